@@ -1,0 +1,1 @@
+//! The networks: image, text, fusion

@@ -1,0 +1,1 @@
+//! 3-D operators for candle, forward and backward

@@ -1,0 +1,1 @@
+//! Synthetic chests with known vessels

@@ -1,0 +1,1 @@
+//! A chest CT goes in, a label map comes out

@@ -1,0 +1,1 @@
+//! Goldens and tolerances for tests

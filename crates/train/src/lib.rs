@@ -1,0 +1,1 @@
+//! Cases, patches, losses, optimiser: one training step

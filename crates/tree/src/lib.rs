@@ -1,0 +1,1 @@
+//! Skeletons and vessel trees of masks

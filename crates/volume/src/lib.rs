@@ -1,0 +1,5 @@
+//! Voxels and where they are in the body.
+
+pub mod volume;
+
+pub use volume::{Affine, Grid, Mask, Volume};
