@@ -1,0 +1,111 @@
+//! What a plan accepts, what it refuses, and with which words.
+
+use pulmoav_plan::{Plan, PlanError};
+use serde_json::{Value, json};
+
+fn pulmoav() -> Value {
+    json!({
+        "version": 1,
+        "name": "tiny",
+        "spacingMm": [1.25, 1.25, 1.25],
+        "channels": [{"kind": "window", "windowHu": [-1000.0, 600.0]}, {"kind": "side"}],
+        "patch": [64, 64, 64],
+        "crop": {"kind": "lungs", "marginMm": 25.0},
+        "tiles": {"tile": [96, 96, 96], "overlap": 0.5, "blend": "probabilities", "skipEmpty": true},
+        "targets": [
+            {"name": "artery", "value": 1, "prompt": "pulmonary artery", "classes": ["artery"], "side": null, "embedding": [0.1, -0.2]},
+            {"name": "left vein", "value": 5, "prompt": "left vein", "classes": ["vein"], "side": "left", "embedding": [0.3, 0.4]}
+        ],
+        "defaultTargets": ["artery"],
+        "textEncoder": {"id": "bundled", "sha256": "00"},
+        "network": {
+            "preset": "pulmoav", "stageChannels": [16, 32, 64, 128], "stageBlocks": [1, 1, 1, 1], "promptWidth": 64,
+            "promptLayers": 2, "heads": 4, "supervisedScales": 2, "textWidth": 2
+        }
+    })
+}
+
+fn la_caf() -> Value {
+    let mut plan = pulmoav();
+    plan["patch"] = json!([96, 96, 96]);
+    plan["network"] = json!({"preset": "la-caf", "widthDivisor": 8, "variant": "la-caf", "textWidth": 2});
+    plan
+}
+
+#[test]
+fn a_plan_survives_the_way_to_json_and_back() {
+    for value in [pulmoav(), la_caf()] {
+        let plan = Plan::from_json(&value.to_string()).expect("valid");
+        let text = plan.to_json().expect("finite");
+        assert_eq!(Plan::from_json(&text).expect("valid"), plan);
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("json"), value, "names in the file stay");
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_by_name() {
+    let cases: &[(&str, Value, &str)] = &[
+        ("/spacingMm/1", json!(0.0), "spacingMm[1]"),
+        ("/channels", json!([{"kind": "side"}]), "channels"),
+        ("/channels/0/windowHu", json!([300.0, -700.0]), "channels[0].windowHu"),
+        ("/patch/0", json!(0), "patch"),
+        ("/patch/0", json!(60), "patch"),
+        ("/tiles/tile/2", json!(100), "tiles.tile"),
+        ("/tiles/overlap", json!(0.95), "tiles.overlap"),
+        ("/crop/marginMm", json!(-1.0), "crop.marginMm"),
+        ("/targets", json!([]), "targets"),
+        ("/targets/1/name", json!("artery"), "targets[1].name"),
+        ("/targets/1/value", json!(1), "targets[1].value"),
+        ("/targets/1/value", json!(0), "targets[1].value"),
+        ("/targets/1/classes", json!(["vein", "vein"]), "targets[1].classes"),
+        ("/targets/0/embedding", json!([1.0]), "targets[0].embedding"),
+        ("/defaultTargets", json!(["aorta"]), "defaultTargets[0]"),
+        ("/defaultTargets", json!([]), "defaultTargets"),
+        ("/network/heads", json!(5), "network.heads"),
+        ("/network/stageBlocks", json!([1, 1]), "network.stageBlocks"),
+        ("/network/supervisedScales", json!(4), "network.supervisedScales"),
+        ("/network/stageChannels/3", json!(0), "network.stageChannels[3]"),
+    ];
+    for (pointer, value, field) in cases {
+        let mut plan = pulmoav();
+        *plan.pointer_mut(pointer).expect("field") = value.clone();
+        let error = Plan::from_json(&plan.to_string()).expect_err(pointer);
+        assert_eq!(error.code(), "ERR_CONFIG", "{pointer}");
+        assert!(error.to_string().contains(&format!("`{field}`")), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn la_caf_wants_cubes_and_company() {
+    let cases: &[(&str, Value, &str)] = &[
+        ("/patch/0", json!(88), "patch"),
+        ("/tiles/tile", json!([64, 64, 64]), "tiles.tile"),
+        ("/network/widthDivisor", json!(3), "network.widthDivisor"),
+    ];
+    for (pointer, value, field) in cases {
+        let mut plan = la_caf();
+        *plan.pointer_mut(pointer).expect("field") = value.clone();
+        let error = Plan::from_json(&plan.to_string()).expect_err(pointer);
+        assert!(error.to_string().contains(&format!("`{field}`")), "{pointer}: {error}");
+    }
+    let mut plan = la_caf();
+    plan["targets"].as_array_mut().expect("array").pop();
+    assert!(Plan::from_json(&plan.to_string()).expect_err("one target").to_string().contains("at least 2"));
+}
+
+#[test]
+fn versions_and_fields_we_do_not_know_are_told_apart() {
+    let mut plan = pulmoav();
+    plan["version"] = json!(2);
+    plan["somethingNew"] = json!(true);
+    let error = Plan::from_json(&plan.to_string()).expect_err("newer");
+    assert!(matches!(error, PlanError::Version { found: 2 }));
+    assert_eq!(error.code(), "ERR_MODEL");
+
+    let mut plan = pulmoav();
+    plan["somethingNew"] = json!(true);
+    let error = Plan::from_json(&plan.to_string()).expect_err("unknown field");
+    assert_eq!(error.code(), "ERR_CONFIG");
+    assert!(error.to_string().contains("somethingNew"));
+    assert!(Plan::from_json("{").is_err());
+}
