@@ -1,0 +1,49 @@
+// Compiles src to dist, writes the configs' defaults as JSON for Rust's tests, and rolls index.d.ts up.
+// With --check nothing is written: it fails where a committed generated file differs.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rollup } from 'rollup';
+import { dts } from 'rollup-plugin-dts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const check = process.argv.includes('--check');
+const require = createRequire(import.meta.url);
+
+execFileSync(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'), '-p', root], {
+  stdio: 'inherit',
+});
+chmodSync(join(root, 'dist/cli/main.js'), 0o755);
+await generate('src/config/defaults.json', defaults);
+await generate('index.d.ts', declarations);
+
+async function generate(path, content) {
+  const file = join(root, path);
+  const text = await content();
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+  if (check) throw new Error(`${path} is out of date: run "npm run build:ts" and commit it`);
+  writeFileSync(file, text);
+}
+
+async function defaults() {
+  const { defaults } = await import(join(root, 'dist/config/defaults.js'));
+  return `${JSON.stringify(defaults, null, 2)}\n`;
+}
+
+async function declarations() {
+  const bundle = await rollup({
+    input: join(root, 'dist/index.d.ts'),
+    plugins: [dts()],
+    external: (id) => id.startsWith('node:') || id === 'zod',
+    onwarn: (warning) => {
+      throw new Error(warning.message);
+    },
+  });
+  const { output } = await bundle.generate({
+    format: 'es',
+    banner: '// The public API of pulmoav on one page. Generated from src/ by "npm run build:ts"; never edited.',
+  });
+  return output[0].code;
+}

@@ -1,0 +1,75 @@
+import { UsageError } from './errors.js';
+import type { VoxelArray, Volume } from './types.js';
+
+const arrays = [
+  Int8Array,
+  Uint8Array,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+];
+
+/** Refuses anything but a non-empty string. */
+export function checkPath(what: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '') {
+    throw new UsageError(`${what} must be a path, but it is ${show(value)}.`);
+  }
+}
+
+/** Refuses volumes whose data, shape, spacing and affine do not fit each other. */
+export function checkVolume(what: string, value: unknown): asserts value is Volume {
+  const volume = value as Volume | null;
+  if (typeof volume !== 'object' || volume === null) {
+    throw new UsageError(`${what} must be a path or a volume, but it is ${show(value)}.`);
+  }
+  checkNumbers(`${what}.shape`, volume.shape, 3, (n) => Number.isInteger(n) && n > 0, 'positive integers [z, y, x]');
+  checkNumbers(`${what}.spacingMm`, volume.spacingMm, 3, (n) => n > 0, 'positive numbers [z, y, x]');
+  checkNumbers(`${what}.affine`, volume.affine, 16, Number.isFinite, 'finite numbers, row-major');
+  if (!arrays.some((type) => volume.data instanceof type)) {
+    throw new UsageError(`${what}.data must be a typed array, but it is ${show(volume.data)}.`);
+  }
+  const voxels = volume.shape[0] * volume.shape[1] * volume.shape[2];
+  if ((volume.data as VoxelArray).length !== voxels) {
+    throw new UsageError(
+      `${what}.data has ${volume.data.length} values, but its shape ${volume.shape.join(' × ')} needs ${voxels}.`,
+    );
+  }
+}
+
+/** Refuses what is not an integer in `[low, high]`. */
+export function checkInteger(what: string, value: unknown, low: number, high: number): asserts value is number {
+  if (!Number.isInteger(value) || (value as number) < low || (value as number) > high) {
+    throw new UsageError(`${what} must be an integer from ${low} to ${high}, but it is ${show(value)}.`);
+  }
+}
+
+/** Refuses what is not an array of non-empty strings. */
+export function checkStrings(what: string, value: unknown): asserts value is string[] {
+  if (!Array.isArray(value) || value.some((item) => typeof item !== 'string')) {
+    throw new UsageError(`${what} must be an array of strings, but it is ${show(value)}.`);
+  }
+}
+
+function checkNumbers(
+  what: string,
+  value: unknown,
+  length: number,
+  holds: (n: number) => boolean,
+  wanted: string,
+): void {
+  if (!Array.isArray(value) || value.length !== length || !value.every((n) => typeof n === 'number' && holds(n))) {
+    throw new UsageError(`${what} must be ${length} ${wanted}, but it is ${show(value)}.`);
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value).slice(0, 60);
+  return String(value);
+}

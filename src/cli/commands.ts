@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { addDemo } from './demo.js';
+import { addDoctor } from './doctor.js';
+import { addEvaluate } from './evaluate.js';
+import { addInfo } from './info.js';
+import { addModels } from './models.js';
+import { addPhantom } from './phantom.js';
+import { addSegment } from './segment.js';
+import { addText } from './text.js';
+import { addTrain } from './train.js';
+
+/** Every command, in the order in which the help lists them. */
+export const all = [addSegment, addTrain, addEvaluate, addPhantom, addInfo, addText, addModels, addDoctor, addDemo];
+
+/** The package's version. */
+export function version(): string {
+  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(file) as { version: string }).version;
+}

@@ -1,0 +1,53 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Parses an integer flag of at least `low`. */
+export function integer(flag: string, low: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < low) {
+      throw new InvalidArgumentError(`${flag} takes an integer of at least ${low}.`);
+    }
+    return value;
+  };
+}
+
+/** Parses a flag that takes one of a few words. */
+export function choice<T extends string>(flag: string, words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (!found) throw new InvalidArgumentError(`${flag} takes one of ${words.join(', ')}.`);
+    return found;
+  };
+}
+
+const units: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** Parses bytes: `2000000000`, `900M`, `2G`, `1.5GiB`. */
+export function bytes(flag: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
+    const unit = units[match?.[2]?.toLowerCase() ?? ''];
+    const value = Math.floor(Number(match?.[1]) * (unit ?? Number.NaN));
+    if (!Number.isSafeInteger(value) || value <= 0) {
+      throw new InvalidArgumentError(`${flag} takes bytes, such as 2000000000, 900M or 2G.`);
+    }
+    return value;
+  };
+}
+
+const seconds: Record<string, number> = { s: 1, m: 60, h: 3600 };
+
+/** Parses a duration into seconds: `75m`, `90s`, `2h`. */
+export function duration(flag: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)([smh])$/.exec(text.trim());
+    const value = Number(match?.[1]) * (seconds[match?.[2] ?? ''] ?? Number.NaN);
+    if (!(value > 0)) throw new InvalidArgumentError(`${flag} takes a duration, such as 75m, 90s or 2h.`);
+    return value;
+  };
+}
+
+/** Collects a flag that may be given several times. */
+export function collect(text: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), text];
+}

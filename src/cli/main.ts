@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { UsageError } from '../errors.js';
+import * as commands from './commands.js';
+import { exitStatus, reportError, watchSignals } from './exit.js';
+
+const program = new Command('pulmoav')
+  .description('Finds the pulmonary arteries and veins in chest CT, told by words what to look for.')
+  .version(commands.version(), '-v, --version')
+  .showHelpAfterError('(pulmoav --help lists the commands)')
+  .exitOverride()
+  .configureOutput({ outputError: () => {} });
+for (const add of commands.all) add(program);
+for (const command of program.commands) {
+  command.option('--json', 'print exactly one JSON object on standard output').exitOverride();
+  command.configureOutput({ outputError: () => {} });
+}
+
+const json = process.argv.includes('--json');
+const stop = watchSignals();
+try {
+  await program.parseAsync();
+  process.exitCode ??= 0;
+} catch (error) {
+  if (error instanceof CommanderError && error.exitCode === 0) {
+    process.exitCode = 0;
+  } else {
+    const failure = error instanceof CommanderError ? usage(error) : error;
+    reportError(failure, { json, signal: stop.signal });
+    process.exitCode = exitStatus(failure, stop.signal);
+  }
+}
+
+/** A wrong flag, as one of our own errors. */
+function usage(error: CommanderError): UsageError {
+  if (error.code === 'commander.help') return new UsageError('No command was given.', { hint: 'pulmoav --help lists the commands' });
+  const message = error.message.replace(/^error: /, '').replace(/\.?$/, '.');
+  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), { hint: 'pulmoav COMMAND --help lists what it takes' });
+}

@@ -1,0 +1,40 @@
+import type { Progress, Warning } from '../types.js';
+
+/** Prints the one object that `--json` promises. */
+export function printJson(result: object): void {
+  process.stdout.write(`${JSON.stringify({ schemaVersion: 1, ...result })}\n`);
+}
+
+/** Prints people's words: to standard error, so that standard output stays a program's. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Prints warnings, a line each. */
+export function sayWarnings(warnings: Warning[]): void {
+  for (const { code, message } of warnings) say(`warning: ${message} [${code}]`);
+}
+
+/** A progress printer: one line rewritten on a terminal, a plain line a stage elsewhere. */
+export function progressPrinter(): { onProgress: (progress: Progress) => void; done: () => void } {
+  const terminal = process.stderr.isTTY === true;
+  let stage = '';
+  const onProgress = (progress: Progress) => {
+    if (terminal) {
+      const share = progress.total > 0 ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : '';
+      process.stderr.write(`\r\u001b[K${progress.stage}${share} (${progress.done}/${progress.total})`);
+    } else if (progress.stage !== stage) {
+      say(`${progress.stage} …`);
+    }
+    stage = progress.stage;
+  };
+  const done = () => {
+    if (terminal && stage) process.stderr.write('\r\u001b[K');
+  };
+  return { onProgress, done };
+}
+
+/** Bytes as people read them. */
+export function readableBytes(bytes: number): string {
+  return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
+}

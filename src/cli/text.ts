@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { encodeText, understand } from '../text.js';
+import { interruption } from './exit.js';
+import { printJson, say } from './output.js';
+
+interface Flags {
+  json?: boolean;
+  embeddings?: boolean;
+  model?: string;
+}
+
+export function addText(program: Command): void {
+  program
+    .command('text')
+    .description('say what a prompt is taken to mean')
+    .argument('<prompt...>', 'words to look for')
+    .option('--embeddings', 'print the embeddings too (with --json)')
+    .option('--model <name|dir>', 'model whose text encoder is used')
+    .action(async (texts: string[], flags: Flags) => {
+      const options = { model: flags.model, signal: interruption };
+      const prompts = await understand(texts, options);
+      if (!flags.json) {
+        for (const { text, target, confidence } of prompts) {
+          say(`"${text}" → ${target ?? 'nothing this model knows'} (${(100 * confidence).toFixed(0)} %)`);
+        }
+        return;
+      }
+      printJson({ prompts, ...(flags.embeddings && { embeddings: await embeddingRows(texts, options) }) });
+    });
+}
+
+async function embeddingRows(texts: string[], options: { model?: string | undefined; signal: AbortSignal }): Promise<number[][]> {
+  const { embeddings, width } = await encodeText(texts, options);
+  return texts.map((_, row) => Array.from(embeddings.subarray(row * width, (row + 1) * width)));
+}

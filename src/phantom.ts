@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeAtomic } from './atomic.js';
+import { checkInteger, checkPath } from './check.js';
+import { type Annotated, datasetConfig, type DatasetDescription } from './config/dataset.js';
+import { FormatError, IoError } from './errors.js';
+import { addon } from './native/load.js';
+import { call } from './progress.js';
+import type { CallOptions } from './types.js';
+
+/** What phantoms to make. */
+export interface PhantomOptions extends CallOptions {
+  /** Folder of the data set; it is made, or added to. */
+  out: string;
+  /** How many. @default 1 */
+  count?: number | undefined;
+  /** Seed of the first one; each further one takes the next. @default 1 */
+  seed?: number | undefined;
+  /** Annotate one lung only, left and right in turn. @default false */
+  halfLabelled?: boolean | undefined;
+  /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
+  size?: 'small' | 'full' | undefined;
+}
+
+/** One phantom that was written. */
+export interface PhantomCase {
+  name: string;
+  image: string;
+  label: string;
+  seed: number;
+  /** `arterial`, `venous`, `equal` or `none`. */
+  phase: string;
+  annotated: Annotated;
+}
+
+/**
+ * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
+ * alone; one that is already listed in the folder's `dataset.json` is kept.
+ *
+ * @throws IoError, UsageError, FormatError
+ */
+export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
+  const { out, count = 1, seed = 1, halfLabelled = false, size = 'small' } = options;
+  checkPath('out', out);
+  checkInteger('count', count, 1, 100_000);
+  checkInteger('seed', seed, 0, 2 ** 48);
+  const description = await openDataset(out);
+  const cases: PhantomCase[] = [];
+  for (let index = 0; index < count; index++) {
+    options.onProgress?.({ stage: 'phantoms', done: index, total: count });
+    const one = await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options);
+    cases.push(one);
+    description.cases[one.name] = { annotated: one.annotated, phase: one.phase, seed: one.seed };
+    description.numTraining = Object.keys(description.cases).length;
+    await writeAtomic(join(out, 'dataset.json'), `${JSON.stringify(description, null, 2)}\n`);
+  }
+  options.onProgress?.({ stage: 'phantoms', done: count, total: count });
+  return cases;
+}
+
+interface Wanted {
+  seed: number;
+  size: 'small' | 'full';
+  halfLabelled: boolean;
+}
+
+async function phantomCase(
+  out: string,
+  wanted: Wanted,
+  known: DatasetDescription,
+  options: CallOptions,
+): Promise<PhantomCase> {
+  const name = `phantom_${wanted.size}_${String(wanted.seed).padStart(5, '0')}`;
+  const image = join(out, 'imagesTr', `${name}_0000.nii.gz`);
+  const label = join(out, 'labelsTr', `${name}.nii.gz`);
+  const sides: Annotated['sides'] = wanted.halfLabelled ? [wanted.seed % 2 === 0 ? 'left' : 'right'] : ['left', 'right'];
+  const annotated: Annotated = { sides, classes: ['artery', 'vein'] };
+  const listed = known.cases[name];
+  if (listed && existsSync(image) && existsSync(label)) {
+    return { name, image, label, seed: wanted.seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
+  }
+  const request = JSON.stringify({ seed: wanted.seed, size: wanted.size, sides });
+  const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
+    addon().phantomCase(request, image, label, monitor),
+  );
+  return { name, image, label, seed: wanted.seed, phase: value.phase, annotated };
+}
+
+async function openDataset(out: string): Promise<DatasetDescription> {
+  const file = join(out, 'dataset.json');
+  try {
+    await mkdir(join(out, 'imagesTr'), { recursive: true });
+    await mkdir(join(out, 'labelsTr'), { recursive: true });
+  } catch (error) {
+    throw new IoError('ERR_IO', `The folder "${out}" could not be made: ${(error as Error).message}.`, { cause: error });
+  }
+  if (!existsSync(file)) return structuredClone(emptyDataset);
+  const parsed = datasetConfig.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  if (parsed.success) return parsed.data;
+  throw new FormatError('ERR_FORMAT', `"${file}" is not a data set that phantoms can be added to. Choose an empty folder.`);
+}
+
+/** Phantoms label vessels of this diameter and more; thinner ones are rendered only. */
+const MIN_LABELLED_DIAMETER_MM = 1.5;
+
+const emptyDataset: DatasetDescription = {
+  name: 'pulmoav phantoms',
+  channel_names: { '0': 'CT' },
+  labels: { background: 0, artery: 1, vein: 2 },
+  numTraining: 0,
+  file_ending: '.nii.gz',
+  minLabelledDiameterMm: MIN_LABELLED_DIAMETER_MM,
+  cases: {},
+};

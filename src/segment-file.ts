@@ -1,0 +1,82 @@
+import { addon, checkDevice } from './native/load.js';
+import { findModel } from './models.js';
+import { call } from './progress.js';
+import { type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
+import type { CallOptions, Warning } from './types.js';
+import { writeVolume } from './volume.js';
+
+/** One scan to label, from file to file. */
+export interface SegmentJob {
+  /** The scan. */
+  input: string;
+  /** The label map, `.nii` or `.nii.gz`; never the input itself. */
+  output: string;
+  /** What to look for, in words. */
+  prompts?: string[] | undefined;
+  /** Name or directory of a model. */
+  model?: string | undefined;
+  /** `auto`, `cpu` or `cuda[:N]`. */
+  device?: string | undefined;
+  /** Threads to compute with. */
+  threads?: number | undefined;
+  /** Most memory the process may use, bytes. */
+  maxMemory?: number | undefined;
+  /** Which volume of a file with four or more axes. */
+  index?: number | undefined;
+  /** Where to write probabilities, a 4-D NIfTI. */
+  probabilities?: string | undefined;
+}
+
+/** What became of a {@link SegmentJob}. */
+export interface SegmentReport {
+  output: string;
+  model: string;
+  device: string;
+  seconds: Segmentation['seconds'] & { write: number };
+  memory: Segmentation['memory'];
+  targets: SegmentedTarget[];
+  warnings: Warning[];
+}
+
+/**
+ * Labels a scan from file to file. Whatever is wrong with the output's place is found before the work starts; the
+ * output appears whole or not at all.
+ *
+ * @throws every error of this package
+ */
+export async function segmentToFile(job: SegmentJob, options: CallOptions = {}): Promise<SegmentReport> {
+  const started = performance.now();
+  const { input, output, model, device = 'auto', threads, probabilities } = job;
+  checkDevice(device);
+  const outputs = probabilities === undefined ? [output] : [output, probabilities];
+  for (const path of outputs) await call({}, () => addon().checkOutput(path, input));
+  using segmenter = await Segmenter.load({ model, device, threads });
+  const result = await segmenter.segment(input, {
+    ...options,
+    prompts: job.prompts,
+    index: job.index,
+    maxMemory: job.maxMemory,
+    probabilities: probabilities !== undefined,
+  });
+  const writing = performance.now();
+  if (probabilities !== undefined && result.probabilities) {
+    const { labels, targets } = result;
+    const json = JSON.stringify({ ...geometryOf(labels), prompts: targets.length });
+    await call(options, (monitor) => addon().writeProbabilities(probabilities, json, result.probabilities ?? new Float32Array(), input, monitor));
+  }
+  await writeVolume(output, result.labels, { like: input, signal: options.signal });
+  const now = performance.now();
+  return {
+    output,
+    model: findModel(model),
+    device: 'cpu',
+    seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
+    memory: result.memory,
+    targets: result.targets,
+    warnings: result.warnings,
+  };
+}
+
+function geometryOf({ shape, spacingMm, affine }: Segmentation['labels']) {
+  return { shape, spacingMm, affine };
+}

@@ -1,0 +1,50 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomic } from '../atomic.js';
+import type { Scores } from '../evaluate.js';
+
+/** One line of a run's diary. */
+export type TrainEvent =
+  | { type: 'start'; step: number; steps: number | null; parameters: number; trainingCases: number; validationCases: number }
+  | { type: 'fitted'; step: number; steps: number; secondsPerStep: number }
+  | { type: 'step'; step: number; loss: number; learningRate: number; gradNorm: number; seconds: number; targets: Record<string, number> }
+  | { type: 'validation'; step: number; mean: Scores; seconds: number }
+  | { type: 'checkpoint'; step: number; best: boolean }
+  | { type: 'end'; step: number; reason: 'finished' | 'time' | 'cancelled' };
+
+/** The run's diary, `events.jsonl`: one JSON object a line, appended as things happen. */
+export class Diary {
+  readonly #file: string;
+  readonly #listen: ((event: TrainEvent) => void) | undefined;
+
+  constructor(run: string, listen?: (event: TrainEvent) => void) {
+    this.#file = join(run, 'events.jsonl');
+    this.#listen = listen;
+  }
+
+  /** Cuts back to what a checkpoint at `step` knows, so that a resumed run's diary reads as if it had never stopped. */
+  async cutBack(step: number): Promise<void> {
+    if (!existsSync(this.#file)) return;
+    const kept = this.read().filter((event) => event.step <= step && event.type !== 'end');
+    await writeAtomic(this.#file, kept.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  }
+
+  /** Everything written so far; a last line torn by a kill is left out. */
+  read(): TrainEvent[] {
+    if (!existsSync(this.#file)) return [];
+    return readFileSync(this.#file, 'utf8').split('\n').flatMap(parseLine);
+  }
+
+  write(event: TrainEvent): void {
+    appendFileSync(this.#file, `${JSON.stringify(event)}\n`);
+    this.#listen?.(event);
+  }
+}
+
+function parseLine(line: string): TrainEvent[] {
+  try {
+    return line === '' ? [] : [JSON.parse(line) as TrainEvent];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,53 @@
+/** Three numbers along `[z, y, x]`. */
+export type Axes = [number, number, number];
+
+/** Voxel arrays by file data type; 64-bit integers are big integers. */
+export type VoxelArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** Voxels and where they are in the body: a plain object. */
+export interface Volume<Data extends VoxelArray = VoxelArray> {
+  /** Voxels, z slowest, x fastest. */
+  data: Data;
+  /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
+  shape: Axes;
+  /** Voxel size in mm, `[z, y, x]`. */
+  spacingMm: Axes;
+  /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
+  affine: number[];
+}
+
+/** Something a user should know that did not stop the work. */
+export interface Warning {
+  /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+  code: string;
+  /** One sentence. */
+  message: string;
+}
+
+/** How far a call has come. */
+export interface Progress {
+  /** What is being done: `load`, `lungs`, `network`, … */
+  stage: string;
+  /** Steps done. */
+  done: number;
+  /** Steps in all. */
+  total: number;
+}
+
+/** Options of every long call. */
+export interface CallOptions {
+  /** Cancels the call, which then rejects with `signal.reason`. */
+  signal?: AbortSignal | undefined;
+  /** Called about ten times a second while there is something new. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
