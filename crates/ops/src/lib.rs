@@ -1,1 +1,28 @@
-//! 3-D operators for candle, forward and backward
+//! The 3-D operators that candle lacks, forward and backward. Tensors in, tensors out; channels innermost (`[n, d, h, w, c]`), f32.
+//!
+//! One folder an operator: `mod.rs` holds the contract, the shape checks and the backward pass, `cpu.rs` the CPU kernels.
+
+pub mod activation;
+pub mod attention;
+pub mod concat;
+pub mod conv3d;
+pub mod conv_transpose3d;
+mod dense;
+mod elementary;
+pub mod layer_norm;
+pub mod linear;
+mod multiversion;
+pub mod norm;
+pub mod pool3d;
+pub mod upsample3d;
+
+pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};
+pub use attention::{AttentionMask, attention};
+pub use concat::concat_channels;
+pub use conv3d::conv3d;
+pub use conv_transpose3d::conv_transpose3d;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+pub use norm::{batch_norm, group_norm, instance_norm};
+pub use pool3d::{avg_pool3d, max_pool3d};
+pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};

@@ -1,0 +1,54 @@
+//! Joining two tensors along the channels: the skip connection of a U-Net.
+
+mod cpu;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use crate::dense::{cpu_values, values};
+
+/// The channels of `a`, then those of `b`.
+///
+/// # Shapes
+/// `a` `[.., ca]`, `b` `[.., cb]` with the same leading dimensions → `[.., ca + cb]`.
+///
+/// # Errors
+/// Leading dimensions differ; a tensor is not f32 on the CPU.
+pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    match (a.dims(), b.dims()) {
+        ([a_rows @ .., ca], [b_rows @ .., cb]) if a_rows == b_rows && *ca > 0 && *cb > 0 => {
+            a.contiguous()?.apply_op2(&b.contiguous()?, ConcatChannels { ca: *ca, cb: *cb })
+        }
+        (a, b) => bail!("concat_channels: a has shape {a:?} and b {b:?}, expected the same but for the last dimension"),
+    }
+}
+
+struct ConcatChannels {
+    ca: usize,
+    cb: usize,
+}
+
+impl CustomOp2 for ConcatChannels {
+    fn name(&self) -> &'static str {
+        "concat_channels"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let joined = cpu::join(cpu_values(s1, l1)?, cpu_values(s2, l2)?, self.ca, self.cb);
+        let mut dims = l1.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last += self.cb;
+        }
+        Ok((CpuStorage::F32(joined), Shape::from(dims)))
+    }
+
+    fn bwd(&self, a: &Tensor, b: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (storage, layout) = grad.storage_and_layout();
+        let grad = values(&storage, layout)?;
+        let part = |like: &Tensor, first: usize, width: usize| {
+            let cut = || Tensor::from_vec(cpu::cut(grad, self.ca + self.cb, first, width), like.shape(), like.device());
+            like.track_op().then(cut).transpose()
+        };
+        Ok((part(a, 0, self.ca)?, part(b, self.ca, self.cb)?))
+    }
+}

@@ -1,0 +1,68 @@
+//! Layer norm over the last dimension, with gradients (candle's fused one has none).
+
+mod cpu;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use crate::dense::{cpu_values, values};
+
+/// (x - mean) / sqrt(var + eps) * gamma + beta, mean and biased variance of each row of the last dimension.
+///
+/// # Shapes
+/// `x` `[.., c]`, `gamma` and `beta` `[c]` → the shape of `x`.
+///
+/// # Errors
+/// A tensor of another shape, not f32, or not on the CPU.
+pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Tensor> {
+    let channels = x.dims().last().copied().unwrap_or(0);
+    if channels == 0 || gamma.dims() != [channels] || beta.dims() != [channels] {
+        let (x, gamma, beta) = (x.dims(), gamma.dims(), beta.dims());
+        bail!("layer_norm: x has shape {x:?}, gamma {gamma:?}, beta {beta:?}; expected [.., c], [c] and [c]");
+    }
+    x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, LayerNorm { eps: eps as f32 })
+}
+
+struct LayerNorm {
+    eps: f32,
+}
+
+impl CustomOp3 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let y = cpu::forward(cpu_values(s1, l1)?, cpu_values(s2, l2)?, cpu_values(s3, l3)?, self.eps);
+        Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (dx, dgamma, dbeta) = {
+            let (x_storage, x_layout) = x.storage_and_layout();
+            let (gamma_storage, gamma_layout) = gamma.storage_and_layout();
+            let (grad_storage, grad_layout) = grad.storage_and_layout();
+            let (x, gamma) = (values(&x_storage, x_layout)?, values(&gamma_storage, gamma_layout)?);
+            cpu::backward(x, gamma, values(&grad_storage, grad_layout)?, self.eps)
+        };
+        let tensor = |values: Vec<f32>, like: &Tensor| {
+            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
+        };
+        Ok((tensor(dx, x)?, tensor(dgamma, gamma)?, tensor(dbeta, beta)?))
+    }
+}

@@ -1,0 +1,147 @@
+//! The linear layer on the CPU: blocks of rows of a fixed size, each one single-threaded GEMM.
+
+use rayon::prelude::*;
+
+use crate::multiversion::multiversion;
+
+/// Multiply-adds of one block: large enough to hide the start, small enough to share.
+const BLOCK_PRODUCTS: usize = 1 << 20;
+
+/// y = x w + bias.
+pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec<f32> {
+    let co = bias.len();
+    let mut y = vec![0.0; x.len() / ci * co];
+    let rows = block_rows(ci, co);
+    y.par_chunks_mut(rows * co).zip(x.par_chunks(rows * ci)).for_each(|(y, x)| {
+        for row in y.chunks_exact_mut(co) {
+            row.copy_from_slice(bias);
+        }
+        let (x, weight) = (Matrix::rows(x, ci), Matrix::rows(weight, co));
+        multiply(y, co, &x, &weight, true);
+    });
+    y
+}
+
+/// dx = g w^T.
+pub(super) fn input_gradient(grad: &[f32], weight: &[f32], co: usize) -> Vec<f32> {
+    let ci = weight.len() / co;
+    let mut dx = vec![0.0; grad.len() / co * ci];
+    let rows = block_rows(ci, co);
+    let transposed = Matrix::rows(weight, co).transposed();
+    dx.par_chunks_mut(rows * ci)
+        .zip(grad.par_chunks(rows * co))
+        .for_each(|(dx, grad)| multiply(dx, ci, &Matrix::rows(grad, co), &transposed, false));
+    dx
+}
+
+/// dw = x^T g, summed over blocks of rows in their order.
+pub(super) fn weight_gradient(x: &[f32], grad: &[f32], ci: usize, co: usize) -> Vec<f32> {
+    // A partial costs ci * co floats: blocks of many rows keep the partials few.
+    let rows = block_rows(ci, co).max(1024);
+    let partials: Vec<Vec<f32>> = x
+        .par_chunks(rows * ci)
+        .zip(grad.par_chunks(rows * co))
+        .map(|(x, grad)| {
+            let mut partial = vec![0.0; ci * co];
+            multiply(&mut partial, co, &Matrix::rows(x, ci).transposed(), &Matrix::rows(grad, co), false);
+            partial
+        })
+        .collect();
+    sum_in_order(&partials, ci * co)
+}
+
+/// The sum of g over its rows.
+pub(super) fn bias_gradient(grad: &[f32], co: usize) -> Vec<f32> {
+    let rows = 1024;
+    let partials: Vec<Vec<f32>> = grad
+        .par_chunks(rows * co)
+        .map(|grad| {
+            let mut partial = vec![0.0; co];
+            add_rows(grad, &mut partial);
+            partial
+        })
+        .collect();
+    sum_in_order(&partials, co)
+}
+
+fn block_rows(ci: usize, co: usize) -> usize {
+    (BLOCK_PRODUCTS / (ci * co)).max(16)
+}
+
+fn sum_in_order(partials: &[Vec<f32>], length: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; length];
+    for partial in partials {
+        sums.iter_mut().zip(partial).for_each(|(sum, &part)| *sum += f64::from(part));
+    }
+    sums.iter().map(|&sum| sum as f32).collect()
+}
+
+multiversion! {
+    fn add_rows(values: &[f32], sums: &mut [f32]) {
+        for row in values.chunks_exact(sums.len()) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+    }
+}
+
+/// A dense matrix and how it is read.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    fn rows(values: &'a [f32], columns: usize) -> Self {
+        Self { values, rows: values.len() / columns, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// `out = a b`, or `out += a b`; `out` is row-major with `columns` columns.
+#[allow(unsafe_code)]
+fn multiply(out: &mut [f32], columns: usize, a: &Matrix, b: &Matrix, accumulate: bool) {
+    assert!(a.columns == b.rows && columns == b.columns && out.len() == a.rows * columns, "linear: sizes disagree");
+    for matrix in [a, b] {
+        assert!(matrix.values.len() == matrix.rows * matrix.columns, "linear: a matrix has ragged rows");
+    }
+    // SAFETY: the assertions above hold every index row * row_stride + column * column_stride inside its slice, since a
+    // matrix is row-major or the transpose of one; `out` is borrowed mutably, so it overlaps neither input.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            columns,
+            a.columns,
+            out.as_mut_ptr(),
+            1,
+            columns as isize,
+            accumulate,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! The linear layer.
+
+mod cpu;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use crate::dense::{cpu_values, values};
+
+/// x w + bias over the last dimension.
+///
+/// # Shapes
+/// `x` `[.., ci]`, `weight` `[ci, co]`, `bias` `[co]` or none → `[.., co]`.
+///
+/// # Errors
+/// A tensor of another shape, not f32, or not on the CPU.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (&[.., ci], &[inputs, co]) = (x.dims(), weight.dims()) else {
+        bail!("linear: x has shape {:?}, weight {:?}; expected [.., ci] and [ci, co]", x.dims(), weight.dims());
+    };
+    if ci != inputs || ci == 0 || co == 0 {
+        bail!("linear: x {:?} has {ci} channels, but weight {:?} takes {inputs}", x.dims(), weight.dims());
+    }
+    let bias = match bias {
+        Some(bias) if bias.dims() != [co] => {
+            bail!("linear: bias has shape {:?}, expected [{co}], the outputs of weight {:?}", bias.dims(), weight.dims())
+        }
+        Some(bias) => bias.contiguous()?,
+        None => Tensor::zeros(co, x.dtype(), x.device())?,
+    };
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias, Linear { ci, co })
+}
+
+struct Linear {
+    ci: usize,
+    co: usize,
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let y = cpu::forward(cpu_values(s1, l1)?, cpu_values(s2, l2)?, cpu_values(s3, l3)?, self.ci);
+        let mut dims = l1.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = self.co;
+        }
+        Ok((CpuStorage::F32(y), Shape::from(dims)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (x_storage, x_layout) = x.storage_and_layout();
+        let (weight_storage, weight_layout) = weight.storage_and_layout();
+        let (grad_storage, grad_layout) = grad.storage_and_layout();
+        let (x_values, weight_values) = (values(&x_storage, x_layout)?, values(&weight_storage, weight_layout)?);
+        let grad = values(&grad_storage, grad_layout)?;
+        let gradient = |like: &Tensor, compute: &dyn Fn() -> Vec<f32>| {
+            like.track_op().then(|| Tensor::from_vec(compute(), like.shape(), like.device())).transpose()
+        };
+        Ok((
+            gradient(x, &|| cpu::input_gradient(grad, weight_values, self.co))?,
+            gradient(weight, &|| cpu::weight_gradient(x_values, grad, self.ci, self.co))?,
+            gradient(bias, &|| cpu::bias_gradient(grad, self.co))?,
+        ))
+    }
+}

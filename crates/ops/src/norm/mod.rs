@@ -1,0 +1,177 @@
+//! Normalisation over space with the activation fused in: instance, group and batch norm.
+//!
+//! y = act((x - mean) / sqrt(var + eps) * gamma + beta), var biased (divided by the count), as PyTorch's
+//! `InstanceNorm3d`, `GroupNorm` and `BatchNorm3d` in training mode. The forward pass reads x twice (moments, apply);
+//! the backward pass reads x and the gradient twice (two sums, apply) and recomputes everything else from x.
+
+mod cpu;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use std::sync::OnceLock;
+
+use crate::activation::Activation;
+use crate::dense::{cpu_values, values};
+
+/// Instance norm: statistics per sample and channel, over space.
+///
+/// # Shapes
+/// `x` `[n, .., c]` (channels last), `gamma` and `beta` `[c]` or none (1 and 0) → the shape of `x`.
+///
+/// # Errors
+/// A tensor of another shape, not f32, or not on the CPU; an activation slope below 0.
+pub fn instance_norm(
+    x: &Tensor,
+    gamma: Option<&Tensor>,
+    beta: Option<&Tensor>,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    normalise("instance_norm", x, gamma, beta, Scope::Instance, eps, activation)
+}
+
+/// Group norm: statistics per sample and group of `c / groups` neighbouring channels, over space.
+///
+/// # Shapes
+/// `x` `[n, .., c]` (channels last), `gamma` and `beta` `[c]` or none (1 and 0) → the shape of `x`.
+///
+/// # Errors
+/// `groups` does not divide `c`, and what [`instance_norm`] refuses.
+pub fn group_norm(
+    x: &Tensor,
+    gamma: Option<&Tensor>,
+    beta: Option<&Tensor>,
+    groups: usize,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    let channels = x.dims().last().copied().unwrap_or(0);
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        bail!("group_norm: {groups} groups do not divide the {channels} channels of x {:?}", x.dims());
+    }
+    normalise("group_norm", x, gamma, beta, Scope::Group { width: channels / groups }, eps, activation)
+}
+
+/// Batch norm: statistics per channel over the batch and space, always the batch's own (no running averages).
+///
+/// # Shapes
+/// `x` `[n, .., c]` (channels last), `gamma` and `beta` `[c]` or none (1 and 0) → the shape of `x`.
+///
+/// # Errors
+/// What [`instance_norm`] refuses.
+pub fn batch_norm(
+    x: &Tensor,
+    gamma: Option<&Tensor>,
+    beta: Option<&Tensor>,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    normalise("batch_norm", x, gamma, beta, Scope::Batch, eps, activation)
+}
+
+/// Over which (sample, channel) pairs statistics are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Instance,
+    Group { width: usize },
+    Batch,
+}
+
+/// `[samples, rows, channels]`: what every normalisation sees of its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent {
+    samples: usize,
+    rows: usize,
+    channels: usize,
+}
+
+fn normalise(
+    name: &'static str,
+    x: &Tensor,
+    gamma: Option<&Tensor>,
+    beta: Option<&Tensor>,
+    scope: Scope,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    let (&[samples, .., channels], true) = (x.dims(), x.elem_count() > 0) else {
+        bail!("{name}: x has shape {:?}, expected [n, .., c] with at least one voxel", x.dims());
+    };
+    for (what, tensor) in [("gamma", gamma), ("beta", beta)] {
+        if let Some(tensor) = tensor
+            && tensor.dims() != [channels]
+        {
+            bail!("{name}: {what} has shape {:?}, expected [{channels}], the channels of x {:?}", tensor.dims(), x.dims());
+        }
+    }
+    let filled = |tensor: Option<&Tensor>, value: f32| match tensor {
+        Some(tensor) => tensor.contiguous(),
+        None => Tensor::from_vec(vec![value; channels], channels, x.device()),
+    };
+    let extent = Extent { samples, rows: x.elem_count() / (samples * channels), channels };
+    let op = Norm { name, extent, scope, eps, slope: activation.slope()?, moments: OnceLock::new() };
+    x.contiguous()?.apply_op3(&filled(gamma, 1.0)?, &filled(beta, 0.0)?, op)
+}
+
+/// The op of all three normalisations; keeps the forward pass's moments for the backward pass.
+struct Norm {
+    name: &'static str,
+    extent: Extent,
+    scope: Scope,
+    eps: f64,
+    slope: f32,
+    moments: OnceLock<cpu::Moments>,
+}
+
+impl CustomOp3 for Norm {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, gamma, beta) = (cpu_values(s1, l1)?, cpu_values(s2, l2)?, cpu_values(s3, l3)?);
+        let moments = self.moments.get_or_init(|| cpu::moments(x, self.extent, self.scope, self.eps));
+        let y = cpu::forward(x, gamma, beta, moments, self.extent, self.slope);
+        Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let gradients = {
+            let (x_storage, x_layout) = x.storage_and_layout();
+            let (gamma_storage, gamma_layout) = gamma.storage_and_layout();
+            let (beta_storage, beta_layout) = beta.storage_and_layout();
+            let (grad_storage, grad_layout) = grad.storage_and_layout();
+            let input = values(&x_storage, x_layout)?;
+            let problem = cpu::Backward {
+                x: input,
+                grad: values(&grad_storage, grad_layout)?,
+                gamma: values(&gamma_storage, gamma_layout)?,
+                beta: values(&beta_storage, beta_layout)?,
+                moments: self.moments.get_or_init(|| cpu::moments(input, self.extent, self.scope, self.eps)),
+                extent: self.extent,
+                scope: self.scope,
+                slope: self.slope,
+            };
+            problem.run(x.track_op())
+        };
+        let tensor = |values: Vec<f32>, like: &Tensor| {
+            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
+        };
+        Ok((tensor(gradients.x, x)?, tensor(gradients.gamma, gamma)?, tensor(gradients.beta, beta)?))
+    }
+}
