@@ -14,6 +14,7 @@ pub mod linear;
 mod multiversion;
 pub mod norm;
 pub mod pool3d;
+pub mod simd;
 pub mod upsample3d;
 
 pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};
