@@ -1,8 +1,13 @@
 //! Voxels and where they are in the body.
 
+pub mod components;
+pub mod crop;
+pub mod distance;
 pub mod error;
 pub mod geometry;
+pub mod lungs;
 pub mod monitor;
+pub mod resample;
 pub mod volume;
 
 pub use error::VolumeError;

@@ -1,0 +1,207 @@
+//! Boxes of voxels, and reading a part of a volume in another axis order without copying it.
+
+use rayon::prelude::*;
+
+use crate::volume::{Affine, Grid, Volume};
+
+/// A box of voxels, half open: `low <= index < high`, `[z, y, x]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VoxelBox {
+    /// First voxel inside.
+    pub low: [usize; 3],
+    /// First voxel outside.
+    pub high: [usize; 3],
+}
+
+impl VoxelBox {
+    /// The box of a whole volume.
+    pub fn whole(shape: [usize; 3]) -> Self {
+        Self { low: [0; 3], high: shape }
+    }
+
+    /// Voxels along each axis, `[z, y, x]`.
+    pub fn shape(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| self.high[axis].saturating_sub(self.low[axis]))
+    }
+
+    /// The smallest box that holds every voxel for which `inside` is true; `None` when there is none.
+    ///
+    /// # Shapes
+    /// `data`: `[z, y, x]` of `shape`.
+    pub fn around<T: Copy + Sync>(data: &[T], shape: [usize; 3], inside: impl Fn(T) -> bool + Sync) -> Option<Self> {
+        let [depth, height, width] = shape;
+        let plane_box = |z: usize| -> Option<Self> {
+            let mut found: Option<Self> = None;
+            for y in 0..height {
+                let row = &data[(z * height + y) * width..][..width];
+                let Some(first) = row.iter().position(|&v| inside(v)) else { continue };
+                let last = row.iter().rposition(|&v| inside(v)).unwrap_or(first);
+                let here = Self { low: [z, y, first], high: [z + 1, y + 1, last + 1] };
+                found = Some(found.map_or(here, |b| b.joined(&here)));
+            }
+            found
+        };
+        (0..depth).into_par_iter().filter_map(plane_box).reduce_with(|a, b| a.joined(&b))
+    }
+
+    /// The smallest box that holds both.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        Self {
+            low: std::array::from_fn(|axis| self.low[axis].min(other.low[axis])),
+            high: std::array::from_fn(|axis| self.high[axis].max(other.high[axis])),
+        }
+    }
+
+    /// The box grown by `margin_mm` on each side, rounded outwards and cut at the volume's border.
+    #[must_use]
+    pub fn grown(&self, margin_mm: f64, grid: &Grid) -> Self {
+        let margin = |axis: usize| (margin_mm / grid.spacing_mm[axis]).ceil() as usize;
+        Self {
+            low: std::array::from_fn(|axis| self.low[axis].saturating_sub(margin(axis))),
+            high: std::array::from_fn(|axis| (self.high[axis] + margin(axis)).min(grid.shape[axis])),
+        }
+    }
+
+    /// The grid of the box cut out of `grid`.
+    pub fn grid(&self, grid: &Grid) -> Grid {
+        let mut affine = grid.affine.0;
+        for row in affine.iter_mut().take(3) {
+            row[3] += row[0] * self.low[2] as f64 + row[1] * self.low[1] as f64 + row[2] * self.low[0] as f64;
+        }
+        Grid { shape: self.shape(), spacing_mm: grid.spacing_mm, affine: Affine(affine) }
+    }
+}
+
+/// Cuts the box out of a volume; the grid follows.
+pub fn crop<T: Copy>(volume: &Volume<T>, part: &VoxelBox) -> Volume<T> {
+    let [_, height, width] = volume.grid.shape;
+    let mut data = Vec::with_capacity(part.shape().iter().product());
+    for z in part.low[0]..part.high[0] {
+        for y in part.low[1]..part.high[1] {
+            let row = (z * height + y) * width;
+            data.extend_from_slice(&volume.data[row + part.low[2]..row + part.high[2]]);
+        }
+    }
+    Volume { data, grid: part.grid(&volume.grid) }
+}
+
+/// A part of an array read in another axis order and direction, without a copy.
+///
+/// It lets everything after reading work in the canonical frame while the voxels stay as the file had them.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a, T> {
+    data: &'a [T],
+    origin: isize,
+    strides: [isize; 3],
+    shape: [usize; 3],
+}
+
+impl<'a, T: Copy> View<'a, T> {
+    /// An array as it lies in memory, `[z, y, x]` of `shape`.
+    pub fn new(data: &'a [T], shape: [usize; 3]) -> Self {
+        let strides = [(shape[1] * shape[2]) as isize, shape[2] as isize, 1];
+        Self { data, origin: 0, strides, shape }
+    }
+
+    /// The same voxels with axis `a` of the result being axis `source[a]` of this one, reversed where `flip[a]`.
+    #[must_use]
+    pub fn reordered(&self, source: [usize; 3], flip: [bool; 3]) -> Self {
+        let mut view = *self;
+        for axis in 0..3 {
+            let (size, stride) = (self.shape[source[axis]], self.strides[source[axis]]);
+            view.shape[axis] = size;
+            view.strides[axis] = if flip[axis] { -stride } else { stride };
+            if flip[axis] && size > 0 {
+                view.origin += stride * (size as isize - 1);
+            }
+        }
+        view
+    }
+
+    /// A box of this view.
+    #[must_use]
+    pub fn part(&self, part: &VoxelBox) -> Self {
+        let start: isize = (0..3).map(|axis| part.low[axis] as isize * self.strides[axis]).sum();
+        Self { origin: self.origin + start, shape: part.shape(), ..*self }
+    }
+
+    /// Voxels along each axis, `[z, y, x]` of the view.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The voxel at `[z, y, x]` of the view.
+    #[inline]
+    pub fn at(&self, z: usize, y: usize, x: usize) -> T {
+        let [sz, sy, sx] = self.strides;
+        self.data[(self.origin + z as isize * sz + y as isize * sy + x as isize * sx) as usize]
+    }
+
+    /// Copies one row of the view.
+    ///
+    /// # Shapes
+    /// `row`: `[x]`.
+    pub fn copy_row(&self, z: usize, y: usize, row: &mut [T]) {
+        let [sz, sy, sx] = self.strides;
+        let start = self.origin + z as isize * sz + y as isize * sy;
+        match sx {
+            1 => row.copy_from_slice(&self.data[start as usize..start as usize + row.len()]),
+            -1 => {
+                let end = start as usize + 1;
+                let source = &self.data[end - row.len()..end];
+                row.iter_mut().zip(source.iter().rev()).for_each(|(to, &from)| *to = from);
+            }
+            _ => row.iter_mut().enumerate().for_each(|(x, to)| *to = self.data[(start + x as isize * sx) as usize]),
+        }
+    }
+
+    /// Copies the view into an array of its own, `[z, y, x]`.
+    pub fn to_vec(&self) -> Vec<T> {
+        let [depth, height, width] = self.shape;
+        let mut data = Vec::with_capacity(depth * height * width);
+        for z in 0..depth {
+            for y in 0..height {
+                data.extend((0..width).map(|x| self.at(z, y, x)));
+            }
+        }
+        data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn view_reorders_and_cuts() {
+        let data: Vec<u8> = (0..24).collect();
+        let view = View::new(&data, [2, 3, 4]).reordered([2, 0, 1], [true, false, true]);
+        assert_eq!(view.shape(), [4, 2, 3]);
+        assert_eq!(view.at(0, 1, 2), 12 + 3); // x = 3, z = 1, y = 0
+        let part = view.part(&VoxelBox { low: [1, 0, 1], high: [3, 2, 3] });
+        assert_eq!(part.at(0, 0, 0), view.at(1, 0, 1));
+        let mut row = [0; 2];
+        part.copy_row(1, 1, &mut row);
+        assert_eq!(row, [view.at(2, 1, 1), view.at(2, 1, 2)]);
+    }
+
+    #[test]
+    fn rows_copy_backwards() {
+        let data: Vec<u8> = (0..8).collect();
+        let view = View::new(&data, [1, 2, 4]).reordered([0, 1, 2], [false, false, true]);
+        let mut row = [0; 3];
+        view.part(&VoxelBox { low: [0, 1, 1], high: [1, 2, 4] }).copy_row(0, 0, &mut row);
+        assert_eq!(row, [6, 5, 4]);
+    }
+
+    #[test]
+    fn box_surrounds_and_grows() {
+        let mut data = vec![0u8; 60];
+        data[(2 * 4 + 1) * 5 + 3] = 1;
+        data[(4 + 2) * 5 + 1] = 1;
+        let found = VoxelBox::around(&data, [3, 4, 5], |v| v > 0);
+        assert_eq!(found, Some(VoxelBox { low: [1, 1, 1], high: [3, 3, 4] }));
+        assert_eq!(VoxelBox::around(&[0u8; 60], [3, 4, 5], |v| v > 0), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! Where the lungs are: both masks, the patient's sides, their box and the plane between them.
+//!
+//! Lungs are air (below −500 HU) inside the body without trachea and main bronchi (METHOD §1). All of it is worked out
+//! on a coarse grid of about 2.5 mm, averaged over whole voxels in the canonical frame, and looked up from there.
+
+mod air;
+mod airway;
+mod coarse;
+mod split;
+
+use rayon::prelude::*;
+
+use crate::components::{Connectivity, components};
+use crate::crop::{View, VoxelBox};
+use crate::distance::squared_distance_mm2;
+use crate::volume::{Grid, Mask, Volume};
+use coarse::Coarse;
+
+/// A lung smaller than this is none.
+pub const LEAST_LUNG_ML: f64 = 100.0;
+/// Label of the patient's left lung.
+pub const LEFT: u8 = 1;
+/// Label of the patient's right lung.
+pub const RIGHT: u8 = 2;
+
+/// Vessels and small bronchi up to twice this wide belong to the lung around them.
+const CLOSING_MM: f64 = 8.0;
+/// Contact with the scan's border that makes a lung a cut one.
+const CUT_MM2: f64 = 400.0;
+
+/// The lungs of one scan. Everything is in the canonical frame, so the left lung has the smaller x.
+#[derive(Debug, Clone)]
+pub struct Lungs {
+    /// The canonical grid of the scan.
+    pub grid: Grid,
+    /// The smallest box of whole voxels of `grid` that holds the lungs.
+    pub bounds: VoxelBox,
+    /// Plane between the lungs: distance from the scan's low-x face, mm along the x axis.
+    pub middle_mm: f64,
+    /// Half the width of the lungs' box, mm.
+    pub half_width_mm: f64,
+    /// Volumes of the left and the right lung, ml; 0 for one that is not there.
+    pub volumes_ml: [f64; 2],
+    /// Whether a lung reaches the border of the scan, so that part of it is missing.
+    pub cut: bool,
+    factor: [usize; 3],
+    shape: [usize; 3],
+    sides: Vec<u8>,
+    nearest: Vec<u8>,
+}
+
+/// Finds the lungs; `None` when there is none of at least [`LEAST_LUNG_ML`].
+///
+/// # Shapes
+/// `hu`: `[z, y, x]` in the canonical frame, Hounsfield units; `grid`: its grid.
+pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Option<Lungs> {
+    let coarse = Coarse::average(hu, grid);
+    let air = air::inside_body(&coarse);
+    let airway = airway::find(&coarse, &air);
+    let raw = split::sides(&coarse, &air, &airway)?;
+    let distance = |side: u8| squared_distance_mm2(|i| raw[i] == side, coarse.shape, coarse.spacing_mm);
+    let (left, right) = (distance(LEFT), distance(RIGHT));
+    let nearest: Vec<u8> = left.iter().zip(&right).map(|(l, r)| if l <= r { LEFT } else { RIGHT }).collect();
+    let mut sides = vec![0; raw.len()];
+    for (side, distance) in [(LEFT, &left), (RIGHT, &right)] {
+        let closed = close(distance, &coarse);
+        for (index, to) in sides.iter_mut().enumerate() {
+            if closed[index] && nearest[index] == side {
+                *to = side;
+            }
+        }
+    }
+    Lungs::measured(&coarse, sides, nearest, *grid)
+}
+
+impl Lungs {
+    fn measured(coarse: &Coarse, sides: Vec<u8>, nearest: Vec<u8>, grid: Grid) -> Option<Self> {
+        let of = |side: u8| VoxelBox::around(&sides, coarse.shape, |v| v == side);
+        let (left, right) = (of(LEFT), of(RIGHT));
+        let both = VoxelBox::around(&sides, coarse.shape, |v| v > 0)?;
+        let step_mm = coarse.spacing_mm[2];
+        let centre = |side: u8| {
+            let mut sum = (0.0, 0.0);
+            for (index, _) in sides.iter().enumerate().filter(|&(_, &v)| v == side) {
+                sum = (sum.0 + (index % coarse.shape[2]) as f64 + 0.5, sum.1 + 1.0);
+            }
+            sum.0 / sum.1 * step_mm
+        };
+        let (low, high) = (both.low[2] as f64 * step_mm, both.high[2] as f64 * step_mm);
+        let (middle_mm, half_width_mm) = match (left, right) {
+            (Some(_), Some(_)) => (f64::midpoint(centre(LEFT), centre(RIGHT)), (high - low) / 2.0),
+            // One lung alone: the plane runs along its inner face.
+            (Some(_), None) => (high, high - low),
+            _ => (low, high - low),
+        };
+        let voxel_ml = coarse.spacing_mm.iter().product::<f64>() / 1000.0;
+        let volume = |side: u8| sides.iter().map(|&v| usize::from(v == side)).sum::<usize>() as f64 * voxel_ml;
+        Some(Self {
+            bounds: VoxelBox {
+                low: std::array::from_fn(|a| both.low[a] * coarse.factor[a]),
+                high: std::array::from_fn(|a| (both.high[a] * coarse.factor[a]).min(grid.shape[a])),
+            },
+            middle_mm,
+            half_width_mm,
+            volumes_ml: [volume(LEFT), volume(RIGHT)],
+            cut: border_contact_mm2(&sides, coarse) > CUT_MM2,
+            factor: coarse.factor,
+            shape: coarse.shape,
+            grid,
+            sides,
+            nearest,
+        })
+    }
+
+    /// 0 outside, [`LEFT`] or [`RIGHT`] in a lung, on `shape` voxels that fill the box `part` of the scan.
+    ///
+    /// # Shapes
+    /// `[z, y, x]` of `shape`.
+    pub fn sides_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
+        self.look_up(&self.sides, part, shape)
+    }
+
+    /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill the box `part` of the scan.
+    ///
+    /// # Shapes
+    /// `[z, y, x]` of `shape`.
+    pub fn nearest_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
+        self.look_up(&self.nearest, part, shape)
+    }
+
+    /// The left lung on the canonical grid.
+    pub fn left(&self) -> Mask {
+        self.mask(LEFT)
+    }
+
+    /// The right lung on the canonical grid.
+    pub fn right(&self) -> Mask {
+        self.mask(RIGHT)
+    }
+
+    fn mask(&self, side: u8) -> Mask {
+        let mut data = self.sides_in(&VoxelBox::whole(self.grid.shape), self.grid.shape);
+        data.par_iter_mut().with_min_len(1 << 16).for_each(|v| *v = u8::from(*v == side));
+        Volume { data, grid: self.grid }
+    }
+
+    fn look_up(&self, table: &[u8], part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
+        let places: [Vec<usize>; 3] = std::array::from_fn(|axis| {
+            let step = part.shape()[axis] as f64 / shape[axis] as f64;
+            (0..shape[axis])
+                .map(|voxel| {
+                    let at = part.low[axis] as f64 + (voxel as f64 + 0.5) * step;
+                    ((at / self.factor[axis] as f64) as usize).min(self.shape[axis] - 1)
+                })
+                .collect()
+        });
+        let mut found = vec![0; shape.iter().product()];
+        let plane = (shape[1] * shape[2]).max(1);
+        found.par_chunks_mut(plane).zip(&places[0]).for_each(|(slice, &z)| {
+            for (row, &y) in slice.chunks_exact_mut(shape[2]).zip(&places[1]) {
+                let line = &table[(z * self.shape[1] + y) * self.shape[2]..][..self.shape[2]];
+                row.iter_mut().zip(&places[2]).for_each(|(to, &x)| *to = line[x]);
+            }
+        });
+        found
+    }
+}
+
+/// Closes one lung: grown by [`CLOSING_MM`] and shrunk again, then holes of axial slices filled.
+fn close(distance_mm2: &[f32], coarse: &Coarse) -> Vec<bool> {
+    let reach = (CLOSING_MM * CLOSING_MM) as f32;
+    let back = squared_distance_mm2(|i| distance_mm2[i] > reach, coarse.shape, coarse.spacing_mm);
+    let mut closed: Vec<bool> = back.iter().zip(distance_mm2).map(|(&b, &d)| d == 0.0 || b > reach).collect();
+    let [_, height, width] = coarse.shape;
+    closed.par_chunks_mut(height * width).for_each(|slice| fill_slice(slice, height, width));
+    closed
+}
+
+/// Fills what the mask encloses within one slice.
+fn fill_slice(slice: &mut [bool], height: usize, width: usize) {
+    if !slice.contains(&true) {
+        return;
+    }
+    let open: Vec<u8> = slice.iter().map(|&v| u8::from(!v)).collect();
+    let found = components(&open, [1, height, width], Connectivity::Faces);
+    let mut outside = vec![false; found.sizes.len() + 1];
+    outside[0] = true;
+    for y in 0..height {
+        for x in 0..width {
+            if y == 0 || x == 0 || y + 1 == height || x + 1 == width {
+                outside[found.labels[y * width + x] as usize] = true;
+            }
+        }
+    }
+    for (value, &label) in slice.iter_mut().zip(&found.labels) {
+        *value |= !outside[label as usize];
+    }
+}
+
+/// Area in mm² over which the lungs touch the border of the scan.
+fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
+    let [depth, height, width] = coarse.shape;
+    let [dz, dy, dx] = coarse.spacing_mm;
+    let mut area = 0.0;
+    for (index, _) in sides.iter().enumerate().filter(|&(_, &v)| v > 0) {
+        let (z, y, x) = (index / (height * width), index / width % height, index % width);
+        let touches = |at: usize, size: usize| f64::from(u8::from(at == 0 || at + 1 == size));
+        area += touches(z, depth) * dy * dx + touches(y, height) * dz * dx + touches(x, width) * dz * dy;
+    }
+    area
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::Affine;
+
+    const SHAPE: [usize; 3] = [60, 70, 100];
+    const SPACING_MM: [f64; 3] = [5.0, 4.0, 3.5];
+
+    fn grid() -> Grid {
+        Grid { shape: SHAPE, spacing_mm: SPACING_MM, affine: Affine::from_spacing(SPACING_MM) }
+    }
+
+    /// A body with two ellipsoid lungs of tissue whose inner faces lie `gap` voxels from the middle, and a trachea above.
+    fn chest(gap: f64) -> Vec<f32> {
+        let mut hu = Vec::with_capacity(SHAPE.iter().product());
+        for z in 0..SHAPE[0] {
+            for y in 0..SHAPE[1] {
+                for x in 0..SHAPE[2] {
+                    let [z, y, x] = [z as f64, y as f64, x as f64];
+                    let body = ((y - 35.0) / 32.0).powi(2) + ((x - 50.0) / 47.0).powi(2) < 1.0;
+                    let lung = |centre: f64| {
+                        ((z - 28.0) / 22.0).powi(2) + ((y - 35.0) / 20.0).powi(2) + ((x - centre) / 18.0).powi(2) < 1.0
+                    };
+                    let inside = lung(50.0 - gap - 18.0) || lung(50.0 + gap + 18.0);
+                    let trachea = z > 40.0 && ((y - 35.0) * 4.0).hypot((x - 50.0) * 3.5) < 10.0;
+                    // A small texture, so that tissue is not one number.
+                    let texture = ((z * 7.0 + y * 3.0 + x * 5.0) % 11.0) * 4.0;
+                    hu.push(match () {
+                        () if trachea => -1000.0,
+                        () if inside => -860.0 + texture as f32,
+                        () if body => 40.0,
+                        () => -1024.0,
+                    });
+                }
+            }
+        }
+        hu
+    }
+
+    #[test]
+    fn two_lungs_and_their_sides() {
+        let hu = chest(3.0);
+        let lungs = find(&View::new(&hu, SHAPE), &grid()).unwrap();
+        let expected_ml = 4.0 / 3.0 * std::f64::consts::PI * 22.0 * 20.0 * 18.0 * grid().voxel_ml();
+        for volume_ml in lungs.volumes_ml {
+            assert!((volume_ml / expected_ml - 1.0).abs() < 0.05, "{volume_ml} ml, expected {expected_ml}");
+        }
+        assert!(!lungs.cut);
+        assert!((lungs.middle_mm - 50.5 * 3.5).abs() < 3.5);
+        assert_eq!(lungs.sides_in(&VoxelBox { low: [28, 35, 25], high: [29, 36, 26] }, [1; 3]), [LEFT]);
+        assert_eq!(lungs.nearest_in(&VoxelBox { low: [5, 35, 90], high: [6, 36, 91] }, [1; 3]), [RIGHT]);
+        let trachea = (55 * SHAPE[1] + 35) * SHAPE[2] + 50;
+        assert_eq!(lungs.left().data[trachea] + lungs.right().data[trachea], 0);
+    }
+
+    #[test]
+    fn touching_lungs_come_apart() {
+        let hu = chest(-1.5);
+        let lungs = find(&View::new(&hu, SHAPE), &grid()).unwrap();
+        let [left, right] = lungs.volumes_ml;
+        assert!(left.min(right) / left.max(right) > 0.9, "{left} and {right} ml");
+        assert!((lungs.middle_mm - 50.5 * 3.5).abs() < 4.0);
+    }
+
+    #[test]
+    fn a_cut_scan_keeps_its_lungs() {
+        let hu = chest(3.0);
+        let part = VoxelBox { low: [10, 20, 20], high: [50, 50, 80] };
+        let part_grid = part.grid(&grid());
+        let lungs = find(&View::new(&hu, SHAPE).part(&part), &part_grid).unwrap();
+        assert!(lungs.cut);
+        assert!(lungs.volumes_ml.iter().all(|&ml| ml > LEAST_LUNG_ML));
+    }
+
+    #[test]
+    fn no_lungs_in_tissue_or_air() {
+        for hu in [40.0, -1000.0, f32::NAN] {
+            let data = vec![hu; SHAPE.iter().product()];
+            assert!(find(&View::new(&data, SHAPE), &grid()).is_none());
+        }
+        assert!(find(&View::new(&[], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid() }).is_none());
+    }
+}

@@ -1,0 +1,146 @@
+//! Air of the lungs parted into the patient's left and right.
+
+use std::collections::VecDeque;
+
+use crate::components::{Connectivity, components};
+use crate::distance::squared_distance_mm2;
+
+use super::airway::Airway;
+use super::coarse::Coarse;
+use super::{LEAST_LUNG_ML, LEFT, RIGHT};
+
+/// Depths below the surface at which lungs that touch are tried to come apart.
+const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];
+/// Each half holds at least this share of what is left at that depth.
+const LEAST_SHARE: f64 = 0.15;
+/// A second body of at least this share of the first is the other lung.
+const PAIR_SHARE: f64 = 0.3;
+/// Soft tissue and bone lie above.
+const TISSUE_ABOVE_HU: f32 = -200.0;
+
+/// A body of lung: its voxels and its centre.
+struct Body {
+    voxels: Vec<usize>,
+    /// Mean `[z, y, x]` in mm.
+    centre_mm: [f64; 3],
+}
+
+/// 0, [`LEFT`] or [`RIGHT`] a voxel, `[z, y, x]`; `None` when no lung is large enough.
+pub(super) fn sides(coarse: &Coarse, air: &[bool], airway: &Airway) -> Option<Vec<u8>> {
+    let lung: Vec<u8> = air.iter().zip(&airway.inside).map(|(&a, &tube)| u8::from(a && !tube)).collect();
+    let least = (LEAST_LUNG_ML / coarse.voxel_ml()).ceil() as usize;
+    let mut bodies = bodies(coarse, &lung, least);
+    let apart = bodies.len() > 1 && bodies[1].voxels.len() as f64 > PAIR_SHARE * bodies[0].voxels.len() as f64;
+    if let Some((a, b)) = bodies.first().filter(|_| !apart).and_then(|body| part(coarse, body)) {
+        bodies.splice(0..1, [a, b]);
+    }
+    let mut sides = vec![0; lung.len()];
+    let plane_mm = plane_between(coarse, &bodies, airway)?;
+    for body in &bodies {
+        let side = if body.centre_mm[2] < plane_mm { LEFT } else { RIGHT };
+        body.voxels.iter().for_each(|&index| sides[index] = side);
+    }
+    Some(sides)
+}
+
+/// Connected bodies of at least `least` voxels, the largest first.
+fn bodies(coarse: &Coarse, lung: &[u8], least: usize) -> Vec<Body> {
+    let found = components(lung, coarse.shape, Connectivity::Faces);
+    let mut lists: Vec<Vec<usize>> = vec![Vec::new(); found.sizes.len() + 1];
+    for (index, &label) in found.labels.iter().enumerate() {
+        if label > 0 && found.sizes[label as usize - 1] >= least {
+            lists[label as usize].push(index);
+        }
+    }
+    let mut bodies: Vec<Body> =
+        lists.into_iter().filter(|list| !list.is_empty()).map(|list| Body::new(coarse, list)).collect();
+    bodies.sort_by_key(|body| std::cmp::Reverse(body.voxels.len()));
+    bodies
+}
+
+impl Body {
+    fn new(coarse: &Coarse, voxels: Vec<usize>) -> Self {
+        let mut sum = [0.0; 3];
+        for &index in &voxels {
+            let place = coarse.place(index);
+            (0..3).for_each(|axis| sum[axis] += place[axis] as f64 + 0.5);
+        }
+        let count = voxels.len().max(1) as f64;
+        let centre_mm = std::array::from_fn(|axis| sum[axis] / count * coarse.spacing_mm[axis]);
+        Self { voxels, centre_mm }
+    }
+
+    fn width_mm(&self, coarse: &Coarse) -> f64 {
+        let xs = self.voxels.iter().map(|&index| coarse.place(index)[2]);
+        let (low, high) = xs.fold((usize::MAX, 0), |(l, h), x| (l.min(x), h.max(x)));
+        (high + 1).saturating_sub(low) as f64 * coarse.spacing_mm[2]
+    }
+}
+
+/// Parts a body that holds both lungs where it is thinnest; `None` when it is one lung.
+fn part(coarse: &Coarse, body: &Body) -> Option<(Body, Body)> {
+    let mut inside = vec![false; coarse.hu.len()];
+    body.voxels.iter().for_each(|&index| inside[index] = true);
+    let depth = squared_distance_mm2(|index| !inside[index], coarse.shape, coarse.spacing_mm);
+    let apart_mm = body.width_mm(coarse) / 4.0;
+    for depth_mm in DEPTHS_MM {
+        let core: Vec<u8> = depth.iter().map(|&d| u8::from(f64::from(d) > depth_mm * depth_mm)).collect();
+        let total = core.iter().filter(|&&v| v != 0).count() as f64;
+        let cores = bodies(coarse, &core, ((total * LEAST_SHARE) as usize).max(1));
+        if let [a, b, ..] = &cores[..] {
+            let [dz, dy, dx] = std::array::from_fn(|axis| (a.centre_mm[axis] - b.centre_mm[axis]).abs());
+            if dx > apart_mm && dx > dz && dx > dy {
+                return Some(grow(coarse, &inside, a, b));
+            }
+        }
+    }
+    None
+}
+
+/// Gives each voxel of `inside` to the core that reaches it in fewer steps.
+fn grow(coarse: &Coarse, inside: &[bool], a: &Body, b: &Body) -> (Body, Body) {
+    let mut owner = vec![0u8; inside.len()];
+    let mut queue = VecDeque::new();
+    for (number, core) in [(1, a), (2, b)] {
+        for &index in &core.voxels {
+            owner[index] = number;
+            queue.push_back(index);
+        }
+    }
+    while let Some(index) = queue.pop_front() {
+        for other in coarse.neighbours(index) {
+            if inside[other] && owner[other] == 0 {
+                owner[other] = owner[index];
+                queue.push_back(other);
+            }
+        }
+    }
+    let of = |number: u8| Body::new(coarse, (0..owner.len()).filter(|&i| owner[i] == number).collect());
+    (of(1), of(2))
+}
+
+/// x in mm of the plane that parts left from right.
+///
+/// Two lungs: midway. One: the trachea, or else the centre of the tissue beside the lung, which is the mediastinum's side.
+fn plane_between(coarse: &Coarse, bodies: &[Body], airway: &Airway) -> Option<f64> {
+    let first = bodies.first()?;
+    let other = bodies.iter().skip(1).find(|body| {
+        (body.centre_mm[2] - first.centre_mm[2]).abs() > first.width_mm(coarse).min(body.width_mm(coarse)) / 2.0
+    });
+    if let Some(other) = other {
+        return Some(f64::midpoint(first.centre_mm[2], other.centre_mm[2]));
+    }
+    if let Some(x) = airway.x {
+        return Some((x + 0.5) * coarse.spacing_mm[2]);
+    }
+    let slices = first.voxels.iter().map(|&index| coarse.place(index)[0]);
+    let (low, high) = slices.fold((usize::MAX, 0), |(l, h), z| (l.min(z), h.max(z)));
+    let plane = coarse.shape[1] * coarse.shape[2];
+    let mut sum = (0.0, 0.0);
+    for index in low * plane..(high + 1) * plane {
+        if coarse.hu[index] > TISSUE_ABOVE_HU {
+            sum = (sum.0 + coarse.place(index)[2] as f64 + 0.5, sum.1 + 1.0);
+        }
+    }
+    Some(if sum.1 > 0.0 { sum.0 / sum.1 * coarse.spacing_mm[2] } else { first.centre_mm[2] })
+}
