@@ -1,0 +1,76 @@
+//! The decoder of both presets: up, join the skip, convolve.
+
+use candle_core::Tensor;
+use pulmoav_ops as ops;
+
+use super::encoder::{Encoded, leaky_unit, plain_unit};
+use crate::ModelError;
+use crate::block::{ConvBlock, Mode, Up};
+use crate::parameters::Scope;
+
+/// One step a level, from the coarsest up.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    up: Up,
+    convs: Vec<ConvBlock>,
+}
+
+impl Decoder {
+    /// The published one: the transposed convolution keeps its width, two units behind it (METHOD §3.1).
+    ///
+    /// `skips` are the skips' widths, finest first.
+    pub(crate) fn build_plain(mut scope: Scope, skips: &[usize], bottleneck: usize) -> Result<Self, ModelError> {
+        let mut width = bottleneck;
+        let mut steps = Vec::with_capacity(skips.len());
+        for (level, &skip) in skips.iter().enumerate().rev() {
+            let mut scope = scope.at(format_args!("up_tr{}", 64 << level));
+            let up = Up::build(scope.at("up_conv"), width, width, true)?;
+            let convs =
+                vec![plain_unit(scope.at("ops.0"), width + skip, skip)?, plain_unit(scope.at("ops.1"), skip, skip)?];
+            steps.push(Step { up, convs });
+            width = skip;
+        }
+        Ok(Self { steps })
+    }
+
+    /// nnU-Net's: the transposed convolution goes to the skip's width, one unit behind it, no biases (METHOD §3.2).
+    ///
+    /// `skips` are the skips' widths, finest first.
+    pub(crate) fn build_leaky(mut scope: Scope, skips: &[usize], bottleneck: usize) -> Result<Self, ModelError> {
+        let mut width = bottleneck;
+        let mut steps = Vec::with_capacity(skips.len());
+        for (step, &skip) in skips.iter().rev().enumerate() {
+            let up = Up::build(scope.at(format_args!("transpconvs.{step}")), width, skip, false)?;
+            let convs = vec![leaky_unit(scope.at(format_args!("stages.{step}.convs.0")), 2 * skip, skip, 1)?];
+            steps.push(Step { up, convs });
+            width = skip;
+        }
+        Ok(Self { steps })
+    }
+
+    /// The features of the `scales` finest levels, finest first. Skips are let go as soon as they are joined.
+    pub(crate) fn forward(&self, encoded: Encoded, scales: usize, mode: Mode) -> Result<Vec<Tensor>, ModelError> {
+        let Encoded { mut skips, bottleneck: mut x } = encoded;
+        let mut features = Vec::with_capacity(scales);
+        for (done, step) in self.steps.iter().enumerate() {
+            x = step.up.forward(&x, mode)?;
+            // One skip a step: both are built from the same list.
+            if let Some(skip) = skips.pop() {
+                x = ops::concat_channels(&x, &skip)?;
+            }
+            for conv in &step.convs {
+                x = conv.forward(&x, mode)?;
+            }
+            if done + scales >= self.steps.len() {
+                features.push(x.clone());
+            }
+        }
+        features.reverse();
+        Ok(features)
+    }
+}
