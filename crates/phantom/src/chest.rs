@@ -1,0 +1,190 @@
+//! The shape of one chest: where lungs, lobes, diaphragm, mediastinum and body wall are.
+//!
+//! Everything is drawn for an adult whose carina is the origin, then stretched to the person.
+
+use crate::point::{Point, at};
+use crate::random::Random;
+
+/// One person's shape. Distances are in mm, positive inside, and approximate: right near the surface.
+#[derive(Debug, Clone)]
+pub(crate) struct Chest {
+    /// Stretch of the adult chest, x, y, z.
+    pub(crate) scale: Point,
+    /// Mean of the three.
+    pub(crate) mean_scale: f32,
+    /// Height of the domes in adult mm, left then right.
+    dome_top: [f32; 2],
+    heart: Point,
+    heart_radii: Point,
+    mediastinum_half_width: f32,
+    oblique_slope: f32,
+    pub(crate) fat_mm: f32,
+    pub(crate) muscle_mm: f32,
+}
+
+/// The lobes, in the order in which their trees are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lobe {
+    RightUpper,
+    RightMiddle,
+    RightLower,
+    LeftUpper,
+    LeftLower,
+}
+
+impl Lobe {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::RightUpper, Self::RightMiddle, Self::RightLower, Self::LeftUpper, Self::LeftLower];
+}
+
+impl Chest {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed, 1);
+        let size = random.within(0.78, 1.0);
+        let scale =
+            at(size * random.within(0.94, 1.06), size * random.within(0.92, 1.08), size * random.within(0.9, 1.1));
+        Self {
+            scale,
+            mean_scale: (scale.x + scale.y + scale.z) / 3.0,
+            dome_top: [random.within(-112.0, -92.0), random.within(-104.0, -84.0)],
+            heart: at(random.within(-24.0, -12.0), random.within(18.0, 26.0), random.within(-74.0, -64.0)),
+            heart_radii: at(random.within(48.0, 60.0), random.within(40.0, 48.0), random.within(42.0, 52.0)),
+            mediastinum_half_width: random.within(24.0, 31.0),
+            oblique_slope: random.within(0.9, 1.2),
+            fat_mm: random.within(4.0, 24.0),
+            muscle_mm: random.within(10.0, 20.0),
+        }
+    }
+
+    /// A place of the adult chest in this person.
+    pub(crate) fn place(&self, x: f32, y: f32, z: f32) -> Point {
+        at(x, y, z).times(self.scale)
+    }
+
+    /// How deep a place lies in the column of its lung, whatever else is there: the pleura towards ribs and apex.
+    pub(crate) fn cavity_mm(&self, p: Point) -> f32 {
+        let u = p.over(self.scale);
+        let side = if u.x < 0.0 { -1.0 } else { 1.0 };
+        let down = (-u.z / 100.0).clamp(0.0, 1.2);
+        let centre = at(side * 60.0, -9.0 + 7.0 * down, 15.0);
+        let radii = at(64.0 + 6.0 * down, 82.0 + 4.0 * down, 92.0);
+        let mut v = u - centre;
+        v.z = v.z.max(0.0);
+        let w = v.over(radii);
+        // Between an ellipse and a box: the lung's outline.
+        let e = (w.x.abs().powi(3) + w.y.abs().powi(3) + w.z.abs().powi(3)).cbrt().max(1e-3);
+        v.norm() * (1.0 / e - 1.0) * self.mean_scale
+    }
+
+    /// How high a place lies above the diaphragm.
+    pub(crate) fn above_diaphragm_mm(&self, p: Point) -> f32 {
+        let u = p.over(self.scale);
+        let (side, top) = if u.x < 0.0 { (-1.0, self.dome_top[0]) } else { (1.0, self.dome_top[1]) };
+        let (x, y) = ((u.x - side * 58.0) / 70.0, (u.y - 8.0) / 92.0);
+        let fall = 52.0 * (x * x + y * y).powf(1.3);
+        (u.z - top + fall) * 0.75 * self.mean_scale
+    }
+
+    /// How far a place lies outside the mediastinum, spine and heart; negative inside them.
+    pub(crate) fn beside_mediastinum_mm(&self, p: Point) -> f32 {
+        let u = p.over(self.scale);
+        let low = ((-u.z - 10.0) / 60.0).clamp(0.0, 1.0);
+        let half = self.mediastinum_half_width;
+        let front = ellipse(u.x, u.y - 14.0, half - 6.0 * low, 52.0);
+        let spine = ellipse(u.x, u.y + 82.0, 29.0, 33.0);
+        let neck = ellipse(u.x, u.y - 30.0, 36.0 + 0.2 * (u.z - 40.0).max(0.0), 44.0) + (60.0 - u.z).max(0.0);
+        let aorta = ellipse(u.x + 23.0, u.y + 60.0, 15.0, 15.0) + (u.z - 22.0).max(0.0);
+        let heart = ellipsoid(u - self.heart, self.heart_radii);
+        front.min(spine).min(neck).min(aorta).min(heart) * self.mean_scale
+    }
+
+    /// Depth in the heart, negative outside.
+    pub(crate) fn heart_depth_mm(&self, p: Point) -> f32 {
+        -ellipsoid(p.over(self.scale) - self.heart, self.heart_radii) * self.mean_scale
+    }
+
+    /// Depth in the lung, negative outside.
+    pub(crate) fn lung_mm(&self, p: Point) -> f32 {
+        self.cavity_mm(p).min(self.above_diaphragm_mm(p)).min(self.beside_mediastinum_mm(p))
+    }
+
+    /// Signed distance to the oblique fissure, positive above and in front.
+    pub(crate) fn oblique_mm(&self, p: Point) -> f32 {
+        let u = p.over(self.scale);
+        let bend = 0.0016 * (u.x.abs() - 60.0).powi(2) - 4.0 * (u.y / 40.0).sin();
+        (u.z + 26.0 + self.oblique_slope * u.y + bend) * 0.7 * self.mean_scale
+    }
+
+    /// Signed distance to the right lung's horizontal fissure, positive above.
+    pub(crate) fn horizontal_mm(&self, p: Point) -> f32 {
+        let u = p.over(self.scale);
+        (u.z + 12.0 + 0.002 * (u.x - 60.0).powi(2) - 0.1 * u.y) * self.mean_scale
+    }
+
+    /// The lobe of a place in a lung, and its distance to the nearest fissure.
+    pub(crate) fn lobe(&self, p: Point) -> (Lobe, f32) {
+        let oblique = self.oblique_mm(p);
+        if p.x < 0.0 {
+            let lobe = if oblique > 0.0 { Lobe::LeftUpper } else { Lobe::LeftLower };
+            return (lobe, oblique.abs());
+        }
+        if oblique <= 0.0 {
+            return (Lobe::RightLower, -oblique);
+        }
+        let horizontal = self.horizontal_mm(p);
+        let lobe = if horizontal > 0.0 { Lobe::RightUpper } else { Lobe::RightMiddle };
+        (lobe, oblique.min(horizontal.abs()))
+    }
+
+    /// How deep a place lies under the skin.
+    pub(crate) fn body_mm(&self, p: Point) -> f32 {
+        let u = p.over(self.scale);
+        let wall = (self.fat_mm + self.muscle_mm) / self.mean_scale;
+        let radii = at(128.0 + wall, 93.0 + wall * 0.9, 1.0);
+        let shoulder = 1.0 + 0.25 * ((u.z - 50.0) / 60.0).clamp(0.0, 1.0);
+        let (x, y) = (u.x / (radii.x * shoulder), (u.y + 6.0) / radii.y);
+        let e = (x.abs().powi(3) + y.abs().powi(3)).cbrt().max(1e-3);
+        (u.x * u.x + (u.y + 6.0) * (u.y + 6.0)).sqrt() * (1.0 / e - 1.0) * self.mean_scale
+    }
+
+    /// The corners of a box round both lungs, mm.
+    pub(crate) fn lung_box_mm(&self) -> (Point, Point) {
+        let low = self.dome_top[0].min(self.dome_top[1]) - 45.0;
+        (self.place(-132.0, -92.0, low), self.place(132.0, 86.0, 109.0))
+    }
+
+    /// One seed a twig: a jittered lattice of this step through the lungs, by lobe, away from pleura and fissures.
+    pub(crate) fn seeds(&self, step_mm: f32, random: &mut Random) -> [Vec<Point>; 5] {
+        let mut seeds: [Vec<Point>; 5] = Default::default();
+        let (low, high) = self.lung_box_mm();
+        let count = |a: f32, b: f32| ((b - a) / step_mm).ceil() as usize;
+        for k in 0..count(low.z, high.z) {
+            for j in 0..count(low.y, high.y) {
+                for i in 0..count(low.x, high.x) {
+                    let jitter = at(random.unit(), random.unit(), random.unit());
+                    let p = low + (at(i as f32, j as f32, k as f32) + jitter) * step_mm;
+                    if self.lung_mm(p) < 3.0 {
+                        continue;
+                    }
+                    let (lobe, fissure) = self.lobe(p);
+                    if fissure > 2.0 {
+                        seeds[lobe as usize].push(p);
+                    }
+                }
+            }
+        }
+        seeds
+    }
+}
+
+/// Approximate signed distance outside an ellipse.
+fn ellipse(x: f32, y: f32, rx: f32, ry: f32) -> f32 {
+    let e = (x / rx).hypot(y / ry).max(1e-3);
+    x.hypot(y) * (1.0 - 1.0 / e)
+}
+
+/// Approximate signed distance outside an ellipsoid.
+pub(crate) fn ellipsoid(v: Point, radii: Point) -> f32 {
+    let e = v.over(radii).norm().max(1e-3);
+    v.norm() * (1.0 - 1.0 / e)
+}

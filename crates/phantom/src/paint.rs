@@ -1,0 +1,214 @@
+//! Everything but blood: HU of lung, fat, muscle, bone, bowel and air at a place.
+
+use crate::bones::{Bone, Bones};
+use crate::chest::{Chest, ellipsoid};
+use crate::point::{Point, at};
+use crate::random::Random;
+use crate::texture::Texture;
+
+/// A round shadow in the lung.
+#[derive(Debug)]
+struct Nodule {
+    centre: Point,
+    radius_mm: f32,
+    hu: f32,
+}
+
+/// One person's tissues.
+#[derive(Debug)]
+pub(crate) struct Painter<'a> {
+    chest: &'a Chest,
+    bones: Bones,
+    texture: Texture,
+    nodules: Vec<Nodule>,
+    lung_hu: f32,
+    gravity_hu_per_mm: f32,
+    grain_hu: f32,
+    grain_mm: f32,
+    emphysema: f32,
+    fissure_hu: f32,
+    fat_hu: f32,
+    muscle_hu: f32,
+    liver_hu: f32,
+    soft_share: f32,
+    couch: bool,
+}
+
+impl<'a> Painter<'a> {
+    pub(crate) fn new(chest: &'a Chest, seed: u64) -> Self {
+        let mut random = Random::new(seed, 9);
+        Self {
+            chest,
+            bones: Bones::new(seed),
+            texture: Texture::new(seed, 10),
+            nodules: nodules(chest, &mut random),
+            lung_hu: random.normal(-868.0, 28.0),
+            gravity_hu_per_mm: random.within(0.1, 0.7),
+            grain_hu: random.within(8.0, 30.0),
+            grain_mm: random.within(2.0, 5.0),
+            emphysema: if random.chance(0.25) { random.within(0.3, 1.0) } else { 0.0 },
+            fissure_hu: random.within(20.0, 220.0),
+            fat_hu: random.normal(-98.0, 8.0),
+            muscle_hu: random.normal(52.0, 8.0),
+            liver_hu: random.within(45.0, 120.0),
+            soft_share: random.within(-0.4, 0.9),
+            couch: random.chance(0.6),
+        }
+    }
+
+    /// HU at a place, with edges softened over `width_mm`, and whether it lies in a lung.
+    pub(crate) fn paint(&self, p: Point, width_mm: f32) -> (f32, bool) {
+        let body = self.chest.body_mm(p);
+        if body < -width_mm {
+            return (self.outside(p, body), false);
+        }
+        let (inside, in_lung) = self.inside(p, body, width_mm);
+        let share = (0.5 + body / width_mm).clamp(0.0, 1.0);
+        (-1000.0 + (inside + 1000.0) * share, in_lung)
+    }
+
+    fn outside(&self, p: Point, body: f32) -> f32 {
+        let below = self.chest.place(0.0, -99.0, 0.0).y - (self.chest.fat_mm + self.chest.muscle_mm) - 4.0 - p.y;
+        if self.couch && below > 0.0 && (below < 2.0 || (below > 24.0 && below < 26.0)) && body > -60.0 {
+            return -650.0;
+        }
+        -1000.0
+    }
+
+    fn inside(&self, p: Point, body: f32, width_mm: f32) -> (f32, bool) {
+        let cavity = self.chest.cavity_mm(p);
+        let mut lung = cavity;
+        if lung > -width_mm {
+            lung = lung.min(self.chest.above_diaphragm_mm(p)).min(self.chest.beside_mediastinum_mm(p));
+        }
+        if lung > width_mm * 0.5 {
+            return (self.parenchyma(p, lung), true);
+        }
+        let solid = if cavity < 0.0 { self.wall(p, body, -cavity) } else { self.core(p) };
+        let share = (0.5 + lung / width_mm).clamp(0.0, 1.0);
+        let hu = if share > 0.0 { solid + (self.parenchyma(p, lung) - solid) * share } else { solid };
+        (hu, share >= 0.5)
+    }
+
+    fn parenchyma(&self, p: Point, depth: f32) -> f32 {
+        let mut hu = self.lung_hu - self.gravity_hu_per_mm * p.y;
+        hu += self.grain_hu * self.texture.sample(p, self.grain_mm);
+        hu += 12.0 * self.texture.sample(p + at(31.0, 7.0, 3.0), 17.0);
+        // Lung is denser along the dependent pleura.
+        if depth < 8.0 && p.y < -40.0 {
+            hu += (8.0 - depth) * self.gravity_hu_per_mm * 8.0;
+        }
+        if self.emphysema > 0.0 {
+            let hole = self.texture.sample(p + at(5.0, 90.0, 41.0), 9.0) + 0.6 * self.texture.sample(p, 23.0);
+            if hole > 0.9 - 0.5 * self.emphysema {
+                hu = hu.min(-955.0 + 10.0 * self.texture.sample(p, 2.0));
+            }
+        }
+        let (_, fissure) = self.chest.lobe(p);
+        if fissure < 1.2 && self.texture.sample(p + at(3.0, 2.0, 77.0), 30.0) > -0.7 {
+            hu += self.fissure_hu * (1.0 - fissure / 1.2);
+        }
+        for nodule in &self.nodules {
+            let d = (p - nodule.centre).norm() + self.texture.sample(p, 4.0) * nodule.radius_mm * 0.15;
+            if d < nodule.radius_mm + 1.0 {
+                hu += (nodule.hu - hu) * (nodule.radius_mm + 0.5 - d).clamp(0.0, 1.0);
+            }
+        }
+        hu.max(-1000.0)
+    }
+
+    /// Skin, fat, muscle and bone between pleura and air.
+    fn wall(&self, p: Point, body: f32, wall_mm: f32) -> f32 {
+        if body < 1.8 {
+            return 10.0;
+        }
+        if let Some(hu) = self.bone(p, wall_mm) {
+            return hu;
+        }
+        let rough = self.texture.sample(p, 11.0);
+        let u = p.over(self.chest.scale);
+        if u.z < -60.0 && self.chest.above_diaphragm_mm(p) < -4.0 && wall_mm > 2.0 && wall_mm < 4.0 {
+            return self.fat_hu;
+        }
+        if body < self.chest.fat_mm * (1.0 + 0.25 * rough) {
+            return self.fat(p);
+        }
+        if wall_mm < 2.0 {
+            return self.fat(p) * 0.5;
+        }
+        // Fat between muscles.
+        let seam = self.texture.sample(p + at(11.0, 19.0, 23.0), 15.0);
+        if seam.abs() < 0.16 { self.fat(p) } else { self.muscle(p) }
+    }
+
+    /// Mediastinum, heart wall and the organs below the diaphragm.
+    fn core(&self, p: Point) -> f32 {
+        let u = p.over(self.chest.scale);
+        if let Some(hu) = self.bone(p, 0.0) {
+            return hu;
+        }
+        if self.chest.above_diaphragm_mm(p) < 0.0 && self.chest.beside_mediastinum_mm(p) > -6.0 {
+            return self.below(p);
+        }
+        let heart = self.chest.heart_depth_mm(p);
+        if heart > 3.0 {
+            return self.muscle(p) + 10.0;
+        }
+        let gullet = ellipsoid(at(u.x + 5.0, u.y + 46.0, 0.0), at(9.0, 6.0, 1.0));
+        if gullet < 0.0 {
+            return if gullet < -4.0 { -200.0 } else { self.muscle(p) };
+        }
+        let nodes = self.texture.sample(p + at(1.0, 50.0, 9.0), 7.0) + 0.5 * self.texture.sample(p, 3.0);
+        // From almost all fat to almost none: the old and the young.
+        if nodes < self.soft_share { self.fat(p) } else { self.muscle(p) - 10.0 }
+    }
+
+    fn below(&self, p: Point) -> f32 {
+        let u = p.over(self.chest.scale);
+        let bubble = ellipsoid(u - at(-52.0, 30.0, -128.0), at(26.0, 20.0, 14.0));
+        if bubble < 0.0 {
+            return -990.0;
+        }
+        if self.chest.above_diaphragm_mm(p) > -3.0 {
+            return self.muscle(p);
+        }
+        if u.x < -10.0 && self.texture.sample(p, 26.0) > 0.3 {
+            return self.fat(p);
+        }
+        self.liver_hu + 5.0 * self.texture.sample(p, 3.0)
+    }
+
+    fn bone(&self, p: Point, wall_mm: f32) -> Option<f32> {
+        let (depth, bone) = self.bones.depth(self.chest, p, wall_mm);
+        let grain = self.texture.sample(p, 2.6);
+        (depth > 0.0).then(|| match bone {
+            Bone::Cartilage => 105.0 + 20.0 * grain,
+            Bone::Disc => 85.0 + 8.0 * grain,
+            Bone::Canal => 18.0,
+            Bone::Bone if depth < 1.6 => self.bones.cortex_hu + 80.0 * grain,
+            Bone::Bone => self.bones.marrow_hu + 60.0 * grain,
+        })
+    }
+
+    fn fat(&self, p: Point) -> f32 {
+        self.fat_hu + 9.0 * self.texture.sample(p, 3.5)
+    }
+
+    fn muscle(&self, p: Point) -> f32 {
+        self.muscle_hu + 9.0 * self.texture.sample(p, 3.0)
+    }
+}
+
+fn nodules(chest: &Chest, random: &mut Random) -> Vec<Nodule> {
+    let count = if random.chance(0.5) { random.within(1.0, 7.0) as usize } else { 0 };
+    (0..count)
+        .filter_map(|_| {
+            let (low, high) = chest.lung_box_mm();
+            let mut within = |a, b| random.within(a, b);
+            let centre = at(within(low.x, high.x), within(low.y, high.y), within(low.z, high.z));
+            let radius_mm = 2.0 + 8.0 * within(0.0, 1.0).powi(2);
+            let hu = if within(0.0, 1.0) < 0.25 { within(-650.0, -300.0) } else { within(0.0, 80.0) };
+            (chest.lung_mm(centre) > 1.0).then_some(Nodule { centre, radius_mm, hu })
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! One whole phantom: a CT with its reference.
+
+use pulmoav_volume::Volume;
+use pulmoav_volume::monitor::Monitor;
+
+use crate::compose::{Appearance, compose};
+use crate::config::{PhantomConfig, Phase};
+use crate::error::PhantomError;
+use crate::layers::{Layers, layers};
+use crate::statistics::Statistics;
+
+/// A synthetic chest CT and what is in it.
+#[derive(Debug, Clone)]
+pub struct Phantom {
+    /// HU.
+    pub ct: Volume<i16>,
+    /// 0 background, 1 artery, 2 vein.
+    pub labels: Volume<u8>,
+    /// 0 outside, 1 left lung, 2 right lung.
+    pub lungs: Volume<u8>,
+    /// Where the contrast medium is.
+    pub phase: Phase,
+    /// The look of `ct`.
+    pub appearance: Appearance,
+    /// Calibre, length and count of both trees by order.
+    pub statistics: Statistics,
+}
+
+/// Makes the phantom of a configuration.
+///
+/// # Errors
+/// As [`layers`].
+pub fn generate(config: &PhantomConfig, monitor: &dyn Monitor) -> Result<Phantom, PhantomError> {
+    let layers = layers(config, monitor)?;
+    Ok(render(layers, Appearance::draw(config.phase, config.seed), config.seed))
+}
+
+/// Gives layers a look.
+pub fn render(layers: Layers, appearance: Appearance, seed: u64) -> Phantom {
+    let hu = compose(&layers.patch(), &appearance, seed);
+    let grid = layers.grid;
+    Phantom {
+        ct: Volume { data: hu, grid },
+        labels: Volume { data: layers.labels, grid },
+        lungs: Volume { data: layers.lungs, grid },
+        phase: appearance.phase,
+        appearance,
+        statistics: layers.statistics,
+    }
+}
