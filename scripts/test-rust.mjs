@@ -1,9 +1,13 @@
 // Runs the Rust tests and closes with one count of them all.
 import { spawn } from 'node:child_process';
 
-const cargo = spawn('cargo', ['test', '--workspace', '--exclude', 'pulmoav-node', '--no-fail-fast', ...process.argv.slice(2)], {
-  stdio: ['ignore', 'pipe', 'inherit'],
-});
+const cargo = spawn(
+  'cargo',
+  ['test', '--workspace', '--exclude', 'pulmoav-node', '--no-fail-fast', ...process.argv.slice(2)],
+  {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
 let passed = 0;
 let failed = 0;
 let rest = '';

@@ -4,6 +4,7 @@ import { checkPath, checkVolume } from './check.js';
 import { IoError, UsageError } from './errors.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
+import { meanScores, type Scores } from './scores.js';
 import type { CallOptions, Volume } from './types.js';
 import { geometryJson } from './volume.js';
 
@@ -11,24 +12,6 @@ import { geometryJson } from './volume.js';
 export interface EvaluateOptions extends CallOptions {
   /** Score inside this mask only (non-zero voxels), as a path. */
   within?: string | undefined;
-}
-
-/** Scores of one target. */
-export interface TargetScores {
-  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-  dice: number | null;
-  /** Voxels predicted. */
-  predVoxels: number;
-  /** Voxels of the reference. */
-  refVoxels: number;
-  /** Further metrics by name. */
-  [metric: string]: number | null;
-}
-
-/** Scores of one case. */
-export interface Scores {
-  /** By target: `artery`, `vein`, … */
-  [target: string]: TargetScores;
 }
 
 /**
@@ -94,7 +77,9 @@ function casePairs(pred: string, ref: string, within: string | undefined): CaseP
     if (!existsSync(path)) throw new IoError('ERR_IO', `"${path}" does not exist.`);
   }
   if (!statSync(pred).isDirectory()) return [{ name: caseName(pred), pred, ref, within }];
-  const files = readdirSync(pred).filter((file) => /\.nii(\.gz)?$/.test(file)).sort();
+  const files = readdirSync(pred)
+    .filter((file) => /\.nii(\.gz)?$/.test(file))
+    .sort();
   if (files.length === 0) throw new UsageError(`The folder "${pred}" holds no .nii or .nii.gz file.`);
   return files.map((file) => {
     const reference = join(ref, file);
@@ -105,20 +90,4 @@ function casePairs(pred: string, ref: string, within: string | undefined): CaseP
 
 function caseName(path: string): string {
   return basename(path).replace(/\.nii(\.gz)?$/, '');
-}
-
-/** Means over the cases in which a metric is a number. */
-export function meanScores(all: Scores[]): Scores {
-  const mean: Scores = {};
-  for (const target of new Set(all.flatMap((scores) => Object.keys(scores)))) {
-    const rows = all.flatMap((scores) => (scores[target] ? [scores[target]] : []));
-    const metrics = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-    mean[target] = Object.fromEntries(metrics.map((metric) => [metric, average(rows.map((row) => row[metric]))])) as TargetScores;
-  }
-  return mean;
-}
-
-function average(values: (number | null | undefined)[]): number | null {
-  const known = values.filter((value) => typeof value === 'number');
-  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
 }

@@ -74,7 +74,9 @@ async function phantomCase(
   const name = `phantom_${wanted.size}_${String(wanted.seed).padStart(5, '0')}`;
   const image = join(out, 'imagesTr', `${name}_0000.nii.gz`);
   const label = join(out, 'labelsTr', `${name}.nii.gz`);
-  const sides: Annotated['sides'] = wanted.halfLabelled ? [wanted.seed % 2 === 0 ? 'left' : 'right'] : ['left', 'right'];
+  const sides: Annotated['sides'] = wanted.halfLabelled
+    ? [wanted.seed % 2 === 0 ? 'left' : 'right']
+    : ['left', 'right'];
   const annotated: Annotated = { sides, classes: ['artery', 'vein'] };
   const listed = known.cases[name];
   if (listed && existsSync(image) && existsSync(label)) {
@@ -93,12 +95,17 @@ async function openDataset(out: string): Promise<DatasetDescription> {
     await mkdir(join(out, 'imagesTr'), { recursive: true });
     await mkdir(join(out, 'labelsTr'), { recursive: true });
   } catch (error) {
-    throw new IoError('ERR_IO', `The folder "${out}" could not be made: ${(error as Error).message}.`, { cause: error });
+    throw new IoError('ERR_IO', `The folder "${out}" could not be made: ${(error as Error).message}.`, {
+      cause: error,
+    });
   }
   if (!existsSync(file)) return structuredClone(emptyDataset);
   const parsed = datasetConfig.safeParse(JSON.parse(await readFile(file, 'utf8')));
   if (parsed.success) return parsed.data;
-  throw new FormatError('ERR_FORMAT', `"${file}" is not a data set that phantoms can be added to. Choose an empty folder.`);
+  throw new FormatError(
+    'ERR_FORMAT',
+    `"${file}" is not a data set that phantoms can be added to. Choose an empty folder.`,
+  );
 }
 
 /** Phantoms label vessels of this diameter and more; thinner ones are rendered only. */

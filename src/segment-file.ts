@@ -62,7 +62,9 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   if (probabilities !== undefined && result.probabilities) {
     const { labels, targets } = result;
     const json = JSON.stringify({ ...geometryOf(labels), prompts: targets.length });
-    await call(options, (monitor) => addon().writeProbabilities(probabilities, json, result.probabilities ?? new Float32Array(), input, monitor));
+    await call(options, (monitor) =>
+      addon().writeProbabilities(probabilities, json, result.probabilities ?? new Float32Array(), input, monitor),
+    );
   }
   await writeVolume(output, result.labels, { like: input, signal: options.signal });
   const now = performance.now();

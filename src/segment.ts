@@ -143,4 +143,3 @@ function requestJson(options: SegmentOptions): string {
     config: { ...defaultSegmentConfig, ...config },
   });
 }
-

@@ -11,7 +11,8 @@ export function addDoctor(program: Command): void {
       if (options.json) return printJson(health);
       say(`pulmoav ${health.version}, Node ${health.node}, ${health.platform}`);
       say(`${health.threads} threads, ${readableBytes(health.memoryBytes)} memory, SIMD ${health.simd}`);
-      for (const { name, usable, reason } of health.devices) say(`${name}: ${usable ? 'usable' : `not usable: ${reason}`}`);
+      for (const { name, usable, reason } of health.devices)
+        say(`${name}: ${usable ? 'usable' : `not usable: ${reason}`}`);
       say(`bundled model: ${health.bundledModel.present ? 'present' : 'MISSING'} (${health.bundledModel.path})`);
     });
 }

@@ -24,7 +24,8 @@ export function addEvaluate(program: Command): void {
       const printer = progressPrinter();
       const options = { within: flags.within, signal: interruption, onProgress: printer.onProgress };
       const scores = await evaluateFolders(flags.pred, flags.ref, options).finally(printer.done);
-      if (flags.output) await writeAtomic(flags.output, `${JSON.stringify({ schemaVersion: 1, ...scores }, null, 2)}\n`);
+      if (flags.output)
+        await writeAtomic(flags.output, `${JSON.stringify({ schemaVersion: 1, ...scores }, null, 2)}\n`);
       if (flags.json) return printJson(scores);
       for (const { name, scores: byTarget } of [...scores.cases, { name: 'mean', scores: scores.mean }]) {
         const words = Object.entries(byTarget).map(([target, { dice }]) => `${target} ${dice?.toFixed(4) ?? '–'}`);

@@ -33,7 +33,10 @@ try {
 
 /** A wrong flag, as one of our own errors. */
 function usage(error: CommanderError): UsageError {
-  if (error.code === 'commander.help') return new UsageError('No command was given.', { hint: 'pulmoav --help lists the commands' });
+  if (error.code === 'commander.help')
+    return new UsageError('No command was given.', { hint: 'pulmoav --help lists the commands' });
   const message = error.message.replace(/^error: /, '').replace(/\.?$/, '.');
-  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), { hint: 'pulmoav COMMAND --help lists what it takes' });
+  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), {
+    hint: 'pulmoav COMMAND --help lists what it takes',
+  });
 }

@@ -28,7 +28,9 @@ export function addSegment(program: Command): void {
       const report = await segmentToFile({ input, prompts: prompt, ...rest }, options).finally(printer.done);
       if (json) return printJson(report);
       for (const { name, value, volumeMl } of report.targets) say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
-      say(`${report.output} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`);
+      say(
+        `${report.output} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`,
+      );
       sayWarnings(report.warnings);
     });
 }

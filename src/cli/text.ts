@@ -29,7 +29,10 @@ export function addText(program: Command): void {
     });
 }
 
-async function embeddingRows(texts: string[], options: { model?: string | undefined; signal: AbortSignal }): Promise<number[][]> {
+async function embeddingRows(
+  texts: string[],
+  options: { model?: string | undefined; signal: AbortSignal },
+): Promise<number[][]> {
   const { embeddings, width } = await encodeText(texts, options);
   return texts.map((_, row) => Array.from(embeddings.subarray(row * width, (row + 1) * width)));
 }

@@ -15,10 +15,7 @@ export const datasetConfig = z.looseObject({
   file_ending: z.string(),
   /** Vessels thinner than this are not labelled, mm. */
   minLabelledDiameterMm: z.number().optional(),
-  cases: z.record(
-    z.string(),
-    z.looseObject({ annotated, phase: z.string().optional(), seed: z.number().optional() }),
-  ),
+  cases: z.record(z.string(), z.looseObject({ annotated, phase: z.string().optional(), seed: z.number().optional() })),
 });
 
 export type Annotated = z.infer<typeof annotated>;

@@ -93,11 +93,7 @@ export const ourTargets: PlanConfig['targets'] = [
 export const tinyPlan: PlanConfig = {
   name: 'tiny',
   spacingMm: [1.25, 1.25, 1.25],
-  channels: [
-    { kind: 'window', windowHu: [-1000, -400] },
-    { kind: 'window', windowHu: [-500, 400] },
-    { kind: 'side' },
-  ],
+  channels: [{ kind: 'window', windowHu: [-1000, -400] }, { kind: 'window', windowHu: [-500, 400] }, { kind: 'side' }],
   patch: [64, 64, 64],
   crop: { kind: 'lungs', marginMm: 25 },
   tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'probabilities', skipEmpty: true },

@@ -51,9 +51,13 @@ function candidates(platform: string): string[] {
 export function checkDevice(device: string): void {
   if (device === 'auto' || device === 'cpu') return;
   if (/^cuda(:\d+)?$/.test(device)) {
-    throw new DeviceError('ERR_DEVICE', `Device "${device}" was asked for, but this build of pulmoav has CPU code only.`, {
-      hint: 'Use --device cpu or auto.',
-    });
+    throw new DeviceError(
+      'ERR_DEVICE',
+      `Device "${device}" was asked for, but this build of pulmoav has CPU code only.`,
+      {
+        hint: 'Use --device cpu or auto.',
+      },
+    );
   }
   throw new DeviceError('ERR_DEVICE', `There is no device "${device}"; expected auto, cpu or cuda[:N].`);
 }

@@ -107,7 +107,10 @@ function draw(volume: Canonical, view: View, paint: (offset: number, rgb: Uint8A
   const height = Math.max(1, Math.round((number(volume.sizes, down) * number(volume.spacings, down)) / PIXEL_MM));
   const rgb = new Uint8Array(3 * width * height);
   for (let y = 0; y < height; y++) {
-    const j = Math.min(number(volume.sizes, down) - 1, Math.floor(((height - 1 - y + 0.5) / height) * number(volume.sizes, down)));
+    const j = Math.min(
+      number(volume.sizes, down) - 1,
+      Math.floor(((height - 1 - y + 0.5) / height) * number(volume.sizes, down)),
+    );
     for (let x = 0; x < width; x++) {
       const i = Math.floor(((width - 1 - x + 0.5) / width) * number(volume.sizes, across));
       const offset = volume.start + j * number(volume.steps, down) + i * number(volume.steps, across);

@@ -1,16 +1,35 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAtomic } from '../atomic.js';
-import type { Scores } from '../evaluate.js';
+import type { Scores } from '../scores.js';
 
 /** One line of a run's diary. */
 export type TrainEvent =
-  | { type: 'start'; step: number; steps: number | null; parameters: number; trainingCases: number; validationCases: number }
+  | {
+      type: 'start';
+      step: number;
+      steps: number | null;
+      parameters: number;
+      ceiling: Record<string, number>;
+      trainingCases: number;
+      validationCases: number;
+    }
   | { type: 'fitted'; step: number; steps: number; secondsPerStep: number }
-  | { type: 'step'; step: number; loss: number; learningRate: number; gradNorm: number; seconds: number; targets: Record<string, number> }
+  | {
+      type: 'step';
+      step: number;
+      loss: number;
+      learningRate: number;
+      gradNorm: number;
+      seconds: number;
+      targets: Record<string, number>;
+    }
   | { type: 'validation'; step: number; mean: Scores; seconds: number }
   | { type: 'checkpoint'; step: number; best: boolean }
-  | { type: 'end'; step: number; reason: 'finished' | 'time' | 'cancelled' };
+  | { type: 'end'; step: number; reason: EndReason };
+
+/** Why a run ended: all steps taken, time up, or cancelled. */
+export type EndReason = 'finished' | 'time' | 'cancelled';
 
 /** The run's diary, `events.jsonl`: one JSON object a line, appended as things happen. */
 export class Diary {

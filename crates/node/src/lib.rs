@@ -1,1 +1,12 @@
-//! The Node-API door
+//! The Node-API door: convert, call, convert. No decision is taken here.
+//!
+//! Every exported long call returns a promise of an [`outcome::Outcome`], never a rejected one: an error that crosses
+//! an asynchronous Node-API call would lose its code. `src/native/unwrap.ts` turns outcomes into values or throws.
+// The macros of napi expand to unsafe code and undocumented items; what we write ourselves has neither.
+#![allow(unsafe_code, missing_docs, unreachable_pub)]
+// Node-API hands arguments over by value.
+#![allow(clippy::needless_pass_by_value)]
+
+mod engine;
+mod monitor;
+mod outcome;

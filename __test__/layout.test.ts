@@ -1,0 +1,107 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** ARCHITECTURE.md's arrows: what each crate may use of ours. */
+const arrows: Record<string, string[]> = {
+  plan: [],
+  volume: [],
+  testing: [],
+  tree: ['volume'],
+  ops: [],
+  model: ['ops', 'plan'],
+  phantom: ['volume', 'tree'],
+  segment: ['plan', 'volume', 'tree', 'ops', 'model'],
+  evaluate: ['volume', 'tree'],
+  train: ['plan', 'volume', 'tree', 'ops', 'model', 'segment', 'evaluate'],
+  node: ['plan', 'volume', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
+};
+const seesCandle = ['ops', 'model', 'segment', 'train'];
+
+interface Metadata {
+  packages: { name: string; dependencies: { name: string; kind: string | null }[] }[];
+}
+
+const metadata = JSON.parse(
+  execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 }),
+) as Metadata;
+
+test('crates use each other along the arrows only', (t) => {
+  for (const { name, dependencies } of metadata.packages) {
+    const crate = name.replace(/^pulmoav-/, '');
+    const allowed = arrows[crate];
+    t.truthy(allowed, `crate ${crate} has no row in the arrows`);
+    const used = dependencies.filter(({ kind }) => kind === null).map((dependency) => dependency.name);
+    for (const other of used.filter((use) => use.startsWith('pulmoav-')).map((use) => use.replace(/^pulmoav-/, ''))) {
+      t.true(allowed?.includes(other), `${crate} must not use ${other}`);
+    }
+    if (used.some((use) => use.startsWith('candle'))) t.true(seesCandle.includes(crate), `${crate} must not see candle`);
+  }
+});
+
+/** Layers of src, lowest first; a file may import from lower layers and from its own journey. */
+const foundation = ['config', 'check', 'errors', 'types', 'native', 'progress', 'atomic', 'scores', 'models'];
+/** Journeys that build on another one by their nature. */
+const mayUse: Record<string, string[]> = {
+  'segment-file': ['segment', 'volume'],
+  segment: ['volume'],
+  evaluate: ['volume'],
+};
+
+test('TypeScript journeys never import each other', (t) => {
+  const src = join(root, 'src');
+  for (const file of sources(src)) {
+    const from = journey(relative(src, file));
+    if (['cli', 'report', 'index'].includes(from)) continue;
+    for (const target of imports(file)) {
+      const to = journey(relative(src, join(dirname(file), target)));
+      if (to === from || foundation.includes(to)) continue;
+      t.true(mayUse[from]?.includes(to), `src/${relative(src, file)} must not import ${target}`);
+    }
+    if (foundation.includes(from)) {
+      for (const target of imports(file)) {
+        t.true(foundation.includes(journey(relative(src, join(dirname(file), target)))), `${relative(src, file)} looks up to ${target}`);
+      }
+    }
+  }
+});
+
+test('only src/native loads the addon', (t) => {
+  const src = join(root, 'src');
+  for (const file of sources(src).filter((path) => !relative(src, path).startsWith('native'))) {
+    t.false(/createRequire|\.node['"]/.test(readFileSync(file, 'utf8')), relative(src, file));
+  }
+});
+
+test('paths that documents name exist', (t) => {
+  const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...markdown('docs')];
+  for (const document of documents) {
+    const text = readFileSync(join(root, document), 'utf8');
+    const named = [...text.matchAll(/`((?:src|crates|benches|docs|models|scripts|__test__)\/[\w./-]+)`/g)].map((match) => match[1] ?? '');
+    for (const path of named) t.true(existsSync(join(root, path)), `${document} names ${path}, which does not exist`);
+  }
+});
+
+function sources(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => join(directory, name));
+}
+
+function markdown(directory: string): string[] {
+  return readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(directory, name));
+}
+
+function imports(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(/from '(\.[^']+)'/g)].map((match) => match[1] ?? '');
+}
+
+function journey(path: string): string {
+  return (path.split(/[\\/]/)[0] ?? '').replace(/\.(ts|js)$/, '');
+}

@@ -1,0 +1,116 @@
+//! The threads that work: one engine a device and thread count for tensors, a few workers for everything else.
+//! Each has a rayon pool of its own, and libuv's pool is left alone.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use napi::bindgen_prelude::Object;
+use napi::{Env, Error, JsDeferred, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::outcome::{Failure, Outcome, Success};
+
+/// Graphs of candle drop recursively, so the threads that hold them need room.
+const STACK_BYTES: usize = 256 << 20;
+/// Threads for reading, writing, scoring and phantoms.
+const WORKERS: usize = 2;
+
+type Job = Box<dyn FnOnce() + Send>;
+type Resolver = Box<dyn FnOnce(Env) -> Result<Outcome>>;
+
+/// A queue of jobs, worked off in order of arrival.
+pub struct Engine {
+    jobs: Sender<Job>,
+}
+
+impl Engine {
+    /// The engine for tensor work with `threads` threads; one for each count a process asks for.
+    pub fn tensors(threads: usize) -> Result<Arc<Self>> {
+        static ENGINES: Mutex<BTreeMap<usize, Arc<Engine>>> = Mutex::new(BTreeMap::new());
+        let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = engines.get(&threads) {
+            return Ok(Arc::clone(engine));
+        }
+        let engine = Arc::new(Self::start("pulmoav-engine", 1, threads)?);
+        engines.insert(threads, Arc::clone(&engine));
+        Ok(engine)
+    }
+
+    /// The workers for everything without tensors.
+    pub fn workers() -> Result<&'static Self> {
+        static STARTED: OnceLock<Engine> = OnceLock::new();
+        if let Some(workers) = STARTED.get() {
+            return Ok(workers);
+        }
+        let workers = Self::start("pulmoav-worker", WORKERS, available_threads())?;
+        Ok(STARTED.get_or_init(|| workers))
+    }
+
+    /// Runs `work` on this engine and gives JavaScript a promise of its outcome. A panic becomes `ERR_INTERNAL`.
+    pub fn promise<'env>(
+        &self,
+        env: &'env Env,
+        work: impl FnOnce() -> std::result::Result<Success, Failure> + Send + 'static,
+    ) -> Result<Object<'env>> {
+        let (deferred, promise): (JsDeferred<Outcome, Resolver>, _) = env.create_deferred()?;
+        let job = Box::new(move || {
+            let outcome = Outcome::from(guarded(work));
+            deferred.resolve(Box::new(move |_| Ok(outcome)));
+        });
+        self.jobs.send(job).map_err(|_| Error::from_reason("the engine thread has ended"))?;
+        Ok(promise)
+    }
+
+    fn start(name: &str, readers: usize, threads: usize) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name({
+                let name = name.to_owned();
+                move |index| format!("{name}-{index}")
+            })
+            .stack_size(STACK_BYTES)
+            .build()
+            .map_err(|error| Error::from_reason(format!("no threads could be started: {error}")))?;
+        let pool = Arc::new(pool);
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..readers {
+            let (pool, queue) = (Arc::clone(&pool), Arc::clone(&queue));
+            thread::Builder::new()
+                .name(name.to_owned())
+                .stack_size(STACK_BYTES)
+                .spawn(move || work_off(&pool, &queue))
+                .map_err(|error| Error::from_reason(format!("no thread could be started: {error}")))?;
+        }
+        Ok(Self { jobs })
+    }
+}
+
+/// Threads this process may use.
+pub fn available_threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn work_off(pool: &ThreadPool, queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => pool.install(job),
+            Err(_) => return,
+        }
+    }
+}
+
+fn guarded(work: impl FnOnce() -> std::result::Result<Success, Failure>) -> std::result::Result<Success, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_default();
+        Err(Failure::new("ERR_INTERNAL", format!("pulmoav broke one of its own rules ({what}); please report it")))
+    })
+}

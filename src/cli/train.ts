@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { readTrainConfig } from '../train/run.js';
+import { train } from '../train/loop.js';
+import type { TrainEvent } from '../train/events.js';
+import { interruption } from './exit.js';
+import { duration, integer } from './flags.js';
+import { printJson, progressPrinter, say } from './output.js';
+
+interface Flags {
+  json?: boolean;
+  out: string;
+  config?: string;
+  resume?: boolean;
+  maxTime?: number;
+  threads?: number;
+}
+
+const STEPS_A_LINE = 50;
+
+export function addTrain(program: Command): void {
+  program
+    .command('train')
+    .description("train a model on a data set in nnU-Net's shape")
+    .argument('<dataset>', 'folder with imagesTr, labelsTr and dataset.json')
+    .requiredOption('-o, --out <run>', 'run directory; best and latest in it are models')
+    .option('--config <file>', 'a recipe (tiny, la-caf) or a JSON file')
+    .option('--resume', 'go on with the run that the directory holds')
+    .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
+    .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
+    .action(async (dataset: string, { json, config, maxTime, ...rest }: Flags) => {
+      const printer = progressPrinter();
+      const result = await train({
+        dataset,
+        ...rest,
+        config: config === undefined ? undefined : await readTrainConfig(config),
+        maxSeconds: maxTime,
+        signal: interruption,
+        onProgress: printer.onProgress,
+        onEvent: tell,
+      }).finally(printer.done);
+      if (json) return printJson(result);
+      say(`${result.reason === 'finished' ? 'finished' : 'stopped'} after ${result.step} steps: ${result.best}`);
+    });
+}
+
+function tell(event: TrainEvent): void {
+  if (event.type === 'start') {
+    say(
+      `${event.parameters} parameters, ${event.trainingCases} training and ${event.validationCases} validation cases`,
+    );
+    const ceiling = Object.entries(event.ceiling).map(([name, dice]) => `${name} ${dice.toFixed(3)}`);
+    say(`best Dice this plan's grid allows: ${ceiling.join(', ')}`);
+  } else if (event.type === 'fitted') {
+    say(`${event.secondsPerStep.toFixed(2)} s a step: ${event.steps} steps`);
+  } else if (event.type === 'step' && event.step % STEPS_A_LINE === 0) {
+    say(`step ${event.step}: loss ${event.loss.toFixed(4)}, ${event.seconds.toFixed(2)} s`);
+  } else if (event.type === 'validation') {
+    const dice = Object.entries(event.mean).map(([name, scores]) => `${name} ${scores.dice?.toFixed(3) ?? '–'}`);
+    say(`validation after ${event.step} steps: ${dice.join(', ')}`);
+  }
+}

@@ -1,0 +1,129 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { checkPath } from '../check.js';
+import type { TrainConfig } from '../config/train.js';
+import type { Scores } from '../scores.js';
+import type { CallOptions } from '../types.js';
+import { findCheckpoint, keep } from './checkpoints.js';
+import { Diary, type EndReason, type TrainEvent } from './events.js';
+import { Pace } from './pace.js';
+import { completePlan } from './plan.js';
+import { openRun, type RunFile } from './run.js';
+import { learningRate } from './schedule.js';
+import { Trainer } from './trainer.js';
+import { Validation } from './validation.js';
+
+/** What to train on, where to, and for how long. */
+export interface TrainOptions extends CallOptions {
+  /** Data set in nnU-Net's shape. */
+  dataset: string;
+  /** Run directory; `best` and `latest` in it are model directories. */
+  out: string;
+  /** The whole config; ignored when a run is resumed. @default the `tiny` recipe */
+  config?: TrainConfig | undefined;
+  /** Go on with the run that `out` holds. @default false */
+  resume?: boolean | undefined;
+  /** Stop, resumably, after this many seconds. */
+  maxSeconds?: number | undefined;
+  /** Threads to compute with. @default all */
+  threads?: number | undefined;
+  /** Called with every line of the run's diary. */
+  onEvent?: ((event: TrainEvent) => void) | undefined;
+}
+
+/** What a run came to. */
+export interface TrainResult {
+  /** Why it ended. */
+  reason: EndReason;
+  /** Steps taken in all. */
+  step: number;
+  /** Last validation; `null` where none was made. */
+  validation: Scores | null;
+  /** Directory of the best model. */
+  best: string;
+}
+
+/**
+ * Trains a network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.
+ *
+ * @throws ConfigError, FormatError, IoError, ModelError; `signal.reason` when cancelled, after a checkpoint
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkPath('dataset', options.dataset);
+  checkPath('out', options.out);
+  const started = performance.now();
+  const { out, resume = false, threads = availableParallelism() } = options;
+  const run = await openRun(out, options.config, resume);
+  const text = join(out, 'text.safetensors');
+  const plan = await completePlan(run.config, text, options);
+  const setup = { plan, step: run.config.step, dataset: options.dataset, cache: join(out, 'cache'), text, threads };
+  const trainer = await Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
+  const diary = new Diary(out, options.onEvent);
+  await diary.cutBack(trainer.facts.step);
+  try {
+    return await loop(trainer, { run, diary, options, started });
+  } finally {
+    trainer.close();
+  }
+}
+
+interface Journey {
+  run: RunFile;
+  diary: Diary;
+  options: TrainOptions;
+  started: number;
+}
+
+async function loop(trainer: Trainer, { run, diary, options, started }: Journey): Promise<TrainResult> {
+  const { config } = run;
+  const elapsed = () => (performance.now() - started) / 1000;
+  const end = () => run.steps ?? Number.POSITIVE_INFINITY;
+  const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, diary });
+  const pace = new Pace(run, options.out, diary);
+  let step = trainer.facts.step;
+  let saved = elapsed();
+  let reason: EndReason = 'finished';
+  diary.write(startEvent(trainer, run));
+  while (step < end()) {
+    const rate = learningRate(config.schedule, step, end());
+    const report = await trainer.step(step, { learningRate: rate });
+    diary.write({ type: 'step', step, learningRate: rate, ...report });
+    step += 1;
+    await pace.measure(step, report.seconds, elapsed());
+    options.onProgress?.({ stage: 'training', done: step, total: run.steps ?? 0 });
+    if (options.signal?.aborted) reason = 'cancelled';
+    else if (elapsed() > (options.maxSeconds ?? Number.POSITIVE_INFINITY)) reason = 'time';
+    if (reason !== 'finished') break;
+    if (isDue(config.validateEvery, step) && step < end()) await validation.take(step, options);
+    if (elapsed() - saved < config.checkpointSeconds) continue;
+    await checkpoint(trainer, options.out, diary, step);
+    saved = elapsed();
+  }
+  await checkpoint(trainer, options.out, diary, step);
+  if (reason === 'finished') await validation.take(step, options);
+  diary.write({ type: 'end', step, reason });
+  if (reason === 'cancelled') options.signal?.throwIfAborted();
+  return { reason, step, validation: validation.last, best: join(options.out, validation.last ? 'best' : 'latest') };
+}
+
+function isDue(every: number, step: number): boolean {
+  return every > 0 && step % every === 0;
+}
+
+function startEvent({ facts }: Trainer, { steps }: RunFile): TrainEvent {
+  const { step, parameters, ceiling, trainingCases, validationCases } = facts;
+  return {
+    type: 'start',
+    step,
+    steps,
+    parameters,
+    ceiling,
+    trainingCases: trainingCases.length,
+    validationCases: validationCases.length,
+  };
+}
+
+async function checkpoint(trainer: Trainer, out: string, diary: Diary, step: number): Promise<void> {
+  await keep(out, 'latest', (directory) => trainer.save(directory));
+  diary.write({ type: 'checkpoint', step, best: false });
+}

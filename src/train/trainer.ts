@@ -1,0 +1,87 @@
+import type { TrainConfig } from '../config/train.js';
+import type { Scores } from '../scores.js';
+import { addon } from '../native/load.js';
+import { call } from '../progress.js';
+import type { CallOptions } from '../types.js';
+
+/** What a native trainer is opened with. */
+export interface TrainerSetup {
+  /** The complete plan, as JSON. */
+  plan: string;
+  /** What stays fixed over the run. */
+  step: TrainConfig['step'];
+  /** The data set's folder. */
+  dataset: string;
+  /** Where prepared cases are kept. */
+  cache: string;
+  /** File of text tensors that travel with the weights. */
+  text: string;
+  /** Checkpoint to go on from. */
+  resume: string | null;
+  /** Threads to compute with. */
+  threads: number;
+}
+
+/** What an opened trainer says of itself. */
+export interface TrainerFacts {
+  /** The next step to take. */
+  step: number;
+  /** Trainable numbers. */
+  parameters: number;
+  trainingCases: string[];
+  validationCases: string[];
+  /** Best Dice that label maps keep through the plan's grid and back, by class. */
+  ceiling: Record<string, number>;
+}
+
+/** What one step came to. */
+export interface StepReport {
+  loss: number;
+  gradNorm: number;
+  seconds: number;
+  /** Loss of each target at the finest scale. */
+  targets: Record<string, number>;
+}
+
+/** The native side of a training run: the state lives there, the loop here. */
+export class Trainer {
+  readonly facts: TrainerFacts;
+  readonly #handle: number;
+
+  private constructor(handle: number, facts: TrainerFacts) {
+    this.#handle = handle;
+    this.facts = facts;
+  }
+
+  /** Reads and prepares the data set (or finds it prepared) and builds the network, new or from a checkpoint. */
+  static async open(setup: TrainerSetup, options: CallOptions): Promise<Trainer> {
+    const { value } = await call<TrainerFacts & { handle: number }>(options, (monitor) =>
+      addon().openTrainer(JSON.stringify(setup), monitor),
+    );
+    const { handle, ...facts } = value;
+    return new Trainer(handle, facts);
+  }
+
+  /** Takes step number `step`. */
+  async step(step: number, settings: { learningRate: number }): Promise<StepReport> {
+    const { value } = await call<StepReport>({}, () => addon().trainStep(this.#handle, step, JSON.stringify(settings)));
+    return value;
+  }
+
+  /** Segments and scores the first `cases` validation cases with the running mean of the weights. */
+  async validate(cases: number, options: CallOptions): Promise<{ name: string; scores: Scores }[]> {
+    const { value } = await call<{ cases: { name: string; scores: Scores }[] }>(options, (monitor) =>
+      addon().validateTrainer(this.#handle, cases, monitor),
+    );
+    return value.cases;
+  }
+
+  /** Writes a model directory with the training state beside. */
+  async save(directory: string): Promise<void> {
+    await call({}, () => addon().saveTrainer(this.#handle, directory));
+  }
+
+  close(): void {
+    addon().closeTrainer(this.#handle);
+  }
+}

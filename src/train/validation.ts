@@ -1,0 +1,57 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeAtomic } from '../atomic.js';
+import { meanScores, type Scores } from '../scores.js';
+import type { CallOptions } from '../types.js';
+import { keep } from './checkpoints.js';
+import type { Diary } from './events.js';
+import type { Trainer } from './trainer.js';
+
+interface Setting {
+  out: string;
+  cases: number;
+  diary: Diary;
+}
+
+/** Scores a run now and then, and keeps its best model. */
+export class Validation {
+  /** Mean scores of the last validation. */
+  last: Scores | null = null;
+  readonly #trainer: Trainer;
+  readonly #setting: Setting;
+
+  constructor(trainer: Trainer, setting: Setting) {
+    this.#trainer = trainer;
+    this.#setting = setting;
+  }
+
+  /** Validates after `step` steps; the model that scores best so far becomes `RUN/best`. */
+  async take(step: number, options: CallOptions): Promise<void> {
+    const { out, cases, diary } = this.#setting;
+    const started = performance.now();
+    const scored = await this.#trainer.validate(cases, { signal: options.signal });
+    const mean = meanScores(scored.map(({ scores }) => scores));
+    this.last = mean;
+    diary.write({ type: 'validation', step, mean, seconds: (performance.now() - started) / 1000 });
+    const dice = meanDice(mean);
+    if (dice < (await bestSoFar(out))) return;
+    await keep(out, 'best', async (directory) => {
+      await this.#trainer.save(directory);
+      await writeAtomic(join(directory, 'validation.json'), `${JSON.stringify({ step, dice, mean }, null, 2)}\n`);
+    });
+    diary.write({ type: 'checkpoint', step, best: true });
+  }
+}
+
+/** Mean Dice over the targets; 0 where none is defined. */
+export function meanDice(scores: Scores): number {
+  const known = Object.values(scores).flatMap(({ dice }) => (dice === null ? [] : [dice]));
+  return known.length === 0 ? 0 : known.reduce((sum, dice) => sum + dice, 0) / known.length;
+}
+
+async function bestSoFar(out: string): Promise<number> {
+  const file = join(out, 'best', 'validation.json');
+  if (!existsSync(file)) return Number.NEGATIVE_INFINITY;
+  return (JSON.parse(await readFile(file, 'utf8')) as { dice: number }).dice;
+}
