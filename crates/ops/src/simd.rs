@@ -145,6 +145,91 @@ pub unsafe trait Lanes: Copy + 'static {
     /// # Safety
     /// As [`Lanes::zero`].
     unsafe fn plus_product(self, a: Self, b: Self) -> Self;
+
+    /// Side of the square of [`Lanes::transpose_square`].
+    const SQUARE: usize;
+
+    /// `to[j · to_step + i] = from[i · from_step + j]` for `i`, `j` below [`Lanes::SQUARE`].
+    ///
+    /// # Safety
+    /// As [`Lanes::zero`]; the values named can be read and written.
+    unsafe fn transpose_square(from: *const f32, from_step: usize, to: *mut f32, to_step: usize);
+}
+
+/// Values that start on a cache line, so that no vector of them crosses one.
+#[derive(Default)]
+pub(crate) struct Aligned {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+impl Aligned {
+    /// `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        let mut aligned = Self::default();
+        aligned.grow(len);
+        aligned
+    }
+
+    /// Makes room for `len` values; what they are is left open.
+    pub(crate) fn grow(&mut self, len: usize) {
+        if self.lines.len() * 16 < len {
+            self.lines = vec![Line([0.0; 16]); len.div_ceil(16)];
+        }
+        self.len = len;
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `Line` is 16 floats without padding, and `grow` keeps `len` within the lines.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and `self` is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+/// Where tasks write results that no two of them share.
+#[derive(Clone, Copy)]
+pub(crate) struct Results(*mut f32);
+
+// SAFETY: whoever writes through it keeps the tasks' places apart.
+unsafe impl Send for Results {}
+// SAFETY: as above.
+unsafe impl Sync for Results {}
+
+impl Results {
+    /// A vector of `len` values, each written by `fill`; skips zeroing what is overwritten anyway.
+    ///
+    /// # Safety
+    /// `fill` writes every value.
+    pub(crate) unsafe fn collect(len: usize, fill: impl FnOnce(Self)) -> Vec<f32> {
+        let mut values = Vec::with_capacity(len);
+        fill(Self(values.as_mut_ptr()));
+        // SAFETY: the capacity is there and `fill` has written all of it.
+        unsafe { values.set_len(len) };
+        values
+    }
+
+    /// The place of value `at`.
+    ///
+    /// # Safety
+    /// `at` lies within the vector.
+    pub(crate) unsafe fn place(self, at: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(at) }
+    }
 }
 
 /// Four plain lanes.
@@ -183,13 +268,27 @@ unsafe impl Lanes for Portable {
         let (s, a, b) = (self.0, a.0, b.0);
         Self([s[0] + a[0] * b[0], s[1] + a[1] * b[1], s[2] + a[2] * b[2], s[3] + a[3] * b[3]])
     }
+
+    const SQUARE: usize = 4;
+
+    #[inline(always)]
+    unsafe fn transpose_square(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        // SAFETY: the caller lets these values be read and written.
+        unsafe {
+            let rows = [0, 1, 2, 3].map(|i| Self::load(from.add(i * from_step)).0);
+            for j in 0..4 {
+                Self(rows.map(|row| row[j])).store(to.add(j * to_step));
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps,
+        _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     use super::{Kernel, Lanes};
@@ -215,6 +314,37 @@ mod x86 {
     /// Sixteen lanes.
     #[derive(Clone, Copy)]
     pub(super) struct Avx512(__m512);
+
+    /// Three rounds of pairwise exchange: neighbours, pairs, halves.
+    ///
+    /// # Safety
+    /// AVX2 is present; 8 rows of 8 values can be read and written.
+    #[inline(always)]
+    unsafe fn transpose_8x8(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for i in 0..8 {
+                rows[i] = _mm256_loadu_ps(from.add(i * from_step));
+            }
+            let mut pairs = [_mm256_setzero_ps(); 8];
+            for i in 0..4 {
+                pairs[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            }
+            let mut quads = [_mm256_setzero_ps(); 8];
+            for i in 0..2 {
+                for j in 0..2 {
+                    quads[4 * i + 2 * j] = _mm256_shuffle_ps::<0x44>(pairs[4 * i + j], pairs[4 * i + 2 + j]);
+                    quads[4 * i + 2 * j + 1] = _mm256_shuffle_ps::<0xEE>(pairs[4 * i + j], pairs[4 * i + 2 + j]);
+                }
+            }
+            for j in 0..4 {
+                _mm256_storeu_ps(to.add(j * to_step), _mm256_permute2f128_ps::<0x20>(quads[j], quads[4 + j]));
+                _mm256_storeu_ps(to.add((4 + j) * to_step), _mm256_permute2f128_ps::<0x31>(quads[j], quads[4 + j]));
+            }
+        }
+    }
 
     macro_rules! lanes {
         ($name:ident, $n:literal, $zero:ident, $set1:ident, $load:ident, $store:ident, $fma:ident) => {
@@ -250,6 +380,14 @@ mod x86 {
                 unsafe fn plus_product(self, a: Self, b: Self) -> Self {
                     // SAFETY: the caller found the instruction set.
                     Self(unsafe { $fma(a.0, b.0, self.0) })
+                }
+
+                const SQUARE: usize = 8;
+
+                #[inline(always)]
+                unsafe fn transpose_square(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+                    // SAFETY: the caller found the instruction set and lets the values be read and written.
+                    unsafe { transpose_8x8(from, from_step, to, to_step) }
                 }
             }
         };

@@ -10,7 +10,10 @@
 
 pub mod cpu;
 pub mod geometry;
+mod pack;
+mod pass;
 pub mod reference;
+mod tile;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
