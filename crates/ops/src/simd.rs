@@ -222,6 +222,15 @@ impl Results {
         values
     }
 
+    /// The results from value `at` on.
+    ///
+    /// # Safety
+    /// `at` lies within the vector.
+    pub(crate) unsafe fn at(self, at: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { self.0.add(at) })
+    }
+
     /// The place of value `at`.
     ///
     /// # Safety

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use super::geometry::{Geometry, WeightOrder};
 use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
-use super::reference;
 use super::tile::{Rows, Segment, Tiles};
+use super::weight;
 use crate::simd::{Aligned, Level, Results};
 
 /// Packed inputs of one block should stay in the second-level cache together with one vector's weights.
@@ -30,19 +30,19 @@ thread_local! {
     static SCRATCH: RefCell<Aligned> = RefCell::default();
 }
 
-/// See [`reference::to_coarse`].
+/// See [`super::reference::to_coarse`].
 pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
     run(&Pass::to_coarse(g, order), fine, weight, bias)
 }
 
-/// See [`reference::to_fine`].
+/// See [`super::reference::to_fine`].
 pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
     run(&Pass::to_fine(g, order), coarse, weight, bias)
 }
 
-/// See [`reference::weight_gradient`].
+/// See [`super::reference::weight_gradient`].
 pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
-    reference::weight_gradient(g, fine, coarse, order)
+    weight::weight_gradient(g, fine, coarse, order)
 }
 
 fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {

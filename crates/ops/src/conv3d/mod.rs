@@ -14,6 +14,8 @@ mod pack;
 mod pass;
 pub mod reference;
 mod tile;
+mod weight;
+mod weight_tile;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
