@@ -40,9 +40,7 @@ pub enum VolumeError {
         path: PathBuf,
     },
     /// There is not enough memory.
-    #[error(
-        "{subject}: needs {bytes} bytes of memory, which could not be had; free memory or use a smaller volume"
-    )]
+    #[error("{subject}: needs {bytes} bytes of memory, which could not be had; free memory or use a smaller volume")]
     Memory {
         /// The file, or what the memory is for.
         subject: String,
@@ -67,24 +65,14 @@ impl VolumeError {
     }
 
     pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Format {
-            path: path.to_owned(),
-            problem: problem.into(),
-        }
+        Self::Format { path: path.to_owned(), problem: problem.into() }
     }
 
-    pub(crate) fn geometry(subject: impl ToString, problem: impl Into<String>) -> Self {
-        Self::Geometry {
-            subject: subject.to_string(),
-            problem: problem.into(),
-        }
+    pub(crate) fn geometry(subject: impl std::fmt::Display, problem: impl Into<String>) -> Self {
+        Self::Geometry { subject: subject.to_string(), problem: problem.into() }
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { action, path: path.to_owned(), source }
     }
 }

@@ -10,12 +10,8 @@ const BLOCK: usize = 16;
 
 impl Affine {
     /// Voxel indices are millimetres.
-    pub const IDENTITY: Self = Self([
-        [1.0, 0.0, 0.0, 0.0],
-        [0.0, 1.0, 0.0, 0.0],
-        [0.0, 0.0, 1.0, 0.0],
-        [0.0, 0.0, 0.0, 1.0],
-    ]);
+    pub const IDENTITY: Self =
+        Self([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]);
 
     /// Axes along R, A and S with voxels of `spacing_mm` `[z, y, x]`, the first voxel at the origin.
     pub fn from_spacing(spacing_mm: [f64; 3]) -> Self {
@@ -28,12 +24,7 @@ impl Affine {
 
     /// Length of one voxel step along each axis in the affine's unit, `[z, y, x]`.
     pub fn spacing(&self) -> [f64; 3] {
-        [2, 1, 0].map(|column| {
-            (0..3)
-                .map(|row| self.0[row][column] * self.0[row][column])
-                .sum::<f64>()
-                .sqrt()
-        })
+        [2, 1, 0].map(|column| (0..3).map(|row| self.0[row][column] * self.0[row][column]).sum::<f64>().sqrt())
     }
 
     /// World position of voxel `(x, y, z)`.
@@ -59,8 +50,7 @@ impl Affine {
     /// Determinant of the 3 × 3 part.
     pub fn determinant(&self) -> f64 {
         let m = &self.0;
-        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
             + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
     }
 
@@ -92,11 +82,7 @@ impl Affine {
     pub fn nearest_axes(&self) -> [Option<(usize, bool)>; 3] {
         let mut rotation = nearest_rotation(self);
         let mut order = [0, 1, 2];
-        let best = |axis: usize| {
-            (0..3)
-                .map(|row| rotation[row][axis] * rotation[row][axis])
-                .fold(0.0, f64::max)
-        };
+        let best = |axis: usize| (0..3).map(|row| rotation[row][axis] * rotation[row][axis]).fold(0.0, f64::max);
         let strength = [best(0), best(1), best(2)];
         order.sort_by(|&a, &b| strength[b].total_cmp(&strength[a]));
         let mut nearest = [None; 3];
@@ -141,10 +127,7 @@ pub struct Orientation {
 
 impl Orientation {
     /// No move at all.
-    pub const IDENTITY: Self = Self {
-        source: [0, 1, 2],
-        flipped: [false; 3],
-    };
+    pub const IDENTITY: Self = Self { source: [0, 1, 2], flipped: [false; 3] };
 
     /// The moves that bring a grid with this affine to the canonical frame.
     ///
@@ -194,10 +177,7 @@ impl Orientation {
 
     /// `volume` in the canonical frame.
     pub fn orient<T: Copy + Default + Send + Sync>(&self, volume: &Volume<T>) -> Volume<T> {
-        Volume {
-            data: self.orient_data(&volume.data, volume.grid.shape, 1),
-            grid: self.orient_grid(&volume.grid),
-        }
+        Volume { data: self.orient_data(&volume.data, volume.grid.shape, 1), grid: self.orient_grid(&volume.grid) }
     }
 
     /// A canonical volume back on the grid it came from.
@@ -213,16 +193,10 @@ impl Orientation {
         if canonical.grid.shape != expected {
             return Err(VolumeError::geometry(
                 "canonical volume",
-                format!(
-                    "has shape {:?}, expected {expected:?} for the way back",
-                    canonical.grid.shape
-                ),
+                format!("has shape {:?}, expected {expected:?} for the way back", canonical.grid.shape),
             ));
         }
-        Ok(Volume {
-            data: self.inverse().orient_data(&canonical.data, expected, 1),
-            grid: *original,
-        })
+        Ok(Volume { data: self.inverse().orient_data(&canonical.data, expected, 1), grid: *original })
     }
 
     /// The moves back.
@@ -256,10 +230,7 @@ impl Orientation {
         let mut moved = vec![T::default(); data.len()];
         let slab = walk.shape[1] * walk.shape[2] * channels * BLOCK;
         if slab > 0 {
-            moved
-                .par_chunks_mut(slab)
-                .enumerate()
-                .for_each(|(index, out)| walk.fill_slab(data, index * BLOCK, out));
+            moved.par_chunks_mut(slab).enumerate().for_each(|(index, out)| walk.fill_slab(data, index * BLOCK, out));
         }
         moved
     }
@@ -286,8 +257,7 @@ impl Walk {
                         for x in x0..width.min(x0 + BLOCK) {
                             let source = (from + self.offset(2, x)) * self.channels;
                             let target = (to + x) * self.channels;
-                            out[target..target + self.channels]
-                                .copy_from_slice(&data[source..source + self.channels]);
+                            out[target..target + self.channels].copy_from_slice(&data[source..source + self.channels]);
                         }
                     }
                 }
@@ -296,23 +266,19 @@ impl Walk {
     }
 
     fn offset(&self, axis: usize, index: usize) -> usize {
-        let index = if self.flipped[axis] {
-            self.shape[axis] - 1 - index
-        } else {
-            index
-        };
+        let index = if self.flipped[axis] { self.shape[axis] - 1 - index } else { index };
         index * self.strides[axis]
     }
 }
 
 /// The orthogonal factor of the affine's unit columns, by one-sided Jacobi rotations; directions that vanish stay zero.
-fn nearest_rotation(affine: &Affine) -> [[f64; 3]; 3] {
+pub(crate) fn nearest_rotation(affine: &Affine) -> [[f64; 3]; 3] {
     let mut columns = [[0.0; 3]; 3];
     for (axis, column) in columns.iter_mut().enumerate() {
         *column = [0, 1, 2].map(|row| affine.0[row][axis]);
         let length = dot(column, column).sqrt();
         if length > 0.0 {
-            column.iter_mut().for_each(|value| *value /= length);
+            *column = column.map(|value| value / length);
         }
     }
     // After the loop: columns = U S, turns = V, both as lists of columns.

@@ -1,0 +1,136 @@
+//! Files in and out. A format is told by its content, never by its name; each has a file here and a line in [`open`].
+
+mod bytes;
+mod gzip;
+mod mha;
+mod nifti;
+mod nrrd;
+mod output;
+mod placement;
+mod text;
+
+use std::path::Path;
+
+pub use output::{check_output, refuse_same_file, write, write_voxels};
+
+use crate::error::VolumeError;
+use crate::image::{Header, Image, Info};
+use crate::monitor::Monitor;
+use bytes::{Bytes, open_file};
+
+/// Bytes that tell every format apart (the deepest sign is DICOM's at 128).
+const HEAD_BYTES: usize = 544;
+
+/// Reads one volume of a NIfTI, NRRD or `MetaImage` file.
+///
+/// Files of more than three axes need `index`, which counts their volumes with the fourth axis fastest.
+///
+/// # Errors
+/// `ERR_FORMAT`, `ERR_GEOMETRY`, `ERR_IO`, `ERR_MEMORY` and `CANCELLED`.
+pub fn read(path: &Path, index: Option<usize>, monitor: &dyn Monitor) -> Result<Image, VolumeError> {
+    open(path)?.read(index, monitor)
+}
+
+/// Reads what a file says about its volume, not the volume itself.
+///
+/// # Errors
+/// `ERR_FORMAT`, `ERR_GEOMETRY` and `ERR_IO`.
+pub fn read_header(path: &Path) -> Result<Header, VolumeError> {
+    Ok(open(path)?.header)
+}
+
+/// [`read_header`] in the words of the contract.
+///
+/// # Errors
+/// As [`read_header`].
+pub fn info(path: &Path) -> Result<Info, VolumeError> {
+    Ok(read_header(path)?.info())
+}
+
+/// A file whose header is understood, standing before its voxels.
+struct Opened {
+    header: Header,
+    voxels: VoxelBytes,
+}
+
+/// Where the voxels are.
+enum VoxelBytes {
+    /// Next in the stream.
+    Binary(Bytes),
+    /// Numbers in decimal.
+    Text(Bytes),
+    /// Not found; reported only when the voxels are asked for.
+    Missing(VolumeError),
+}
+
+impl Opened {
+    fn read(self, index: Option<usize>, monitor: &dyn Monitor) -> Result<Image, VolumeError> {
+        let Self { header, voxels } = self;
+        let (mut bytes, is_text) = match voxels {
+            VoxelBytes::Binary(bytes) => (bytes, false),
+            VoxelBytes::Text(bytes) => (bytes, true),
+            VoxelBytes::Missing(error) => return Err(error),
+        };
+        let count = header.grid.len() as u64;
+        if is_text {
+            let index = header.volume_index(&bytes.path().display().to_string(), index)?;
+            let voxels = text::read_numbers(&mut bytes, &header, index, monitor)?;
+            return Ok(Image { voxels, header });
+        }
+        let volume_bytes = count * header.data_type.bytes() as u64;
+        bytes.expect(u128::from(volume_bytes) * header.volumes() as u128)?;
+        let index = header.volume_index(&bytes.path().display().to_string(), index)?;
+        bytes.skip(volume_bytes * index as u64)?;
+        let voxels = bytes.voxels(header.data_type, count as usize, header.little_endian, monitor)?;
+        bytes.finish()?;
+        let voxels = match header.scaling {
+            Some((slope, inter)) => voxels.scaled(slope, inter),
+            None => voxels,
+        };
+        Ok(Image { voxels, header })
+    }
+}
+
+/// Finds the format by content and reads the header.
+fn open(path: &Path) -> Result<Opened, VolumeError> {
+    if nifti::is_image_of_pair(path) {
+        return nifti::open_pair(path);
+    }
+    let mut bytes = open_file(path)?;
+    let head = bytes.peek(HEAD_BYTES)?;
+    if head.is_empty() {
+        return Err(VolumeError::format(path, "is empty; expected NIfTI, NRRD or MetaImage, so get the file again"));
+    }
+    if nifti::is_nifti(&head) {
+        nifti::open(bytes)
+    } else if nrrd::is_nrrd(&head) {
+        nrrd::open(bytes)
+    } else if mha::is_meta_image(&head) {
+        mha::open(bytes)
+    } else {
+        Err(VolumeError::format(path, unknown(&head)))
+    }
+}
+
+/// Refuses axes whose voxels no machine could address.
+fn check_size(path: &Path, sizes: &[usize]) -> Result<(), VolumeError> {
+    // Room for the widest voxel, and for signed offsets.
+    let most = isize::MAX as usize / 64;
+    let count = sizes.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
+    if count.is_some_and(|count| count <= most) {
+        return Ok(());
+    }
+    Err(VolumeError::format(path, format!("declares axes {sizes:?}, more voxels than can be; the header is damaged")))
+}
+
+fn unknown(head: &[u8]) -> String {
+    if head.get(128..132) == Some(b"DICM") {
+        return "is DICOM, which is not read yet; convert the series to NIfTI first".into();
+    }
+    if nifti::is_analyze(head) {
+        return "is an ANALYZE 7.5 header, which does not say where the patient's left is; convert it to NIfTI first"
+            .into();
+    }
+    let start = &head[..head.len().min(8)];
+    format!("starts with bytes {start:02x?}, which no known format does; expected NIfTI, NRRD or MetaImage")
+}

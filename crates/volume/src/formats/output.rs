@@ -1,0 +1,259 @@
+//! Volumes out, as NIfTI: whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::gzip::{BLOCK_BYTES, Gzip};
+use super::nifti;
+use crate::error::VolumeError;
+use crate::image::Header;
+use crate::monitor::Monitor;
+use crate::volume::Grid;
+use crate::voxels::{Voxel, Voxels, swap_bytes};
+use crate::with_voxels;
+
+/// Blocks handed to the threads at a time.
+const BATCH: usize = 16;
+
+/// Writes `volumes` volumes on one grid (the volume slowest, then z) as `.nii` or `.nii.gz`, by the name.
+///
+/// With `like`, a header read from NIfTI, its bytes are kept but for what has to change: storage type, scaling, display
+/// range, number of volumes, and the magic of a single file. Without, a new header is made, whose real numbers are f32.
+/// The file appears complete or not at all; an older one of that name stays until then.
+///
+/// # Errors
+/// `ERR_FORMAT` for another ending, `ERR_GEOMETRY` when `data` or `like` is not on `grid`, `ERR_IO`, `CANCELLED`.
+pub fn write<T: Voxel>(
+    path: &Path,
+    data: &[T],
+    volumes: usize,
+    grid: &Grid,
+    like: Option<&Header>,
+    monitor: &dyn Monitor,
+) -> Result<(), VolumeError> {
+    let is_packed = is_packed(path)?;
+    check_fit(path, data.len(), volumes, grid, like)?;
+    let source = like.and_then(|header| Some((header.nifti.as_ref()?, header.little_endian)));
+    let (header, little_endian) = match source {
+        Some((bytes, little_endian)) => (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes), little_endian),
+        None => (nifti::fresh(grid, T::DATA_TYPE, volumes), true),
+    };
+    let pending = Pending::create(path)?;
+    let swap = little_endian != cfg!(target_endian = "little");
+    let result = if is_packed {
+        write_packed(&pending.file, &header, data, swap, monitor)
+    } else {
+        write_plain(&pending.file, &header, data, swap, monitor)
+    };
+    match result {
+        Ok(true) => pending.commit(),
+        Ok(false) => Err(VolumeError::Cancelled),
+        Err(error) => Err(VolumeError::io("write", path, error)),
+    }
+}
+
+/// [`write`] for one volume of any type.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_voxels(
+    path: &Path,
+    voxels: &Voxels,
+    grid: &Grid,
+    like: Option<&Header>,
+    monitor: &dyn Monitor,
+) -> Result<(), VolumeError> {
+    with_voxels!(voxels, values => write(path, values, 1, grid, like, monitor))
+}
+
+/// Refuses an output that is one of the input's files, by name, link or otherwise.
+///
+/// # Errors
+/// [`VolumeError::SameFile`].
+pub fn refuse_same_file(input: &Path, output: &Path) -> Result<(), VolumeError> {
+    if is_same_file(input, output) {
+        return Err(VolumeError::SameFile { path: output.to_owned() });
+    }
+    Ok(())
+}
+
+/// Finds what is wrong with an output's place before any work is done: its ending, its folder, or that it is the input.
+///
+/// # Errors
+/// `ERR_FORMAT` for another ending than `.nii` or `.nii.gz`, [`VolumeError::SameFile`], `ERR_IO` where no file can be made.
+pub fn check_output(output: &Path, input: &Path) -> Result<(), VolumeError> {
+    is_packed(output)?;
+    refuse_same_file(input, output)?;
+    Pending::create(output).map(drop)
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => a.dev() == b.dev() && a.ino() == b.ino(),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (fs::canonicalize(a), fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+fn is_packed(path: &Path) -> Result<bool, VolumeError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let unpacked = name.strip_suffix(".gz");
+    if unpacked.unwrap_or(&name).strip_suffix(".nii").is_some() {
+        return Ok(unpacked.is_some());
+    }
+    Err(VolumeError::format(path, "cannot be written; expected a name that ends in .nii or .nii.gz"))
+}
+
+fn check_fit(path: &Path, count: usize, volumes: usize, grid: &Grid, like: Option<&Header>) -> Result<(), VolumeError> {
+    let expected = grid.len().checked_mul(volumes);
+    if volumes == 0 || grid.is_empty() || expected != Some(count) {
+        return Err(VolumeError::geometry(
+            path.display(),
+            format!(
+                "would get {count} voxels for {volumes} volume(s) of {:?}; expected exactly as many as the grid has",
+                grid.shape
+            ),
+        ));
+    }
+    match like {
+        Some(header) if header.grid.shape != grid.shape => Err(VolumeError::geometry(
+            path.display(),
+            format!(
+                "has shape {:?}, but should be written like a file of shape {:?}; write it without that file",
+                grid.shape, header.grid.shape
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the voxels went out, or the caller asked to stop.
+fn write_plain<T: Voxel>(
+    file: &File,
+    header: &[u8],
+    data: &[T],
+    swap: bool,
+    monitor: &dyn Monitor,
+) -> io::Result<bool> {
+    let mut out = BufWriter::with_capacity(1 << 18, file);
+    out.write_all(header)?;
+    let block = BLOCK_BYTES * BATCH / size_of::<T>();
+    let mut done = 0;
+    for values in data.chunks(block) {
+        if monitor.cancelled() {
+            return Ok(false);
+        }
+        if swap {
+            let mut swapped = values.to_vec();
+            swap_bytes(&mut swapped);
+            out.write_all(bytemuck::cast_slice(&swapped))?;
+        } else {
+            out.write_all(bytemuck::cast_slice(values))?;
+        }
+        done += size_of_val(values) as u64;
+        monitor.report("write", done, size_of_val(data) as u64);
+    }
+    out.flush()?;
+    Ok(true)
+}
+
+/// As [`write_plain`], through gzip.
+fn write_packed<T: Voxel>(
+    file: &File,
+    header: &[u8],
+    data: &[T],
+    swap: bool,
+    monitor: &dyn Monitor,
+) -> io::Result<bool> {
+    let mut out = Gzip::start(BufWriter::with_capacity(1 << 18, file))?;
+    out.blocks(&[header])?;
+    let mut done = 0;
+    for values in data.chunks(BLOCK_BYTES * BATCH / size_of::<T>()) {
+        if monitor.cancelled() {
+            return Ok(false);
+        }
+        let mut swapped = Vec::new();
+        let bytes: &[u8] = if swap {
+            swapped.extend_from_slice(values);
+            swap_bytes(&mut swapped);
+            bytemuck::cast_slice(&swapped)
+        } else {
+            bytemuck::cast_slice(values)
+        };
+        let blocks: Vec<&[u8]> = bytes.chunks(BLOCK_BYTES).collect();
+        out.blocks(&blocks)?;
+        done += bytes.len() as u64;
+        monitor.report("write", done, size_of_val(data) as u64);
+    }
+    out.finish()?.flush()?;
+    Ok(true)
+}
+
+/// A file on its way to its name; it vanishes when it does not get there.
+struct Pending {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl Pending {
+    fn create(path: &Path) -> Result<Self, VolumeError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let failure = |error| VolumeError::io("write", path, error);
+        // A link stays a link: what it points to is replaced.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(failure(io::Error::other(
+                "something that is not a regular file has this name; choose another",
+            )));
+        }
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let temporary = target.with_file_name(format!(".{name}.{}.{count}.tmp", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+                Ok(file) => {
+                    return Ok(Self { file, temporary, target });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failure(error)),
+            }
+        }
+    }
+
+    fn commit(self) -> Result<(), VolumeError> {
+        let result = self.file.sync_all().and_then(|()| fs::rename(&self.temporary, &self.target));
+        result.map_err(|error| VolumeError::io("write", &self.target, error))?;
+        sync_folder(&self.target);
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // After a commit the name is gone and there is nothing to remove.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Makes the new name last; some file systems refuse, and then it lasts when they see fit.
+fn sync_folder(path: &Path) {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}

@@ -1,0 +1,19 @@
+//! What went right but should be known.
+
+use serde::Serialize;
+
+/// A condition that does not stop the work but may change what its result means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// A stable code: `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS`, `EMPTY_RESULT`.
+    pub code: &'static str,
+    /// One sentence for people.
+    pub message: String,
+}
+
+impl Warning {
+    /// A warning with one of the stable codes.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
