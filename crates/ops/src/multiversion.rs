@@ -2,11 +2,14 @@
 //!
 //! Bodies use plain `a * b + c` (never `mul_add`) and fixed lanes for sums, so both versions give the same bits.
 
-/// Whether the wide version may run.
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Level;
+
+/// Whether the wide version is to run; if so, the machine has AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn is_wide() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    Level::current() >= Level::Avx2
 }
 
 /// Defines a function whose body LLVM vectorises twice: for the baseline and, on x86-64, for AVX2.
@@ -24,7 +27,7 @@ macro_rules! multiversion {
                     portable($($arg),*)
                 }
                 if $crate::multiversion::is_wide() {
-                    // SAFETY: `is_wide` has just found avx2 and fma on this machine.
+                    // SAFETY: `is_wide` has just said that this machine has avx2 and fma: a level is only ever current where present.
                     return unsafe { wide($($arg),*) };
                 }
             }

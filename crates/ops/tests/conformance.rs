@@ -2,7 +2,7 @@
 mod harness;
 
 use harness::{Row, check_rows};
-use pulmoav_ops as ops;
+use pulmoav_ops::{self as ops, Activation, AttentionMask};
 
 /// Sums of some hundred products in f32.
 const SUMS: f32 = 2e-6;
@@ -88,6 +88,143 @@ fn convolutions_and_pools() {
         Row { name: "avg_pool3d/2x2x2", run: |i| ops::avg_pool3d(&i[0], [2; 3]), tolerance: 1e-6, step: 0.1 },
         Row { name: "avg_pool3d/1x2x3", run: |i| ops::avg_pool3d(&i[0], [1, 2, 3]), tolerance: 1e-6, step: 0.1 },
     ]);
+}
+
+/// A small step for operators with a kink, which a larger one would cross.
+const KINK: f32 = 1e-3;
+
+const LEAKY: Activation = Activation::LeakyRelu(0.01);
+
+#[test]
+fn norms_activations_attention_and_resampling() {
+    check_rows(&[
+        Row {
+            name: "instance_norm/affine",
+            run: |i| ops::instance_norm(&i[0], Some(&i[1]), Some(&i[2]), 1e-5, LEAKY),
+            tolerance: SUMS,
+            step: KINK,
+        },
+        Row {
+            name: "instance_norm/plain",
+            run: |i| ops::instance_norm(&i[0], None, None, 1e-3, Activation::None),
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row {
+            name: "group_norm/3_groups",
+            run: |i| ops::group_norm(&i[0], Some(&i[1]), Some(&i[2]), 3, 1e-5, Activation::Relu),
+            tolerance: SUMS,
+            step: KINK,
+        },
+        // Few voxels share a statistic here, so any step crosses kinks: the smooth row below has the finite differences.
+        Row {
+            name: "batch_norm/relu",
+            run: |i| ops::batch_norm(&i[0], Some(&i[1]), Some(&i[2]), 1e-5, Activation::Relu),
+            tolerance: SUMS,
+            step: 0.0,
+        },
+        Row {
+            name: "batch_norm/wide",
+            run: |i| ops::batch_norm(&i[0], Some(&i[1]), Some(&i[2]), 1e-5, LEAKY),
+            tolerance: SUMS,
+            step: 0.0,
+        },
+        Row {
+            name: "batch_norm/smooth",
+            run: |i| ops::batch_norm(&i[0], Some(&i[1]), Some(&i[2]), 1e-5, Activation::None),
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row {
+            name: "layer_norm/rows",
+            run: |i| ops::layer_norm(&i[0], &i[1], &i[2], 1e-5),
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row {
+            name: "attention/none",
+            run: |i| ops::attention(&i[0], &i[1], &i[2], 3, AttentionMask::None),
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row {
+            name: "attention/causal",
+            run: |i| ops::attention(&i[0], &i[1], &i[2], 2, AttentionMask::Causal),
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row {
+            name: "attention/keys",
+            run: |i| ops::attention(&i[0], &i[1], &i[2], 1, keys_seen()),
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row { name: "linear/bias", run: |i| ops::linear(&i[0], &i[1], Some(&i[2])), tolerance: 1e-6, step: 0.1 },
+        Row { name: "linear/plain", run: |i| ops::linear(&i[0], &i[1], None), tolerance: 1e-6, step: 0.1 },
+        Row { name: "gelu_erf/ramp", run: |i| ops::gelu_erf(&i[0]), tolerance: 5e-7, step: 0.01 },
+        Row { name: "quick_gelu/ramp", run: |i| ops::quick_gelu(&i[0]), tolerance: 5e-7, step: 0.01 },
+        Row { name: "sigmoid/ramp", run: |i| ops::sigmoid(&i[0]), tolerance: 5e-7, step: 0.01 },
+        Row { name: "activate/relu", run: |i| ops::activate(&i[0], Activation::Relu), tolerance: 0.0, step: KINK },
+        Row {
+            name: "activate/leaky",
+            run: |i| ops::activate(&i[0], Activation::LeakyRelu(0.2)),
+            tolerance: 1e-7,
+            step: KINK,
+        },
+        Row {
+            name: "add_activate/leaky",
+            run: |i| ops::add_activate(&i[0], &i[1], LEAKY),
+            tolerance: 1e-7,
+            step: KINK,
+        },
+        Row {
+            name: "add_activate/none",
+            run: |i| ops::add_activate(&i[0], &i[1], Activation::None),
+            tolerance: 1e-7,
+            step: 0.1,
+        },
+        Row { name: "concat_channels/odd", run: |i| ops::concat_channels(&i[0], &i[1]), tolerance: 0.0, step: 0.1 },
+        Row {
+            name: "upsample_nearest3d/double",
+            run: |i| ops::upsample_nearest3d(&i[0], [4, 6, 8]),
+            tolerance: 1e-6,
+            step: 0.1,
+        },
+        Row {
+            name: "upsample_nearest3d/odd",
+            run: |i| ops::upsample_nearest3d(&i[0], [5, 3, 11]),
+            tolerance: 1e-6,
+            step: 0.1,
+        },
+        Row {
+            name: "upsample_nearest3d/down",
+            run: |i| ops::upsample_nearest3d(&i[0], [2, 2, 3]),
+            tolerance: 1e-6,
+            step: 0.1,
+        },
+        Row {
+            name: "upsample_trilinear3d/double",
+            run: |i| ops::upsample_trilinear3d(&i[0], [4, 6, 8]),
+            tolerance: 1e-6,
+            step: 0.1,
+        },
+        Row {
+            name: "upsample_trilinear3d/odd",
+            run: |i| ops::upsample_trilinear3d(&i[0], [5, 3, 11]),
+            tolerance: 1e-6,
+            step: 0.1,
+        },
+        Row {
+            name: "upsample_trilinear3d/down",
+            run: |i| ops::upsample_trilinear3d(&i[0], [2, 2, 3]),
+            tolerance: 1e-6,
+            step: 0.1,
+        },
+    ]);
+}
+
+fn keys_seen() -> AttentionMask {
+    AttentionMask::Keys([1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0].iter().map(|&bit| bit == 1).collect())
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! What the conformance table cannot hold: long sums, many tasks, blind queries, refused shapes, strided gradients.
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use pulmoav_ops::simd::{Level, with_level};
+use pulmoav_ops::{
+    Activation, AttentionMask, add_activate, attention, batch_norm, concat_channels, gelu_erf, group_norm,
+    instance_norm, layer_norm, linear, upsample_trilinear3d,
+};
+
+const LEAKY: Activation = Activation::LeakyRelu(0.01);
+
+type Op = fn(&[Tensor]) -> Result<Tensor>;
+
+#[test]
+fn large_inputs_give_the_same_bits_for_any_thread_count_and_level() -> Result<()> {
+    // Several tasks: 2 samples of 24 * 25 * 26 voxels.
+    let large = wave(&[2, 24, 25, 26, 6])?;
+    let weight = wave(&[6, 6])?;
+    let ops: [(&str, Op); 8] = [
+        ("instance", |t| instance_norm(&t[0], None, None, 1e-5, LEAKY)),
+        ("batch", |t| batch_norm(&t[0], None, None, 1e-5, LEAKY)),
+        ("linear", |t| linear(&t[0], &t[1], None)),
+        ("layer_norm", |t| layer_norm(&t[0], &t[1].get(0)?, &t[1].get(1)?, 1e-5)),
+        ("trilinear", |t| upsample_trilinear3d(&t[0], [31, 50, 47])),
+        ("gelu", |t| gelu_erf(&t[0])),
+        ("concat", |t| concat_channels(&t[0], &t[0].narrow(4, 1, 3)?)),
+        ("attention", |t| {
+            let x = t[0].narrow(1, 0, 1)?.reshape((2, 650, 6))?;
+            attention(&x, &x, &x, 3, AttentionMask::None)
+        }),
+    ];
+    for (name, op) in ops {
+        let results = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+            pool.install(|| gradients(op, &[&large, &weight], |out| out.sqr()?.sum_all()))
+        };
+        let one = with_level(Level::current(), || results(1))?;
+        assert!(one == results(2)?, "{name}: 1 and 2 threads differ");
+        // The matrix products under `linear` choose their own instruction set and fuse their products.
+        for level in Level::present() {
+            assert!(one == with_level(level, || results(2))?, "{name}: {level:?} differs from the widest level");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn gradients_that_arrive_with_strides_change_nothing() -> Result<()> {
+    let ops: [(&str, Op); 8] = [
+        ("group", |t| group_norm(&t[0], None, None, 2, 1e-5, LEAKY)),
+        ("linear", |t| linear(&t[0], &t[1], None)),
+        ("layer_norm", |t| layer_norm(&t[0], &t[1].get(0)?, &t[1].get(1)?, 1e-5)),
+        ("trilinear", |t| upsample_trilinear3d(&t[0], [5, 4, 3])),
+        ("gelu", |t| gelu_erf(&t[0])),
+        ("add", |t| add_activate(&t[0], &t[0].affine(-0.5, 0.1)?, LEAKY)),
+        ("concat", |t| concat_channels(&t[0], &t[0].narrow(4, 1, 3)?)),
+        ("attention", |t| {
+            let x = t[0].reshape((2, 24, 6))?;
+            attention(&x, &x, &x, 3, AttentionMask::Causal)
+        }),
+    ];
+    let (x, weight) = (wave(&[2, 2, 3, 4, 6])?, wave(&[6, 6])?);
+    for (name, op) in ops {
+        let plain = gradients(op, &[&x, &weight], |out| (out * wave(out.dims())?)?.sum_all())?;
+        let strided = gradients(op, &[&x, &weight], |out| {
+            let cotangent = wave(out.dims())?.transpose(0, 1)?.contiguous()?;
+            (out.transpose(0, 1)? * cotangent)?.sum_all()
+        })?;
+        assert!(plain == strided, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn long_sums_keep_their_precision() -> Result<()> {
+    // Deviation 1 around a mean of 1000, over many blocks: a naive sum of squares in f32 would lose it.
+    let rows = 60_000;
+    let values: Vec<f32> = (0..rows * 3).map(|i| 1000.0 + (i as f32 * 0.7).sin() * std::f32::consts::SQRT_2).collect();
+    let x = Tensor::from_vec(values.clone(), (1, rows, 1, 1, 3), &Device::Cpu)?;
+    let got: Vec<f32> = instance_norm(&x, None, None, 1e-5, Activation::None)?.flatten_all()?.to_vec1()?;
+    for channel in 0..3 {
+        let own: Vec<f64> = values.iter().skip(channel).step_by(3).map(|&value| f64::from(value)).collect();
+        let mean = own.iter().sum::<f64>() / rows as f64;
+        let variance = own.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / rows as f64;
+        for (row, value) in own.iter().enumerate() {
+            let want = (value - mean) / (variance + 1e-5).sqrt();
+            // The mean itself is rounded to f32: half a unit in the last place of 1000 is 3e-5.
+            assert!((f64::from(got[row * 3 + channel]) - want).abs() < 5e-5, "row {row}, channel {channel}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_query_that_sees_nothing_gets_zeros_and_passes_no_gradient() -> Result<()> {
+    let tensor = |seed: f64| Tensor::arange(0.0_f32, 24.0, &Device::Cpu)?.affine(1.0, seed)?.sin()?.reshape((2, 3, 4));
+    let (q, k, v) =
+        (Var::from_tensor(&tensor(0.0)?)?, Var::from_tensor(&tensor(1.0)?)?, Var::from_tensor(&tensor(2.0)?)?);
+    let mask = AttentionMask::Keys(vec![false, false, false, true, false, true]);
+    let out = attention(&q, &k, &v, 2, mask)?;
+    let store = out.sqr()?.sum_all()?.backward()?;
+    assert_eq!(out.get(0)?.flatten_all()?.to_vec1::<f32>()?, vec![0.0; 12]);
+    for var in [&q, &k, &v] {
+        let gradient = store.get(var).expect("a gradient");
+        assert_eq!(gradient.get(0)?.flatten_all()?.to_vec1::<f32>()?, vec![0.0; 12]);
+        assert!(gradient.get(1)?.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+fn wrong_shapes_are_refused_with_the_shapes_named() -> Result<()> {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
+    let x = zeros(&[1, 2, 2, 2, 6])?;
+    let refused = [
+        instance_norm(&x, Some(&zeros(&[5])?), None, 1e-5, Activation::None),
+        group_norm(&x, None, None, 4, 1e-5, Activation::None),
+        batch_norm(&x, None, None, 1e-5, Activation::LeakyRelu(-1.0)),
+        attention(&zeros(&[1, 2, 6])?, &zeros(&[1, 3, 6])?, &zeros(&[1, 3, 6])?, 4, AttentionMask::None),
+        attention(&zeros(&[1, 2, 6])?, &zeros(&[1, 3, 6])?, &zeros(&[1, 3, 6])?, 2, AttentionMask::Causal),
+        layer_norm(&x, &zeros(&[3])?, &zeros(&[6])?, 1e-5),
+        linear(&x, &zeros(&[5, 2])?, None),
+        add_activate(&x, &zeros(&[1, 2, 2, 2, 5])?, Activation::None),
+        concat_channels(&x, &zeros(&[1, 2, 2, 1, 6])?),
+        upsample_trilinear3d(&x, [2, 0, 2]),
+    ];
+    for (i, result) in refused.into_iter().enumerate() {
+        assert!(result.is_err(), "call {i} should be refused");
+    }
+    Ok(())
+}
+
+/// A smooth pattern with no two values alike nearby.
+fn wave(shape: &[usize]) -> Result<Tensor> {
+    let count: usize = shape.iter().product();
+    Tensor::arange(0.0_f32, count as f32, &Device::Cpu)?.affine(0.37, 0.2)?.sin()?.reshape(shape)
+}
+
+/// The op's values and the gradients of the inputs that it uses.
+fn gradients(op: Op, inputs: &[&Tensor], loss: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Vec<f32>>> {
+    let leaves: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input)).collect::<Result<_>>()?;
+    let out = op(&leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect::<Vec<_>>())?;
+    let store = loss(&out)?.backward()?;
+    let found = leaves.iter().map(|leaf| store.get(leaf)).chain([Some(&out)]);
+    found.flatten().map(|tensor| tensor.flatten_all()?.to_vec1()).collect()
+}
