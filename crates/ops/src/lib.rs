@@ -4,6 +4,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod block_cache;
 pub mod concat;
 pub mod conv3d;
 pub mod conv_transpose3d;
@@ -11,6 +12,7 @@ mod dense;
 mod elementary;
 pub mod layer_norm;
 pub mod linear;
+mod memory;
 mod multiversion;
 pub mod norm;
 pub mod pool3d;

@@ -13,7 +13,8 @@ use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
 use super::tile::{Rows, Segment, Tiles};
 use super::weight;
-use crate::simd::{Aligned, Level, Results};
+use crate::memory::{Aligned, Results};
+use crate::simd::Level;
 
 /// Packed inputs of one block should stay in the second-level cache together with one vector's weights.
 const BLOCK_BYTES: usize = 768 << 10;

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 
 use super::pass::{Class, Pass};
 use super::tile::{MOST_TAPS, Segment};
-use crate::simd::{Aligned, Kernel, Lanes};
+use crate::memory::Aligned;
+use crate::simd::{Kernel, Lanes};
 
 /// How the rows of a block lie in memory.
 #[derive(Clone, Copy)]

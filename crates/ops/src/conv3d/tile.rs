@@ -83,6 +83,17 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize>(rows: &Rows, x: usize) 
     }
 }
 
+/// The block once for each number: the compiler unrolls short loops only, and a register cannot be indexed.
+macro_rules! unrolled {
+    ($index:ident of $count:literal, $($number:literal)*, $body:expr) => {
+        $({
+            const $index: usize = $number;
+            const { assert!($index < $count) };
+            $body
+        })*
+    };
+}
+
 /// Adds a segment of `T` taps to the tile.
 #[inline(always)]
 unsafe fn slide<L: Lanes, const R: usize, const V: usize, const T: usize>(
@@ -98,18 +109,18 @@ unsafe fn slide<L: Lanes, const R: usize, const V: usize, const T: usize>(
             for t in 0..T {
                 taps[t] = L::load(weights.add(t * L::N));
             }
-            for r in 0..R {
-                for place in 0..V + T - 1 {
-                    let value = L::splat(input.add(r * rows.row_step + place));
-                    for t in 0..T {
-                        // Place p is tap t of result p − t.
-                        if place >= t && place - t < V {
-                            sums[r][place - t] = sums[r][place - t].plus_product(value, taps[t]);
-                        }
-                    }
-                }
-            }
-            input = input.add(rows.pitch);
+            unrolled!(ROW of 4, 0 1 2 3, if ROW < R {
+                let row = input.wrapping_add(ROW.wrapping_mul(rows.row_step));
+                let sums = &mut sums[ROW];
+                unrolled!(PLACE of 18, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17, if PLACE < V + T - 1 {
+                    let value = L::splat(row.add(PLACE));
+                    // Place p is tap t of result p − t.
+                    unrolled!(TAP of 3, 0 1 2, if TAP < T && PLACE >= TAP && PLACE - TAP < V {
+                        sums[PLACE - TAP] = sums[PLACE - TAP].plus_product(value, taps[TAP]);
+                    });
+                });
+            });
+            input = input.wrapping_add(rows.pitch);
             weights = weights.add(T * L::N);
         }
     }

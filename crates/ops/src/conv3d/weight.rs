@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::geometry::{Geometry, WeightOrder};
 use super::weight_tile::{OneTap, RowPair, ThreeTaps, Walk};
-use crate::simd::{Aligned, Level, Results};
+use crate::memory::{Aligned, Results};
+use crate::simd::Level;
 
 /// Fine and coarse values of one block should stay in the second-level cache.
 const BLOCK_BYTES: usize = 512 << 10;
@@ -58,7 +59,11 @@ impl<'a> Work<'a> {
         let row = g.coarse[2] * g.coarse_channels;
         let rows = g.batch * g.coarse[0] * g.coarse[1];
         assert_eq!(coarse.len(), rows * row, "the coarse array's length differs from its shape");
-        assert_eq!(fine.len(), g.fine_shape().iter().product::<usize>(), "the fine array's length differs from its shape");
+        assert_eq!(
+            fine.len(),
+            g.fine_shape().iter().product::<usize>(),
+            "the fine array's length differs from its shape"
+        );
         let excess = padded_channels - g.coarse_channels;
         let tail_row = rows - excess.div_ceil(row).min(rows);
         let mut tail = Aligned::zeros((rows - tail_row) * row + excess);
@@ -101,7 +106,8 @@ impl<'a> Work<'a> {
         let g = self.g;
         pairs.clear();
         for row in rows.clone() {
-            let (sample, z, y) = (row / (g.coarse[0] * g.coarse[1]), row / g.coarse[1] % g.coarse[0], row % g.coarse[1]);
+            let (sample, z, y) =
+                (row / (g.coarse[0] * g.coarse[1]), row / g.coarse[1] % g.coarse[0], row % g.coarse[1]);
             let fine_z = (z * g.stride[0] + tap[0]).wrapping_sub(g.padding[0]);
             let fine_y = (y * g.stride[1] + tap[1]).wrapping_sub(g.padding[1]);
             if fine_z < g.fine[0] && fine_y < g.fine[1] {

@@ -62,8 +62,7 @@ impl<const C: usize> Kernel for ThreeTaps<'_, C> {
         unsafe {
             let mut sums = [[L::zero(); 3]; C];
             for row in walk.rows {
-                let at = |v: usize| if v < coarse_width { L::load(row.coarse.add(v * walk.coarse_step)) } else { L::zero() };
-                let mut later = [at(walk.padding.wrapping_sub(1)), at(walk.padding.wrapping_sub(2))];
+                let mut later = [coarse_or_zero::<L>(&walk, row, 1), coarse_or_zero(&walk, row, 2)];
                 let mut fine = row.fine;
                 let mut coarse = row.coarse.wrapping_add(walk.padding * walk.coarse_step);
                 for _ in 0..whole {
@@ -85,6 +84,17 @@ impl<const C: usize> Kernel for ThreeTaps<'_, C> {
                 }
             }
         }
+    }
+}
+
+/// The coarse voxel that fine voxel 0 meets with tap `tap`, or zero if there is none.
+#[inline(always)]
+unsafe fn coarse_or_zero<L: Lanes>(walk: &Walk, row: &RowPair, tap: usize) -> L {
+    match walk.padding.checked_sub(tap) {
+        // SAFETY: the voxel exists.
+        Some(v) if v < walk.coarse_width => unsafe { L::load(row.coarse.add(v * walk.coarse_step)) },
+        // SAFETY: the caller found the instruction set.
+        _ => unsafe { L::zero() },
     }
 }
 
@@ -110,13 +120,18 @@ impl<const C: usize> Kernel for OneTap<'_, C> {
         // Coarse voxel v meets fine voxel v·stride + tap − padding, where that exists.
         let first = walk.padding.saturating_sub(tap).div_ceil(stride);
         let end = (walk.fine_width + walk.padding).saturating_sub(tap).div_ceil(stride).min(walk.coarse_width);
+        let start = (first * stride + tap).wrapping_sub(walk.padding).wrapping_mul(walk.fine_step);
+        let fine_step = stride * walk.fine_step;
         // SAFETY: `Walk` vouches for its pointers, and `Level::run` for the instruction set.
         unsafe {
             let mut sums = [[L::zero(); 1]; C];
             for row in walk.rows {
-                for v in first..end {
-                    let fine = row.fine.add((v * stride + tap - walk.padding) * walk.fine_step);
-                    add(&mut sums, fine, [L::load(row.coarse.add(v * walk.coarse_step))]);
+                let mut fine = row.fine.wrapping_add(start);
+                let mut coarse = row.coarse.wrapping_add(first * walk.coarse_step);
+                for _ in first..end {
+                    add(&mut sums, fine, [L::load(coarse)]);
+                    fine = fine.wrapping_add(fine_step);
+                    coarse = coarse.wrapping_add(walk.coarse_step);
                 }
             }
             for c in 0..C {
