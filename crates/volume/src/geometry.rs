@@ -8,6 +8,9 @@ use crate::volume::{Affine, Grid, Volume};
 /// Side of the cubes that [`Orientation::orient`] moves at a time, so that both ends of a transposition stay in cache.
 const BLOCK: usize = 16;
 
+/// Voxels flatter than this share of their steps' product have no direction of their own.
+const SINGULAR: f64 = 1e-6;
+
 impl Affine {
     /// Voxel indices are millimetres.
     pub const IDENTITY: Self =
@@ -132,16 +135,24 @@ impl Orientation {
     /// The moves that bring a grid with this affine to the canonical frame.
     ///
     /// # Errors
-    /// `ERR_GEOMETRY` when two voxel axes share one direction, so that no canonical frame exists.
+    /// `ERR_GEOMETRY` when the voxel axes are not three independent directions, so that no canonical frame exists.
     pub fn of(affine: &Affine) -> Result<Self, VolumeError> {
+        let singular = || {
+            VolumeError::geometry(
+                "affine",
+                format!(
+                    "the voxel axes of {:?} are not three independent directions; set a valid sform or qform",
+                    affine.0
+                ),
+            )
+        };
+        let cell: f64 = affine.spacing().iter().product();
+        if !affine.is_finite() || affine.determinant().abs() <= SINGULAR * cell {
+            return Err(singular());
+        }
         let mut orientation = Self::IDENTITY;
         for (axis, nearest) in affine.nearest_axes().into_iter().enumerate() {
-            let (world, against) = nearest.ok_or_else(|| {
-                VolumeError::geometry(
-                    "affine",
-                    format!("voxel axis {axis} has no direction of its own in {:?}; expected three independent directions, so set a valid sform or qform", affine.0),
-                )
-            })?;
+            let (world, against) = nearest.ok_or_else(singular)?;
             orientation.source[2 - world] = 2 - axis;
             orientation.flipped[2 - world] = against;
         }

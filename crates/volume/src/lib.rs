@@ -11,6 +11,7 @@ pub mod monitor;
 mod quaternion;
 pub mod warning;
 pub mod voxels;
+pub mod hounsfield;
 pub mod image;
 pub mod formats;
 pub mod resample;
