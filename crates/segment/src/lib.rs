@@ -1,1 +1,6 @@
-//! A chest CT goes in, a label map comes out
+//! A chest CT goes in, a label map comes out.
+
+mod error;
+pub mod prepare;
+
+pub use error::SegmentError;

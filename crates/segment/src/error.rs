@@ -1,0 +1,71 @@
+//! What can go wrong while a scan is segmented.
+
+use pulmoav_model::ModelError;
+use pulmoav_volume::VolumeError;
+
+/// Why there is no label map.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// The scan's geometry cannot be used.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// The scan holds no voxel, or its data do not match its shape.
+    #[error("the scan has shape {shape:?} and {values} values; expected at least one voxel and one value a voxel")]
+    Shape {
+        /// `[z, y, x]`.
+        shape: [usize; 3],
+        /// Values given.
+        values: usize,
+    },
+    /// A target was asked for that the plan does not have, or two prompts mean one target.
+    #[error("{problem}; this model knows {}", known.join(", "))]
+    Prompt {
+        /// Which prompt, and why not.
+        problem: String,
+        /// Names of the plan's targets.
+        known: Vec<String>,
+    },
+    /// A sided target was asked for, but the scan does not say where left is.
+    #[error(
+        "`{name}` needs a side, but the scan says nothing of its orientation (sform and qform codes are 0); set one of them or ask for both sides"
+    )]
+    NoOrientation {
+        /// Name of the target.
+        name: String,
+    },
+    /// The run would need more memory than it may have.
+    #[error(
+        "segmenting this scan needs {needed_bytes} bytes, {budget_bytes} are allowed; raise the limit or crop the scan"
+    )]
+    Memory {
+        /// Smallest need over all tile sizes that the model allows.
+        needed_bytes: u64,
+        /// The caller's limit.
+        budget_bytes: u64,
+    },
+    /// The network refused or failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Tensor arithmetic failed: a fault of ours, or memory has run out.
+    #[error("tensor arithmetic failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl SegmentError {
+    /// The stable code people script against; `CANCELLED` for cancellation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Volume(error) => error.code(),
+            Self::Shape { .. } => "ERR_GEOMETRY",
+            Self::Prompt { .. } | Self::NoOrientation { .. } => "ERR_PROMPT",
+            Self::Memory { .. } => "ERR_MEMORY",
+            Self::Model(error) => error.code(),
+            Self::Tensor(_) => "ERR_INTERNAL",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+}

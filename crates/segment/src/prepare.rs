@@ -1,0 +1,235 @@
+//! From a scan to what the network sees, and the way back.
+//!
+//! Orient (exact index moves, nothing is copied), find the lungs, choose the crop, resample it to the plan's spacing,
+//! make the channels. Training and use share this file, so they cannot drift apart.
+
+use pulmoav_plan::{Channel, Crop, Plan};
+use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::lungs::{self, Lungs};
+use pulmoav_volume::monitor::Monitor;
+use pulmoav_volume::resample::{Order, new_size, resize, resize_labels, resized_grid};
+use pulmoav_volume::warning::Warning;
+use pulmoav_volume::{Grid, Orientation, Volume};
+use rayon::prelude::*;
+
+use crate::error::SegmentError;
+
+/// Slices thicker than this deserve a word.
+const COARSE_MM: f64 = 3.0;
+/// A chest CT holds air below and tissue above these.
+const AIR_BELOW_HU: f32 = -300.0;
+const TISSUE_ABOVE_HU: f32 = -200.0;
+
+/// A scan as the network sees it: plain arrays.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Network input, `[z, y, x, c]` of `shape`, channels in the plan's order.
+    pub channels: Vec<f32>,
+    /// Voxels on the plan's grid, `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// The plan's grid: canonical, cropped, resampled. Its spacing is the plan's up to rounding to whole voxels.
+    pub grid: Grid,
+    /// The lungs, on the scan's canonical grid; `None` when none was found.
+    pub lungs: Option<Lungs>,
+    /// How to return to the scan's own grid.
+    pub way_back: WayBack,
+    /// `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, where they apply.
+    pub warnings: Vec<Warning>,
+}
+
+impl Prepared {
+    /// 0 outside the lungs, 1 in the left lung, 2 in the right one; `None` without lungs.
+    ///
+    /// # Shapes
+    /// → `[z, y, x]` of `self.shape`.
+    pub fn sides(&self) -> Option<Vec<u8>> {
+        self.lungs.as_ref().map(|lungs| lungs.sides_in(&self.way_back.part, self.shape))
+    }
+
+    /// 1 where the left lung is nearer in mm, 2 where the right one is; `None` without lungs.
+    ///
+    /// # Shapes
+    /// → `[z, y, x]` of `self.shape`.
+    pub fn nearest_sides(&self) -> Option<Vec<u8>> {
+        self.lungs.as_ref().map(|lungs| lungs.nearest_in(&self.way_back.part, self.shape))
+    }
+}
+
+/// What leads from the plan's grid back to the scan's own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WayBack {
+    /// The scan's grid as it came.
+    pub original: Grid,
+    /// Moves between it and the canonical frame.
+    pub orientation: Orientation,
+    /// The scan's grid in the canonical frame.
+    pub canonical: Grid,
+    /// The part of `canonical` that was resampled.
+    pub part: VoxelBox,
+    /// Voxels of the part on the plan's grid, `[z, y, x]`.
+    pub shape: [usize; 3],
+}
+
+/// Prepares a scan in Hounsfield units for the plan's network.
+///
+/// # Shapes
+/// `ct`: `[z, y, x]`, any orientation → [`Prepared`].
+///
+/// # Errors
+/// `ERR_GEOMETRY` for an empty scan or an affine without three directions, `CANCELLED`.
+pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<Prepared, SegmentError> {
+    let shape = ct.grid.shape;
+    if ct.grid.is_empty() || ct.data.len() != ct.grid.len() {
+        return Err(SegmentError::Shape { shape, values: ct.data.len() });
+    }
+    let orientation = Orientation::of(&ct.grid.affine)?;
+    let canonical = orientation.orient_grid(&ct.grid);
+    let hu = View::new(&ct.data, shape).reordered(orientation.source, orientation.flipped);
+    stage(monitor, 0)?;
+    let lungs = lungs::find(&hu, &canonical);
+    stage(monitor, 1)?;
+    let part = part_to_see(&hu, &canonical, lungs.as_ref(), plan);
+    let part_grid = part.grid(&canonical);
+    let plan_shape = shape_at(&part_grid, plan.spacing_mm);
+    let resampled = resize(&hu.part(&part), plan_shape, Order::Linear);
+    stage(monitor, 2)?;
+    let way_back = WayBack { original: ct.grid, orientation, canonical, part, shape: plan_shape };
+    let channels = make_channels(&resampled, plan, lungs.as_ref(), &way_back);
+    stage(monitor, 3)?;
+    let warnings = warnings(&ct.data, &canonical, lungs.as_ref());
+    Ok(Prepared { channels, shape: plan_shape, grid: resized_grid(&part_grid, plan_shape), lungs, way_back, warnings })
+}
+
+/// A reference label map on the grid of a prepared scan: each label linearly, then the one of at least one half.
+///
+/// # Shapes
+/// `labels`: `[z, y, x]` on the scan's own grid → `[z, y, x]` of `way_back.shape`.
+///
+/// # Errors
+/// `ERR_GEOMETRY` when the label map is not on the scan's grid.
+pub fn prepare_labels(labels: &Volume<u8>, way_back: &WayBack) -> Result<Vec<u8>, SegmentError> {
+    if labels.grid.shape != way_back.original.shape || labels.data.len() != labels.grid.len() {
+        return Err(SegmentError::Volume(pulmoav_volume::VolumeError::Geometry {
+            subject: "label map".to_owned(),
+            problem: format!("has shape {:?}, expected its scan's {:?}", labels.grid.shape, way_back.original.shape),
+        }));
+    }
+    let moves = way_back.orientation;
+    let view = View::new(&labels.data, labels.grid.shape).reordered(moves.source, moves.flipped);
+    Ok(resize_labels(&view.part(&way_back.part), way_back.shape))
+}
+
+fn stage(monitor: &dyn Monitor, done: u64) -> Result<(), SegmentError> {
+    monitor.report("prepare", done, 3);
+    if monitor.cancelled() { Err(SegmentError::Cancelled) } else { Ok(()) }
+}
+
+fn shape_at(grid: &Grid, spacing_mm: [f64; 3]) -> [usize; 3] {
+    std::array::from_fn(|axis| new_size(grid.shape[axis], grid.spacing_mm[axis], spacing_mm[axis]))
+}
+
+/// The crop the plan asks for; an axis that fits into one tile stays whole, so such a volume passes unchanged.
+fn part_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, plan: &Plan) -> VoxelBox {
+    let whole = VoxelBox::whole(canonical.shape);
+    let found = match plan.crop {
+        Crop::None => None,
+        Crop::Foreground { above_hu } => foreground(hu, above_hu as f32),
+        Crop::Lungs { margin_mm } => lungs.map(|lungs| lungs.bounds.grown(margin_mm, canonical)),
+    };
+    let Some(mut part) = found else { return whole };
+    let size = shape_at(canonical, plan.spacing_mm);
+    for axis in 0..3 {
+        if size[axis] <= plan.tiles.tile[axis] {
+            (part.low[axis], part.high[axis]) = (0, canonical.shape[axis]);
+        }
+    }
+    part
+}
+
+/// The box of voxels above a threshold.
+fn foreground(hu: &View<'_, f32>, above_hu: f32) -> Option<VoxelBox> {
+    let [depth, height, width] = hu.shape();
+    let of_plane = |row: &mut Vec<f32>, z: usize| {
+        let mut found: Option<VoxelBox> = None;
+        for y in 0..height {
+            hu.copy_row(z, y, row);
+            let Some(first) = row.iter().position(|&v| v > above_hu) else { continue };
+            let last = row.iter().rposition(|&v| v > above_hu).unwrap_or(first);
+            let here = VoxelBox { low: [z, y, first], high: [z + 1, y + 1, last + 1] };
+            found = Some(found.map_or(here, |before| before.joined(&here)));
+        }
+        found
+    };
+    (0..depth).into_par_iter().map_init(|| vec![0.0; width], of_plane).flatten().reduce_with(|a, b| a.joined(&b))
+}
+
+/// # Shapes
+/// `hu`: `[z, y, x]` on the plan's grid → `[z, y, x, c]`.
+fn make_channels(hu: &[f32], plan: &Plan, lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
+    let count = plan.channels.len();
+    let width = way_back.shape[2];
+    let side = side_line(lungs, way_back);
+    let mut channels = vec![0f32; hu.len() * count];
+    channels.par_chunks_mut(width * count).zip(hu.par_chunks(width)).for_each(|(to, row)| {
+        for (x, (to, &hu)) in to.chunks_exact_mut(count).zip(row).enumerate() {
+            for (to, channel) in to.iter_mut().zip(&plan.channels) {
+                *to = match channel {
+                    Channel::Window { window_hu } => windowed(hu, *window_hu),
+                    Channel::Side => side[x],
+                };
+            }
+        }
+    });
+    channels
+}
+
+/// HU clipped to the window and mapped to `[0, 1]`; NaN is the low end.
+fn windowed(hu: f32, [low, high]: [f64; 2]) -> f32 {
+    let share = (hu - low as f32) / (high - low) as f32;
+    if share > 0.0 { share.min(1.0) } else { 0.0 }
+}
+
+/// The side channel of each x: distance to the plane between the lungs over half their box's width.
+/// Without lungs the scan's own middle and width serve.
+fn side_line(lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
+    let spacing_mm = way_back.canonical.spacing_mm[2];
+    let half_scan_mm = way_back.canonical.shape[2] as f64 * spacing_mm / 2.0;
+    let (middle_mm, half_mm) = lungs.map_or((half_scan_mm, half_scan_mm), |l| (l.middle_mm, l.half_width_mm));
+    let step = way_back.part.shape()[2] as f64 / way_back.shape[2] as f64;
+    (0..way_back.shape[2])
+        .map(|x| {
+            let at_mm = (way_back.part.low[2] as f64 + (x as f64 + 0.5) * step) * spacing_mm;
+            ((at_mm - middle_mm) / half_mm) as f32
+        })
+        .collect()
+}
+
+fn warnings(hu: &[f32], canonical: &Grid, lungs: Option<&Lungs>) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    match lungs {
+        None => warnings
+            .push(Warning::new("NO_LUNGS", format!("no lung of at least {} ml was found", lungs::LEAST_LUNG_ML))),
+        Some(lungs) if lungs.cut => {
+            warnings.push(Warning::new("CUT_LUNGS", "a lung reaches the border of the scan, part of it is missing"));
+        }
+        Some(_) => {}
+    }
+    let (low, high) = hu
+        .par_chunks(1 << 16)
+        .map(|block| block.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v))))
+        .reduce(|| (f32::INFINITY, f32::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+    if low > AIR_BELOW_HU || high < TISSUE_ABOVE_HU {
+        warnings.push(Warning::new(
+            "NOT_HU",
+            format!("values run from {low} to {high}, which does not look like Hounsfield units (air −1000, water 0)"),
+        ));
+    }
+    let coarsest_mm = canonical.spacing_mm.iter().copied().fold(0.0, f64::max);
+    if coarsest_mm > COARSE_MM {
+        warnings.push(Warning::new(
+            "COARSE_SPACING",
+            format!("voxels are up to {coarsest_mm:.2} mm long; small vessels are lost above {COARSE_MM} mm"),
+        ));
+    }
+    warnings
+}
