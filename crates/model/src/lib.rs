@@ -14,6 +14,7 @@ pub mod parameters;
 pub mod philox;
 mod prompt_decoder;
 mod pulmoav;
+pub mod text;
 pub mod weights;
 
 pub use block::Mode;

@@ -1,0 +1,14 @@
+//! Words: CLIP's tokeniser and text tower, and the head that turns a phrase into a target.
+
+pub mod checkpoint;
+mod clean;
+pub mod encoder;
+pub mod head;
+pub mod tokenizer;
+pub mod tower;
+
+pub use checkpoint::load_checkpoint;
+pub use encoder::{TextActivation, TextConfig, TextEncoder};
+pub use head::{PromptHead, TARGETS, Verdict, template};
+pub use tokenizer::{PromptIds, Tokenizer};
+pub use tower::{Resolution, Tower};
