@@ -146,6 +146,12 @@ pub unsafe trait Lanes: Copy + 'static {
     /// As [`Lanes::zero`].
     unsafe fn plus_product(self, a: Self, b: Self) -> Self;
 
+    /// Asks the cache for the line of `at`; any address will do.
+    ///
+    /// # Safety
+    /// As [`Lanes::zero`].
+    unsafe fn prefetch(at: *const f32);
+
     /// Side of the square of [`Lanes::transpose_square`].
     const SQUARE: usize;
 
@@ -193,6 +199,9 @@ unsafe impl Lanes for Portable {
         Self([s[0] + a[0] * b[0], s[1] + a[1] * b[1], s[2] + a[2] * b[2], s[3] + a[3] * b[3]])
     }
 
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+
     const SQUARE: usize = 4;
 
     #[inline(always)]
@@ -210,9 +219,9 @@ unsafe impl Lanes for Portable {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps,
-        _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps,
+        _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     use super::{Kernel, Lanes};
@@ -304,6 +313,12 @@ mod x86 {
                 unsafe fn plus_product(self, a: Self, b: Self) -> Self {
                     // SAFETY: the caller found the instruction set.
                     Self(unsafe { $fma(a.0, b.0, self.0) })
+                }
+
+                #[inline(always)]
+                unsafe fn prefetch(at: *const f32) {
+                    // SAFETY: a prefetch of any address changes nothing.
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
                 }
 
                 const SQUARE: usize = 8;

@@ -13,6 +13,9 @@ use super::tile::{MOST_TAPS, Segment};
 use crate::memory::Aligned;
 use crate::simd::{Kernel, Lanes};
 
+/// How far ahead of the transposition inputs are fetched; the processor's own prefetcher is late for rows this short.
+const PREFETCH_VOXELS: usize = 32;
+
 /// How the rows of a block lie in memory.
 #[derive(Clone, Copy)]
 pub(super) struct RowLayout {
@@ -58,22 +61,35 @@ pub(super) fn weights(pass: &Pass, class: &Class, weight: &[f32], lanes: usize) 
         return packed;
     }
     packed.par_chunks_mut(vector).enumerate().for_each(|(j, packed)| {
-        let first = j * lanes;
-        let exist = lanes.min(pass.output_channels - first);
-        let mut at = packed.chunks_exact_mut(lanes);
+        let outputs = j * lanes..pass.output_channels.min((j + 1) * lanes);
+        let mut rest = packed;
         for run in &runs {
-            for i in 0..pass.input_channels {
-                for t in 0..run.taps {
-                    let tap = [run.tap[0], run.tap[1], run.tap[2] + t * pass.step[2]];
-                    let Some(to) = at.next() else { return };
-                    for (lane, to) in to[..exist].iter_mut().enumerate() {
-                        *to = pass.weight(weight, class, tap, i, first + lane);
-                    }
-                }
+            let (run_weights, later) = rest.split_at_mut(run.taps * pass.input_channels * lanes);
+            rest = later;
+            for t in 0..run.taps {
+                let tap = [run.tap[0], run.tap[1], run.tap[2] + t * pass.step[2]];
+                let tap_weights = pass.tap_weights(weight, class, tap);
+                pack_tap(pass, tap_weights, outputs.clone(), &mut run_weights[t * lanes..], run.taps * lanes);
             }
         }
     });
     packed
+}
+
+/// One tap's weights for a vector of output channels: `to[i · step + lane]`, from input channel `i`.
+fn pack_tap(pass: &Pass, weights: &[f32], outputs: std::ops::Range<usize>, to: &mut [f32], step: usize) {
+    if pass.weight_is_transposed {
+        for (lane, row) in weights.chunks_exact(pass.input_channels).skip(outputs.start).take(outputs.len()).enumerate()
+        {
+            for (to, &weight) in to[lane..].iter_mut().step_by(step).zip(row) {
+                *to = weight;
+            }
+        }
+    } else {
+        for (to, row) in to.chunks_mut(step).zip(weights.chunks_exact(pass.output_channels)) {
+            to[..outputs.len()].copy_from_slice(&row[outputs.clone()]);
+        }
+    }
 }
 
 /// Taps `tap`, `tap + step`, … along x.
@@ -172,6 +188,9 @@ impl Transposition<'_> {
                 unsafe {
                     let from = self.from.as_ptr().add(e * self.from_step + c);
                     let to = self.to.as_mut_ptr().add(c * self.to_step + self.to_first + e);
+                    for ahead in 0..L::SQUARE {
+                        L::prefetch(from.wrapping_add((PREFETCH_VOXELS + ahead) * self.from_step));
+                    }
                     L::transpose_square(from, self.from_step, to, self.to_step);
                 }
             }

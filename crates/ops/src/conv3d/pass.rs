@@ -102,16 +102,12 @@ impl Pass {
         [0, 1, 2].map(|axis| self.classes.iter().map(|class| end(class, axis)).max().unwrap_or(0).max(1))
     }
 
-    /// The weight at a class' tap `[z, y, x]`, from input channel `i` to output channel `j`.
-    #[inline]
-    pub(super) fn weight(&self, weight: &[f32], class: &Class, tap: [usize; 3], i: usize, j: usize) -> f32 {
+    /// The weights of a class' tap `[z, y, x]`: a matrix of input and output channels.
+    pub(super) fn tap_weights<'a>(&self, weight: &'a [f32], class: &Class, tap: [usize; 3]) -> &'a [f32] {
         let k = [0, 1, 2].map(|axis| (class.first[axis] as isize + class.advance[axis] * tap[axis] as isize) as usize);
         let tap = (k[0] * self.kernel[1] + k[1]) * self.kernel[2] + k[2];
-        if self.weight_is_transposed {
-            weight[(tap * self.output_channels + j) * self.input_channels + i]
-        } else {
-            weight[(tap * self.input_channels + i) * self.output_channels + j]
-        }
+        let matrix = self.input_channels * self.output_channels;
+        &weight[tap * matrix..][..matrix]
     }
 }
 

@@ -1,0 +1,97 @@
+//! The convolution kernels against the plain reference: every block, tile and tail that the small goldens do not reach.
+
+use pulmoav_ops::conv3d::geometry::{Geometry, WeightOrder};
+use pulmoav_ops::conv3d::{cpu, reference};
+use pulmoav_ops::simd::{Level, with_level};
+
+/// Sums of up to some thousand products of values below 1, in f32 instead of f64, relative to the largest result.
+const TOLERANCE: f32 = 5e-6;
+
+/// Batch, fine size, fine channels, coarse channels, kernel, stride, padding.
+type Case = (usize, [usize; 3], usize, usize, [usize; 3], [usize; 3], [usize; 3]);
+
+const CASES: &[Case] = &[
+    // Several blocks along z and y, whole and partial tiles of each shape, whole and partial vectors.
+    (2, [9, 35, 33], 3, 16, [3; 3], [1; 3], [1; 3]),
+    (1, [5, 6, 8], 17, 33, [3; 3], [1; 3], [1; 3]),
+    (2, [4, 7, 4], 40, 48, [3; 3], [1; 3], [1; 3]),
+    (1, [3, 5, 1], 5, 7, [3; 3], [1; 3], [1; 3]),
+    (1, [1, 1, 17], 16, 16, [3; 3], [1; 3], [1; 3]),
+    // Even and odd sizes under stride 2, with and without whole last windows.
+    (1, [9, 34, 35], 8, 20, [3; 3], [2; 3], [1; 3]),
+    (2, [8, 8, 8], 16, 32, [3; 3], [2; 3], [1; 3]),
+    (1, [6, 7, 18], 9, 3, [2; 3], [2; 3], [0; 3]),
+    (1, [7, 5, 9], 4, 18, [1; 3], [2; 3], [0; 3]),
+    (2, [4, 5, 40], 32, 4, [1; 3], [1; 3], [0; 3]),
+    // Kernels and strides that no network of ours uses.
+    (1, [6, 9, 21], 3, 5, [5, 4, 7], [1, 2, 3], [2, 1, 3]),
+    (1, [5, 5, 9], 2, 3, [1, 2, 1], [2, 3, 4], [0, 0, 1]),
+    (1, [4, 4, 12], 2, 3, [3; 3], [1; 3], [0, 3, 4]),
+    (1, [4, 4, 12], 2, 17, [3; 3], [1; 3], [2, 2, 2]),
+    (1, [2, 2, 3], 1, 1, [3; 3], [5; 3], [1; 3]),
+];
+
+#[test]
+fn kernels_agree_with_the_reference_at_every_level() {
+    for case in CASES {
+        let g = geometry(case);
+        let fine = noise(g.fine_shape(), 1);
+        let coarse = noise(g.coarse_shape(), 2);
+        for order in [WeightOrder::FineCoarse, WeightOrder::CoarseFine] {
+            let weight = noise(order.shape(&g), 3);
+            let bias = noise([1, 1, 1, 1, g.coarse_channels.max(g.fine_channels)], 4);
+            let (coarse_bias, fine_bias) = (&bias[..g.coarse_channels], &bias[..g.fine_channels]);
+            let expected = [
+                reference::to_coarse(&g, &fine, &weight, order, Some(coarse_bias)),
+                reference::to_fine(&g, &coarse, &weight, order, Some(fine_bias)),
+                reference::weight_gradient(&g, &fine, &coarse, order),
+            ];
+            for level in Level::present() {
+                let actual = with_level(level, || {
+                    [
+                        cpu::to_coarse(&g, &fine, &weight, order, Some(coarse_bias)),
+                        cpu::to_fine(&g, &coarse, &weight, order, Some(fine_bias)),
+                        cpu::weight_gradient(&g, &fine, &coarse, order),
+                    ]
+                });
+                for (pass, (actual, expected)) in
+                    ["to coarse", "to fine", "weight gradient"].iter().zip(actual.iter().zip(&expected))
+                {
+                    assert_close(actual, expected, &format!("{pass} of {case:?}, {order:?}, {level:?}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let g = geometry(&(2, [9, 35, 33], 16, 16, [3; 3], [1; 3], [1; 3]));
+    let (fine, coarse) = (noise(g.fine_shape(), 1), noise(g.coarse_shape(), 2));
+    let with_threads = |count: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("a small pool");
+        pool.install(|| {
+            (cpu::weight_gradient(&g, &fine, &coarse, WeightOrder::FineCoarse), cpu::channel_sum(&coarse, 16))
+        })
+    };
+    assert!(with_threads(1) == with_threads(3));
+}
+
+fn geometry(&(batch, fine, fine_channels, coarse_channels, kernel, stride, padding): &Case) -> Geometry {
+    let coarse = [0, 1, 2].map(|axis| (fine[axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1);
+    Geometry { batch, fine, fine_channels, coarse, coarse_channels, kernel, stride, padding }
+}
+
+fn noise(shape: [usize; 5], seed: u32) -> Vec<f32> {
+    let count: usize = shape.iter().product();
+    let bits = (0..count as u32).map(|i| (i ^ (seed << 24)).wrapping_mul(2_654_435_761));
+    bits.map(|bits| ((bits ^ (bits >> 15)).wrapping_mul(0x2C1B_3C6D) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(1f32, |top, value| top.max(value.abs()));
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        assert!((a - e).abs() <= TOLERANCE * scale, "{what}: value {i} is {a}, expected {e} (scale {scale})");
+    }
+}
