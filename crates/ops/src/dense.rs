@@ -1,6 +1,9 @@
-//! Reading tensors as plain rows of f32.
+//! Tensors as plain rows of f32: reading them, and writing new ones.
+
+use std::ptr;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, bail};
+use rayon::prelude::*;
 
 /// The values of a contiguous f32 tensor on the CPU, in row-major order.
 ///
@@ -21,4 +24,31 @@ pub(crate) fn values<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f
         Storage::Cpu(storage) => cpu_values(storage, layout),
         _ => bail!("ops: this operator runs on the CPU only; move the tensor with to_device(&Device::Cpu)"),
     }
+}
+
+/// A new vector whose blocks are written in parallel: each outer block of `outer` values is cut into blocks of `inner`, and
+/// `fill` gets the outer block's index, where the block starts in the whole, and the block, all zeros.
+///
+/// Zeros are laid a block at a time, while it is in the cache: clearing the whole first would cost a pass over memory.
+#[allow(unsafe_code)]
+pub(crate) fn collect_blocks(
+    len: usize,
+    outer: usize,
+    inner: usize,
+    fill: impl Fn(usize, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let mut values: Vec<f32> = Vec::with_capacity(len);
+    values.spare_capacity_mut()[..len].par_chunks_mut(outer).enumerate().for_each(|(index, part)| {
+        part.par_chunks_mut(inner).enumerate().for_each(|(i, block)| {
+            for value in block.iter_mut() {
+                value.write(0.0);
+            }
+            // SAFETY: the loop above has written every value, and `MaybeUninit<f32>` has the layout of f32.
+            let block = unsafe { &mut *(ptr::from_mut(block) as *mut [f32]) };
+            fill(index, index * outer + i * inner, block);
+        });
+    });
+    // SAFETY: the blocks cover the first `len` values, and each was written.
+    unsafe { values.set_len(len) };
+    values
 }

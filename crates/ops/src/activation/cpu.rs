@@ -1,43 +1,40 @@
 //! Elementwise kernels on the CPU, in parallel blocks of a fixed size.
 
-use rayon::prelude::*;
-
 use super::Kind;
+use crate::dense::collect_blocks;
 use crate::elementary::{exp, logistic};
 use crate::multiversion::multiversion;
 
 const BLOCK: usize = 1 << 15;
 
 pub(super) fn forward(kind: Kind, x: &[f32]) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).for_each(|(y, x)| match kind {
-        Kind::Piecewise { slope } => piecewise(x, slope, y),
-        Kind::Gelu => gelu(x, y),
-        Kind::QuickGelu => quick_gelu(x, y),
-        Kind::Sigmoid => sigmoid(x, y),
-    });
-    y
+    collect_blocks(x.len(), x.len().max(1), BLOCK, |_, start, y| {
+        let x = &x[start..][..y.len()];
+        match kind {
+            Kind::Piecewise { slope } => piecewise(x, slope, y),
+            Kind::Gelu => gelu(x, y),
+            Kind::QuickGelu => quick_gelu(x, y),
+            Kind::Sigmoid => sigmoid(x, y),
+        }
+    })
 }
 
 pub(super) fn backward(kind: Kind, x: &[f32], grad: &[f32]) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
-    dx.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK)).zip(grad.par_chunks(BLOCK)).for_each(|((dx, x), grad)| {
+    collect_blocks(x.len(), x.len().max(1), BLOCK, |_, start, dx| {
+        let (x, grad) = (&x[start..][..dx.len()], &grad[start..][..dx.len()]);
         match kind {
             Kind::Piecewise { slope } => piecewise_backward(x, grad, slope, dx),
             Kind::Gelu => gelu_backward(x, grad, dx),
             Kind::QuickGelu => quick_gelu_backward(x, grad, dx),
             Kind::Sigmoid => sigmoid_backward(x, grad, dx),
         }
-    });
-    dx
+    })
 }
 
 pub(super) fn add_forward(x: &[f32], skip: &[f32], slope: f32) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(BLOCK)
-        .zip(x.par_chunks(BLOCK).zip(skip.par_chunks(BLOCK)))
-        .for_each(|(y, (x, skip))| add_piecewise(x, skip, slope, y));
-    y
+    collect_blocks(x.len(), x.len().max(1), BLOCK, |_, start, y| {
+        add_piecewise(&x[start..][..y.len()], &skip[start..][..y.len()], slope, y);
+    })
 }
 
 multiversion! {

@@ -55,8 +55,7 @@ pub(super) fn forward(inputs: &Inputs, mask: &AttentionMask) -> Vec<f32> {
 pub(super) fn backward(inputs: &Inputs, mask: &AttentionMask, grad: &[f32]) -> [Vec<f32>; 3] {
     let Extent { heads, queries, keys, width, .. } = inputs.extent;
     let grad = heads_outwards(grad, inputs.extent, queries);
-    let (mut dq, mut dk, mut dv) =
-        (vec![0.0; inputs.q.len()], vec![0.0; inputs.k.len()], vec![0.0; inputs.v.len()]);
+    let (mut dq, mut dk, mut dv) = (vec![0.0; inputs.q.len()], vec![0.0; inputs.k.len()], vec![0.0; inputs.v.len()]);
     dq.par_chunks_mut(queries * width)
         .zip(dk.par_chunks_mut(keys * width).zip(dv.par_chunks_mut(keys * width)))
         .enumerate()
@@ -108,7 +107,8 @@ fn attend(q: &[f32], k: &[f32], scale: f32, seen: Seen, weights: &mut [f32]) {
         None => softmax(visible),
         Some(marked) => {
             // Hidden keys get the lowest score that keeps the arithmetic finite, then weight zero exactly.
-            let lowest = visible.iter().zip(marked).filter(|(_, seen)| **seen).map(|(score, _)| *score).reduce(f32::min);
+            let lowest =
+                visible.iter().zip(marked).filter(|(_, seen)| **seen).map(|(score, _)| *score).reduce(f32::min);
             let Some(lowest) = lowest else {
                 visible.fill(0.0);
                 return;

@@ -95,7 +95,8 @@ impl CustomOp3 for Attention {
             let (k_storage, k_layout) = k.storage_and_layout();
             let (v_storage, v_layout) = v.storage_and_layout();
             let (grad_storage, grad_layout) = grad.storage_and_layout();
-            let (q, k, v) = (values(&q_storage, q_layout)?, values(&k_storage, k_layout)?, values(&v_storage, v_layout)?);
+            let (q, k, v) =
+                (values(&q_storage, q_layout)?, values(&k_storage, k_layout)?, values(&v_storage, v_layout)?);
             let inputs = cpu::Inputs::new(q, k, v, self.extent);
             cpu::backward(&inputs, &self.mask, values(&grad_storage, grad_layout)?)
         };

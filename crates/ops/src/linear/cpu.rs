@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::dense::collect_blocks;
 use crate::multiversion::multiversion;
 
 /// Multiply-adds of one block: large enough to hide the start, small enough to share.
@@ -10,28 +11,26 @@ const BLOCK_PRODUCTS: usize = 1 << 20;
 /// y = x w + bias.
 pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec<f32> {
     let co = bias.len();
-    let mut y = vec![0.0; x.len() / ci * co];
-    let rows = block_rows(ci, co);
-    y.par_chunks_mut(rows * co).zip(x.par_chunks(rows * ci)).for_each(|(y, x)| {
+    let len = x.len() / ci * co;
+    collect_blocks(len, len.max(1), block_rows(ci, co) * co, |_, start, y| {
+        let x = &x[start / co * ci..][..y.len() / co * ci];
         for row in y.chunks_exact_mut(co) {
             row.copy_from_slice(bias);
         }
         let (x, weight) = (Matrix::rows(x, ci), Matrix::rows(weight, co));
         multiply(y, co, &x, &weight, true);
-    });
-    y
+    })
 }
 
 /// dx = g w^T.
 pub(super) fn input_gradient(grad: &[f32], weight: &[f32], co: usize) -> Vec<f32> {
     let ci = weight.len() / co;
-    let mut dx = vec![0.0; grad.len() / co * ci];
-    let rows = block_rows(ci, co);
+    let len = grad.len() / co * ci;
     let transposed = Matrix::rows(weight, co).transposed();
-    dx.par_chunks_mut(rows * ci)
-        .zip(grad.par_chunks(rows * co))
-        .for_each(|(dx, grad)| multiply(dx, ci, &Matrix::rows(grad, co), &transposed, false));
-    dx
+    collect_blocks(len, len.max(1), block_rows(ci, co) * ci, |_, start, dx| {
+        let grad = &grad[start / ci * co..][..dx.len() / ci * co];
+        multiply(dx, ci, &Matrix::rows(grad, co), &transposed, false);
+    })
 }
 
 /// dw = x^T g, summed over blocks of rows in their order.

@@ -22,7 +22,11 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
     let bias = match bias {
         Some(bias) if bias.dims() != [co] => {
-            bail!("linear: bias has shape {:?}, expected [{co}], the outputs of weight {:?}", bias.dims(), weight.dims())
+            bail!(
+                "linear: bias has shape {:?}, expected [{co}], the outputs of weight {:?}",
+                bias.dims(),
+                weight.dims()
+            )
         }
         Some(bias) => bias.contiguous()?,
         None => Tensor::zeros(co, x.dtype(), x.device())?,

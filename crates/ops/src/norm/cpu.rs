@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::{Extent, Scope};
+use crate::dense::collect_blocks;
 use crate::multiversion::multiversion;
 
 const TILE_FLOATS: usize = 64;
@@ -54,15 +55,12 @@ pub(super) fn forward(
     extent: Extent,
     slope: f32,
 ) -> Vec<f32> {
-    let c = extent.channels;
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(extent.rows * c).zip(x.par_chunks(extent.rows * c)).enumerate().for_each(|(n, (y, x))| {
-        let tiles = Tiles::new(moments, gamma, beta, n);
-        y.par_chunks_mut(task_length(c))
-            .zip(x.par_chunks(task_length(c)))
-            .for_each(|(y, x)| apply(x, &tiles.mean, &tiles.scale, &tiles.beta, slope, y));
-    });
-    y
+    let tiles: Vec<Tiles> = (0..extent.samples).map(|n| Tiles::new(moments, gamma, beta, n)).collect();
+    let task = task_length(extent.channels);
+    collect_blocks(x.len(), extent.rows * extent.channels, task, |n, start, y| {
+        let tiles = &tiles[n];
+        apply(&x[start..][..y.len()], &tiles.mean, &tiles.scale, &tiles.beta, slope, y);
+    })
 }
 
 /// What the backward pass reads.
@@ -140,30 +138,24 @@ impl Backward<'_> {
         average_over(self.scope, &mut sums, c);
         average_over(self.scope, &mut products, c);
 
-        let mut dx = vec![0.0; self.x.len()];
-        let sample = self.extent.rows * c;
-        dx.par_chunks_mut(sample).zip(self.x.par_chunks(sample)).zip(self.grad.par_chunks(sample)).enumerate().for_each(
-            |(n, ((dx, x), grad))| {
-                let tiles = Tiles::new(self.moments, self.gamma, self.beta, n);
+        let tiles: Vec<(Tiles, Vec<f32>, Vec<f32>)> = (0..self.extent.samples)
+            .map(|n| {
                 let channels = n * c..(n + 1) * c;
                 let inverse = &self.moments.inverse_deviation[channels.clone()];
-                let constant: Vec<f32> =
-                    sums[channels.clone()].iter().zip(inverse).map(|(a, &inv)| (-a * f64::from(inv)) as f32).collect();
-                let linear: Vec<f32> = products[channels]
-                    .iter()
-                    .zip(inverse)
-                    .map(|(b, &inv)| (-b * f64::from(inv).powi(2)) as f32)
-                    .collect();
-                let (constant, linear) = (tile(&constant), tile(&linear));
-                dx.par_chunks_mut(task_length(c))
-                    .zip(x.par_chunks(task_length(c)))
-                    .zip(grad.par_chunks(task_length(c)))
-                    .for_each(|((dx, x), grad)| {
-                        apply_backward(x, grad, &tiles, &constant, &linear, self.slope, dx);
-                    });
-            },
-        );
-        dx
+                let times = |values: &[f64], power: i32| -> Vec<f32> {
+                    let pairs = values.iter().zip(inverse);
+                    pairs.map(|(value, &inverse)| (-value * f64::from(inverse).powi(power)) as f32).collect()
+                };
+                let constant = tile(&times(&sums[channels.clone()], 1));
+                let linear = tile(&times(&products[channels], 2));
+                (Tiles::new(self.moments, self.gamma, self.beta, n), constant, linear)
+            })
+            .collect();
+        collect_blocks(self.x.len(), self.extent.rows * c, task_length(c), |n, start, dx| {
+            let (tiles, constant, linear) = &tiles[n];
+            let (x, grad) = (&self.x[start..][..dx.len()], &self.grad[start..][..dx.len()]);
+            apply_backward(x, grad, tiles, constant, linear, self.slope, dx);
+        })
     }
 }
 

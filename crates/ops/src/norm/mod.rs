@@ -100,7 +100,11 @@ fn normalise(
         if let Some(tensor) = tensor
             && tensor.dims() != [channels]
         {
-            bail!("{name}: {what} has shape {:?}, expected [{channels}], the channels of x {:?}", tensor.dims(), x.dims());
+            bail!(
+                "{name}: {what} has shape {:?}, expected [{channels}], the channels of x {:?}",
+                tensor.dims(),
+                x.dims()
+            );
         }
     }
     let filled = |tensor: Option<&Tensor>, value: f32| match tensor {

@@ -1,8 +1,7 @@
 //! A separable linear map of space on the CPU, output row by output row.
 
-use rayon::prelude::*;
-
 use super::axis::Rows;
+use crate::dense::collect_blocks;
 use crate::multiversion::multiversion;
 
 /// Applies one sparse matrix an axis to `x` `[n, from.., channels]`.
@@ -11,9 +10,8 @@ pub(super) fn map(x: &[f32], axes: [&Rows; 3], from: [usize; 3], channels: usize
     let (planes, lines, line) = (along_z.len(), along_y.len(), along_x.len() * channels);
     let source_line = from[2] * channels;
     let samples = x.len() / (from[0] * from[1] * source_line);
-    let mut out = vec![0.0; samples * planes * lines * line];
     // One task an output plane: the source lines of neighbouring output lines stay in the cache.
-    out.par_chunks_mut(lines * line).enumerate().for_each(|(plane, out)| {
+    collect_blocks(samples * planes * lines * line, lines * line, lines * line, |plane, _, out| {
         let sample = plane / planes;
         let mut buffer = vec![0.0; source_line];
         for (y, out) in out.chunks_exact_mut(line).enumerate() {
@@ -26,8 +24,7 @@ pub(super) fn map(x: &[f32], axes: [&Rows; 3], from: [usize; 3], channels: usize
             }
             map_line(&buffer, along_x, channels, out);
         }
-    });
-    out
+    })
 }
 
 multiversion! {

@@ -1,0 +1,237 @@
+//! A global allocator that keeps large freed blocks for the next tensor of their size.
+//!
+//! Every operator returns a new tensor, and the system gives each large block back to the kernel at once: the next one
+//! is paged in and cleared again, which costs a memory-bound operator more than its arithmetic. The cache never raises
+//! the process's peak: what lives and what is kept stay within the most that has lived at one time.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
+
+/// Blocks below this go to the system.
+const SMALLEST: usize = 1 << 20;
+/// Sizes are rounded up to this, so that nearly equal tensors share blocks.
+const GRAIN: usize = 1 << 16;
+/// Alignment of every large block: a cache line.
+const ALIGN: usize = 64;
+const SLOTS: usize = 512;
+
+/// The allocator: `#[global_allocator] static ALLOCATOR: BlockCache = BlockCache::new();` in the binary or addon.
+pub struct BlockCache {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Freed blocks, oldest first; no allocation happens in here.
+    kept: [Block; SLOTS],
+    count: usize,
+    kept_bytes: usize,
+    live_bytes: usize,
+    peak_bytes: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Block {
+    address: usize,
+    bytes: usize,
+}
+
+impl BlockCache {
+    /// An empty cache.
+    #[allow(clippy::new_without_default, clippy::large_stack_arrays)]
+    pub const fn new() -> Self {
+        let kept = [Block { address: 0, bytes: 0 }; SLOTS];
+        Self { state: Mutex::new(State { kept, count: 0, kept_bytes: 0, live_bytes: 0, peak_bytes: 0 }) }
+    }
+
+    /// Gives every kept block back to the system and forgets the peak; call it when a job has ended.
+    pub fn release(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.evict(usize::MAX);
+        state.peak_bytes = state.live_bytes;
+    }
+
+    /// Bytes of the large blocks that are kept but not in use.
+    pub fn kept_bytes(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).kept_bytes
+    }
+
+    /// A kept block of this size, or none; either way `bytes` more count as live.
+    fn take(&self, bytes: usize) -> Option<usize> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.live_bytes += bytes;
+        // The youngest block of the size: the likeliest to be in a cache.
+        let found = (0..state.count).rev().find(|&slot| state.kept[slot].bytes == bytes);
+        let taken = found.map(|slot| state.remove(slot).address);
+        if taken.is_none() {
+            let surplus = (state.live_bytes + state.kept_bytes).saturating_sub(state.peak_bytes);
+            state.evict(surplus);
+        }
+        state.peak_bytes = state.peak_bytes.max(state.live_bytes);
+        taken
+    }
+
+    fn keep(&self, address: usize, bytes: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.live_bytes -= bytes;
+        if state.count == SLOTS {
+            state.evict(1);
+        }
+        let slot = state.count;
+        state.kept[slot] = Block { address, bytes };
+        state.count += 1;
+        state.kept_bytes += bytes;
+    }
+}
+
+impl State {
+    fn remove(&mut self, slot: usize) -> Block {
+        let block = self.kept[slot];
+        self.kept.copy_within(slot + 1..self.count, slot);
+        self.count -= 1;
+        self.kept_bytes -= block.bytes;
+        block
+    }
+
+    /// Frees the oldest blocks until at least `bytes` are gone, or all are.
+    #[allow(unsafe_code)]
+    fn evict(&mut self, bytes: usize) {
+        let mut freed = 0;
+        while freed < bytes && self.count > 0 {
+            let block = self.remove(0);
+            freed += block.bytes;
+            // SAFETY: only `keep` puts blocks here, each allocated by the system with `large_layout` of these bytes, and
+            // `remove` has just made us its only owner.
+            unsafe { System.dealloc(block.address as *mut u8, large_layout(block.bytes)) };
+        }
+    }
+}
+
+/// The size that a large request is rounded up to, or none for what goes to the system.
+fn large_bytes(layout: Layout) -> Option<usize> {
+    (layout.size() >= SMALLEST && layout.align() <= ALIGN).then(|| layout.size().next_multiple_of(GRAIN))
+}
+
+#[allow(unsafe_code)]
+fn large_layout(bytes: usize) -> Layout {
+    // SAFETY: ALIGN is a power of two, and `bytes` is a Layout's size (at most isize::MAX) rounded up to GRAIN; sizes so
+    // near isize::MAX that rounding passes it fail in the system's allocator long before.
+    unsafe { Layout::from_size_align_unchecked(bytes, ALIGN) }
+}
+
+// SAFETY: small requests are the system's; large ones are blocks of the system, at least as large and as aligned as asked,
+// each either live (owned by the caller) or kept (owned by the cache), never both: `take` and `keep` move it under a lock.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for BlockCache {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(bytes) = large_bytes(layout) else {
+            // SAFETY: the caller's promise, passed on.
+            return unsafe { System.alloc(layout) };
+        };
+        match self.take(bytes) {
+            Some(address) => address as *mut u8,
+            // SAFETY: the size is not 0.
+            None => self.counted(bytes, unsafe { System.alloc(large_layout(bytes)) }),
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some(bytes) = large_bytes(layout) else {
+            // SAFETY: the caller's promise, passed on.
+            return unsafe { System.alloc_zeroed(layout) };
+        };
+        match self.take(bytes) {
+            Some(address) => {
+                // SAFETY: the block is ours and holds at least `layout.size()` bytes.
+                unsafe { ptr::write_bytes(address as *mut u8, 0, layout.size()) };
+                address as *mut u8
+            }
+            // SAFETY: the size is not 0.
+            None => self.counted(bytes, unsafe { System.alloc_zeroed(large_layout(bytes)) }),
+        }
+    }
+
+    unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
+        match large_bytes(layout) {
+            Some(bytes) => self.keep(address as usize, bytes),
+            // SAFETY: a small block came from the system with this layout.
+            None => unsafe { System.dealloc(address, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, address: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that the new size fits a layout of this alignment.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        match (large_bytes(layout), large_bytes(new_layout)) {
+            // SAFETY: a small block came from the system with this layout.
+            (None, None) => unsafe { System.realloc(address, layout, new_size) },
+            (Some(old), Some(new)) if old == new => address,
+            // SAFETY: two live blocks do not overlap, and each holds at least the bytes copied.
+            _ => unsafe {
+                let moved = self.alloc(new_layout);
+                if !moved.is_null() {
+                    ptr::copy_nonoverlapping(address, moved, layout.size().min(new_size));
+                    self.dealloc(address, layout);
+                }
+                moved
+            },
+        }
+    }
+}
+
+impl BlockCache {
+    /// Takes a failed allocation out of the count again.
+    fn counted(&self, bytes: usize, address: *mut u8) -> *mut u8 {
+        if address.is_null() {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).live_bytes -= bytes;
+        }
+        address
+    }
+}
+
+#[cfg(test)]
+#[allow(unsafe_code)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes, 4).expect("a layout")
+    }
+
+    #[test]
+    fn a_freed_block_serves_the_next_request_of_its_size() {
+        let cache = BlockCache::new();
+        // SAFETY: blocks are used within their size and freed once, with their layout.
+        unsafe {
+            let first = cache.alloc(layout(2 * MIB));
+            first.write_bytes(7, 2 * MIB);
+            cache.dealloc(first, layout(2 * MIB));
+            assert_eq!(cache.kept_bytes(), 2 * MIB);
+            let second = cache.alloc_zeroed(layout(2 * MIB - 100));
+            assert_eq!(first, second);
+            assert!((0..2 * MIB - 100).all(|i| *second.add(i) == 0));
+            let moved = cache.realloc(second, layout(2 * MIB - 100), 3 * MIB);
+            assert!((0..2 * MIB - 100).all(|i| *moved.add(i) == 0));
+            let small = cache.realloc(moved, layout(3 * MIB), 10);
+            cache.dealloc(small, layout(10));
+            cache.release();
+            assert_eq!(cache.kept_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn kept_blocks_never_raise_the_peak() {
+        let cache = BlockCache::new();
+        // SAFETY: as above.
+        unsafe {
+            for mib in 1..40 {
+                let block = cache.alloc(layout(mib * MIB));
+                cache.dealloc(block, layout(mib * MIB));
+                assert!(cache.kept_bytes() <= mib * MIB, "kept {} after {mib} MiB", cache.kept_bytes());
+            }
+            cache.release();
+        }
+    }
+}
