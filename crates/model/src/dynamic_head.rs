@@ -29,8 +29,7 @@ impl DynamicHead {
         let reduce =
             ConvShape { channels_in: features, channels_out: WIDTH, kernel: 1, stride: 1, bias: true, slope: 1.0 };
         Ok(Self {
-            // Three layers in a row multiply θ: small first values would make the logits start flat.
-            controller: Linear::build(scope.at("controller"), fused, THETA, Init::scaled(2.0, fused))?,
+            controller: Linear::build(scope.at("controller"), fused, THETA, Init::scaled(0.7, fused))?,
             norm: Norm::build(scope.at("precls_conv.0"), NormKind::Group(groups), features)?,
             reduce: Conv::build(scope.at("precls_conv.2"), reduce)?,
         })

@@ -113,7 +113,7 @@ impl Image {
         // First values near a mean over the axis: the ReLU behind three of them is then alive. GELU halves small values.
         let near_mean =
             |count: usize, gain: f32| Init::Normal { mean: gain / count as f32, std: 0.5 * gain / count as f32 };
-        let inits = [near_mean(grid, 1.0), near_mean(hidden, 2.0)];
+        let inits = [near_mean(grid, 1.0), near_mean(hidden, 1.25)];
         let adapter = Some(Mlp::build(scope.at("Feature_adapter2.0"), [grid, hidden, 1], inits)?);
         Ok(Self { norm, adapter, projection: Conv::build(scope.at("Feature_adapter3.0"), projection)? })
     }
