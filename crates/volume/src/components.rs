@@ -38,22 +38,12 @@ impl Components {
 /// # Shapes
 /// `data`: `[z, y, x]` of `shape`.
 pub fn components(data: &[u8], shape: [usize; 3], connectivity: Connectivity) -> Components {
+    let (runs, sizes) = Runs::find(data, shape).numbered(connectivity, |a, b| a == b);
     let mut labels = vec![0u32; data.len()];
-    let mut parents: Vec<u32> = vec![0];
-    let behind = neighbours_behind(connectivity);
-    let [depth, height, width] = shape;
-    let mut index = 0;
-    for z in 0..depth {
-        for y in 0..height {
-            for x in 0..width {
-                if data[index] != 0 {
-                    labels[index] = join_neighbours(data, &labels, &mut parents, &behind, shape, [z, y, x], index);
-                }
-                index += 1;
-            }
-        }
+    for run in &runs {
+        labels[run.start..run.end].fill(run.label);
     }
-    number(labels, &mut parents)
+    Components { labels, sizes }
 }
 
 /// Keeps the largest component.
@@ -65,73 +55,152 @@ pub fn keep_largest(mask: &mut Mask, connectivity: Connectivity) {
     }
 }
 
-/// Clears components of equal value with fewer than `least` voxels.
+/// Clears components of equal value with fewer than `least` voxels; memory grows with the surface, not the volume.
 ///
 /// # Shapes
 /// `data`: `[z, y, x]` of `shape`, changed in place.
 pub fn remove_small(data: &mut [u8], shape: [usize; 3], connectivity: Connectivity, least: usize) {
-    let found = components(data, shape, connectivity);
-    for (value, &label) in data.iter_mut().zip(&found.labels) {
-        if label > 0 && found.sizes[label as usize - 1] < least {
-            *value = 0;
-        }
+    clear_small(data, shape, connectivity, least, |a, b| a == b);
+}
+
+/// As [`remove_small`], but all non-zero values count as one.
+pub fn remove_small_foreground(data: &mut [u8], shape: [usize; 3], connectivity: Connectivity, least: usize) {
+    clear_small(data, shape, connectivity, least, |_, _| true);
+}
+
+fn clear_small(
+    data: &mut [u8],
+    shape: [usize; 3],
+    connectivity: Connectivity,
+    least: usize,
+    alike: impl Fn(u8, u8) -> bool,
+) {
+    let (runs, sizes) = Runs::find(data, shape).numbered(connectivity, alike);
+    for run in runs.iter().filter(|run| sizes[run.label as usize - 1] < least) {
+        data[run.start..run.end].fill(0);
     }
 }
 
-/// The half of the neighbourhood that lies behind in scan order, `[z, y, x]` offsets.
-fn neighbours_behind(connectivity: Connectivity) -> Vec<[isize; 3]> {
-    let mut offsets = Vec::new();
-    for dz in -1..=1isize {
-        for dy in -1..=1isize {
-            for dx in -1..=1isize {
-                let before = (dz, dy, dx) < (0, 0, 0);
-                let faces = dz.abs() + dy.abs() + dx.abs() == 1;
-                if before && (faces || connectivity == Connectivity::Corners) {
-                    offsets.push([dz, dy, dx]);
+/// Neighbouring voxels of one row with one value.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    start: usize,
+    end: usize,
+    value: u8,
+    label: u32,
+}
+
+/// All runs of an array, row by row.
+struct Runs {
+    runs: Vec<Run>,
+    /// Where each row's runs begin in `runs`; one more entry than rows.
+    rows: Vec<usize>,
+    shape: [usize; 3],
+}
+
+impl Runs {
+    fn find(data: &[u8], shape: [usize; 3]) -> Self {
+        let width = shape[2].max(1);
+        let mut runs = Vec::new();
+        let mut rows = vec![0];
+        for (number, row) in data.chunks_exact(width).enumerate() {
+            let first = number * width;
+            let mut x = 0;
+            while x < width {
+                let value = row[x];
+                let end = row[x..].iter().position(|&other| other != value).map_or(width, |length| x + length);
+                if value != 0 {
+                    runs.push(Run { start: first + x, end: first + end, value, label: 0 });
+                }
+                x = end;
+            }
+            rows.push(runs.len());
+        }
+        Self { runs, rows, shape }
+    }
+
+    /// Numbers the runs by component, and the components' sizes.
+    fn numbered(mut self, connectivity: Connectivity, alike: impl Fn(u8, u8) -> bool) -> (Vec<Run>, Vec<usize>) {
+        let mut parents: Vec<u32> = (0..self.runs.len() as u32).collect();
+        let [depth, height, _] = self.shape;
+        for row in 0..depth * height {
+            if self.rows[row] == self.rows[row + 1] {
+                continue;
+            }
+            for &(dz, dy) in rows_behind(connectivity) {
+                let (z, y) = ((row / height) as isize + dz, (row % height) as isize + dy);
+                if z >= 0 && y >= 0 && y < height as isize {
+                    self.join(&mut parents, row, z as usize * height + y as usize, connectivity, &alike);
                 }
             }
+            self.join_within(&mut parents, row, &alike);
         }
+        let mut sizes = Vec::new();
+        for index in 0..self.runs.len() {
+            let top = root(&mut parents, index as u32) as usize;
+            if top == index {
+                sizes.push(0);
+                self.runs[index].label = sizes.len() as u32;
+            } else {
+                self.runs[index].label = self.runs[top].label;
+            }
+            let run = self.runs[index];
+            sizes[run.label as usize - 1] += run.end - run.start;
+        }
+        (self.runs, sizes)
     }
-    offsets
-}
 
-fn join_neighbours(
-    data: &[u8],
-    labels: &[u32],
-    parents: &mut Vec<u32>,
-    behind: &[[isize; 3]],
-    shape: [usize; 3],
-    at: [usize; 3],
-    index: usize,
-) -> u32 {
-    let mut label = 0;
-    for offset in behind {
-        let inside = (0..3).all(|axis| {
-            let to = at[axis] as isize + offset[axis];
-            to >= 0 && to < shape[axis] as isize
-        });
-        if !inside {
-            continue;
-        }
-        let step = (offset[0] * shape[1] as isize + offset[1]) * shape[2] as isize + offset[2];
-        let other = (index as isize + step) as usize;
-        if data[other] == data[index] {
-            let root = root(parents, labels[other]);
-            if label == 0 {
-                label = root;
-            } else if root != label {
-                // The smaller number stays the root, so numbering follows scan order.
-                let (low, high) = (label.min(root), label.max(root));
-                parents[high as usize] = low;
-                label = low;
+    /// Joins touching runs of two neighbouring rows.
+    fn join(
+        &self,
+        parents: &mut [u32],
+        row: usize,
+        other: usize,
+        connectivity: Connectivity,
+        alike: &impl Fn(u8, u8) -> bool,
+    ) {
+        let width = self.shape[2];
+        let reach = usize::from(connectivity == Connectivity::Corners);
+        let mut below = self.rows[other];
+        for index in self.rows[row]..self.rows[row + 1] {
+            let run = self.runs[index];
+            let (start, end) = (run.start - row * width, run.end - row * width);
+            while below < self.rows[other + 1] && self.runs[below].end - other * width + reach <= start {
+                below += 1;
+            }
+            let mut at = below;
+            while at < self.rows[other + 1] && self.runs[at].start - other * width < end + reach {
+                if alike(run.value, self.runs[at].value) {
+                    unite(parents, index as u32, at as u32);
+                }
+                at += 1;
             }
         }
     }
-    if label == 0 {
-        label = parents.len() as u32;
-        parents.push(label);
+
+    /// Joins runs of different values that touch within a row, where values are alike.
+    fn join_within(&self, parents: &mut [u32], row: usize, alike: &impl Fn(u8, u8) -> bool) {
+        for index in self.rows[row] + 1..self.rows[row + 1] {
+            let (before, run) = (self.runs[index - 1], self.runs[index]);
+            if before.end == run.start && alike(before.value, run.value) {
+                unite(parents, index as u32 - 1, index as u32);
+            }
+        }
     }
-    label
+}
+
+/// Rows behind in scan order that touch a row, `(dz, dy)`.
+fn rows_behind(connectivity: Connectivity) -> &'static [(isize, isize)] {
+    match connectivity {
+        Connectivity::Faces => &[(-1, 0), (0, -1)],
+        Connectivity::Corners => &[(-1, -1), (-1, 0), (-1, 1), (0, -1)],
+    }
+}
+
+/// The smaller number stays the root, so numbering follows scan order.
+fn unite(parents: &mut [u32], a: u32, b: u32) {
+    let (a, b) = (root(parents, a), root(parents, b));
+    parents[a.max(b) as usize] = a.min(b);
 }
 
 fn root(parents: &mut [u32], mut label: u32) -> u32 {
@@ -140,27 +209,6 @@ fn root(parents: &mut [u32], mut label: u32) -> u32 {
         label = parents[label as usize];
     }
     label
-}
-
-fn number(mut labels: Vec<u32>, parents: &mut [u32]) -> Components {
-    let mut numbers = vec![0u32; parents.len()];
-    let mut sizes = Vec::new();
-    for label in 1..parents.len() as u32 {
-        let top = root(parents, label);
-        if top == label {
-            sizes.push(0);
-            numbers[label as usize] = sizes.len() as u32;
-        } else {
-            numbers[label as usize] = numbers[top as usize];
-        }
-    }
-    for label in &mut labels {
-        if *label > 0 {
-            *label = numbers[*label as usize];
-            sizes[*label as usize - 1] += 1;
-        }
-    }
-    Components { labels, sizes }
 }
 
 #[cfg(test)]
@@ -191,5 +239,53 @@ mod tests {
         let mut data = [1, 1, 2, 0, 2, 2];
         remove_small(&mut data, [1, 1, 6], Connectivity::Corners, 2);
         assert_eq!(data, [1, 1, 0, 0, 2, 2]);
+        let mut data = [1, 1, 2, 0, 2, 2];
+        remove_small_foreground(&mut data, [1, 1, 6], Connectivity::Corners, 3);
+        assert_eq!(data, [1, 1, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn equals_flood_fill() {
+        let shape = [5, 6, 7];
+        for seed in 0..20u32 {
+            let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+            let data: Vec<u8> = (0..210)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    [0, 0, 1, 2][(state >> 30) as usize]
+                })
+                .collect();
+            for connectivity in [Connectivity::Faces, Connectivity::Corners] {
+                assert_eq!(components(&data, shape, connectivity).labels, flood(&data, shape, connectivity));
+            }
+        }
+    }
+
+    fn flood(data: &[u8], [depth, height, width]: [usize; 3], connectivity: Connectivity) -> Vec<u32> {
+        let mut labels = vec![0; data.len()];
+        let mut next = 0;
+        let place = |i: usize| [i / (height * width), i / width % height, i % width].map(|v| v as isize);
+        for start in 0..data.len() {
+            if data[start] == 0 || labels[start] != 0 {
+                continue;
+            }
+            next += 1;
+            let mut stack = vec![start];
+            labels[start] = next;
+            while let Some(at) = stack.pop() {
+                for other in 0..depth * height * width {
+                    let apart: Vec<isize> = (0..3).map(|a| (place(at)[a] - place(other)[a]).abs()).collect();
+                    let near = match connectivity {
+                        Connectivity::Faces => apart.iter().sum::<isize>() == 1,
+                        Connectivity::Corners => apart.iter().all(|&d| d <= 1),
+                    };
+                    if near && labels[other] == 0 && data[other] == data[at] {
+                        labels[other] = next;
+                        stack.push(other);
+                    }
+                }
+            }
+        }
+        labels
     }
 }

@@ -6,6 +6,7 @@
 mod air;
 mod airway;
 mod coarse;
+mod region;
 mod split;
 
 use rayon::prelude::*;
@@ -47,6 +48,7 @@ pub struct Lungs {
     shape: [usize; 3],
     sides: Vec<u8>,
     nearest: Vec<u8>,
+    region: Vec<u8>,
 }
 
 /// Finds the lungs; `None` when there is none of at least [`LEAST_LUNG_ML`].
@@ -70,11 +72,17 @@ pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Option<Lungs> {
             }
         }
     }
-    Lungs::measured(&coarse, sides, nearest, *grid)
+    Lungs::measured(&coarse, sides, nearest, |i| left[i].min(right[i]), *grid)
 }
 
 impl Lungs {
-    fn measured(coarse: &Coarse, sides: Vec<u8>, nearest: Vec<u8>, grid: Grid) -> Option<Self> {
+    fn measured(
+        coarse: &Coarse,
+        sides: Vec<u8>,
+        nearest: Vec<u8>,
+        distance_mm2: impl Fn(usize) -> f32,
+        grid: Grid,
+    ) -> Option<Self> {
         let of = |side: u8| VoxelBox::around(&sides, coarse.shape, |v| v == side);
         let (left, right) = (of(LEFT), of(RIGHT));
         let both = VoxelBox::around(&sides, coarse.shape, |v| v > 0)?;
@@ -107,6 +115,7 @@ impl Lungs {
             factor: coarse.factor,
             shape: coarse.shape,
             grid,
+            region: region::find(coarse, &sides, distance_mm2, &both, middle_mm, half_width_mm),
             sides,
             nearest,
         })
@@ -126,6 +135,14 @@ impl Lungs {
     /// `[z, y, x]` of `shape`.
     pub fn nearest_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
         self.look_up(&self.nearest, part, shape)
+    }
+
+    /// 1 where a pulmonary vessel can be: in a lung, close to one, or in the mediastinum between the hila.
+    ///
+    /// # Shapes
+    /// `[z, y, x]` of `shape`, which fills the box `part` of the scan.
+    pub fn vessel_region_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
+        self.look_up(&self.region, part, shape)
     }
 
     /// The left lung on the canonical grid.

@@ -1,0 +1,99 @@
+//! How much memory a run will take, told before the network starts.
+//!
+//! The peak is the largest of three stages' sums over a table of what is alive in each. Constants were measured on whole
+//! runs in fresh processes; `docs/performance.md` keeps the figures.
+
+use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
+
+use crate::error::SegmentError;
+use crate::journey::Request;
+use crate::prepare::Prepared;
+
+const F32: u64 = 4;
+/// Program, Node and pools before any voxel.
+const BASE_BYTES: u64 = 90 << 20;
+/// Bytes a coarse voxel of the lung search: labels, distances and tables.
+const LUNGS_BYTES: u64 = 40;
+/// Full-width maps alive at once at the finest scale of either network, workspace included.
+const MAPS_ALIVE: u64 = 5;
+
+/// The tile that fits, and the need it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Tile, `[z, y, x]`.
+    pub tile: [usize; 3],
+    /// Peak foreseen, bytes.
+    pub predicted_bytes: u64,
+}
+
+/// The plan's tile, or the largest smaller one that fits into the request's limit.
+///
+/// # Errors
+/// `ERR_MEMORY` when not even the smallest fits.
+pub fn choose(prepared: &Prepared, plan: &Plan, asked: usize, request: &Request) -> Result<Budget, SegmentError> {
+    let need = |tile: [usize; 3]| predict(prepared, plan, tile, asked, request);
+    let Some(budget_bytes) = request.max_memory_bytes else {
+        let tile = plan.tiles.tile;
+        return Ok(Budget { tile, predicted_bytes: need(tile) });
+    };
+    let mut smallest = u64::MAX;
+    for tile in tiles_to_try(plan) {
+        let predicted_bytes = need(tile);
+        if predicted_bytes <= budget_bytes {
+            return Ok(Budget { tile, predicted_bytes });
+        }
+        smallest = smallest.min(predicted_bytes);
+    }
+    Err(SegmentError::Memory { needed_bytes: smallest, budget_bytes })
+}
+
+/// The plan's tile, then smaller ones down to half the training patch; `la-caf` knows one size only.
+fn tiles_to_try(plan: &Plan) -> Vec<[usize; 3]> {
+    let mut tiles = vec![plan.tiles.tile];
+    if matches!(plan.network, Network::LaCaf(_)) {
+        return tiles;
+    }
+    let multiple = plan.edge_multiple();
+    let least = plan.patch.map(|edge| (edge / 2).next_multiple_of(multiple).max(2 * multiple));
+    loop {
+        let last = tiles[tiles.len() - 1];
+        let next: [usize; 3] =
+            std::array::from_fn(|axis| last[axis].saturating_sub(2 * multiple).max(least[axis]).min(last[axis]));
+        if next == last {
+            return tiles;
+        }
+        tiles.push(next);
+    }
+}
+
+/// Peak of the process in bytes.
+pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize, request: &Request) -> u64 {
+    let count = |shape: [usize; 3]| shape.iter().product::<usize>() as u64;
+    let (scan, part) = (count(prepared.way_back.original.shape), count(prepared.way_back.part.shape()));
+    let (seen, prompts) = (count(prepared.shape), asked as u64);
+    let channels = plan.channels.len() as u64 * seen * F32;
+    let always = BASE_BYTES + request.held_bytes + scan * F32 + lungs_bytes(prepared);
+    let preparing = seen * F32 + channels;
+    let sums = (prompts + 1) * seen * F32;
+    let running = channels + sums + tile_bytes(plan, count(tile), prompts);
+    let kept = if request.probabilities { prompts * (part + scan) * F32 } else { 0 };
+    let restoring = channels + prompts * seen * F32 + part + scan + kept;
+    always + preparing.max(running).max(restoring)
+}
+
+fn lungs_bytes(prepared: &Prepared) -> u64 {
+    let grid = &prepared.way_back.canonical;
+    let size_mm3: f64 = (0..3).map(|axis| grid.shape[axis] as f64 * grid.spacing_mm[axis]).product();
+    // About 2.5 mm, never finer than the scan.
+    let coarse_mm3 = grid.spacing_mm.map(|mm| mm.max(2.5)).iter().product::<f64>();
+    (size_mm3 / coarse_mm3) as u64 * LUNGS_BYTES
+}
+
+/// The network's arena for one tile, with its input and answer.
+fn tile_bytes(plan: &Plan, voxels: u64, prompts: u64) -> u64 {
+    let widest = match &plan.network {
+        Network::Pulmoav(Pulmoav { stage_channels, .. }) => stage_channels[0] as u64,
+        Network::LaCaf(LaCaf { width_divisor, .. }) => (64 / *width_divisor as u64).max(1),
+    };
+    (MAPS_ALIVE * widest + plan.channels.len() as u64 + 2 * prompts) * voxels * F32
+}

@@ -1,0 +1,232 @@
+//! The walk from a scan to its label map.
+
+use std::time::Instant;
+
+use pulmoav_model::{Network, Parameters};
+use pulmoav_plan::{Crop, Plan};
+use pulmoav_volume::Volume;
+use pulmoav_volume::monitor::Monitor;
+use pulmoav_volume::warning::Warning;
+
+use crate::budget::{self, Budget};
+use crate::error::SegmentError;
+use crate::prepare::{Prepared, prepare};
+use crate::prompt::resolve;
+use crate::restore::{Restored, restore};
+use crate::tidy::tidy;
+use crate::tiles::{self, PromptedNetwork, TileNetwork};
+
+/// What is asked of a scan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Names of the plan's targets; empty for the plan's defaults.
+    pub targets: Vec<String>,
+    /// Whether the scan says where the patient's left is.
+    pub oriented: bool,
+    /// Whether the probabilities are wanted too.
+    pub probabilities: bool,
+    /// The most memory that the process may use, bytes.
+    pub max_memory_bytes: Option<u64>,
+    /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
+    pub held_bytes: u64,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self { targets: Vec::new(), oriented: true, probabilities: false, max_memory_bytes: None, held_bytes: 0 }
+    }
+}
+
+/// A label map and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Segmentation {
+    /// The plan's label values on the scan's own grid.
+    pub labels: Volume<u8>,
+    /// `[p, z, y, x]` on the scan's own grid, when asked for.
+    pub probabilities: Option<Vec<f32>>,
+    /// What was asked for and how much was found, in the order asked.
+    pub targets: Vec<Found>,
+    /// What should be known.
+    pub warnings: Vec<Warning>,
+    /// Wall time of each stage.
+    pub seconds: Seconds,
+    /// Memory allowed and foreseen.
+    pub memory: Memory,
+}
+
+/// One target in the label map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Value in the label map.
+    pub value: u8,
+    /// The target's name.
+    pub name: String,
+    /// The plan's prompt for it.
+    pub prompt: String,
+    /// Voxels with this value.
+    pub voxels: u64,
+    /// Their volume, ml.
+    pub volume_ml: f64,
+}
+
+/// Wall time of the stages, s.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Seconds {
+    /// Orient, lungs, crop, resample, channels.
+    pub prepare: f64,
+    /// All tiles.
+    pub network: f64,
+    /// Back to the scan's grid, and tidy.
+    pub restore: f64,
+}
+
+/// Memory of the process, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// What was allowed, if anything was said.
+    pub budget_bytes: Option<u64>,
+    /// The peak foreseen.
+    pub predicted_bytes: u64,
+}
+
+/// A plan with its network, ready for scans.
+#[derive(Debug)]
+pub struct Segmenter {
+    plan: Plan,
+    network: Network,
+}
+
+impl Segmenter {
+    /// Builds the plan's network on its parameters.
+    ///
+    /// # Errors
+    /// What [`Network::build`] refuses.
+    pub fn new(plan: Plan, parameters: &mut Parameters) -> Result<Self, SegmentError> {
+        let network = Network::build(&plan, parameters)?;
+        Ok(Self { plan, network })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Segments one scan; see [`segment`].
+    ///
+    /// # Errors
+    /// As [`segment`].
+    pub fn segment(
+        &self,
+        ct: &Volume<f32>,
+        request: &Request,
+        monitor: &dyn Monitor,
+    ) -> Result<Segmentation, SegmentError> {
+        segment(ct, &self.plan, &PromptedNetwork::new(&self.network, &self.plan)?, request, monitor)
+    }
+}
+
+/// Segments one scan in Hounsfield units with a network of the plan.
+///
+/// A scan without a lung gives an empty map where the plan looks at lungs.
+///
+/// # Errors
+/// `ERR_PROMPT`, `ERR_GEOMETRY`, `ERR_MEMORY`, what the network returns, `CANCELLED`.
+pub fn segment(
+    ct: &Volume<f32>,
+    plan: &Plan,
+    network: &dyn TileNetwork,
+    request: &Request,
+    monitor: &dyn Monitor,
+) -> Result<Segmentation, SegmentError> {
+    let asked = resolve(&request.targets, plan, request.oriented)?;
+    let mut clock = Clock::start();
+    let prepared = prepare(ct, plan, monitor)?;
+    let prepare_s = clock.lap();
+    let budget = budget::choose(&prepared, plan, asked.len(), request)?;
+    let found = if has_work(&prepared, plan) {
+        Some(tiles::run(&prepared, plan, budget.tile, network, &asked, monitor)?)
+    } else {
+        None
+    };
+    let network_s = clock.lap();
+    monitor.report("restore", 0, 1);
+    let mut restored = match &found {
+        Some(found) => restore(found, &prepared, plan, &asked, request.probabilities),
+        None => nothing(ct, asked.len(), request.probabilities),
+    };
+    tidy(&mut restored.labels);
+    monitor.report("restore", 1, 1);
+    let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() };
+    Ok(told(restored, prepared, plan, &asked, seconds, budget, request))
+}
+
+/// A plan that crops to the lungs has nothing to look at without them.
+fn has_work(prepared: &Prepared, plan: &Plan) -> bool {
+    prepared.lungs.is_some() || !matches!(plan.crop, Crop::Lungs { .. })
+}
+
+fn nothing(ct: &Volume<f32>, prompts: usize, probabilities: bool) -> Restored {
+    let voxels = ct.grid.len();
+    Restored {
+        labels: Volume { data: vec![0; voxels], grid: ct.grid },
+        probabilities: probabilities.then(|| vec![0.0; voxels * prompts]),
+    }
+}
+
+fn told(
+    restored: Restored,
+    prepared: Prepared,
+    plan: &Plan,
+    asked: &[usize],
+    seconds: Seconds,
+    budget: Budget,
+    request: &Request,
+) -> Segmentation {
+    let mut counts = [0u64; 256];
+    for &label in &restored.labels.data {
+        counts[label as usize] += 1;
+    }
+    let voxel_ml = restored.labels.grid.voxel_ml();
+    let targets: Vec<Found> = asked
+        .iter()
+        .map(|&place| {
+            let target = &plan.targets[place];
+            let voxels = counts[target.value as usize];
+            Found {
+                value: target.value,
+                name: target.name.clone(),
+                prompt: target.prompt.clone(),
+                voxels,
+                volume_ml: voxels as f64 * voxel_ml,
+            }
+        })
+        .collect();
+    let mut warnings = prepared.warnings;
+    if targets.iter().all(|target| target.voxels == 0) {
+        warnings.push(Warning::new("EMPTY_RESULT", "nothing of what was asked for was found"));
+    }
+    Segmentation {
+        labels: restored.labels,
+        probabilities: restored.probabilities,
+        targets,
+        warnings,
+        seconds,
+        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
+    }
+}
+
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the last lap.
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let seconds = now.duration_since(self.0).as_secs_f64();
+        self.0 = now;
+        seconds
+    }
+}

@@ -1,0 +1,86 @@
+//! Which of the plan's targets a request means.
+
+use pulmoav_plan::{Plan, Target};
+
+use crate::error::SegmentError;
+
+/// The places among `plan.targets` of the names asked for; the plan's defaults when nothing is.
+///
+/// # Errors
+/// `ERR_PROMPT` for an unknown name, for two that mean one target, and for a sided target on a scan that does not say
+/// where left is (`oriented` false).
+pub fn resolve(names: &[String], plan: &Plan, oriented: bool) -> Result<Vec<usize>, SegmentError> {
+    let names = if names.is_empty() { &plan.default_targets } else { names };
+    let mut asked: Vec<usize> = Vec::with_capacity(names.len());
+    for name in names {
+        let target = plan.target_index(name).ok_or_else(|| refused(plan, format!("no target is called `{name}`")))?;
+        if asked.contains(&target) {
+            return Err(refused(plan, format!("two prompts mean `{name}`; ask for it once")));
+        }
+        if plan.targets[target].side.is_some() && !oriented {
+            return Err(SegmentError::NoOrientation { name: name.clone() });
+        }
+        asked.push(target);
+    }
+    if asked.is_empty() {
+        return Err(refused(plan, "nothing is asked for and the model has no default targets".to_owned()));
+    }
+    Ok(asked)
+}
+
+/// Whether everything in `narrow` is also in `wide`, another target.
+pub fn contains(wide: &Target, narrow: &Target) -> bool {
+    let classes = narrow.classes.iter().all(|class| wide.classes.contains(class));
+    let side = wide.side.is_none() || wide.side == narrow.side;
+    wide.name != narrow.name && classes && side
+}
+
+fn refused(plan: &Plan, problem: String) -> SegmentError {
+    let known = plan.targets.iter().map(|target| format!("`{}`", target.name)).collect();
+    SegmentError::Prompt { problem, known }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::plan;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn names_become_places_and_defaults_stand_in() {
+        let plan = plan();
+        assert_eq!(resolve(&[], &plan, true).unwrap(), [0, 1]);
+        assert_eq!(resolve(&names(&["vein", "left artery"]), &plan, true).unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn refusals_say_what_is_known() {
+        let plan = plan();
+        let cases = [
+            (vec!["aorta"], true, "no target"),
+            (vec!["vein", "vein"], true, "two prompts"),
+            (vec!["left artery"], false, "orientation"),
+        ];
+        for (list, oriented, word) in cases {
+            let error = resolve(&names(&list), &plan, oriented).unwrap_err();
+            assert_eq!(error.code(), "ERR_PROMPT");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let error = resolve(&names(&["aorta"]), &plan, true).unwrap_err();
+        assert!(error.to_string().contains("`left artery`"), "{error}");
+    }
+
+    #[test]
+    fn vessels_contain_arteries_and_both_sides_contain_one() {
+        let plan = plan();
+        let target = |name: &str| &plan.targets[plan.target_index(name).unwrap()];
+        assert!(contains(target("vessels"), target("artery")));
+        assert!(contains(target("artery"), target("left artery")));
+        assert!(!contains(target("left artery"), target("artery")));
+        assert!(!contains(target("artery"), target("artery")));
+        assert!(!contains(target("artery"), target("vein")));
+    }
+}

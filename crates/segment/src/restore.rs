@@ -1,0 +1,226 @@
+//! From probabilities on the plan's grid to labels on the scan's own grid.
+//!
+//! Probabilities travel, labels do not: a thin vessel survives the way back only so (METHOD §7). Each plane of the scan
+//! is interpolated, decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+
+use pulmoav_plan::{BodySide, Crop, Plan};
+use pulmoav_volume::Volume;
+use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::lungs::{LEFT, Lungs, RIGHT};
+use pulmoav_volume::resample::{Order, Taps};
+use rayon::prelude::*;
+
+use crate::prepare::{Prepared, WayBack};
+use crate::prompt::contains;
+use crate::tiles::Probabilities;
+
+/// A voxel is labelled above this probability.
+const THRESHOLD: f32 = 0.5;
+
+/// What [`restore`] gives back.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The plan's label values on the scan's own grid.
+    pub labels: Volume<u8>,
+    /// `[p, z, y, x]` on the scan's own grid, when asked for.
+    pub probabilities: Option<Vec<f32>>,
+}
+
+/// Carries probabilities back, decides each voxel, undoes crop and orientation.
+///
+/// # Shapes
+/// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, → labels `[z, y, x]`
+/// on the scan's own grid.
+pub fn restore(
+    found: &Probabilities,
+    prepared: &Prepared,
+    plan: &Plan,
+    asked: &[usize],
+    keep_probabilities: bool,
+) -> Restored {
+    let way_back = &prepared.way_back;
+    let rules = Rules::new(plan, asked);
+    // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find (METHOD §4).
+    let limited = matches!(plan.crop, Crop::Lungs { .. });
+    let planes = Planes::new(found, way_back, prepared.lungs.as_ref(), limited);
+    let part = way_back.part.shape();
+    let plane = part[1] * part[2];
+    let mut labels = vec![0u8; part[0] * plane];
+    let mut kept = vec![0f32; if keep_probabilities { labels.len() * asked.len() } else { 0 }];
+    let decide = |z: usize, labels: &mut [u8], mut kept: Option<&mut [f32]>| {
+        planes.visit(z, &rules, |voxel, probabilities| {
+            labels[voxel] = rules.decide(probabilities);
+            if let Some(kept) = &mut kept {
+                kept[voxel * asked.len()..][..asked.len()].copy_from_slice(probabilities);
+            }
+        });
+    };
+    if keep_probabilities {
+        let chunks = labels.par_chunks_mut(plane).zip(kept.par_chunks_mut(plane * asked.len()));
+        chunks.enumerate().for_each(|(z, (labels, kept))| decide(z, labels, Some(kept)));
+    } else {
+        labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
+    }
+    let probabilities = keep_probabilities.then(|| {
+        let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
+        (0..asked.len()).flat_map(|prompt| undo(&of(prompt), way_back)).collect()
+    });
+    Restored { labels: Volume { data: undo(&labels, way_back), grid: way_back.original }, probabilities }
+}
+
+/// Puts the part back into the scan's own array order; 0 outside the part.
+///
+/// # Shapes
+/// `part`: `[z, y, x]` of the canonical part → `[z, y, x]` of the original grid.
+fn undo<T: Copy + Default + Send + Sync>(part: &[T], way_back: &WayBack) -> Vec<T> {
+    let back = way_back.orientation.inverse();
+    let view = View::new(part, way_back.part.shape()).reordered(back.source, back.flipped);
+    let shape = way_back.original.shape;
+    let size = view.shape();
+    let low: [usize; 3] = std::array::from_fn(|axis| {
+        let canonical = back.source[axis];
+        if back.flipped[axis] { shape[axis] - way_back.part.high[canonical] } else { way_back.part.low[canonical] }
+    });
+    let mut data = vec![T::default(); shape.iter().product()];
+    let planes = data.par_chunks_mut(shape[1] * shape[2]).skip(low[0]).take(size[0]);
+    planes.enumerate().for_each(|(z, plane)| {
+        for y in 0..size[1] {
+            let row = (low[1] + y) * shape[2] + low[2];
+            view.copy_row(z, y, &mut plane[row..row + size[2]]);
+        }
+    });
+    data
+}
+
+/// How a voxel's label follows from the probabilities of the prompts asked.
+struct Rules {
+    values: Vec<u8>,
+    /// The side a prompt is limited to, as a lung label; 0 = both.
+    sides: Vec<u8>,
+    /// `narrower[i]`: prompts whose target lies within prompt i's.
+    narrower: Vec<Vec<usize>>,
+}
+
+impl Rules {
+    fn new(plan: &Plan, asked: &[usize]) -> Self {
+        let target = |&place: &usize| &plan.targets[place];
+        let side = |side: Option<BodySide>| side.map_or(0, |s| if s == BodySide::Left { LEFT } else { RIGHT });
+        let within = |wide: &usize| {
+            let is_within = |&(_, narrow): &(usize, &usize)| contains(target(wide), target(narrow));
+            asked.iter().enumerate().filter(is_within).map(|(index, _)| index).collect()
+        };
+        Self {
+            values: asked.iter().map(|place| target(place).value).collect(),
+            sides: asked.iter().map(|place| side(target(place).side)).collect(),
+            narrower: asked.iter().map(within).collect(),
+        }
+    }
+
+    /// The value of the most probable prompt above the threshold; a prompt gives way to one within it that is above too.
+    /// Of equals the first asked wins.
+    fn decide(&self, probabilities: &[f32]) -> u8 {
+        let above = |prompt: usize| probabilities[prompt] > THRESHOLD;
+        let (mut label, mut most) = (0, THRESHOLD);
+        for (prompt, &probability) in probabilities.iter().enumerate() {
+            if probability > most && !self.narrower[prompt].iter().any(|&other| above(other)) {
+                (label, most) = (self.values[prompt], probability);
+            }
+        }
+        label
+    }
+}
+
+/// Linear interpolation from the plan's grid to planes of the scan's canonical part.
+struct Planes<'a> {
+    found: &'a Probabilities,
+    lungs: Option<&'a Lungs>,
+    part: VoxelBox,
+    limited: bool,
+    taps: [Taps; 3],
+}
+
+impl<'a> Planes<'a> {
+    fn new(found: &'a Probabilities, way_back: &WayBack, lungs: Option<&'a Lungs>, limited: bool) -> Self {
+        let size = way_back.part.shape();
+        let taps = std::array::from_fn(|axis| Taps::new(found.shape[axis], size[axis], Order::Linear));
+        Self { found, lungs, part: way_back.part, limited, taps }
+    }
+
+    /// Calls `see(voxel in the plane, probabilities of the prompts)` for each voxel of plane z that may hold a vessel;
+    /// prompts of the other side are 0.
+    fn visit(&self, z: usize, rules: &Rules, mut see: impl FnMut(usize, &[f32])) {
+        let prompts = self.found.prompts;
+        let [_, height, width] = self.found.shape;
+        let row = width * prompts;
+        let blended = blend(&self.found.values, height * row, self.taps[0].of(z));
+        if blended.iter().all(|&p| p == 0.0) {
+            return;
+        }
+        let size = self.part.shape();
+        let slice = VoxelBox {
+            low: [self.part.low[0] + z, self.part.low[1], self.part.low[2]],
+            high: [self.part.low[0] + z + 1, self.part.high[1], self.part.high[2]],
+        };
+        let one_plane = [1, size[1], size[2]];
+        let sided = rules.sides.iter().any(|&side| side > 0);
+        let nearest = self.lungs.filter(|_| sided).map(|lungs| lungs.nearest_in(&slice, one_plane));
+        let region = self.lungs.filter(|_| self.limited).map(|lungs| lungs.vessel_region_in(&slice, one_plane));
+        let mut voxel_probabilities = vec![0f32; prompts];
+        for y in 0..size[1] {
+            let line = blend(&blended, row, self.taps[1].of(y));
+            for x in 0..size[2] {
+                let voxel = y * size[2] + x;
+                if region.as_ref().is_some_and(|region| region[voxel] == 0) {
+                    continue;
+                }
+                voxel_probabilities.fill(0.0);
+                for (from, weight) in self.taps[2].of(x) {
+                    let at = &line[from * prompts..][..prompts];
+                    voxel_probabilities.iter_mut().zip(at).for_each(|(to, value)| *to += weight * value);
+                }
+                if let Some(nearest) = &nearest {
+                    for (probability, &side) in voxel_probabilities.iter_mut().zip(&rules.sides) {
+                        if side > 0 && side != nearest[voxel] {
+                            *probability = 0.0;
+                        }
+                    }
+                }
+                see(voxel, &voxel_probabilities);
+            }
+        }
+    }
+}
+
+/// The weighted sum of blocks of `size` values.
+fn blend(values: &[f32], size: usize, taps: impl Iterator<Item = (usize, f32)>) -> Vec<f32> {
+    let mut sum = vec![0f32; size];
+    for (from, weight) in taps {
+        let block = &values[from * size..][..size];
+        sum.iter_mut().zip(block).for_each(|(to, value)| *to += weight * value);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::plan;
+
+    #[test]
+    fn the_most_probable_wins_and_the_narrower_goes_first() {
+        let plan = plan();
+        // artery 1, vein 2, vessels 7
+        let rules = Rules::new(&plan, &[0, 1, 4]);
+        for (probabilities, expected) in [
+            ([0.2, 0.3, 0.4], 0),
+            ([0.6, 0.7, 0.1], 2),
+            ([0.51, 0.2, 0.99], 1),
+            ([0.5, 0.5, 0.8], 7),
+            ([0.7, 0.7, 0.9], 1),
+        ] {
+            assert_eq!(rules.decide(&probabilities), expected, "{probabilities:?}");
+        }
+        // left artery 3 lies within artery 1
+        assert_eq!(Rules::new(&plan, &[0, 2]).decide(&[0.9, 0.6]), 3);
+    }
+}

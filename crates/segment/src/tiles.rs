@@ -1,0 +1,330 @@
+//! The sliding window: where tiles lie, how they are weighted, and the sum of what the network says of them.
+
+use candle_core::{DType, Device, Tensor};
+use pulmoav_model::{Mode, Network, prompt_embeddings};
+use pulmoav_plan::{Blend, Channel, Crop, Plan};
+use pulmoav_volume::monitor::Monitor;
+use rayon::prelude::*;
+
+use crate::error::SegmentError;
+use crate::prepare::Prepared;
+
+/// Weights below this share of the centre's count as this.
+const LEAST_WEIGHT: f32 = 1e-3;
+/// How far from a lung a tile may lie when the crop sets no margin.
+const MARGIN_MM: f64 = 25.0;
+
+/// What segmenting needs of a network: the logits of one tile.
+pub trait TileNetwork {
+    /// The logits of the targets `asked` (places in the plan).
+    ///
+    /// # Shapes
+    /// `tile`: `[z, y, x, c]` of `shape` → `[z, y, x, p]`.
+    fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError>;
+}
+
+/// A network with the embeddings of all of its plan's targets.
+#[derive(Debug)]
+pub struct PromptedNetwork<'a> {
+    network: &'a Network,
+    prompts: Tensor,
+    channels: usize,
+}
+
+impl<'a> PromptedNetwork<'a> {
+    /// Pairs a network with its plan's embeddings.
+    pub fn new(network: &'a Network, plan: &Plan) -> Result<Self, SegmentError> {
+        Ok(Self { network, prompts: prompt_embeddings(plan)?, channels: plan.channels.len() })
+    }
+}
+
+impl TileNetwork for PromptedNetwork<'_> {
+    fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
+        let [depth, height, width] = shape;
+        let x = Tensor::from_vec(tile, (1, depth, height, width, self.channels), &Device::Cpu)?;
+        let scales = self.network.forward_asked(&x, &self.prompts, asked, Mode::Infer)?;
+        drop(x);
+        let finest = scales.into_iter().next().ok_or_else(|| candle_core::Error::Msg("no logits".to_owned()))?;
+        Ok(finest.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?)
+    }
+}
+
+/// Probabilities on the plan's grid.
+#[derive(Debug, Clone)]
+pub struct Probabilities {
+    /// `[z, y, x, p]`; 0 where no tile lay.
+    pub values: Vec<f32>,
+    /// `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Number of prompts p.
+    pub prompts: usize,
+}
+
+/// Runs the network over a prepared scan, tile after tile.
+///
+/// # Shapes
+/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`. `tile`: `[z, y, x]`.
+///
+/// # Errors
+/// What the network returns; `CANCELLED`, looked at before each tile.
+pub fn run(
+    prepared: &Prepared,
+    plan: &Plan,
+    tile: [usize; 3],
+    network: &dyn TileNetwork,
+    asked: &[usize],
+    monitor: &dyn Monitor,
+) -> Result<Probabilities, SegmentError> {
+    let layout = Layout::new(prepared.shape, tile, plan.tiles.overlap);
+    let origins = wanted_tiles(&layout, prepared, plan);
+    let weights = gaussian(tile);
+    let total = origins.len() as u64;
+    let mut sum = Sum::new(prepared.shape, asked.len());
+    for (done, origin) in (0..).zip(origins) {
+        if monitor.cancelled() {
+            return Err(SegmentError::Cancelled);
+        }
+        monitor.report("network", done, total);
+        let input = cut(prepared, plan, &layout, origin);
+        let mut answer = network.logits(input, tile, asked)?;
+        if plan.tiles.blend == Blend::Probabilities {
+            answer.par_iter_mut().with_min_len(1 << 14).for_each(|v| *v = sigmoid(*v));
+        }
+        sum.add(&answer, &weights, &layout, origin);
+    }
+    monitor.report("network", total, total);
+    Ok(sum.finish(plan.tiles.blend))
+}
+
+/// Where the tiles of a grid lie. A grid smaller than a tile is padded on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The grid, `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// The tile, `[z, y, x]`.
+    pub tile: [usize; 3],
+    /// Voxels padded before the grid.
+    pub pad: [usize; 3],
+    /// First voxels of the tiles along each axis, in the padded grid.
+    pub starts: [Vec<usize>; 3],
+}
+
+impl Layout {
+    /// Tiles that cover the grid with at least `overlap` of each shared with the next, evenly spread.
+    pub fn new(shape: [usize; 3], tile: [usize; 3], overlap: f64) -> Self {
+        let starts = std::array::from_fn(|axis| starts(shape[axis], tile[axis], overlap));
+        let pad = std::array::from_fn(|axis| tile[axis].saturating_sub(shape[axis]) / 2);
+        Self { shape, tile, pad, starts }
+    }
+
+    /// First voxels of all tiles, `[z, y, x]`, z slowest.
+    pub fn origins(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
+        let [zs, ys, xs] = &self.starts;
+        zs.iter().flat_map(move |&z| ys.iter().flat_map(move |&y| xs.iter().map(move |&x| [z, y, x])))
+    }
+
+    /// The part of the grid that a tile covers along one axis, and where in the tile it begins.
+    fn covered(&self, origin: [usize; 3], axis: usize) -> (std::ops::Range<usize>, usize) {
+        let low = origin[axis].saturating_sub(self.pad[axis]);
+        let high = (origin[axis] + self.tile[axis] - self.pad[axis]).min(self.shape[axis]);
+        (low..high, low + self.pad[axis] - origin[axis])
+    }
+}
+
+fn starts(size: usize, tile: usize, overlap: f64) -> Vec<usize> {
+    if size <= tile {
+        return vec![0];
+    }
+    let step = ((tile as f64 * (1.0 - overlap)).floor() as usize).max(1);
+    let last = size - tile;
+    let gaps = last.div_ceil(step);
+    (0..=gaps).map(|i| (i as f64 * last as f64 / gaps as f64).round() as usize).collect()
+}
+
+/// Tiles worth running: all, or those with a lung voxel within the crop's margin.
+fn wanted_tiles(layout: &Layout, prepared: &Prepared, plan: &Plan) -> Vec<[usize; 3]> {
+    let all = layout.origins();
+    let Some(sides) = prepared.sides().filter(|_| plan.tiles.skip_empty) else { return all.collect() };
+    let margin_mm = if let Crop::Lungs { margin_mm } = plan.crop { margin_mm } else { MARGIN_MM };
+    let [_, height, width] = prepared.shape;
+    let near_lung = |origin: &[usize; 3]| {
+        let [zs, ys, xs] = std::array::from_fn(|axis| {
+            let margin = (margin_mm / prepared.grid.spacing_mm[axis]).ceil() as usize;
+            let (range, _) = layout.covered(*origin, axis);
+            range.start.saturating_sub(margin)..(range.end + margin).min(prepared.shape[axis])
+        });
+        zs.into_iter()
+            .any(|z| ys.clone().any(|y| sides[(z * height + y) * width..][xs.clone()].iter().any(|&side| side > 0)))
+    };
+    all.filter(near_lung).collect()
+}
+
+/// Cuts a tile's input out; beyond the grid windows hold their low end and the side channel its border value.
+fn cut(prepared: &Prepared, plan: &Plan, layout: &Layout, origin: [usize; 3]) -> Vec<f32> {
+    let count = plan.channels.len();
+    let [_, height, width] = layout.shape;
+    let [(zs, to_z), (ys, to_y), (xs, to_x)] = std::array::from_fn(|axis| layout.covered(origin, axis));
+    let [_, tile_y, tile_x] = layout.tile;
+    let mut input = vec![0f32; layout.tile.iter().product::<usize>() * count];
+    for (i, z) in zs.enumerate() {
+        for (j, y) in ys.clone().enumerate() {
+            let from = ((z * height + y) * width + xs.start) * count;
+            let to = (((to_z + i) * tile_y + to_y + j) * tile_x + to_x) * count;
+            input[to..to + xs.len() * count].copy_from_slice(&prepared.channels[from..from + xs.len() * count]);
+        }
+    }
+    for (channel, _) in plan.channels.iter().enumerate().filter(|(_, c)| matches!(c, Channel::Side)) {
+        // The side channel depends on x alone.
+        let line: Vec<f32> = (0..tile_x)
+            .map(|x| {
+                let inside = (origin[2] + x).saturating_sub(layout.pad[2]).min(width - 1);
+                prepared.channels[inside * count + channel]
+            })
+            .collect();
+        for row in input.chunks_exact_mut(tile_x * count) {
+            row.iter_mut().skip(channel).step_by(count).zip(&line).for_each(|(to, &value)| *to = value);
+        }
+    }
+    input
+}
+
+/// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below [`LEAST_WEIGHT`].
+///
+/// # Shapes
+/// → `[z, y, x]` of `tile`.
+pub fn gaussian(tile: [usize; 3]) -> Vec<f32> {
+    let line = |size: usize| -> Vec<f64> {
+        let (centre, sigma) = ((size as f64 - 1.0) / 2.0, size as f64 / 8.0);
+        (0..size).map(|i| (-0.5 * ((i as f64 - centre) / sigma).powi(2)).exp()).collect()
+    };
+    let [zs, ys, xs] = tile.map(line);
+    let mut weights = Vec::with_capacity(tile.iter().product());
+    for z in &zs {
+        for y in &ys {
+            weights.extend(xs.iter().map(|x| ((z * y * x) as f32).max(LEAST_WEIGHT)));
+        }
+    }
+    weights
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// Weighted sums on the plan's grid.
+struct Sum {
+    values: Vec<f32>,
+    weights: Vec<f32>,
+    shape: [usize; 3],
+    prompts: usize,
+}
+
+impl Sum {
+    fn new(shape: [usize; 3], prompts: usize) -> Self {
+        let voxels = shape.iter().product();
+        Self { values: vec![0.0; voxels * prompts], weights: vec![0.0; voxels], shape, prompts }
+    }
+
+    /// Adds one tile. Tiles come in one order, and within a tile each voxel is added to once: the same bits for any
+    /// number of threads.
+    fn add(&mut self, answer: &[f32], weights: &[f32], layout: &Layout, origin: [usize; 3]) {
+        let (prompts, [_, height, width]) = (self.prompts, self.shape);
+        let [(zs, from_z), (ys, from_y), (xs, from_x)] = std::array::from_fn(|axis| layout.covered(origin, axis));
+        let [_, tile_y, tile_x] = layout.tile;
+        let plane = height * width;
+        let values = self.values.par_chunks_mut(plane * prompts);
+        values.zip(self.weights.par_chunks_mut(plane)).skip(zs.start).take(zs.len()).enumerate().for_each(
+            |(i, (values, sums))| {
+                for (j, y) in ys.clone().enumerate() {
+                    let from = ((from_z + i) * tile_y + from_y + j) * tile_x + from_x;
+                    let to = y * width + xs.start;
+                    let line = &weights[from..from + xs.len()];
+                    sums[to..to + xs.len()].iter_mut().zip(line).for_each(|(sum, weight)| *sum += weight);
+                    let values = values[to * prompts..(to + xs.len()) * prompts].chunks_exact_mut(prompts);
+                    let answers = answer[from * prompts..].chunks_exact(prompts);
+                    for ((values, answers), &weight) in values.zip(answers).zip(line) {
+                        values.iter_mut().zip(answers).for_each(|(to, value)| *to += weight * value);
+                    }
+                }
+            },
+        );
+    }
+
+    fn finish(mut self, blend: Blend) -> Probabilities {
+        let prompts = self.prompts;
+        self.values.par_chunks_mut(prompts).zip(&self.weights).with_min_len(1 << 14).for_each(|(values, &weight)| {
+            for value in values {
+                *value = match blend {
+                    _ if weight == 0.0 => 0.0,
+                    Blend::Probabilities => *value / weight,
+                    Blend::Logits => sigmoid(*value / weight),
+                };
+            }
+        });
+        Probabilities { values: self.values, shape: self.shape, prompts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{FakeNetwork, chest, plan};
+    use crate::prepare::prepare;
+    use pulmoav_volume::monitor::Silent;
+
+    #[test]
+    fn tiles_cover_everything_and_overlap() {
+        for (size, tile, overlap, expected) in [
+            (10, 16, 0.5, vec![0]),
+            (16, 16, 0.5, vec![0]),
+            (17, 16, 0.5, vec![0, 1]),
+            (40, 16, 0.5, vec![0, 8, 16, 24]),
+            (41, 16, 0.25, vec![0, 8, 17, 25]),
+            (20, 4, 0.0, vec![0, 4, 8, 12, 16]),
+        ] {
+            let found = starts(size, tile, overlap);
+            assert_eq!(found, expected, "size {size}, tile {tile}, overlap {overlap}");
+            assert!(found.windows(2).all(|pair| pair[1] - pair[0] <= tile));
+        }
+    }
+
+    #[test]
+    fn a_constant_answer_blends_to_itself() {
+        struct Constant;
+        impl TileNetwork for Constant {
+            fn logits(&self, tile: Vec<f32>, _: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
+                Ok(vec![1.25; tile.len() / 2 * asked.len()])
+            }
+        }
+        let mut plan = plan();
+        plan.tiles.skip_empty = false;
+        for blend in [Blend::Logits, Blend::Probabilities] {
+            plan.tiles.blend = blend;
+            let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+            let found = run(&prepared, &plan, [16; 3], &Constant, &[0, 1, 2], &Silent).unwrap();
+            assert_eq!(found.values.len(), prepared.shape.iter().product::<usize>() * 3);
+            assert!(found.values.iter().all(|p| (p - sigmoid(1.25)).abs() < 1e-5));
+        }
+    }
+
+    #[test]
+    fn padding_is_taken_off_again() {
+        let mut plan = plan();
+        plan.tiles.skip_empty = false;
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let tile = [64, 96, 112];
+        let found = run(&prepared, &plan, tile, &FakeNetwork, &[0], &Silent).unwrap();
+        let direct = FakeNetwork.logits(prepared.channels.clone(), prepared.shape, &[0]).unwrap();
+        for (a, b) in found.values.iter().zip(direct) {
+            assert!((a - sigmoid(b)).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn weights_peak_in_the_middle() {
+        let weights = gaussian([5, 7, 9]);
+        let peak = weights.iter().copied().fold(0.0, f32::max);
+        assert_eq!(weights[(2 * 7 + 3) * 9 + 4], peak);
+        assert_eq!(weights[0], LEAST_WEIGHT);
+    }
+}
