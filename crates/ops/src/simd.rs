@@ -144,6 +144,7 @@ pub unsafe trait Lanes: Copy + 'static {
     ///
     /// # Safety
     /// As [`Lanes::zero`].
+    #[must_use]
     unsafe fn plus_product(self, a: Self, b: Self) -> Self;
 
     /// Asks the cache for the line of `at`; any address will do.

@@ -211,7 +211,7 @@ impl<'a> Work<'a> {
             voxel_step: spread[2] * channels,
             line_step: spread[1] * width * channels,
             width: class.count[2],
-            rows: self.tile.rows.min(class.count[1] - y),
+            height: self.tile.rows.min(class.count[1] - y),
             lanes: self.level.lanes().min(channels - first),
         }
     }

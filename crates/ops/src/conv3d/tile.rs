@@ -43,9 +43,9 @@ pub(super) struct Rows<'a> {
     pub(super) output: *mut f32,
     pub(super) voxel_step: usize,
     pub(super) line_step: usize,
-    /// Results in a row, rows (at most `R`) and output channels (at most a vector's lanes) that exist.
+    /// Results in a row (width), rows (height, at most `R`) and output channels (at most a vector's lanes) that exist.
     pub(super) width: usize,
-    pub(super) rows: usize,
+    pub(super) height: usize,
     pub(super) lanes: usize,
 }
 
@@ -96,6 +96,7 @@ macro_rules! unrolled {
 
 /// Adds a segment of `T` taps to the tile.
 #[inline(always)]
+#[allow(clippy::absurd_extreme_comparisons)] // `unrolled!` compares its first number, 0, like the others.
 unsafe fn slide<L: Lanes, const R: usize, const V: usize, const T: usize>(
     sums: &mut [[L; V]; R],
     rows: &Rows,
@@ -133,7 +134,7 @@ unsafe fn store<L: Lanes, const R: usize, const V: usize>(sums: &[[L; V]; R], ro
     unsafe {
         for r in 0..R {
             for v in 0..V {
-                if r < rows.rows && x + v < rows.width {
+                if r < rows.height && x + v < rows.width {
                     let to = rows.output.add(r * rows.line_step + (x + v) * rows.voxel_step);
                     if whole {
                         sums[r][v].store(to);

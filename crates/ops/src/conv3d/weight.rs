@@ -95,7 +95,9 @@ impl<'a> Work<'a> {
                     tap_step: g.fine_channels * self.padded_channels,
                 };
                 let channels = self.run(walk, g.fine_channels - channel);
-                pairs.iter_mut().for_each(|pair| pair.fine = pair.fine.wrapping_add(channels));
+                for pair in &mut pairs {
+                    pair.fine = pair.fine.wrapping_add(channels);
+                }
                 channel += channels;
             }
         }

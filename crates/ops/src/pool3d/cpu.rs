@@ -112,7 +112,9 @@ fn pooled(windows: &Windows, x: &[f32], fold: impl Fn(&mut [f32], &[f32]) + Sync
                 fold(out, &x[(base + at) * channels..][..channels]);
             }
             if scale != 1.0 {
-                out.iter_mut().for_each(|value| *value *= scale);
+                for value in out {
+                    *value *= scale;
+                }
             }
         }
     });

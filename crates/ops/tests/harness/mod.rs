@@ -35,7 +35,7 @@ pub(crate) fn check_rows(rows: &[Row]) {
                 check_golden(row, &golden).unwrap_or_else(&mut fail);
                 check_threads(row, &golden).unwrap_or_else(&mut fail);
                 if row.step > 0.0 {
-                    check_finite_differences(row.run, &golden.inputs, golden.has_gradient(), row.step)
+                    check_finite_differences(row.run, &golden.inputs, &golden.has_gradient(), row.step)
                         .unwrap_or_else(&mut fail);
                 }
             });
@@ -73,7 +73,7 @@ pub(crate) fn gradients(run: Run, inputs: &[Tensor], grad_out: &Tensor) -> (Tens
 pub(crate) fn check_finite_differences(
     run: Run,
     inputs: &[Tensor],
-    has_gradient: Vec<bool>,
+    has_gradient: &[bool],
     step: f32,
 ) -> Result<(), String> {
     let grad_out = noise(run(inputs).unwrap().dims(), 77);
