@@ -19,7 +19,7 @@ pub(crate) struct Bones {
 
 /// What a place in the skeleton is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bone {
+pub(crate) enum Material {
     Bone,
     Cartilage,
     Disc,
@@ -42,9 +42,9 @@ impl Bones {
 
     /// Depth below the bone's surface in adult mm (negative outside) and the kind, for the bone that is nearest.
     /// `wall_mm` is the distance outside the pleura.
-    pub(crate) fn depth(&self, chest: &Chest, p: Point, wall_mm: f32) -> (f32, Bone) {
+    pub(crate) fn depth(&self, chest: &Chest, p: Point, wall_mm: f32) -> (f32, Material) {
         let u = p.over(chest.scale);
-        let mut best = (-9.0, Bone::Bone);
+        let mut best = (-9.0, Material::Bone);
         let mut keep = |depth: f32, bone| {
             if depth > best.0 {
                 best = (depth, bone);
@@ -52,7 +52,10 @@ impl Bones {
         };
         let front = (u.y + 6.0).atan2(u.x.abs());
         if wall_mm > 0.0 && wall_mm < 16.0 && u.x.abs() > 12.0 {
-            keep(self.rib(u, wall_mm, front), if front > self.cartilage { Bone::Cartilage } else { Bone::Bone });
+            keep(
+                self.rib(u, wall_mm, front),
+                if front > self.cartilage { Material::Cartilage } else { Material::Bone },
+            );
         }
         let flank = at(u.x.abs(), u.y, u.z);
         if u.y < -40.0 {
@@ -60,11 +63,11 @@ impl Bones {
                 let (depth, bone) = self.spine(flank);
                 keep(depth, bone);
             }
-            keep(shoulder_blade(flank), Bone::Bone);
+            keep(shoulder_blade(flank), Material::Bone);
         }
         if u.y > 20.0 {
-            keep(breastbone(flank), Bone::Bone);
-            keep(capsule(flank, at(14.0, 78.0, 54.0), at(115.0, 38.0, 90.0), 6.0), Bone::Bone);
+            keep(breastbone(flank), Material::Bone);
+            keep(capsule(flank, at(14.0, 78.0, 54.0), at(115.0, 38.0, 90.0), 6.0), Material::Bone);
         }
         best
     }
@@ -79,21 +82,21 @@ impl Bones {
         4.8 * (1.0 - e)
     }
 
-    fn spine(&self, u: Point) -> (f32, Bone) {
+    fn spine(&self, u: Point) -> (f32, Material) {
         let z = (u.z + self.disc_shift + 50.0 * 24.0) % 24.0;
         let waist = 1.0 - 0.1 * (std::f32::consts::PI * (z - 5.0) / 19.0).sin().max(0.0);
         let body = -ellipse(u.x, u.y + 82.0, 18.0 * waist, 14.5 * waist);
         if body > -2.0 && z < 5.0 {
-            return (body, Bone::Disc);
+            return (body, Material::Disc);
         }
         let canal = -ellipse(u.x, u.y + 104.0, 9.0, 8.0);
         if canal > 0.0 {
-            return (canal, Bone::Canal);
+            return (canal, Material::Canal);
         }
         let arch = -ellipse(u.x, u.y + 104.0, 14.0, 12.0);
         let spinous = (4.0 - u.x).min(u.y + 138.0).min(-105.0 - u.y);
         let transverse = (5.0 - (u.y + 100.0 + 0.3 * u.x).abs()).min(34.0 - u.x).min(z - 6.0).min(18.0 - z);
-        (body.max(arch).max(spinous).max(transverse), Bone::Bone)
+        (body.max(arch).max(spinous).max(transverse), Material::Bone)
     }
 }
 

@@ -44,10 +44,11 @@ impl Bronchi {
             let [start, end] = lobar(lobe).map(|p| chest.place(p.x, p.y, p.z));
             let mut tree = Tree::trunk(start, end + jitter);
             tree.fill(0, std::mem::take(&mut seeds[lobe as usize]), &mut random);
+            tree.keep_ends(|p| chest.kept_inside(p, 3.0));
             tree.widen(&mut random);
             tree
         });
-        let paths = [0, 1, 2, 3, 4].map(|i| paths(&trees[i], 0.05, &mut random));
+        let paths = [0, 1, 2, 3, 4].map(|i| paths(&trees[i], 0.05, |p| chest.kept_inside(p, 3.0), &mut random));
         let tubes = draw(chest, &trees, &paths, &mut random);
         Self { trees, paths, tubes }
     }

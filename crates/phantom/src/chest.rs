@@ -49,7 +49,7 @@ impl Chest {
             dome_top: [random.within(-112.0, -92.0), random.within(-104.0, -84.0)],
             heart: at(random.within(-24.0, -12.0), random.within(18.0, 26.0), random.within(-74.0, -64.0)),
             heart_radii: at(random.within(48.0, 60.0), random.within(40.0, 48.0), random.within(42.0, 52.0)),
-            mediastinum_half_width: random.within(24.0, 31.0),
+            mediastinum_half_width: random.within(25.0, 34.0),
             oblique_slope: random.within(0.9, 1.2),
             fat_mm: random.within(4.0, 24.0),
             muscle_mm: random.within(10.0, 20.0),
@@ -66,13 +66,16 @@ impl Chest {
         let u = p.over(self.scale);
         let side = if u.x < 0.0 { -1.0 } else { 1.0 };
         let down = (-u.z / 100.0).clamp(0.0, 1.2);
-        let centre = at(side * 60.0, -9.0 + 7.0 * down, 15.0);
-        let radii = at(64.0 + 6.0 * down, 82.0 + 4.0 * down, 92.0);
+        let up = (u.z / 105.0).clamp(0.0, 1.0);
+        let centre = at(side * (61.0 - 8.0 * up), -9.0 + 7.0 * down - 12.0 * up, -10.0);
+        let radii = at(65.0 + 5.0 * down, 82.0 + 4.0 * down - 6.0 * up, 117.0);
         let mut v = u - centre;
         v.z = v.z.max(0.0);
         let w = v.over(radii);
-        // Between an ellipse and a box: the lung's outline.
-        let e = (w.x.abs().powi(3) + w.y.abs().powi(3) + w.z.abs().powi(3)).cbrt().max(1e-3);
+        // Between an ellipse and a box in the slice, an ellipse towards the apex.
+        let (x2, y2, z2) = (w.x * w.x, w.y * w.y, w.z * w.z);
+        let flat = 0.55 * (x2 + y2) + 0.45 * (x2 * x2 + y2 * y2).sqrt();
+        let e = (flat + z2).sqrt().max(1e-3);
         v.norm() * (1.0 / e - 1.0) * self.mean_scale
     }
 
@@ -81,7 +84,8 @@ impl Chest {
         let u = p.over(self.scale);
         let (side, top) = if u.x < 0.0 { (-1.0, self.dome_top[0]) } else { (1.0, self.dome_top[1]) };
         let (x, y) = ((u.x - side * 58.0) / 70.0, (u.y - 8.0) / 92.0);
-        let fall = 52.0 * (x * x + y * y).powf(1.3);
+        let q = x * x + y * y;
+        let fall = 52.0 * q * q.sqrt().sqrt();
         (u.z - top + fall) * 0.75 * self.mean_scale
     }
 
@@ -89,8 +93,11 @@ impl Chest {
     pub(crate) fn beside_mediastinum_mm(&self, p: Point) -> f32 {
         let u = p.over(self.scale);
         let low = ((-u.z - 10.0) / 60.0).clamp(0.0, 1.0);
-        let half = self.mediastinum_half_width;
-        let front = ellipse(u.x, u.y - 14.0, half - 6.0 * low, 52.0);
+        // Narrow behind the breastbone, wide at the roots of the lungs.
+        let waist = ((u.y + 12.0) / 62.0).clamp(0.0, 1.0);
+        let half = self.mediastinum_half_width * (1.0 - 0.75 * waist) - 5.0 * low;
+        let hilum = 7.0 * (1.0 - ((u.z + 22.0) / 42.0).powi(2)).max(0.0);
+        let front = (u.x.abs() - half - hilum * (1.0 - waist)).max(-70.0 - u.y).max(u.y - 80.0);
         let spine = ellipse(u.x, u.y + 82.0, 29.0, 33.0);
         let neck = ellipse(u.x, u.y - 30.0, 36.0 + 0.2 * (u.z - 40.0).max(0.0), 44.0) + (60.0 - u.z).max(0.0);
         let aorta = ellipse(u.x + 23.0, u.y + 60.0, 15.0, 15.0) + (u.z - 22.0).max(0.0);
@@ -106,6 +113,24 @@ impl Chest {
     /// Depth in the lung, negative outside.
     pub(crate) fn lung_mm(&self, p: Point) -> f32 {
         self.cavity_mm(p).min(self.above_diaphragm_mm(p)).min(self.beside_mediastinum_mm(p))
+    }
+
+    /// The place itself where it is this deep in a lung, else a place near it that is.
+    pub(crate) fn kept_inside(&self, p: Point, depth_mm: f32) -> Point {
+        let mut p = p;
+        for _ in 0..6 {
+            let depth = self.lung_mm(p);
+            if depth >= depth_mm {
+                break;
+            }
+            let slope = at(
+                self.lung_mm(p + at(1.0, 0.0, 0.0)) - depth,
+                self.lung_mm(p + at(0.0, 1.0, 0.0)) - depth,
+                self.lung_mm(p + at(0.0, 0.0, 1.0)) - depth,
+            );
+            p = p + slope.unit() * (depth_mm - depth).min(8.0);
+        }
+        p
     }
 
     /// Signed distance to the oblique fissure, positive above and in front.
@@ -143,7 +168,8 @@ impl Chest {
         let radii = at(128.0 + wall, 93.0 + wall * 0.9, 1.0);
         let shoulder = 1.0 + 0.25 * ((u.z - 50.0) / 60.0).clamp(0.0, 1.0);
         let (x, y) = (u.x / (radii.x * shoulder), (u.y + 6.0) / radii.y);
-        let e = (x.abs().powi(3) + y.abs().powi(3)).cbrt().max(1e-3);
+        let (x2, y2) = (x * x, y * y);
+        let e = (0.5 * (x2 + y2) + 0.5 * (x2 * x2 + y2 * y2).sqrt()).sqrt().max(1e-3);
         (u.x * u.x + (u.y + 6.0) * (u.y + 6.0)).sqrt() * (1.0 / e - 1.0) * self.mean_scale
     }
 

@@ -210,7 +210,9 @@ fn noise(z: usize, shape: [usize; 2], grain: &[Vec<f32>; 2], seed: u64) -> Vec<f
     blur_slice(&mut noise, shape, grain);
     let kept: f32 = grain.iter().map(|k| k.iter().map(|w| w * w).sum::<f32>()).product();
     let scale = 1.0 / kept.sqrt();
-    noise.iter_mut().for_each(|v| *v *= scale);
+    for v in &mut noise {
+        *v *= scale;
+    }
     noise
 }
 

@@ -4,10 +4,12 @@
 use crate::point::Point;
 use crate::random::Random;
 
-/// Share of the way to the middle of its seeds that a branch grows.
-const REACH: f32 = 0.42;
+/// Share of the way to the middle of its seeds that a branch grows: near the hilum, and further out.
+const REACH: [f32; 2] = [0.42, 0.5];
+/// From so many seeds on a branch counts as near the hilum.
+const MANY: usize = 300;
 /// Cosine of the largest angle between a branch and its parent.
-const WIDEST_COS: f32 = 0.42;
+const WIDEST_COS: f32 = 0.55;
 
 /// One piece of a tree between two forks.
 #[derive(Debug, Clone)]
@@ -66,12 +68,25 @@ impl Tree {
             }
             let (left, right) = split(&seeds, heading, random);
             for half in [left, right] {
-                let end = step(root, heading, middle(&half), REACH * random.within(0.8, 1.2));
+                // The last branches go all the way, or the rim of the lung would stay bare.
+                let usual = REACH[usize::from(half.len() < MANY)] * random.within(0.8, 1.2);
+                let reach = if half.len() == 1 { 0.95 } else { usual };
+                let end = step(root, heading, middle(&half), reach);
                 let child = self.add(parent, end);
                 if half.len() > 1 {
                     open.push((child, half));
                 }
             }
+        }
+    }
+
+    /// Moves the ends of all branches but the first to where `keep` wants them.
+    pub(crate) fn keep_ends(&mut self, keep: impl Fn(Point) -> Point) {
+        for i in 1..self.branches.len() {
+            if let Some(parent) = self.branches[i].parent {
+                self.branches[i].start = self.branches[parent].end;
+            }
+            self.branches[i].end = keep(self.branches[i].end);
         }
     }
 

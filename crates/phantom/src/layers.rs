@@ -21,8 +21,8 @@ use crate::tubes::{Segment, Tubes};
 use crate::veins;
 
 /// Distance between neighbouring twigs: sets how many there are.
-const ARTERY_STEP_MM: f32 = 8.6;
-const VEIN_STEP_MM: f32 = 9.6;
+const ARTERY_STEP_MM: f32 = 9.0;
+const VEIN_STEP_MM: f32 = 10.2;
 
 /// A phantom without a look: [`crate::compose`] turns it, or a patch of it, into HU of any phase.
 #[derive(Debug, Clone)]
@@ -90,24 +90,43 @@ pub fn layers(config: &PhantomConfig, monitor: &dyn Monitor) -> Result<Layers, P
             wanted: "between 0.8 and 10 mm",
         });
     }
+    let anatomy = Anatomy::grow(config.seed);
+    let lattice = Lattice::new(&anatomy.chest, config.size, config.seed);
+    draw(&anatomy, &lattice, config, monitor)
+}
+
+/// Draws a chest on a lattice.
+fn draw(
+    anatomy: &Anatomy,
+    lattice: &Lattice,
+    config: &PhantomConfig,
+    monitor: &dyn Monitor,
+) -> Result<Layers, PhantomError> {
     let stage = |done: u64| {
         monitor.report("phantom", done, 4);
         if monitor.cancelled() { Err(PhantomError::Cancelled) } else { Ok(()) }
     };
-    stage(0)?;
-    let anatomy = Anatomy::grow(config.seed);
-    let lattice = Lattice::new(&anatomy.chest, config.size, config.seed);
+    let least_radius_mm = config.labelled_diameter_mm * 0.5;
     stage(1)?;
-    let (mut background_hu, lungs) = paint(&anatomy.chest, &lattice, config.seed);
+    let (mut background_hu, mut lungs) = paint(&anatomy.chest, lattice, config.seed);
     stage(2)?;
-    let walls = airways(&anatomy, &lattice, config.seed, &mut background_hu);
+    roots(anatomy, lattice, config.seed, &mut background_hu, &mut lungs);
+    let walls = airways(anatomy, lattice, config.seed, &mut background_hu);
     let mut artery = vec![0_u8; lattice.len()];
     let mut vein = vec![0_u8; lattice.len()];
-    let labels = labelled(&anatomy, &lattice, config.labelled_diameter_mm * 0.5, &walls, &mut artery, &mut vein);
+    let labels = labelled(anatomy, lattice, least_radius_mm, &walls, &mut artery, &mut vein);
     stage(3)?;
-    unlabelled(&anatomy, &lattice, config.labelled_diameter_mm * 0.5, &walls, &mut artery, &mut vein);
+    unlabelled(anatomy, lattice, least_radius_mm, &walls, &labels, &mut artery, &mut vein);
     stage(4)?;
-    Ok(Layers { grid: lattice.grid(), background_hu, artery, vein, labels, lungs, statistics: anatomy.statistics })
+    Ok(Layers {
+        grid: lattice.grid(),
+        background_hu,
+        artery,
+        vein,
+        labels,
+        lungs,
+        statistics: anatomy.statistics.clone(),
+    })
 }
 
 /// HU of all tissue, and the lungs (1 left, 2 right).
@@ -138,6 +157,51 @@ fn paint(chest: &Chest, lattice: &Lattice, seed: u64) -> (Vec<i16>, Vec<u8>) {
         }
     });
     (hu, lungs)
+}
+
+/// Wraps what is wide near the mediastinum in its fat and takes it out of the lungs: the roots of the lungs. Draws the lower caval vein.
+fn roots(anatomy: &Anatomy, lattice: &Lattice, seed: u64, background_hu: &mut [i16], lungs: &mut [u8]) {
+    let mut random = Random::new(seed, 12);
+    let wrap_hu = random.within(-110.0, 20.0);
+    let sleeve = random.within(0.5, 3.0);
+    let s = anatomy.chest.mean_scale;
+    let wide = |tubes: &Tubes, wall: f32| -> Vec<Segment> {
+        let near = |g: &Segment| g.to.x.abs() < 52.0 * s && g.to_radius_mm > 3.0 * s;
+        let wrap = |r: f32| r + wall + sleeve;
+        tubes
+            .segments()
+            .filter(near)
+            .map(|g| Segment { from_radius_mm: wrap(g.from_radius_mm), to_radius_mm: wrap(g.to_radius_mm), ..g })
+            .collect()
+    };
+    let mut cover = vec![0_u8; lattice.len()];
+    draw_tubes(lattice, &wide(&anatomy.arteries, 0.0), &mut cover);
+    draw_tubes(lattice, &wide(&anatomy.veins, 0.0), &mut cover);
+    draw_tubes(lattice, &wide(&anatomy.bronchi.tubes, 1.0), &mut cover);
+    blend(background_hu, &cover, Some(lungs), wrap_hu);
+    cover.fill(0);
+    draw_tubes(lattice, &anatomy.heart.lower_vein.segments().collect::<Vec<_>>(), &mut cover);
+    blend(background_hu, &cover, None, random.within(35.0, 110.0));
+}
+
+/// Puts tissue of one HU where it covers; inside `lungs`, only where there is lung, which it replaces.
+fn blend(background_hu: &mut [i16], cover: &[u8], lungs: Option<&mut [u8]>, tissue_hu: f32) {
+    let mix = |hu: &mut i16, cover: u8| {
+        let share = f32::from(cover) / 255.0;
+        *hu = (f32::from(*hu) * (1.0 - share) + tissue_hu * share) as i16;
+    };
+    let Some(lungs) = lungs else {
+        background_hu.par_iter_mut().zip(cover).filter(|(_, c)| **c > 0).for_each(|(hu, &c)| mix(hu, c));
+        return;
+    };
+    background_hu.par_iter_mut().zip(lungs).zip(cover).filter(|((hu, _), c)| **c > 0 && **hu < -200).for_each(
+        |((hu, lung), &c)| {
+            mix(hu, c);
+            if c > 127 {
+                *lung = 0;
+            }
+        },
+    );
 }
 
 /// Draws bronchi into the background and returns the coverage by bronchus, wall and all.
@@ -178,7 +242,7 @@ fn labelled(
         |tubes: &Tubes| -> Vec<Segment> { tubes.segments().filter(|s| s.to_radius_mm >= least_radius_mm).collect() };
     draw_tubes(lattice, &thick(&anatomy.arteries), artery);
     draw_tubes(lattice, &thick(&anatomy.veins), vein);
-    share(artery, vein, walls);
+    share(artery, vein, walls, None);
     let in_chamber = |c: &Chamber, p| ellipsoid(p - c.centre, c.radii) < 0.0;
     let mut labels = vec![0_u8; lattice.len()];
     let [_, ny, nx] = lattice.shape;
@@ -205,6 +269,7 @@ fn unlabelled(
     lattice: &Lattice,
     least_radius_mm: f32,
     walls: &[u8],
+    labels: &[u8],
     artery: &mut [u8],
     vein: &mut [u8],
 ) {
@@ -221,22 +286,146 @@ fn unlabelled(
     side(&anatomy.heart.right, artery);
     side(&anatomy.heart.left, vein);
     draw_chamber(lattice, &anatomy.heart.left_atrium, vein);
-    share(artery, vein, walls);
+    share(artery, vein, walls, Some(labels));
 }
 
-/// Makes room: bronchi cut vessels, and a voxel that both vessels claim goes to the one that claims more of it.
-fn share(artery: &mut [u8], vein: &mut [u8], walls: &[u8]) {
-    artery.par_iter_mut().zip(vein).zip(walls).for_each(|((a, v), &wall)| {
+/// Makes room: bronchi cut vessels, and a voxel that both vessels claim goes to the one that has its label, or claims more of it.
+fn share(artery: &mut [u8], vein: &mut [u8], walls: &[u8], labels: Option<&[u8]>) {
+    artery.par_iter_mut().zip(vein).zip(walls).enumerate().for_each(|(i, ((a, v), &wall))| {
         if *a == 0 && *v == 0 {
             return;
         }
         let room = 255 - wall;
-        if *a >= *v {
-            *a = (*a).min(room);
-            *v = (*v).min(room - *a);
-        } else {
-            *v = (*v).min(room);
-            *a = (*a).min(room - *v);
-        }
+        let first = match labels.map_or(0, |l| l[i]) {
+            0 => *a >= *v,
+            label => label == 1,
+        };
+        let (more, less) = if first { (a, v) } else { (v, a) };
+        *more = (*more).min(room);
+        *less = (*less).min(room - *more);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::Point;
+    use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
+    use pulmoav_volume::monitor::Silent;
+
+    /// Counts of Huang 1996 by order, from 9 to 15 (METHOD §6).
+    const ARTERY_COUNTS: [f32; 7] = [12450.0, 3448.0, 900.0, 254.0, 86.0, 14.0, 4.0];
+    const VEIN_COUNTS: [f32; 7] = [870.0, 286.0, 126.0, 62.0, 22.0, 8.0, 4.0];
+
+    fn coarse(anatomy: &Anatomy) -> Lattice {
+        let fine = Lattice::new(&anatomy.chest, crate::config::Size::Small, 5);
+        let extent = [0, 1, 2].map(|i| fine.shape[i] as f32 * fine.spacing_mm[i]);
+        Lattice { shape: extent.map(|e| (e / 3.0) as usize), spacing_mm: [3.0; 3], origin: fine.origin }
+    }
+
+    #[test]
+    fn branching_and_diameter_ratios_follow_the_reference_trees() {
+        for seed in [1, 2, 3] {
+            let statistics = Anatomy::grow(seed).statistics;
+            let trees = [
+                ("artery", statistics.artery, ARTERY_DIAMETERS_MM, ARTERY_COUNTS, 11),
+                ("vein", statistics.vein, VEIN_DIAMETERS_MM, VEIN_COUNTS, 10),
+            ];
+            for (name, orders, diameters, counts, first) in trees {
+                let ours: Vec<_> = orders.into_iter().filter(|o| o.order >= first).collect();
+                let table: Vec<_> = ours
+                    .iter()
+                    .map(|o| {
+                        let i = o.order - FIRST_ORDER;
+                        crate::OrderStatistics { diameter_mm: diameters[i], count: counts[i] as usize, ..*o }
+                    })
+                    .collect();
+                let branching = ratio(&ours, |o| o.count as f32) / ratio(&table, |o| o.count as f32);
+                let calibre = ratio(&ours, |o| o.diameter_mm) / ratio(&table, |o| o.diameter_mm);
+                println!("seed {seed} {name}: branching x{branching:.2}, diameter x{calibre:.2} of the table's");
+                assert!((branching - 1.0).abs() < 0.25 && (calibre - 1.0).abs() < 0.25);
+            }
+        }
+    }
+
+    /// Least distance from a place to the outer walls of the bronchi, mm.
+    fn to_bronchus_mm(bronchi: &Tubes, p: Point) -> f32 {
+        bronchi.nodes.iter().fold(f32::MAX, |least, n| {
+            let Some(parent) = n.parent else { return least };
+            let (a, b) = (bronchi.nodes[parent as usize].place, n.place);
+            let axis = b - a;
+            let t = ((p - a).dot(axis) / axis.dot(axis).max(1e-6)).clamp(0.0, 1.0);
+            least.min((p - a - axis * t).norm() - n.radius_mm - wall_mm(n.radius_mm))
+        })
+    }
+
+    #[test]
+    fn bronchi_run_beside_arteries_and_away_from_veins() {
+        for seed in [1, 2, 3] {
+            let a = Anatomy::grow(seed);
+            let share = |tubes: &Tubes, least: f32, holds: &dyn Fn(f32) -> bool| {
+                let s = a.chest.mean_scale;
+                // The hilum, where a fixed centre is drawn, is left out.
+                let outer = |p: Point| (p - a.chest.place(0.0, -20.0, -25.0)).norm() > 62.0 * s;
+                let nodes: Vec<_> =
+                    tubes.nodes.iter().filter(|n| n.radius_mm >= least && outer(n.place)).step_by(3).collect();
+                let good =
+                    nodes.iter().filter(|n| holds(to_bronchus_mm(&a.bronchi.tubes, n.place) - n.radius_mm)).count();
+                good as f32 / nodes.len() as f32
+            };
+            let beside = share(&a.arteries, 1.25, &|gap| gap <= 1.0);
+            let clear = share(&a.veins, 0.75, &|gap| gap >= 3.0);
+            println!("seed {seed}: arteries beside {beside:.3}, veins clear {clear:.3}");
+            assert!(beside > 0.93 && clear > 0.93);
+        }
+    }
+
+    #[test]
+    fn layers_depend_on_the_seed_alone() {
+        let anatomy = Anatomy::grow(5);
+        let lattice = coarse(&anatomy);
+        let make = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            pool.install(|| {
+                let config = PhantomConfig::small(5);
+                let layers = draw(&Anatomy::grow(5), &lattice, &config, &Silent).expect("layers");
+                let look = crate::Appearance::draw(None, 5);
+                crate::render(layers, look, 5)
+            })
+        };
+        let (one, three) = (make(1), make(3));
+        assert!(one.ct == three.ct && one.labels == three.labels && one.lungs == three.lungs);
+        assert_eq!(one.ct.grid, one.labels.grid);
+        assert_eq!(one.ct.data.len(), one.ct.grid.len());
+    }
+
+    #[test]
+    fn a_label_means_at_least_half_of_the_voxel() {
+        let anatomy = Anatomy::grow(6);
+        let lattice = coarse(&anatomy);
+        let layers = draw(&anatomy, &lattice, &PhantomConfig::small(6), &Silent).expect("layers");
+        let mut seen = [0; 3];
+        for i in 0..layers.labels.len() {
+            let (a, v) = (layers.artery[i], layers.vein[i]);
+            seen[layers.labels[i] as usize] += 1;
+            match layers.labels[i] {
+                1 => assert!(a >= 128 && a >= v),
+                2 => assert!(v >= 128 && v >= a),
+                _ => {}
+            }
+        }
+        assert!(seen.iter().all(|&n| n > 500), "{seen:?}");
+    }
+
+    #[test]
+    fn a_monitor_stops_it() {
+        struct Stop;
+        impl Monitor for Stop {
+            fn report(&self, _: &'static str, _: u64, _: u64) {}
+            fn cancelled(&self) -> bool {
+                true
+            }
+        }
+        assert!(matches!(layers(&PhantomConfig::small(1), &Stop), Err(PhantomError::Cancelled)));
+    }
 }

@@ -3,6 +3,7 @@
 //! [`layers`] grows a chest and draws coverage maps; [`compose`] gives them, or a patch of them, a contrast phase, blur and noise;
 //! [`generate`] does both.
 
+mod annotate;
 mod arteries;
 mod bones;
 mod bronchi;

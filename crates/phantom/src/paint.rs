@@ -1,6 +1,6 @@
 //! Everything but blood: HU of lung, fat, muscle, bone, bowel and air at a place.
 
-use crate::bones::{Bone, Bones};
+use crate::bones::{Bones, Material};
 use crate::chest::{Chest, ellipsoid};
 use crate::point::{Point, at};
 use crate::random::Random;
@@ -14,6 +14,15 @@ struct Nodule {
     hu: f32,
 }
 
+/// A scar or a strip of collapsed lung: a flat piece of a plane.
+#[derive(Debug)]
+struct Band {
+    centre: Point,
+    normal: Point,
+    radius_mm: f32,
+    half_width_mm: f32,
+}
+
 /// One person's tissues.
 #[derive(Debug)]
 pub(crate) struct Painter<'a> {
@@ -21,12 +30,16 @@ pub(crate) struct Painter<'a> {
     bones: Bones,
     texture: Texture,
     nodules: Vec<Nodule>,
+    bands: Vec<Band>,
     lung_hu: f32,
     gravity_hu_per_mm: f32,
     grain_hu: f32,
     grain_mm: f32,
     emphysema: f32,
+    /// Share of the lung that is hazy, 0 to about 1.
+    haze: f32,
     fissure_hu: f32,
+    seam: f32,
     fat_hu: f32,
     muscle_hu: f32,
     liver_hu: f32,
@@ -42,11 +55,14 @@ impl<'a> Painter<'a> {
             bones: Bones::new(seed),
             texture: Texture::new(seed, 10),
             nodules: nodules(chest, &mut random),
-            lung_hu: random.normal(-868.0, 28.0),
+            bands: bands(chest, &mut random),
+            lung_hu: if random.chance(0.15) { random.within(-945.0, -900.0) } else { random.normal(-868.0, 30.0) },
             gravity_hu_per_mm: random.within(0.1, 0.7),
             grain_hu: random.within(8.0, 30.0),
             grain_mm: random.within(2.0, 5.0),
             emphysema: if random.chance(0.25) { random.within(0.3, 1.0) } else { 0.0 },
+            haze: if random.chance(0.2) { random.within(0.2, 0.9) } else { 0.0 },
+            seam: random.within(0.03, 0.2),
             fissure_hu: random.within(20.0, 220.0),
             fat_hu: random.normal(-98.0, 8.0),
             muscle_hu: random.normal(52.0, 8.0),
@@ -104,6 +120,17 @@ impl<'a> Painter<'a> {
                 hu = hu.min(-955.0 + 10.0 * self.texture.sample(p, 2.0));
             }
         }
+        if self.haze > 0.0 {
+            let cloud = self.texture.sample(p + at(77.0, 13.0, 8.0), 22.0) + 0.5 * self.texture.sample(p, 6.0);
+            hu += 420.0 * self.haze * (cloud - 1.4 + 0.5 * self.haze).clamp(0.0, 1.0);
+        }
+        for band in &self.bands {
+            let v = p - band.centre;
+            let off = v.dot(band.normal).abs() - band.half_width_mm;
+            if off < 1.0 && v.dot(v) < band.radius_mm * band.radius_mm {
+                hu += (-150.0 - hu) * (0.5 - off).clamp(0.0, 1.0);
+            }
+        }
         let (_, fissure) = self.chest.lobe(p);
         if fissure < 1.2 && self.texture.sample(p + at(3.0, 2.0, 77.0), 30.0) > -0.7 {
             hu += self.fissure_hu * (1.0 - fissure / 1.2);
@@ -138,7 +165,7 @@ impl<'a> Painter<'a> {
         }
         // Fat between muscles.
         let seam = self.texture.sample(p + at(11.0, 19.0, 23.0), 15.0);
-        if seam.abs() < 0.16 { self.fat(p) } else { self.muscle(p) }
+        if seam.abs() < self.seam { self.fat(p) } else { self.muscle(p) }
     }
 
     /// Mediastinum, heart wall and the organs below the diaphragm.
@@ -179,14 +206,14 @@ impl<'a> Painter<'a> {
     }
 
     fn bone(&self, p: Point, wall_mm: f32) -> Option<f32> {
-        let (depth, bone) = self.bones.depth(self.chest, p, wall_mm);
+        let (depth, material) = self.bones.depth(self.chest, p, wall_mm);
         let grain = self.texture.sample(p, 2.6);
-        (depth > 0.0).then(|| match bone {
-            Bone::Cartilage => 105.0 + 20.0 * grain,
-            Bone::Disc => 85.0 + 8.0 * grain,
-            Bone::Canal => 18.0,
-            Bone::Bone if depth < 1.6 => self.bones.cortex_hu + 80.0 * grain,
-            Bone::Bone => self.bones.marrow_hu + 60.0 * grain,
+        (depth > 0.0).then_some(match material {
+            Material::Cartilage => 105.0 + 20.0 * grain,
+            Material::Disc => 85.0 + 8.0 * grain,
+            Material::Canal => 18.0,
+            Material::Bone if depth < 1.6 => self.bones.cortex_hu + 80.0 * grain,
+            Material::Bone => self.bones.marrow_hu + 60.0 * grain,
         })
     }
 
@@ -197,6 +224,20 @@ impl<'a> Painter<'a> {
     fn muscle(&self, p: Point) -> f32 {
         self.muscle_hu + 9.0 * self.texture.sample(p, 3.0)
     }
+}
+
+fn bands(chest: &Chest, random: &mut Random) -> Vec<Band> {
+    let count = if random.chance(0.3) { random.within(1.0, 5.0) as usize } else { 0 };
+    (0..count)
+        .filter_map(|_| {
+            let (low, high) = chest.lung_box_mm();
+            let mut within = |a, b| random.within(a, b);
+            let centre = at(within(low.x, high.x), within(low.y, high.y), within(low.z, high.z));
+            let (radius_mm, half_width_mm) = (within(8.0, 30.0), within(0.5, 1.6));
+            let normal = random.direction();
+            (chest.lung_mm(centre) > 1.0).then_some(Band { centre, normal, radius_mm, half_width_mm })
+        })
+        .collect()
 }
 
 fn nodules(chest: &Chest, random: &mut Random) -> Vec<Nodule> {

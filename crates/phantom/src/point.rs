@@ -4,13 +4,13 @@ use std::ops::{Add, Mul, Neg, Sub};
 
 /// A place or a direction, `(x, y, z)` in RAS mm.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Point {
+pub(crate) struct Point {
     /// Towards the patient's right.
-    pub x: f32,
+    pub(crate) x: f32,
     /// Towards the front.
-    pub y: f32,
+    pub(crate) y: f32,
     /// Towards the head.
-    pub z: f32,
+    pub(crate) z: f32,
 }
 
 /// Shorthand for [`Point`].

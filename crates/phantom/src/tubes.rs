@@ -83,15 +83,15 @@ pub(crate) fn hermite(a: Point, b: Point, tangent_a: Point, tangent_b: Point, t:
 }
 
 /// Centrelines of a tree's branches: each leaves along its parent's heading, bends to its own and sways a little.
-/// Each path starts at its branch's start and ends at its end.
-pub(crate) fn paths(tree: &Tree, sway: f32, random: &mut Random) -> Vec<Vec<Point>> {
+/// Each path starts at its branch's start and ends at its end; `keep` moves what lies between to where it may be.
+pub(crate) fn paths(tree: &Tree, sway: f32, keep: impl Fn(Point) -> Point, random: &mut Random) -> Vec<Vec<Point>> {
     tree.branches
         .iter()
         .map(|branch| {
             let length = branch.length_mm();
             let own = branch.direction();
             let entry = branch.parent.map_or(own, |p| tree.branches[p].direction());
-            let lean = own.towards(entry, 0.7) * length;
+            let lean = own.towards(entry, 0.45) * length;
             let amplitude = length.min(40.0) * sway;
             let side = random.direction().across(own) * (random.normal(0.0, 1.0) * amplitude);
             let pieces = (length / STEP_MM).ceil().max(1.0) as usize;
@@ -99,7 +99,8 @@ pub(crate) fn paths(tree: &Tree, sway: f32, random: &mut Random) -> Vec<Vec<Poin
                 .map(|k| {
                     let t = k as f32 / pieces as f32;
                     let swing = (std::f32::consts::PI * t).sin();
-                    hermite(branch.start, branch.end, lean, own * length, t) + side * (swing * swing)
+                    let place = hermite(branch.start, branch.end, lean, own * length, t) + side * (swing * swing);
+                    if k == 0 || k == pieces || branch.parent.is_none() { place } else { keep(place) }
                 })
                 .collect()
         })

@@ -39,10 +39,11 @@ pub(crate) fn grow(chest: &Chest, bronchi: &Bronchi, arteries: &Tubes, seed: u64
         let mut tree = Tree::trunk(ostium, hilum + random.direction() * 2.0);
         let seeds = lobes.iter().flat_map(|&l| std::mem::take(&mut seeds[l as usize])).collect();
         tree.fill(0, seeds, &mut random);
+        tree.keep_ends(|p| chest.kept_inside(p, 3.0));
         tree.widen(&mut random);
         // An ostium wider than this would not leave the atrium room for four.
         tree.branches[0].radius_mm = tree.branches[0].radius_mm.min(8.0);
-        let paths = paths(&tree, 0.05, &mut random);
+        let paths = paths(&tree, 0.05, |p| chest.kept_inside(p, 3.0), &mut random);
         lay(&mut tubes, &tree, &paths, None);
         trees.push(tree);
     }
