@@ -157,7 +157,7 @@ pub(crate) struct ConvShape {
     /// Step along every axis.
     pub(crate) stride: usize,
     pub(crate) bias: bool,
-    /// Slope of the leaky ReLU that follows (0: ReLU, 1: nothing).
+    /// Slope of the leaky ReLU that follows (0 for ReLU, 1 for nothing).
     pub(crate) slope: f64,
 }
 

@@ -148,7 +148,7 @@ fn fold_axes(features: &Tensor, adapter: &Mlp, mode: Mode) -> Result<Tensor, Mod
     Ok(left.reshape((n, c))?)
 }
 
-/// Σ_j A_cj of the texts' affinity A = T Tᵀ, min–max scaled over its entries; all ones where all entries are equal.
+/// The row sums of the texts' affinity A = T Tᵀ, min–max scaled over its entries; all ones where all entries are equal.
 ///
 /// # Shapes
 /// `[p, width]` → `[p]`.

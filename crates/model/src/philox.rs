@@ -52,7 +52,7 @@ fn multiply(a: u32, b: u32) -> (u32, u32) {
 mod tests {
     use super::*;
 
-    /// The known answers of the authors' Random123 distribution (kat_vectors, philox4x32 10).
+    /// The known answers of the authors' Random123 distribution (`kat_vectors`, `philox4x32 10`).
     #[test]
     fn known_answers() {
         assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);

@@ -192,17 +192,21 @@ impl MaskHead {
     /// `features` `[n, d, h, w, c]`, `queries` `[n, p, width]` → `[n, d, h, w, asked]`.
     fn forward(&self, features: &Tensor, queries: &Tensor, asked: &[usize], mode: Mode) -> Result<Tensor, ModelError> {
         let (n, d, h, w, c) = features.dims5()?;
-        let asked_queries: Vec<Tensor> =
+        let queries: Vec<Tensor> =
             asked.iter().map(|&prompt| queries.narrow(1, prompt, 1)).collect::<Result<_, _>>()?;
-        let queries = Tensor::cat(&asked_queries, 1)?;
-        let embeddings = self.embedding.forward(&queries, mode)?;
+        let queries = Tensor::cat(&queries, 1)?;
+        let p = asked.len();
+        let embeddings = self.embedding.forward(&queries, mode)?.reshape((n * p, c))?;
         let biases = ops::linear(&queries, &mode.of(&self.bias_weight), Some(&mode.of(&self.bias)))?;
-        let mut samples = Vec::with_capacity(n);
-        for sample in 0..n {
-            let voxels = features.get(sample)?.reshape((d * h * w, c))?;
-            let weight = embeddings.get(sample)?.t()?.contiguous()?;
-            samples.push(ops::linear(&voxels, &weight, Some(&biases.get(sample)?.squeeze(1)?))?);
+        // Every sample's voxels meet every sample's masks, and the foreign ones are thrown away: dearer than a product a
+        // sample, but the big tensor is never cut, and so its gradient is never padded.
+        let voxels = features.reshape((n * d * h * w, c))?;
+        let logits = ops::linear(&voxels, &embeddings.t()?.contiguous()?, Some(&biases.flatten_all()?))?;
+        if n == 1 {
+            return Ok(logits.reshape((n, d, h, w, p))?);
         }
-        Ok(Tensor::stack(&samples, 0)?.reshape((n, d, h, w, asked.len()))?)
+        let logits = logits.reshape((n, d * h * w, n * p))?;
+        let own = (0..n).map(|sample| logits.get(sample)?.narrow(1, sample * p, p));
+        Ok(Tensor::stack(&own.collect::<Result<Vec<_>, _>>()?, 0)?.reshape((n, d, h, w, p))?)
     }
 }

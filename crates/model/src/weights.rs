@@ -84,17 +84,37 @@ pub fn save(directory: &Path, plan: &Plan, parameters: &Parameters, card: Option
     replace(&directory.join(WEIGHTS_FILE), &bytes)
 }
 
+/// Reads every tensor of a safetensors file.
+///
+/// # Errors
+/// [`ModelError`]; a damaged file is one clear [`ModelError::Damaged`].
+pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, ModelError> {
+    let bytes = read(path)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| ModelError::Damaged {
+        path: path.to_owned(),
+        problem: format!("not a whole safetensors file ({error})"),
+    })?;
+    tensors.iter().map(|(name, view)| Ok((name.to_owned(), read_tensor(name, &view)?))).collect()
+}
+
+/// Writes tensors as a safetensors file, which is replaced at once or not at all.
+///
+/// # Errors
+/// [`ModelError::Io`].
+pub fn save_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
+    replace(path, &to_bytes(tensors, HashMap::new())?)
+}
+
 /// Tensors as a safetensors file, sorted by name: the same tensors give the same bytes.
 fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: HashMap<String, String>) -> Result<Vec<u8>, ModelError> {
     let mut parts = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let flat = tensor.flatten_all()?;
-        let (dtype, data): (_, Vec<u8>) = match tensor.dtype() {
-            DType::F16 => (Dtype::F16, flat.to_vec1::<half::f16>()?.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            _ => {
-                let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-                (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            }
+        let (dtype, data): (_, Vec<u8>) = if tensor.dtype() == DType::F16 {
+            (Dtype::F16, flat.to_vec1::<half::f16>()?.iter().flat_map(|v| v.to_le_bytes()).collect())
+        } else {
+            let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect())
         };
         parts.push((name, dtype, tensor.dims().to_vec(), data));
     }

@@ -10,20 +10,20 @@ use safetensors::SafeTensors;
 /// The goldens hold every so many-th voxel.
 const STEP: usize = 17;
 
-struct Golden {
+struct Answers {
     plan: Plan,
     parameters: BTreeMap<String, Tensor>,
     golden: BTreeMap<String, Tensor>,
 }
 
-fn golden(name: &str) -> Golden {
+fn golden(name: &str) -> Answers {
     let path = format!("{}/../testing/goldens/model/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(path).expect("golden");
     let (_, metadata) = SafeTensors::read_metadata(&bytes).expect("header");
     let plan = metadata.metadata().as_ref().and_then(|entries| entries.get("plan")).expect("plan");
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).expect("tensors");
     let (golden, parameters) = tensors.into_iter().partition(|(name, _)| name.starts_with("golden."));
-    Golden { plan: Plan::from_json(plan).expect("valid"), parameters, golden }
+    Answers { plan: Plan::from_json(plan).expect("valid"), parameters, golden }
 }
 
 fn strided(logits: &Tensor) -> Result<Vec<f32>, ModelError> {
@@ -48,7 +48,7 @@ fn assert_close(name: &str, found: &[f32], wanted: &[f32]) {
 #[test]
 fn logits_and_gradients_are_pytorch_s() -> Result<(), ModelError> {
     for name in ["la_caf", "gap", "pulmoav"] {
-        let Golden { plan, parameters, golden } = golden(name);
+        let Answers { plan, parameters, golden } = golden(name);
         let mut parameters = Parameters::from_tensors(parameters)?;
         let network = Network::build(&plan, &mut parameters)?;
         let x = golden["golden.input"].to_dtype(DType::F32)?;
@@ -79,7 +79,7 @@ fn logits_and_gradients_are_pytorch_s() -> Result<(), ModelError> {
 #[test]
 fn inference_is_the_same_arithmetic_and_keeps_no_graph() -> Result<(), ModelError> {
     for name in ["la_caf", "pulmoav"] {
-        let Golden { plan, parameters, golden } = golden(name);
+        let Answers { plan, parameters, golden } = golden(name);
         let network = Network::build(&plan, &mut Parameters::from_tensors(parameters)?)?;
         let (x, prompts) = (golden["golden.input"].to_dtype(DType::F32)?, prompt_embeddings(&plan)?);
         let trained = network.forward(&x, &prompts, Mode::Train)?;
@@ -100,7 +100,7 @@ fn inference_is_the_same_arithmetic_and_keeps_no_graph() -> Result<(), ModelErro
 #[test]
 fn shapes_that_do_not_fit_are_refused() -> Result<(), ModelError> {
     for name in ["la_caf", "pulmoav"] {
-        let Golden { plan, parameters, golden } = golden(name);
+        let Answers { plan, parameters, golden } = golden(name);
         let network = Network::build(&plan, &mut Parameters::from_tensors(parameters)?)?;
         let (x, prompts) = (golden["golden.input"].to_dtype(DType::F32)?, prompt_embeddings(&plan)?);
         let images = [x.narrow(1, 0, 6)?, x.get(0)?, Tensor::cat(&[&x, &x], 4)?];
@@ -118,7 +118,7 @@ fn shapes_that_do_not_fit_are_refused() -> Result<(), ModelError> {
 /// The published patch is 8 × the image adapter's width.
 #[test]
 fn another_patch_than_the_adapter_s_is_refused() {
-    let Golden { mut plan, parameters, .. } = golden("la_caf");
+    let Answers { mut plan, parameters, .. } = golden("la_caf");
     plan.patch = [40; 3];
     plan.tiles.tile = [40; 3];
     let mut parameters = Parameters::from_tensors(parameters).expect("tensors");

@@ -121,9 +121,9 @@ fn tensors_must_be_the_plan_s_no_more_and_no_less() -> Result<(), ModelError> {
     weights::save(&folder.0, &plan, &more, None)?;
     assert!(matches!(refused(&folder.0), ModelError::UnexpectedTensor { name, count: 1 } if name == "encoder.extra"));
 
-    let turned = all().map(|(name, tensor)| match name == one {
-        true => (name, tensor.flatten_all().expect("cpu")),
-        false => (name, tensor),
+    let turned = all().map(|(name, tensor)| {
+        let tensor = if name == one { tensor.flatten_all().expect("cpu") } else { tensor };
+        (name, tensor)
     });
     weights::save(&folder.0, &plan, &Parameters::from_tensors(turned)?, None)?;
     assert!(matches!(refused(&folder.0), ModelError::WrongTensor { name, .. } if name == one));
