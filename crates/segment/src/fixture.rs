@@ -85,7 +85,7 @@ impl TileNetwork for FakeNetwork {
         let channels = tile.len() / shape.iter().product::<usize>();
         let logit = |voxel: &[f32], target: usize| match target {
             // Bright is artery, brighter than that vein; the sided ones follow the artery.
-            1 => 20.0 * (voxel[0] - 0.78),
+            1 => 40.0 * (voxel[0] - 0.7),
             4 => 10.0 * (voxel[0] - 0.45),
             _ => 12.0 * (voxel[0] - 0.6),
         };

@@ -230,3 +230,113 @@ impl Clock {
         seconds
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{FakeNetwork, chest, plan};
+    use pulmoav_volume::monitor::Silent;
+    use pulmoav_volume::{Affine, Orientation};
+
+    fn ask(names: &[&str]) -> Request {
+        Request { targets: names.iter().map(|&name| name.to_owned()).collect(), ..Request::default() }
+    }
+
+    fn run(ct: &Volume<f32>, request: &Request) -> Segmentation {
+        segment(ct, &plan(), &FakeNetwork, request, &Silent).unwrap()
+    }
+
+    #[test]
+    fn all_48_orientations_give_the_same_labels() {
+        let ct = chest();
+        let expected = run(&ct, &ask(&[]));
+        assert!(expected.targets.iter().all(|target| target.voxels > 500), "{:?}", expected.targets);
+        for permutation in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            for flips in 0..8 {
+                let moves = Orientation { source: permutation, flipped: [0, 1, 2].map(|axis| flips >> axis & 1 == 1) };
+                let turned = moves.orient(&ct);
+                let found = run(&turned, &ask(&[]));
+                assert_eq!(found.labels.grid, turned.grid);
+                assert!(found.labels.data == moves.orient(&expected.labels).data, "{moves:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_and_repeats_change_nothing() {
+        let plan = plan();
+        let mut parameters = Parameters::new(7);
+        let segmenter = Segmenter::new(plan, &mut parameters).unwrap();
+        let request = Request { probabilities: true, ..ask(&["artery", "vein", "left artery", "vessels"]) };
+        let ct = chest();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| segmenter.segment(&ct, &request, &Silent).unwrap())
+        };
+        let (one, two, again) = (run(1), run(2), run(2));
+        assert_eq!(one.labels.data, two.labels.data);
+        assert_eq!(one.probabilities, two.probabilities);
+        assert_eq!(two.probabilities, again.probabilities);
+        let probabilities = one.probabilities.unwrap();
+        assert_eq!(probabilities.len(), 4 * ct.data.len());
+        assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)));
+        assert!(probabilities.iter().any(|&p| p > 0.0));
+    }
+
+    #[test]
+    fn both_sides_together_are_the_whole() {
+        let ct = chest();
+        let whole = run(&ct, &ask(&["artery"]));
+        let sided = run(&ct, &ask(&["left artery", "right artery"]));
+        let middle = ct.grid.shape[2] / 2;
+        for (index, (&whole, &side)) in whole.labels.data.iter().zip(&sided.labels.data).enumerate() {
+            assert_eq!(whole > 0, side > 0);
+            let x = index % ct.grid.shape[2];
+            assert!(side == 0 || x.abs_diff(middle) < 3 || (side == 3) == (x < middle), "x {x} has label {side}");
+        }
+    }
+
+    #[test]
+    fn without_lungs_the_map_is_empty() {
+        let spacing_mm = [4.0; 3];
+        let grid = pulmoav_volume::Grid { shape: [20; 3], spacing_mm, affine: Affine::from_spacing(spacing_mm) };
+        let found = run(&Volume { data: vec![40.0; 8000], grid }, &Request { probabilities: true, ..ask(&[]) });
+        assert!(found.labels.data.iter().all(|&label| label == 0));
+        assert_eq!(found.probabilities.unwrap().len(), 16_000);
+        let codes: Vec<&str> = found.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, ["NO_LUNGS", "COARSE_SPACING", "EMPTY_RESULT"]);
+    }
+
+    #[test]
+    fn memory_is_kept_or_refused() {
+        let ct = chest();
+        let free = run(&ct, &ask(&[]));
+        let refused = Request { max_memory_bytes: Some(1 << 20), ..ask(&[]) };
+        let error = segment(&ct, &plan(), &FakeNetwork, &refused, &Silent).unwrap_err();
+        assert_eq!(error.code(), "ERR_MEMORY");
+        let least = free.memory.predicted_bytes - 1;
+        let tight = run(&ct, &Request { max_memory_bytes: Some(least), ..ask(&[]) });
+        assert!(tight.memory.predicted_bytes <= least);
+        assert_eq!(tight.memory.budget_bytes, Some(least));
+    }
+
+    #[test]
+    fn cancelling_stops_between_tiles() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        struct StopAt(AtomicU64);
+        impl Monitor for StopAt {
+            fn report(&self, stage: &'static str, done: u64, _: u64) {
+                if stage == "network" {
+                    self.0.store(done + 1, Ordering::Relaxed);
+                }
+            }
+            fn cancelled(&self) -> bool {
+                self.0.load(Ordering::Relaxed) > 2
+            }
+        }
+        let monitor = StopAt(AtomicU64::new(0));
+        let error = segment(&chest(), &plan(), &FakeNetwork, &ask(&[]), &monitor).unwrap_err();
+        assert_eq!(error.code(), "CANCELLED");
+        assert_eq!(monitor.0.load(Ordering::Relaxed), 3);
+    }
+}

@@ -13,6 +13,7 @@ pub mod prompt;
 pub mod restore;
 pub mod tidy;
 pub mod tiles;
+pub mod words;
 
 pub use error::SegmentError;
 pub use journey::{Found, Memory, Request, Seconds, Segmentation, Segmenter, segment};

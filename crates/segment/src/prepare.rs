@@ -16,9 +16,6 @@ use crate::error::SegmentError;
 
 /// Slices thicker than this deserve a word.
 const COARSE_MM: f64 = 3.0;
-/// A chest CT holds air below and tissue above these.
-const AIR_BELOW_HU: f32 = -300.0;
-const TISSUE_ABOVE_HU: f32 = -200.0;
 
 /// A scan as the network sees it: plain arrays.
 #[derive(Debug, Clone)]
@@ -33,7 +30,7 @@ pub struct Prepared {
     pub lungs: Option<Lungs>,
     /// How to return to the scan's own grid.
     pub way_back: WayBack,
-    /// `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, where they apply.
+    /// `NO_LUNGS`, `CUT_LUNGS`, `COARSE_SPACING`, where they apply (`NOT_HU` is told where voxels become HU).
     pub warnings: Vec<Warning>,
 }
 
@@ -96,7 +93,7 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let way_back = WayBack { original: ct.grid, orientation, canonical, part, shape: plan_shape };
     let channels = make_channels(&resampled, plan, lungs.as_ref(), &way_back);
     stage(monitor, 3)?;
-    let warnings = warnings(&ct.data, &canonical, lungs.as_ref());
+    let warnings = warnings(&canonical, lungs.as_ref());
     Ok(Prepared { channels, shape: plan_shape, grid: resized_grid(&part_grid, plan_shape), lungs, way_back, warnings })
 }
 
@@ -204,7 +201,7 @@ fn side_line(lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
         .collect()
 }
 
-fn warnings(hu: &[f32], canonical: &Grid, lungs: Option<&Lungs>) -> Vec<Warning> {
+fn warnings(canonical: &Grid, lungs: Option<&Lungs>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     match lungs {
         None => warnings
@@ -214,16 +211,6 @@ fn warnings(hu: &[f32], canonical: &Grid, lungs: Option<&Lungs>) -> Vec<Warning>
         }
         Some(_) => {}
     }
-    let (low, high) = hu
-        .par_chunks(1 << 16)
-        .map(|block| block.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v))))
-        .reduce(|| (f32::INFINITY, f32::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
-    if low > AIR_BELOW_HU || high < TISSUE_ABOVE_HU {
-        warnings.push(Warning::new(
-            "NOT_HU",
-            format!("values run from {low} to {high}, which does not look like Hounsfield units (air −1000, water 0)"),
-        ));
-    }
     let coarsest_mm = canonical.spacing_mm.iter().copied().fold(0.0, f64::max);
     if coarsest_mm > COARSE_MM {
         warnings.push(Warning::new(
@@ -232,4 +219,61 @@ fn warnings(hu: &[f32], canonical: &Grid, lungs: Option<&Lungs>) -> Vec<Warning>
         ));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{chest, plan};
+    use pulmoav_volume::Affine;
+    use pulmoav_volume::monitor::Silent;
+
+    #[test]
+    fn one_patch_at_the_plans_spacing_passes_unchanged() {
+        let plan = plan();
+        let grid = Grid { shape: [16; 3], spacing_mm: [4.0; 3], affine: Affine::from_spacing([4.0; 3]) };
+        let data: Vec<f32> = (0..4096).map(|i| ((i * 37) % 1800) as f32 - 1100.0).collect();
+        let prepared = prepare(&Volume { data: data.clone(), grid }, &plan, &Silent).unwrap();
+        assert_eq!((prepared.shape, prepared.grid), ([16; 3], grid));
+        for (voxel, hu) in prepared.channels.chunks_exact(2).zip(data) {
+            assert_eq!(voxel[0], windowed(hu, [-1000.0, 400.0]));
+        }
+    }
+
+    #[test]
+    fn the_crop_holds_the_lungs_and_the_side_channel_runs_from_left_to_right() {
+        let plan = plan();
+        let ct = chest();
+        let prepared = prepare(&ct, &plan, &Silent).unwrap();
+        let lungs = prepared.lungs.as_ref().unwrap();
+        let part = prepared.way_back.part;
+        assert!((0..3).all(|a| part.low[a] <= lungs.bounds.low[a] && part.high[a] >= lungs.bounds.high[a]));
+        let side: Vec<f32> = (0..prepared.shape[2]).map(|x| prepared.channels[2 * x + 1]).collect();
+        assert!(side.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(side[0] < -0.9 && side[side.len() - 1] > 0.9);
+        let (sides, nearest) = (prepared.sides().unwrap(), prepared.nearest_sides().unwrap());
+        assert!(sides.iter().zip(&nearest).all(|(&side, &near)| side == 0 || side == near));
+        let codes: Vec<&str> = prepared.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, ["COARSE_SPACING"]);
+    }
+
+    #[test]
+    fn labels_follow_their_scan() {
+        let plan = plan();
+        let ct = chest();
+        let prepared = prepare(&ct, &plan, &Silent).unwrap();
+        let labels = Volume { data: ct.data.iter().map(|&hu| u8::from(hu < -500.0)).collect(), grid: ct.grid };
+        let found = prepare_labels(&labels, &prepared.way_back).unwrap();
+        let agree = found.iter().zip(prepared.channels.chunks_exact(2)).filter(|&(&l, v)| (l == 1) == (v[0] < 0.36));
+        assert!(agree.count() as f64 > 0.97 * found.len() as f64);
+        let other = Volume { data: vec![0; 8], grid: Grid { shape: [2; 3], ..ct.grid } };
+        assert_eq!(prepare_labels(&other, &prepared.way_back).unwrap_err().code(), "ERR_GEOMETRY");
+    }
+
+    #[test]
+    fn an_empty_scan_is_refused() {
+        let grid = Grid { shape: [0, 4, 4], ..chest().grid };
+        let error = prepare(&Volume { data: Vec::new(), grid }, &plan(), &Silent).unwrap_err();
+        assert_eq!(error.code(), "ERR_GEOMETRY");
+    }
 }

@@ -1,0 +1,54 @@
+//! From the user's words to names of targets.
+
+use pulmoav_model::text::Tower;
+use pulmoav_plan::Plan;
+
+use crate::error::SegmentError;
+
+/// The target each prompt means, by the model's own text tower; without one a prompt must be a target's name or its prompt.
+///
+/// # Errors
+/// `ERR_PROMPT` for the first prompt that means nothing the model knows, with what it knows; what the tower returns.
+pub fn targets_of(prompts: &[String], plan: &Plan, tower: Option<&Tower>) -> Result<Vec<String>, SegmentError> {
+    let meant: Vec<Option<String>> = match tower {
+        Some(tower) => {
+            let resolutions = tower.resolve(prompts)?;
+            resolutions.into_iter().map(|resolution| resolution.target.map(str::to_owned)).collect()
+        }
+        None => prompts.iter().map(|prompt| literal(prompt, plan)).collect(),
+    };
+    prompts
+        .iter()
+        .zip(meant)
+        .map(|(prompt, name)| {
+            name.filter(|name| plan.target_index(name).is_some()).ok_or_else(|| SegmentError::Prompt {
+                problem: format!("`{prompt}` means nothing that this model knows"),
+                known: plan.targets.iter().map(|target| format!("`{}`", target.name)).collect(),
+            })
+        })
+        .collect()
+}
+
+fn literal(prompt: &str, plan: &Plan) -> Option<String> {
+    let prompt = prompt.trim();
+    let found = plan.targets.iter().find(|target| {
+        target.name.eq_ignore_ascii_case(prompt) || target.prompt.eq_ignore_ascii_case(prompt)
+    });
+    found.map(|target| target.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::plan;
+
+    #[test]
+    fn without_a_tower_names_and_prompts_are_known() {
+        let plan = plan();
+        let prompt = plan.targets[1].prompt.to_uppercase();
+        assert_eq!(targets_of(&["Artery ".to_owned(), prompt], &plan, None).unwrap(), ["artery", "vein"]);
+        let error = targets_of(&["liver".to_owned()], &plan, None).unwrap_err();
+        assert_eq!(error.code(), "ERR_PROMPT");
+        assert!(error.to_string().contains("liver") && error.to_string().contains("`left artery`"), "{error}");
+    }
+}
