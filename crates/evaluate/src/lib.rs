@@ -1,1 +1,24 @@
-//! Scores of a label map against a reference
+//! Scores of a label map against a reference on the same grid.
+//!
+//! One metric a file, its formula first. All of them are read off one table of counts, so an empty reference means the
+//! same everywhere: what cannot be divided is `None`, and `null` in JSON.
+
+mod confusion;
+mod dice;
+mod error;
+mod iou;
+mod options;
+mod precision;
+mod recall;
+mod scores;
+mod swap;
+
+pub use confusion::{Confusion, Counts};
+pub use dice::dice;
+pub use error::EvaluateError;
+pub use iou::iou;
+pub use options::{Options, Restriction, Target};
+pub use precision::precision;
+pub use recall::recall;
+pub use scores::{Scores, TargetScores, evaluate};
+pub use swap::{swap_rate, total_swap_rate};

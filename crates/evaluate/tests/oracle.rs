@@ -1,0 +1,104 @@
+//! Scores against the same formulas in numpy (`crates/testing/goldens/evaluate.py`) and against the shared masks'.
+
+use std::path::Path;
+
+use pulmoav_evaluate::{Options, Restriction, evaluate};
+use pulmoav_volume::formats::read;
+use pulmoav_volume::label::labels;
+use pulmoav_volume::monitor::Silent;
+use pulmoav_volume::{Affine, Grid, Mask};
+use serde_json::Value;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testing/goldens/evaluate/cases.json");
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+
+fn mask(value: &Value, shape: &Value) -> Mask {
+    let bytes = |value: &Value| -> Vec<usize> {
+        let numbers = value.as_array().expect("array").iter();
+        numbers.map(|number| number.as_u64().expect("number") as usize).collect()
+    };
+    Mask {
+        data: bytes(value).into_iter().map(|label| label as u8).collect(),
+        grid: grid(bytes(shape).try_into().expect("three")),
+    }
+}
+
+fn grid(shape: [usize; 3]) -> Grid {
+    Grid { shape, spacing_mm: [2.0, 1.0, 1.0], affine: Affine::from_spacing([2.0, 1.0, 1.0]) }
+}
+
+#[test]
+fn scores_equal_numpy() {
+    let text = std::fs::read_to_string(GOLDEN).expect("goldens are committed");
+    let cases: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+    for (index, case) in cases.iter().enumerate() {
+        let (pred, reference) = (mask(&case["pred"], &case["shape"]), mask(&case["ref"], &case["shape"]));
+        let within = (!case["within"].is_null()).then(|| mask(&case["within"], &case["shape"]));
+        let sides = (!case["sides"].is_null()).then(|| mask(&case["sides"], &case["shape"]));
+        let mut options = Options::default();
+        options.restrictions.extend(within.as_ref().map(Restriction::Within));
+        options.restrictions.extend(sides.as_ref().map(|sides| Restriction::Sides(sides, &[2])));
+        let scores = evaluate(&pred, &reference, &options, &Silent).expect("scores");
+        let json = serde_json::to_value(&scores).expect("JSON");
+        for (name, row) in case["scores"].as_object().expect("rows") {
+            for (metric, want) in row.as_object().expect("metrics") {
+                let got = &json[name][metric];
+                let same = match (got.as_f64(), want.as_f64()) {
+                    (Some(got), Some(want)) => (got - want).abs() < 1e-15,
+                    _ => got.is_null() && want.is_null(),
+                };
+                assert!(same, "case {index}, {name} {metric}: {got} is not {want}");
+            }
+        }
+        assert!(json.get("artery").is_some() && json.get("vessels").is_some());
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused() {
+    let reference = Mask { data: vec![1; 8], grid: grid([2, 2, 2]) };
+    let options = Options::default();
+    let mut moved = reference.clone();
+    moved.grid.affine.0[0][3] = 0.5;
+    let mut flat = reference.clone();
+    flat.grid.shape = [1, 2, 4];
+    let mut unknown = reference.clone();
+    unknown.data[3] = 17;
+    for pred in [moved, flat, unknown] {
+        let error = evaluate(&pred, &reference, &options, &Silent).expect_err("refused");
+        assert_eq!(error.code(), "ERR_GEOMETRY", "{error}");
+    }
+}
+
+#[test]
+fn shared_masks_score_as_their_oracle_says() {
+    let Ok(text) = std::fs::read_to_string(Path::new(SHARED).join("metrics/expected_masks.json")) else {
+        println!("skipped: no ../shared/data");
+        return;
+    };
+    let cases: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("JSON");
+    let load = |name: &str| {
+        let image = read(&Path::new(SHARED).join("masks").join(name), None, &Silent).expect(name);
+        let data = labels(&image.voxels).expect(name).into_iter().map(|label| u8::from(label > 0)).collect();
+        Mask { data, grid: image.header.grid }
+    };
+    let mut checked = 0;
+    // Two of the pairs: reading whole scans takes longer than comparing them.
+    for (pair, case) in cases.iter().take(2) {
+        let Some((pred, reference)) = pair.split_once(" vs ") else {
+            continue;
+        };
+        let (pred, reference) = (load(pred), load(reference));
+        let scores = evaluate(&pred, &reference, &Options::default(), &Silent).expect(pair);
+        let row = scores.get("artery").expect("artery");
+        assert_eq!(Some(row.pred_voxels), case["n_pred"].as_u64(), "{pair}");
+        assert_eq!(Some(row.ref_voxels), case["n_ref"].as_u64(), "{pair}");
+        let metrics = [(row.dice, "dice"), (row.iou, "iou"), (row.precision, "precision"), (row.recall, "recall")];
+        for (got, name) in metrics {
+            let want = case[name].as_f64().expect(name);
+            assert!((got.expect(name) - want).abs() < 1e-12, "{pair} {name}: {got:?} is not {want}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 0);
+}
