@@ -265,7 +265,14 @@ impl Walk {
                     for y in y0..height.min(y0 + BLOCK) {
                         let from = self.offset(0, first + z) + self.offset(1, y);
                         let to = (z * height + y) * width;
-                        for x in x0..width.min(x0 + BLOCK) {
+                        let row = x0..width.min(x0 + BLOCK);
+                        if self.channels == 1 {
+                            for (out, x) in out[to + row.start..to + row.end].iter_mut().zip(row) {
+                                *out = data[from + self.offset(2, x)];
+                            }
+                            continue;
+                        }
+                        for x in row {
                             let source = (from + self.offset(2, x)) * self.channels;
                             let target = (to + x) * self.channels;
                             out[target..target + self.channels].copy_from_slice(&data[source..source + self.channels]);

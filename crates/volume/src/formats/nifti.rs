@@ -74,6 +74,15 @@ pub(super) fn open(mut bytes: Bytes) -> Result<Opened, VolumeError> {
                 format!("says its voxels start at byte {start}, which is beyond its end; the header is damaged"),
             ));
         }
+        if start > extensions::MOST_BYTES as u64 {
+            return Err(VolumeError::format(
+                &path,
+                format!(
+                    "says its voxels start at byte {start}; expected header extensions of at most {} bytes, so the header is damaged",
+                    extensions::MOST_BYTES
+                ),
+            ));
+        }
         let between = bytes.take(start as usize - layout.bytes, "header extensions")?;
         let kept = extensions::of_single(&between, fields.little_endian, &path)?;
         (kept, VoxelBytes::Binary(bytes))

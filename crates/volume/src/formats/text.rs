@@ -8,6 +8,9 @@ use crate::image::Header;
 use crate::monitor::Monitor;
 use crate::voxels::{DataType, Voxels};
 
+/// Bytes of a number with the white space around it, generously.
+const LONGEST_NUMBER: usize = 64;
+
 /// Reads the numbers of one volume, separated by white space.
 pub(super) fn read_numbers(
     bytes: &mut Bytes,
@@ -21,7 +24,8 @@ pub(super) fn read_numbers(
     if monitor.cancelled() {
         return Err(VolumeError::Cancelled);
     }
-    let text = bytes.take_rest(usize::try_from(bytes.budget()).unwrap_or(usize::MAX))?;
+    let most = (count * header.volumes()).saturating_mul(LONGEST_NUMBER).saturating_add(1 << 16);
+    let text = bytes.take_rest(most)?;
     let words = text
         .split(|byte| byte.is_ascii_whitespace() || *byte == b',')
         .filter(|word| !word.is_empty())

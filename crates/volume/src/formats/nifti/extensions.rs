@@ -8,8 +8,8 @@ use nifti::extension::{Extender, ExtensionSequence};
 use crate::error::VolumeError;
 use crate::formats::bytes::Bytes;
 
-/// More than this after the header of a pair is no extension.
-const MOST_BYTES: usize = 64 << 20;
+/// No header has more extensions than this, so nothing larger is kept in memory.
+pub(super) const MOST_BYTES: usize = 64 << 20;
 
 /// The bytes between a single file's header and its voxels, if they are sound.
 ///
