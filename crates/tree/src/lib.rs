@@ -1,1 +1,5 @@
-//! Skeletons and vessel trees of masks
+//! Skeletons and vessel trees of masks.
+
+pub mod thinning;
+
+pub use thinning::{skeleton, skeleton_of};
