@@ -7,7 +7,7 @@ mod block;
 mod dynamic_head;
 mod error;
 mod fusion;
-pub mod image;
+mod image;
 mod la_caf;
 mod network;
 pub mod parameters;
