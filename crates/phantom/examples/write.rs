@@ -1,10 +1,10 @@
 //! Writes phantoms as raw arrays with a JSON header each, to look at them in Python:
-//! `cargo run -p pulmoav-phantom --example write -- OUT_DIR SEED [COUNT] [PHASE]`.
+//! `cargo run -p pulmoav-phantom --example write -- OUT_DIR SEED [COUNT] [PHASE|-] [SIZE]`.
 
 use std::path::Path;
 use std::time::Instant;
 
-use pulmoav_phantom::{Appearance, Phantom, PhantomConfig, layers, render};
+use pulmoav_phantom::{Appearance, Phantom, PhantomConfig, Size, layers, render};
 use pulmoav_volume::monitor::Silent;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,10 +12,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = Path::new(args.get(1).ok_or("give a folder")?);
     let seed: u64 = args.get(2).ok_or("give a seed")?.parse()?;
     let count: u64 = args.get(3).map_or(Ok(1), |s| s.parse())?;
-    let phase = args.get(4).map(|s| serde_json::from_str(&format!("\"{s}\""))).transpose()?;
+    let phase = args.get(4).filter(|s| *s != "-").map(|s| serde_json::from_str(&format!("\"{s}\""))).transpose()?;
+    let size = args.get(5).map_or(Ok(Size::Small), |s| serde_json::from_str(&format!("\"{s}\"")))?;
     std::fs::create_dir_all(dir)?;
     for seed in seed..seed + count {
-        let config = PhantomConfig { phase, ..PhantomConfig::small(seed) };
+        let config = PhantomConfig { phase, size, ..PhantomConfig::small(seed) };
         let start = Instant::now();
         let layers = layers(&config, &Silent)?;
         let drawn = start.elapsed().as_secs_f64();

@@ -101,8 +101,9 @@ impl Bones {
 }
 
 fn breastbone(u: Point) -> f32 {
-    let width = if u.z > 22.0 { 26.0 } else { 16.0 };
-    (width - u.x).min(5.5 - (u.y - 81.0 + 0.08 * (u.z - 10.0)).abs()).min(58.0 - u.z).min(u.z + 80.0)
+    let width = if u.z > 22.0 { 27.0 } else { 17.0 };
+    let off = (u.x / width).powi(4) + ((u.y - 81.0 + 0.08 * (u.z - 10.0)) / 6.0).powi(2);
+    (6.0 * (1.0 - off.sqrt().sqrt())).min(58.0 - u.z).min(u.z + 80.0)
 }
 
 fn shoulder_blade(u: Point) -> f32 {

@@ -94,8 +94,9 @@ impl Chest {
         let u = p.over(self.scale);
         let low = ((-u.z - 10.0) / 60.0).clamp(0.0, 1.0);
         // Narrow behind the breastbone, wide at the roots of the lungs.
-        let waist = ((u.y + 12.0) / 62.0).clamp(0.0, 1.0);
-        let half = self.mediastinum_half_width * (1.0 - 0.75 * waist) - 5.0 * low;
+        let waist = (u.y / 50.0).clamp(0.0, 1.0);
+        let back = ((-48.0 - u.y) / 30.0).clamp(0.0, 1.0);
+        let half = self.mediastinum_half_width * (1.0 - 0.75 * waist - 0.45 * back) - 5.0 * low;
         let hilum = 7.0 * (1.0 - ((u.z + 22.0) / 42.0).powi(2)).max(0.0);
         let front = (u.x.abs() - half - hilum * (1.0 - waist)).max(-70.0 - u.y).max(u.y - 80.0);
         let spine = ellipse(u.x, u.y + 82.0, 29.0, 33.0);

@@ -43,7 +43,7 @@ impl Heart {
         let left_atrium = chamber(at(0.0, -8.0, -46.0), at(27.0, 16.0, 18.0));
         let mut right = Side {
             chambers: vec![
-                chamber(at(24.0, 18.0, -64.0), at(20.0, 20.0, 25.0)),
+                chamber(at(13.0, 16.0, -64.0), at(18.0, 20.0, 25.0)),
                 chamber(at(-4.0, 42.0, -74.0), at(30.0, 15.0, 24.0)),
             ],
             ..Side::default()
@@ -52,14 +52,14 @@ impl Heart {
             Side { chambers: vec![chamber(at(-36.0, 14.0, -76.0), at(22.0, 19.0, 24.0))], ..Side::default() };
         let place = |p: &[Point]| -> Vec<Point> { p.iter().map(|q| chest.place(q.x, q.y, q.z)).collect() };
         let k = chest.mean_scale;
-        let superior = [at(26.0, 14.0, 75.0), at(24.0, 14.0, 20.0), at(24.0, 15.0, -45.0)];
+        let superior = [at(20.0, 8.0, 75.0), at(19.0, 7.0, 20.0), at(21.0, 10.0, -45.0)];
         right.vessels.path(&place(&superior), [8.0 * k, 9.5 * k], None);
         let arch = [
             at(-8.0, 16.0, -58.0),
-            at(8.0, 24.0, -30.0),
-            at(12.0, 20.0, 0.0),
-            at(4.0, 8.0, 25.0),
-            at(-10.0, -12.0, 32.0),
+            at(0.0, 25.0, -30.0),
+            at(1.0, 24.0, 0.0),
+            at(-3.0, 12.0, 26.0),
+            at(-12.0, -10.0, 33.0),
             at(-21.0, -38.0, 22.0),
             at(-24.0, -58.0, -5.0),
             at(-22.0, -62.0, -70.0),
@@ -74,7 +74,7 @@ impl Heart {
             left.vessels.path(&place(&branch), [4.5 * k, 4.0 * k], None);
         }
         let mut lower_vein = Tubes::default();
-        lower_vein.path(&place(&[at(26.0, 12.0, -80.0), at(24.0, -8.0, -170.0)]), [11.0 * k, 11.0 * k], None);
+        lower_vein.path(&place(&[at(17.0, 8.0, -80.0), at(17.0, -8.0, -170.0)]), [11.0 * k, 11.0 * k], None);
         Self { right, left, left_atrium, lower_vein }
     }
 }

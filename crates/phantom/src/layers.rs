@@ -368,7 +368,7 @@ mod tests {
                 // The hilum, where a fixed centre is drawn, is left out.
                 let outer = |p: Point| (p - a.chest.place(0.0, -20.0, -25.0)).norm() > 62.0 * s;
                 let nodes: Vec<_> =
-                    tubes.nodes.iter().filter(|n| n.radius_mm >= least && outer(n.place)).step_by(3).collect();
+                    tubes.nodes.iter().filter(|n| n.radius_mm >= least && outer(n.place)).step_by(13).collect();
                 let good =
                     nodes.iter().filter(|n| holds(to_bronchus_mm(&a.bronchi.tubes, n.place) - n.radius_mm)).count();
                 good as f32 / nodes.len() as f32

@@ -263,7 +263,7 @@ mod tests {
     fn parts_and_thin_lines_are_kept() {
         let line = drawn(|[z, y, x]| z == 3.0 && y == x && x < 20.0);
         assert_eq!(skeleton_of(&line, SHAPE), line);
-        let two = drawn(|[z, y, x]| (z - 6.0).hypot(y - 6.0) < 3.0 && (x < 11.0 || x > 14.0));
+        let two = drawn(|[z, y, x]| (z - 6.0).hypot(y - 6.0) < 3.0 && !(11.0..=14.0).contains(&x));
         assert_eq!(parts(&skeleton_of(&two, SHAPE)), 2);
     }
 
