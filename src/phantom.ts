@@ -28,11 +28,16 @@ export interface PhantomCase {
   name: string;
   image: string;
   label: string;
+  /** Its true lungs: 1 left, 2 right. */
+  lungs: string;
   seed: number;
   /** `arterial`, `venous`, `equal` or `none`. */
   phase: string;
   annotated: Annotated;
 }
+
+/** Phantoms label vessels of this diameter and more; thinner ones are rendered only. */
+const MIN_LABELLED_DIAMETER_MM = 1.5;
 
 /**
  * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
@@ -74,26 +79,28 @@ async function phantomCase(
   const name = `phantom_${wanted.size}_${String(wanted.seed).padStart(5, '0')}`;
   const image = join(out, 'imagesTr', `${name}_0000.nii.gz`);
   const label = join(out, 'labelsTr', `${name}.nii.gz`);
+  const lungs = join(out, 'lungsTr', `${name}.nii.gz`);
   const sides: Annotated['sides'] = wanted.halfLabelled
     ? [wanted.seed % 2 === 0 ? 'left' : 'right']
     : ['left', 'right'];
   const annotated: Annotated = { sides, classes: ['artery', 'vein'] };
   const listed = known.cases[name];
-  if (listed && existsSync(image) && existsSync(label)) {
-    return { name, image, label, seed: wanted.seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
+  if (listed && [image, label, lungs].every((file) => existsSync(file))) {
+    return { name, image, label, lungs, seed: wanted.seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
   }
-  const request = JSON.stringify({ seed: wanted.seed, size: wanted.size, sides });
+  const { seed, size } = wanted;
+  const config = { seed, size, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
+  const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)) });
   const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
-    addon().phantomCase(request, image, label, monitor),
+    addon().phantomCase(request, image, label, lungs, monitor),
   );
-  return { name, image, label, seed: wanted.seed, phase: value.phase, annotated };
+  return { name, image, label, lungs, seed: wanted.seed, phase: value.phase, annotated };
 }
 
 async function openDataset(out: string): Promise<DatasetDescription> {
   const file = join(out, 'dataset.json');
   try {
-    await mkdir(join(out, 'imagesTr'), { recursive: true });
-    await mkdir(join(out, 'labelsTr'), { recursive: true });
+    for (const folder of ['imagesTr', 'labelsTr', 'lungsTr']) await mkdir(join(out, folder), { recursive: true });
   } catch (error) {
     throw new IoError('ERR_IO', `The folder "${out}" could not be made: ${(error as Error).message}.`, {
       cause: error,
@@ -107,9 +114,6 @@ async function openDataset(out: string): Promise<DatasetDescription> {
     `"${file}" is not a data set that phantoms can be added to. Choose an empty folder.`,
   );
 }
-
-/** Phantoms label vessels of this diameter and more; thinner ones are rendered only. */
-const MIN_LABELLED_DIAMETER_MM = 1.5;
 
 const emptyDataset: DatasetDescription = {
   name: 'pulmoav phantoms',

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, checkPath, checkStrings, checkVolume } from './check.js';
-import { defaultSegmentConfig, type SegmentConfig } from './config/segment.js';
 import { UsageError } from './errors.js';
 import { findModel } from './models.js';
 import { addon, checkDevice } from './native/load.js';
@@ -28,8 +27,6 @@ export interface SegmentOptions extends CallOptions {
   index?: number | undefined;
   /** Most memory the process may use, bytes; the default is what the machine has free. */
   maxMemory?: number | undefined;
-  /** Settings of the journey, completed from the defaults. */
-  config?: Partial<SegmentConfig> | undefined;
 }
 
 /** One target's share of the label map. */
@@ -131,7 +128,7 @@ export class Segmenter {
 }
 
 function requestJson(options: SegmentOptions): string {
-  const { prompts, probabilities = false, index, maxMemory, config } = options;
+  const { prompts, probabilities = false, index, maxMemory } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
@@ -140,6 +137,5 @@ function requestJson(options: SegmentOptions): string {
     probabilities,
     index: index ?? null,
     maxMemoryBytes: maxMemory ?? null,
-    config: { ...defaultSegmentConfig, ...config },
   });
 }

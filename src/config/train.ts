@@ -28,6 +28,17 @@ const augment = z.strictObject({
   slices: z.strictObject({ probability: chance, thicknessMm: range }),
 });
 
+const optimizer = z.strictObject({
+  beta1: share,
+  beta2: share,
+  epsilon: z.number().positive(),
+  weightDecay: z.number().min(0),
+  /** Largest global gradient norm; 0 turns clipping off. */
+  clipNorm: z.number().min(0),
+  /** Decay of the running mean of the weights, which is what gets exported and scored. */
+  meanDecay: share,
+});
+
 /** What a native step needs, complete; it refuses unknown fields. */
 const step = z.strictObject({
   /** Seed of everything random in the run. */
@@ -50,22 +61,31 @@ const step = z.strictObject({
     batchDice: z.boolean(),
     scaleWeights: z.array(z.number().min(0)).min(1),
   }),
-  optimizer: z.strictObject({
-    beta1: share,
-    beta2: share,
-    epsilon: z.number().positive(),
-    weightDecay: z.number().min(0),
-    clipNorm: z.number().min(0),
-    meanDecay: share,
-  }),
+  optimizer,
+});
+
+/** Training of a small text tower of the run's own. */
+const tower = z.strictObject({
+  seed: z.number().int().min(0),
+  /** Channels and width of the embeddings, a multiple of 16. */
+  width: count,
+  layers: count,
+  steps: count,
+  /** Phrases an update. */
+  batch: count,
+  learningRate: z.number().positive(),
+  /** Share of the answer spread over the other classes. */
+  smoothing: z.number().min(0).max(0.5),
+  optimizer,
 });
 
 /** A whole training run. */
 export const trainConfig = z.strictObject({
   /** The network and its data. */
   plan: planConfig,
-  /** Where prompts' embeddings come from: a file of text tensors, or a model whose encoder is taken over. */
+  /** Where prompts' embeddings come from: `tower` trains a small text tower first; else the model whose tower is taken over. */
   textModel: z.string().min(1),
+  tower,
   /** Length of the run: steps, or a wall time such as `fit:75m` that is measured once into steps. */
   steps: z.union([count, z.string().regex(/^fit:\d+(\.\d+)?[smh]$/, 'expected a number of steps, or fit:75m')]),
   schedule,
@@ -81,10 +101,22 @@ export const trainConfig = z.strictObject({
 /** A whole training run, as its config file gives it. */
 export type TrainConfig = z.infer<typeof trainConfig>;
 
+const tinyTower: TrainConfig['tower'] = {
+  seed: 1,
+  width: 64,
+  layers: 2,
+  steps: 2000,
+  batch: 192,
+  learningRate: 3e-3,
+  smoothing: 0.02,
+  optimizer: { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1, meanDecay: 0 },
+};
+
 /** Our recipe: the bundled `tiny` model. */
 export const tinyTraining: TrainConfig = {
   plan: tinyPlan,
   textModel: 'tower',
+  tower: tinyTower,
   steps: 'fit:70m',
   schedule: { learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
   step: {
@@ -113,6 +145,7 @@ export const tinyTraining: TrainConfig = {
 export const laCafTraining: TrainConfig = {
   plan: laCafPlan,
   textModel: 'tower',
+  tower: tinyTower,
   steps: 50_000,
   schedule: { learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
   step: {

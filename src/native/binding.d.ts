@@ -23,6 +23,24 @@ export declare class CallMonitor {
   progress(): Progress | null
 }
 
+/** Finds what is wrong with an output's place before any work is done. */
+export declare function checkOutput(path: string, input: string): Promise<Outcome>
+
+/** Lets go of a trainer. */
+export declare function closeTrainer(handle: number): void
+
+/** A config's plan with the embeddings of its prompts. */
+export declare function completePlan(plan: string, text: string): Promise<Outcome>
+
+/** Takes the text tensors of a model over into a file of their own. */
+export declare function copyTextTower(model: string, path: string): Promise<Outcome>
+
+/** Frees a loaded model. */
+export declare function disposeSegmenter(handle: number): void
+
+/** Token ids and embeddings of prompts. */
+export declare function encodeText(model: string, prompts: Array<string>): Promise<Outcome>
+
 /** An error on its way to its TypeScript class. */
 export interface ErrorInfo {
   /** A stable code (`ERR_FORMAT`, …) or `CANCELLED`. */
@@ -33,6 +51,32 @@ export interface ErrorInfo {
   causes: Array<string>
 }
 
+/** Scores a file against a file. */
+export declare function evaluateFiles(pred: string, reference: string, asked: string, monitor: CallMonitor): Promise<Outcome>
+
+/** Scores a volume against a volume. */
+export declare function evaluateVolumes(predGeometry: string, pred: TypedArray, referenceGeometry: string, reference: TypedArray, asked: string, monitor: CallMonitor): Promise<Outcome>
+
+/** Looks at the build and the processor. */
+export declare function health(): MachineHealth
+
+/** What a file's header says. */
+export declare function inspect(path: string): Promise<Outcome>
+
+/** Loads a model directory. */
+export declare function loadSegmenter(model: string, threads: number): Promise<Outcome>
+
+/** What this build and machine are. */
+export interface MachineHealth {
+  version: string
+  threads: number
+  /** The widest vector instructions the kernels use here. */
+  simd: string
+}
+
+/** Prepares the data set and builds the network, new or from a checkpoint. */
+export declare function openTrainer(request: string, monitor: CallMonitor): Promise<Outcome>
+
 /** What a call came to: `error`, or `json` with the `arrays` it speaks of. */
 export interface Outcome {
   json?: string
@@ -40,9 +84,45 @@ export interface Outcome {
   error?: ErrorInfo
 }
 
+/** Makes one phantom and writes its CT and its label map. */
+export declare function phantomCase(request: string, image: string, label: string, monitor: CallMonitor): Promise<Outcome>
+
 /** How far a call has come. */
 export interface Progress {
   stage: string
   done: number
   total: number
 }
+
+/** Reads one volume of a file. */
+export declare function readVolume(path: string, index: number | undefined | null, monitor: CallMonitor): Promise<Outcome>
+
+/** Writes a model directory with the training state beside. */
+export declare function saveTrainer(handle: number, directory: string): Promise<Outcome>
+
+/** Segments a file. */
+export declare function segmentFile(handle: number, path: string, asked: string, monitor: CallMonitor): Promise<Outcome>
+
+/** Segments a volume of Hounsfield units. */
+export declare function segmentVolume(handle: number, geometry: string, data: TypedArray, asked: string, monitor: CallMonitor): Promise<Outcome>
+
+/** Takes one step. */
+export declare function trainStep(handle: number, step: number, settings: string): Promise<Outcome>
+
+/** Trains the small text tower and writes its tensors. */
+export declare function trainTower(config: string, path: string, monitor: CallMonitor): Promise<Outcome>
+
+/** What a model takes each prompt to mean. */
+export declare function understand(model: string, prompts: Array<string>): Promise<Outcome>
+
+/** Segments and scores validation cases with the running mean of the weights. */
+export declare function validateTrainer(handle: number, cases: number, monitor: CallMonitor): Promise<Outcome>
+
+/** Loads a model, which checks all of it, and says what it is. */
+export declare function verifyModel(model: string): Promise<Outcome>
+
+/** Writes probabilities as a 4-D NIfTI `[x, y, z, prompt]`. */
+export declare function writeProbabilities(path: string, geometry: string, data: TypedArray, like: string, monitor: CallMonitor): Promise<Outcome>
+
+/** Writes a volume, with another file's header where that is a NIfTI. */
+export declare function writeVolume(path: string, geometry: string, data: TypedArray, like: string | undefined | null, monitor: CallMonitor): Promise<Outcome>

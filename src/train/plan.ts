@@ -9,19 +9,19 @@ import type { CallOptions } from '../types.js';
 const OWN_TOWER = 'tower';
 
 /**
- * The complete plan of a run, as JSON: the config's plan with the prompts' embeddings. The text tensors that made them
+ * The complete plan of a run: the config's plan with the prompts' embeddings. The text tensors that made them
  * are written to `text`, trained first where the config asks for a tower of its own, else taken from a model.
  *
  * @throws ModelError, IoError
  */
-export async function completePlan(config: TrainConfig, text: string, options: CallOptions): Promise<string> {
+export async function completePlan(config: TrainConfig, text: string, options: CallOptions): Promise<object> {
   if (!existsSync(text)) {
     await call(options, (monitor) =>
       config.textModel === OWN_TOWER
-        ? addon().trainTower(config.step.seed, text, monitor)
-        : addon().copyTextTower(findModel(config.textModel), text, monitor),
+        ? addon().trainTower(JSON.stringify(config.tower), text, monitor)
+        : addon().copyTextTower(findModel(config.textModel), text),
     );
   }
   const { value } = await call<object>(options, () => addon().completePlan(JSON.stringify(config.plan), text));
-  return JSON.stringify(value);
+  return value;
 }

@@ -6,8 +6,8 @@ import type { CallOptions } from '../types.js';
 
 /** What a native trainer is opened with. */
 export interface TrainerSetup {
-  /** The complete plan, as JSON. */
-  plan: string;
+  /** The complete plan. */
+  plan: object;
   /** What stays fixed over the run. */
   step: TrainConfig['step'];
   /** The data set's folder. */

@@ -44,9 +44,9 @@ export class Validation {
   }
 }
 
-/** Mean Dice over the targets; 0 where none is defined. */
-export function meanDice(scores: Scores): number {
-  const known = Object.values(scores).flatMap(({ dice }) => (dice === null ? [] : [dice]));
+/** Mean Dice of arteries and veins; 0 where neither is defined. */
+export function meanDice({ artery, vein }: Scores): number {
+  const known = [artery?.dice, vein?.dice].filter((dice) => typeof dice === 'number');
   return known.length === 0 ? 0 : known.reduce((sum, dice) => sum + dice, 0) / known.length;
 }
 

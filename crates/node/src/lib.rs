@@ -8,5 +8,14 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod engine;
+mod evaluate;
+mod memory;
+mod model;
 mod monitor;
 mod outcome;
+mod phantom;
+mod registry;
+mod segment;
+mod text;
+mod train;
+mod volume;

@@ -78,7 +78,15 @@ macro_rules! failures {
         }
     )*};
 }
-failures!();
+failures!(
+    pulmoav_volume::VolumeError,
+    pulmoav_phantom::PhantomError,
+    pulmoav_model::ModelError,
+    pulmoav_plan::PlanError,
+    pulmoav_segment::SegmentError,
+    pulmoav_train::TrainError,
+    pulmoav_evaluate::EvaluateError,
+);
 
 /// What a successful job hands back: JSON and the arrays that go with it.
 pub struct Success {

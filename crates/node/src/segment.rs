@@ -1,0 +1,229 @@
+//! Segmenting: a loaded model, and the scans that go through it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use napi::bindgen_prelude::{Either10, Object};
+use napi::{Env, Result};
+use napi_derive::napi;
+use pulmoav_model::text::Tower;
+use pulmoav_model::weights;
+use pulmoav_segment::words::targets_of;
+use pulmoav_segment::{Request, Segmentation, Segmenter};
+use pulmoav_volume::hounsfield::hounsfield;
+use pulmoav_volume::voxels::Voxels;
+use pulmoav_volume::warning::Warning;
+use pulmoav_volume::{Grid, Volume, formats};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::memory::{peak_bytes, release};
+use crate::monitor::{CallMonitor, Shared};
+use crate::outcome::{Failure, Success, TypedArray, parse};
+use crate::registry::Registry;
+use crate::volume::{Geometry, Given};
+
+static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
+
+struct Loaded {
+    segmenter: Segmenter,
+    tower: Option<Tower>,
+    threads: usize,
+}
+
+#[derive(Serialize)]
+struct Handle {
+    handle: u32,
+}
+
+/// Loads a model directory.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn load_segmenter(env: &Env, model: String, threads: u32) -> Result<Object<'_>> {
+    let threads = threads as usize;
+    Engine::tensors(threads)?.promise(env, move || {
+        let (plan, mut parameters) = weights::load(&PathBuf::from(model))?;
+        let has_text = parameters.frozen_iter().any(|(name, _)| name.starts_with("text."));
+        let tower = if has_text { Some(Tower::from_tensors(parameters.frozen_iter())?) } else { None };
+        let segmenter = Segmenter::new(plan, &mut parameters)?;
+        Success::json(&Handle { handle: SEGMENTERS.keep(Loaded { segmenter, tower, threads }) })
+    })
+}
+
+/// Frees a loaded model.
+#[napi(catch_unwind)]
+pub fn dispose_segmenter(handle: u32) {
+    SEGMENTERS.drop(handle);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Asked {
+    prompts: Option<Vec<String>>,
+    probabilities: bool,
+    index: Option<usize>,
+    max_memory_bytes: Option<u64>,
+}
+
+/// A scan in Hounsfield units with what its file said.
+struct Scan {
+    ct: Volume<f32>,
+    oriented: bool,
+    warnings: Vec<Warning>,
+    load_seconds: f64,
+}
+
+/// Segments a file.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn segment_file<'env>(
+    env: &'env Env,
+    handle: u32,
+    path: String,
+    asked: String,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
+    let shared = monitor.share();
+    on_engine(env, handle, move |loaded| {
+        let asked: Asked = parse("the request", &asked)?;
+        let clock = Instant::now();
+        let image = formats::read(&PathBuf::from(path), asked.index, &*shared)?;
+        let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
+        let scan = Scan::new(image.voxels, grid, oriented, warnings, clock);
+        run(loaded, scan, asked, &shared)
+    })
+}
+
+/// Segments a volume of Hounsfield units.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn segment_volume<'env>(
+    env: &'env Env,
+    handle: u32,
+    geometry: String,
+    data: TypedArray,
+    asked: String,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
+    let shared = monitor.share();
+    on_engine(env, handle, move |loaded| {
+        let asked: Asked = parse("the request", &asked)?;
+        let clock = Instant::now();
+        let given = Given::new(&geometry, &data)?;
+        drop(data);
+        let scan = Scan::new(given.voxels, given.grid, true, Vec::new(), clock);
+        run(loaded, scan, asked, &shared)
+    })
+}
+
+impl Scan {
+    fn new(voxels: Voxels, grid: Grid, oriented: bool, mut warnings: Vec<Warning>, clock: Instant) -> Self {
+        let (data, not_hu) = hounsfield(&voxels);
+        drop(voxels);
+        warnings.extend(not_hu);
+        Self { ct: Volume { data, grid }, oriented, warnings, load_seconds: clock.elapsed().as_secs_f64() }
+    }
+}
+
+fn run(loaded: &Loaded, scan: Scan, asked: Asked, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {
+    let clock = Instant::now();
+    let Scan { ct, oriented, mut warnings, load_seconds } = scan;
+    let plan = loaded.segmenter.plan();
+    let prompts = asked.prompts.unwrap_or_default();
+    let targets = targets_of(&prompts, plan, loaded.tower.as_ref())?;
+    let request = Request {
+        targets,
+        oriented,
+        probabilities: asked.probabilities,
+        max_memory_bytes: asked.max_memory_bytes,
+        held_bytes: 0,
+    };
+    let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;
+    drop(ct);
+    release();
+    warnings.append(&mut found.warnings);
+    let total_seconds = load_seconds + clock.elapsed().as_secs_f64();
+    answer(&prompts, found, warnings, load_seconds, total_seconds)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    geometry: Geometry,
+    targets: Vec<FoundTarget<'a>>,
+    seconds: Seconds,
+    memory: Memory,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FoundTarget<'a> {
+    value: u8,
+    name: &'a str,
+    prompt: &'a str,
+    voxels: u64,
+    volume_ml: f64,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    load: f64,
+    prepare: f64,
+    network: f64,
+    restore: f64,
+    total: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Memory {
+    budget_bytes: Option<u64>,
+    predicted_bytes: u64,
+    peak_bytes: u64,
+}
+
+fn answer(
+    prompts: &[String],
+    found: Segmentation,
+    warnings: Vec<Warning>,
+    load: f64,
+    total: f64,
+) -> std::result::Result<Success, Failure> {
+    let targets = found.targets.iter().enumerate().map(|(place, target)| FoundTarget {
+        value: target.value,
+        name: &target.name,
+        prompt: prompts.get(place).unwrap_or(&target.prompt),
+        voxels: target.voxels,
+        volume_ml: target.volume_ml,
+    });
+    let answer = Answer {
+        geometry: (&found.labels.grid).into(),
+        targets: targets.collect(),
+        seconds: Seconds {
+            load,
+            prepare: found.seconds.prepare,
+            network: found.seconds.network,
+            restore: found.seconds.restore,
+            total,
+        },
+        memory: Memory {
+            budget_bytes: found.memory.budget_bytes,
+            predicted_bytes: found.memory.predicted_bytes,
+            peak_bytes: peak_bytes(),
+        },
+        warnings,
+    };
+    let mut arrays = vec![Either10::B(found.labels.data.into())];
+    arrays.extend(found.probabilities.map(|values| Either10::G(values.into())));
+    Success::with_arrays(&answer, arrays)
+}
+
+fn on_engine<'env>(
+    env: &'env Env,
+    handle: u32,
+    work: impl FnOnce(&Loaded) -> std::result::Result<Success, Failure> + Send + 'static,
+) -> Result<Object<'env>> {
+    match SEGMENTERS.get(handle) {
+        Ok(loaded) => Engine::tensors(loaded.threads)?.promise(env, move || work(&loaded)),
+        Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
+    }
+}

@@ -1,0 +1,90 @@
+//! Words: tokens, embeddings, and what a prompt means.
+
+use std::path::PathBuf;
+
+use napi::bindgen_prelude::{Either10, Object};
+use napi::{Env, Result};
+use napi_derive::napi;
+use pulmoav_model::text::Tower;
+use pulmoav_train::tower::{TowerConfig, train_tower as train_tower_tensors};
+use serde::Serialize;
+
+use crate::engine::{Engine, available_threads};
+use crate::monitor::CallMonitor;
+use crate::outcome::{Success, parse};
+
+#[derive(Serialize)]
+struct Understood {
+    text: String,
+    ids: Vec<u32>,
+    truncated: bool,
+    target: Option<&'static str>,
+    confidence: f32,
+}
+
+#[derive(Serialize)]
+struct Prompts {
+    prompts: Vec<Understood>,
+}
+
+#[derive(Serialize)]
+struct Encoded {
+    ids: Vec<Vec<u32>>,
+    width: usize,
+}
+
+/// What a model takes each prompt to mean.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn understand(env: &Env, model: String, prompts: Vec<String>) -> Result<Object<'_>> {
+    Engine::tensors(available_threads())?.promise(env, move || {
+        let resolutions = Tower::of_model(&PathBuf::from(model))?.resolve(&prompts)?;
+        let prompts = prompts.into_iter().zip(resolutions).map(|(text, resolution)| Understood {
+            text,
+            ids: resolution.ids,
+            truncated: resolution.truncated,
+            target: resolution.target,
+            confidence: resolution.confidence,
+        });
+        Success::json(&Prompts { prompts: prompts.collect() })
+    })
+}
+
+/// Token ids and embeddings of prompts.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn encode_text(env: &Env, model: String, prompts: Vec<String>) -> Result<Object<'_>> {
+    Engine::tensors(available_threads())?.promise(env, move || {
+        let tower = Tower::of_model(&PathBuf::from(model))?;
+        let ids = tower.resolve(&prompts)?.into_iter().map(|resolution| resolution.ids).collect();
+        let encoded = Encoded { ids, width: tower.width() };
+        Success::with_arrays(&encoded, vec![Either10::G(tower.embedding_values(&prompts)?.into())])
+    })
+}
+
+/// Trains the small text tower and writes its tensors.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn train_tower<'env>(env: &'env Env, config: String, path: String, monitor: &CallMonitor) -> Result<Object<'env>> {
+    let monitor = monitor.share();
+    Engine::tensors(available_threads())?.promise(env, move || {
+        let config: TowerConfig = parse("the tower's config", &config)?;
+        train_tower_tensors(&config, &*monitor)?.save(&PathBuf::from(path))?;
+        Success::json(&())
+    })
+}
+
+/// Takes the text tensors of a model over into a file of their own.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn copy_text_tower(env: &Env, model: String, path: String) -> Result<Object<'_>> {
+    Engine::workers()?.promise(env, move || {
+        Tower::of_model(&PathBuf::from(model))?.save(&PathBuf::from(path))?;
+        Success::json(&())
+    })
+}
+
+/// A config's plan with the embeddings of its prompts.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn complete_plan(env: &Env, plan: String, text: String) -> Result<Object<'_>> {
+    Engine::tensors(available_threads())?.promise(env, move || {
+        let plan = Tower::load(&PathBuf::from(text))?.complete(&plan)?;
+        Success::json(&plan)
+    })
+}

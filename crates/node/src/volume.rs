@@ -1,0 +1,195 @@
+//! Volumes in and out of files, and across the door.
+
+use std::path::PathBuf;
+
+use napi::bindgen_prelude::{Either10, Object};
+use napi::{Env, Result};
+use napi_derive::napi;
+use pulmoav_volume::formats;
+use pulmoav_volume::image::Header;
+use pulmoav_volume::voxels::Voxels;
+use pulmoav_volume::warning::Warning;
+use pulmoav_volume::{Affine, Grid, Volume};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::monitor::CallMonitor;
+use crate::outcome::{Failure, Success, TypedArray, parse};
+
+/// A grid as JSON.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Geometry {
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+    affine: [f64; 16],
+}
+
+impl From<&Grid> for Geometry {
+    fn from(grid: &Grid) -> Self {
+        Self { shape: grid.shape, spacing_mm: grid.spacing_mm, affine: grid.affine.to_array() }
+    }
+}
+
+impl From<Geometry> for Grid {
+    fn from(geometry: Geometry) -> Self {
+        Self {
+            shape: geometry.shape,
+            spacing_mm: geometry.spacing_mm,
+            affine: Affine::from_array(&geometry.affine),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReadVolume<'a> {
+    #[serde(flatten)]
+    geometry: Geometry,
+    warnings: &'a [Warning],
+}
+
+/// A volume that came from JavaScript, copied so that nothing changes under our hands.
+pub struct Given {
+    /// Where it is.
+    pub grid: Grid,
+    /// What it holds.
+    pub voxels: Voxels,
+}
+
+impl Given {
+    /// Takes over a geometry and an array of any type.
+    pub fn new(geometry: &str, data: &TypedArray) -> std::result::Result<Self, Failure> {
+        let geometry: Geometry = parse("the volume's geometry", geometry)?;
+        Ok(Self { grid: geometry.into(), voxels: voxels(data) })
+    }
+
+    /// The voxels as a label map.
+    pub fn labels(self) -> std::result::Result<Volume<u8>, Failure> {
+        Ok(Volume { data: labels(&self.voxels)?, grid: self.grid })
+    }
+}
+
+/// Voxels as labels 0 to 255, whatever type they are stored in.
+pub fn labels(voxels: &Voxels) -> std::result::Result<Vec<u8>, Failure> {
+    pulmoav_volume::label::labels(voxels).map_err(Failure::from)
+}
+
+/// Reads one volume of a file.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn read_volume<'env>(
+    env: &'env Env,
+    path: String,
+    index: Option<u32>,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
+    let monitor = monitor.share();
+    Engine::workers()?.promise(env, move || {
+        let image = formats::read(&PathBuf::from(path), index.map(|index| index as usize), &*monitor)?;
+        let answer = ReadVolume { geometry: (&image.header.grid).into(), warnings: &image.header.warnings };
+        Success::with_arrays(&answer, vec![typed_array(image.voxels)])
+    })
+}
+
+/// Writes a volume, with another file's header where that is a NIfTI.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn write_volume<'env>(
+    env: &'env Env,
+    path: String,
+    geometry: String,
+    data: TypedArray,
+    like: Option<String>,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
+    let monitor = monitor.share();
+    Engine::workers()?.promise(env, move || {
+        let volume = Given::new(&geometry, &data)?;
+        let path = PathBuf::from(path);
+        let like = like_header(like, &path)?;
+        formats::write_voxels(&path, &volume.voxels, &volume.grid, like.as_ref(), &*monitor)?;
+        Success::json(&())
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProbabilityGeometry {
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+    affine: [f64; 16],
+    prompts: usize,
+}
+
+/// Writes probabilities as a 4-D NIfTI `[x, y, z, prompt]`.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn write_probabilities<'env>(
+    env: &'env Env,
+    path: String,
+    geometry: String,
+    data: TypedArray,
+    like: String,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
+    let monitor = monitor.share();
+    Engine::workers()?.promise(env, move || {
+        let given: ProbabilityGeometry = parse("the probabilities' geometry", &geometry)?;
+        let Either10::G(values) = &data else {
+            return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
+        };
+        let grid = Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine }.into();
+        let path = PathBuf::from(path);
+        let like = like_header(Some(like), &path)?;
+        formats::write(&path, values, given.prompts, &grid, like.as_ref(), &*monitor)?;
+        Success::json(&())
+    })
+}
+
+/// Finds what is wrong with an output's place before any work is done.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn check_output<'env>(env: &'env Env, path: String, input: String) -> Result<Object<'env>> {
+    Engine::workers()?.promise(env, move || {
+        formats::check_output(&PathBuf::from(path), &PathBuf::from(input))?;
+        Success::json(&())
+    })
+}
+
+/// What a file's header says.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn inspect(env: &Env, path: String) -> Result<Object<'_>> {
+    Engine::workers()?.promise(env, move || Success::json(&formats::info(&PathBuf::from(path))?))
+}
+
+fn like_header(like: Option<String>, output: &std::path::Path) -> std::result::Result<Option<Header>, Failure> {
+    let Some(like) = like.map(PathBuf::from) else { return Ok(None) };
+    formats::refuse_same_file(&like, output)?;
+    Ok(Some(formats::read_header(&like)?))
+}
+
+fn typed_array(voxels: Voxels) -> TypedArray {
+    match voxels {
+        Voxels::I8(values) => Either10::A(values.into()),
+        Voxels::U8(values) => Either10::B(values.into()),
+        Voxels::I16(values) => Either10::C(values.into()),
+        Voxels::U16(values) => Either10::D(values.into()),
+        Voxels::I32(values) => Either10::E(values.into()),
+        Voxels::U32(values) => Either10::F(values.into()),
+        Voxels::F32(values) => Either10::G(values.into()),
+        Voxels::F64(values) => Either10::H(values.into()),
+        Voxels::I64(values) => Either10::I(values.into()),
+        Voxels::U64(values) => Either10::J(values.into()),
+    }
+}
+
+fn voxels(array: &TypedArray) -> Voxels {
+    match array {
+        Either10::A(values) => values.to_vec().into(),
+        Either10::B(values) => values.to_vec().into(),
+        Either10::C(values) => values.to_vec().into(),
+        Either10::D(values) => values.to_vec().into(),
+        Either10::E(values) => values.to_vec().into(),
+        Either10::F(values) => values.to_vec().into(),
+        Either10::G(values) => values.to_vec().into(),
+        Either10::H(values) => values.to_vec().into(),
+        Either10::I(values) => values.to_vec().into(),
+        Either10::J(values) => values.to_vec().into(),
+    }
+}
