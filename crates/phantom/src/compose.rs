@@ -78,7 +78,7 @@ impl Appearance {
             gradient: [0, 1, 2].map(|_| random.normal(0.0, 0.05)),
             blur_mm: if sharp { random.within(0.25, 0.5) } else { random.within(0.4, 0.8) },
             sharpness: if sharp { random.within(0.3, 1.2) } else { 0.0 },
-            noise_hu: if sharp { random.within(25.0, 90.0) } else { random.within(8.0, 45.0) },
+            noise_hu: if sharp { random.within(20.0, 60.0) } else { random.within(10.0, 45.0) },
             noise_grain_mm: if sharp { random.within(0.2, 0.4) } else { random.within(0.4, 0.9) },
         }
     }

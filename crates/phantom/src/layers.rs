@@ -311,6 +311,8 @@ mod tests {
     use super::*;
     use crate::point::Point;
     use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
+    use pulmoav_volume::crop::{View, VoxelBox};
+    use pulmoav_volume::lungs::find;
     use pulmoav_volume::monitor::Silent;
 
     /// Counts of Huang 1996 by order, from 9 to 15 (METHOD §6).
@@ -415,6 +417,33 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|&n| n > 500), "{seen:?}");
+    }
+
+    #[test]
+    fn the_lung_finder_finds_these_lungs_and_room_for_their_vessels() {
+        for seed in [5, 7, 8] {
+            let anatomy = Anatomy::grow(seed);
+            let lattice = coarse(&anatomy);
+            let layers = draw(&anatomy, &lattice, &PhantomConfig::small(seed), &Silent).expect("layers");
+            let phantom = crate::render(layers, crate::Appearance::draw(None, seed), seed);
+            let grid = phantom.ct.grid;
+            let hu: Vec<f32> = phantom.ct.data.iter().map(|&v| f32::from(v)).collect();
+            let lungs = find(&View::new(&hu, grid.shape), &grid).expect("lungs");
+            let whole = VoxelBox { low: [0; 3], high: grid.shape };
+            let sides = lungs.sides_in(&whole, grid.shape);
+            let same = |ours: &[u8], side: u8| {
+                let both = sides.iter().zip(ours).filter(|&(&a, &b)| a == side && b == side).count();
+                let each = sides.iter().chain(ours).filter(|&&v| v == side).count();
+                2.0 * both as f32 / each as f32
+            };
+            let dice = [1, 2].map(|side| same(&phantom.lungs.data, side));
+            let region = lungs.vessel_region_in(&whole, grid.shape);
+            let labelled = phantom.labels.data.iter().zip(&region).filter(|(l, _)| **l != 0);
+            let (all, kept) = labelled.fold((0, 0), |(n, k), (_, &r)| (n + 1, k + usize::from(r != 0)));
+            let kept = kept as f32 / all as f32;
+            println!("seed {seed}: lungs Dice {dice:.3?}, labelled voxels in the vessel region {kept:.4}");
+            assert!(dice[0] > 0.95 && dice[1] > 0.95 && kept > 0.98);
+        }
     }
 
     #[test]
