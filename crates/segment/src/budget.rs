@@ -1,6 +1,6 @@
 //! How much memory a run will take, told before the network starts.
 //!
-//! The peak is the largest of three stages' sums over a table of what is alive in each. Constants were measured on whole
+//! The peak is the largest of the stages' sums over a table of what is alive in each. Constants were measured on whole
 //! runs in fresh processes; `docs/performance.md` keeps the figures.
 
 use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
@@ -12,8 +12,11 @@ use crate::prepare::Prepared;
 const F32: u64 = 4;
 /// Program, Node and pools before any voxel.
 const BASE_BYTES: u64 = 90 << 20;
-/// Bytes a coarse voxel of the lung search: labels, distances and tables.
+/// Bytes a coarse voxel of the lung search: labels, distances and tables; and what of them stays.
 const LUNGS_BYTES: u64 = 40;
+const LUNGS_KEPT_BYTES: u64 = 3;
+/// A file's own voxels while they become f32, 16 bits each.
+const FILE_BYTES: u64 = 2;
 /// Full-width maps alive at once at the finest scale of either network, workspace included.
 const MAPS_ALIVE: u64 = 5;
 
@@ -72,21 +75,25 @@ pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize,
     let (scan, part) = (count(prepared.way_back.original.shape), count(prepared.way_back.part.shape()));
     let (seen, prompts) = (count(prepared.shape), asked as u64);
     let channels = plan.channels.len() as u64 * seen * F32;
-    let always = BASE_BYTES + request.held_bytes + scan * F32 + lungs_bytes(prepared);
+    let coarse = coarse_voxels(prepared);
+    let always = BASE_BYTES + request.held_bytes + scan * F32 + coarse * LUNGS_KEPT_BYTES;
+    let reading = scan * FILE_BYTES;
+    let searching = coarse * LUNGS_BYTES;
     let preparing = seen * F32 + channels;
     let sums = (prompts + 1) * seen * F32;
     let running = channels + sums + tile_bytes(plan, count(tile), prompts);
-    let kept = if request.probabilities { prompts * (part + scan) * F32 } else { 0 };
+    let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
     let restoring = channels + prompts * seen * F32 + part + scan + kept;
-    always + preparing.max(running).max(restoring)
+    always + [reading, searching, preparing, running, restoring].into_iter().max().unwrap_or(0)
 }
 
-fn lungs_bytes(prepared: &Prepared) -> u64 {
+/// Voxels of the lung search.
+fn coarse_voxels(prepared: &Prepared) -> u64 {
     let grid = &prepared.way_back.canonical;
     let size_mm3: f64 = (0..3).map(|axis| grid.shape[axis] as f64 * grid.spacing_mm[axis]).product();
     // About 2.5 mm, never finer than the scan.
     let coarse_mm3 = grid.spacing_mm.map(|mm| mm.max(2.5)).iter().product::<f64>();
-    (size_mm3 / coarse_mm3) as u64 * LUNGS_BYTES
+    (size_mm3 / coarse_mm3) as u64
 }
 
 /// The network's arena for one tile, with its input and answer.
@@ -96,4 +103,38 @@ fn tile_bytes(plan: &Plan, voxels: u64, prompts: u64) -> u64 {
         Network::LaCaf(LaCaf { width_divisor, .. }) => (64 / *width_divisor as u64).max(1),
     };
     (MAPS_ALIVE * widest + plan.channels.len() as u64 + 2 * prompts) * voxels * F32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{chest, plan};
+    use crate::prepare::prepare;
+    use pulmoav_volume::monitor::Silent;
+
+    #[test]
+    fn smaller_tiles_need_less_and_end_at_half_a_patch() {
+        let mut plan = plan();
+        plan.tiles.tile = [32; 3];
+        let tiles = tiles_to_try(&plan);
+        assert_eq!(tiles[0], [32; 3]);
+        assert_eq!(tiles[tiles.len() - 1], [8; 3]);
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needs: Vec<u64> = tiles.iter().map(|&t| predict(&prepared, &plan, t, 2, &Request::default())).collect();
+        assert!(needs.windows(2).all(|pair| pair[0] >= pair[1]));
+        assert!(needs[0] > BASE_BYTES);
+    }
+
+    #[test]
+    fn probabilities_and_prompts_cost_memory() {
+        let plan = plan();
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let need = |asked, probabilities| {
+            predict(&prepared, &plan, [96; 3], asked, &Request { probabilities, ..Request::default() })
+        };
+        assert!(need(4, false) > need(2, false));
+        let [plain, kept] = [false, true]
+            .map(|p| predict(&prepared, &plan, [16; 3], 4, &Request { probabilities: p, ..Request::default() }));
+        assert!(kept > plain);
+    }
 }

@@ -310,12 +310,15 @@ mod tests {
     #[test]
     fn memory_is_kept_or_refused() {
         let ct = chest();
-        let free = run(&ct, &ask(&[]));
-        let refused = Request { max_memory_bytes: Some(1 << 20), ..ask(&[]) };
-        let error = segment(&ct, &plan(), &FakeNetwork, &refused, &Silent).unwrap_err();
-        assert_eq!(error.code(), "ERR_MEMORY");
+        let mut plan = plan();
+        plan.tiles.tile = [96; 3];
+        let ask_within = |limit: Option<u64>| {
+            segment(&ct, &plan, &FakeNetwork, &Request { max_memory_bytes: limit, ..ask(&[]) }, &Silent)
+        };
+        let free = ask_within(None).unwrap();
+        assert_eq!(ask_within(Some(1 << 20)).unwrap_err().code(), "ERR_MEMORY");
         let least = free.memory.predicted_bytes - 1;
-        let tight = run(&ct, &Request { max_memory_bytes: Some(least), ..ask(&[]) });
+        let tight = ask_within(Some(least)).unwrap();
         assert!(tight.memory.predicted_bytes <= least);
         assert_eq!(tight.memory.budget_bytes, Some(least));
     }

@@ -92,7 +92,7 @@ struct Run {
 
 /// All runs of an array, row by row.
 struct Runs {
-    runs: Vec<Run>,
+    list: Vec<Run>,
     /// Where each row's runs begin in `runs`; one more entry than rows.
     rows: Vec<usize>,
     shape: [usize; 3],
@@ -116,12 +116,12 @@ impl Runs {
             }
             rows.push(runs.len());
         }
-        Self { runs, rows, shape }
+        Self { list: runs, rows, shape }
     }
 
     /// Numbers the runs by component, and the components' sizes.
     fn numbered(mut self, connectivity: Connectivity, alike: impl Fn(u8, u8) -> bool) -> (Vec<Run>, Vec<usize>) {
-        let mut parents: Vec<u32> = (0..self.runs.len() as u32).collect();
+        let mut parents: Vec<u32> = (0..self.list.len() as u32).collect();
         let [depth, height, _] = self.shape;
         for row in 0..depth * height {
             if self.rows[row] == self.rows[row + 1] {
@@ -136,18 +136,18 @@ impl Runs {
             self.join_within(&mut parents, row, &alike);
         }
         let mut sizes = Vec::new();
-        for index in 0..self.runs.len() {
+        for index in 0..self.list.len() {
             let top = root(&mut parents, index as u32) as usize;
             if top == index {
                 sizes.push(0);
-                self.runs[index].label = sizes.len() as u32;
+                self.list[index].label = sizes.len() as u32;
             } else {
-                self.runs[index].label = self.runs[top].label;
+                self.list[index].label = self.list[top].label;
             }
-            let run = self.runs[index];
+            let run = self.list[index];
             sizes[run.label as usize - 1] += run.end - run.start;
         }
-        (self.runs, sizes)
+        (self.list, sizes)
     }
 
     /// Joins touching runs of two neighbouring rows.
@@ -163,14 +163,14 @@ impl Runs {
         let reach = usize::from(connectivity == Connectivity::Corners);
         let mut below = self.rows[other];
         for index in self.rows[row]..self.rows[row + 1] {
-            let run = self.runs[index];
+            let run = self.list[index];
             let (start, end) = (run.start - row * width, run.end - row * width);
-            while below < self.rows[other + 1] && self.runs[below].end - other * width + reach <= start {
+            while below < self.rows[other + 1] && self.list[below].end - other * width + reach <= start {
                 below += 1;
             }
             let mut at = below;
-            while at < self.rows[other + 1] && self.runs[at].start - other * width < end + reach {
-                if alike(run.value, self.runs[at].value) {
+            while at < self.rows[other + 1] && self.list[at].start - other * width < end + reach {
+                if alike(run.value, self.list[at].value) {
                     unite(parents, index as u32, at as u32);
                 }
                 at += 1;
@@ -181,7 +181,7 @@ impl Runs {
     /// Joins runs of different values that touch within a row, where values are alike.
     fn join_within(&self, parents: &mut [u32], row: usize, alike: &impl Fn(u8, u8) -> bool) {
         for index in self.rows[row] + 1..self.rows[row + 1] {
-            let (before, run) = (self.runs[index - 1], self.runs[index]);
+            let (before, run) = (self.list[index - 1], self.list[index]);
             if before.end == run.start && alike(before.value, run.value) {
                 unite(parents, index as u32 - 1, index as u32);
             }
