@@ -1,1 +1,24 @@
-//! Cases, patches, losses, optimiser: one training step
+//! Cases, patches, losses, optimiser: one training step. The loop that calls it stands in TypeScript.
+
+pub mod augment;
+pub mod batch;
+pub mod cache;
+pub mod case;
+pub mod code;
+pub mod config;
+pub mod error;
+pub mod loss;
+pub mod optimizer;
+pub mod patch;
+pub mod prefetch;
+pub mod prepare;
+pub mod random;
+pub mod sampler;
+pub mod state;
+pub mod tower;
+pub mod trainer;
+pub mod validate;
+
+pub use config::{StepConfig, StepSettings};
+pub use error::TrainError;
+pub use trainer::{Facts, Setup, StepReport, Trainer};

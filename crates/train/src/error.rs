@@ -1,0 +1,91 @@
+//! What can go wrong while training.
+
+use std::path::{Path, PathBuf};
+
+use pulmoav_model::ModelError;
+use pulmoav_segment::SegmentError;
+
+/// A failure of the training journey.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A data set, cache file or checkpoint is not what it claims to be.
+    #[error("{path}: {problem}")]
+    Format {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        problem: String,
+    },
+    /// A setting is out of its range.
+    #[error("config: {0}")]
+    Config(String),
+    /// A volume could not be read.
+    #[error("{path}: {source}")]
+    Volume {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        source: pulmoav_volume::VolumeError,
+    },
+    /// Preparing or segmenting a case failed.
+    #[error("case {case}: {source}")]
+    Segment {
+        /// The case's name.
+        case: String,
+        /// What the segment journey says.
+        source: SegmentError,
+    },
+    /// A validation case cannot be scored.
+    #[error("case {case}: {source}")]
+    Evaluate {
+        /// The case's name.
+        case: String,
+        /// What the evaluate journey says.
+        source: pulmoav_evaluate::EvaluateError,
+    },
+    /// The network could not be built, loaded or saved.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A tensor operation failed: a bug of ours, or memory ran out.
+    #[error("tensor operation: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// A bug of ours.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl TrainError {
+    /// The stable code that crosses the door.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "ERR_IO",
+            Self::Format { .. } => "ERR_FORMAT",
+            Self::Config(_) => "ERR_CONFIG",
+            Self::Volume { source, .. } => source.code(),
+            Self::Segment { source, .. } => source.code(),
+            Self::Evaluate { source, .. } => source.code(),
+            Self::Model(source) => source.code(),
+            Self::Tensor(_) | Self::Internal(_) => "ERR_INTERNAL",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), problem: problem.into() }
+    }
+}

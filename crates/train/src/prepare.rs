@@ -1,0 +1,147 @@
+//! From a case's files to the cache: the same preparation as in use, plus labels and sides.
+
+use std::path::{Path, PathBuf};
+
+use pulmoav_plan::{Channel, Plan};
+use pulmoav_segment::prepare::{Prepared, WayBack, prepare, prepare_labels};
+use pulmoav_volume::{
+    Volume,
+    crop::View,
+    formats,
+    hounsfield::hounsfield,
+    label::labels,
+    monitor::Monitor,
+    resample::{Order, resize},
+};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    cache::{CachedCase, PreparedCase, SidePlane, write},
+    case::Case,
+    code::{LABEL_BITS, RIGHT_BIT},
+    error::TrainError,
+};
+
+/// Rises when what a cache file holds changes its meaning.
+const VERSION: u32 = 1;
+/// HU kept in the cache; every window that a plan may use lies inside.
+const KEPT_HU: [f64; 2] = [-1024.0, 3071.0];
+
+/// Opens a case's cache file, made first where it is missing, damaged, or older than the case's files.
+///
+/// # Errors
+/// What reading and preparing the case gives; `ERR_FORMAT` for labels other than 0, 1, 2 or a case without lungs.
+pub fn cached(cache: &Path, plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<CachedCase, TrainError> {
+    let path = cache_path(cache, plan, case)?;
+    if path.is_file()
+        && let Ok(found) = CachedCase::open(&path)
+    {
+        return Ok(found);
+    }
+    let prepared = prepare_case(plan, case, monitor)?;
+    std::fs::create_dir_all(cache).map_err(TrainError::io(cache))?;
+    write(&path, &prepared)?;
+    CachedCase::open(&path)
+}
+
+/// `NAME-KEY.case`: the key covers what the preparation depends on.
+fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainError> {
+    let identity = |path: &Path| -> Result<String, TrainError> {
+        let data = std::fs::metadata(path).map_err(TrainError::io(path))?;
+        Ok(format!("{} bytes, {:?}", data.len(), data.modified().ok()))
+    };
+    let facts = format!(
+        "{VERSION}\n{:?}\n{:?}\n{:?}\n{}\n{}",
+        plan.spacing_mm,
+        plan.crop,
+        plan.tiles.tile,
+        identity(&case.image)?,
+        identity(&case.label)?
+    );
+    let digest = Sha256::digest(facts.as_bytes());
+    let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(cache.join(format!("{}-{key}.case", case.name)))
+}
+
+fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<PreparedCase, TrainError> {
+    let ct = read_ct(&case.image, monitor)?;
+    let reference = read_labels(&case.label, monitor)?;
+    let failed = |source| match source {
+        pulmoav_segment::SegmentError::Cancelled => TrainError::Cancelled,
+        source => TrainError::Segment { case: case.name.clone(), source },
+    };
+    let prepared = prepare(&ct, &all_hu(plan), monitor).map_err(failed)?;
+    drop(ct);
+    let Some(sides) = prepared.nearest_sides() else {
+        return Err(TrainError::format(&case.image, "no lungs were found; take the case out of the data set"));
+    };
+    let mut codes = prepare_labels(&reference, &prepared.way_back).map_err(failed)?;
+    if let Some(label) = codes.iter().find(|&&label| label > 2) {
+        return Err(TrainError::format(
+            &case.label,
+            format!("holds label {label}, expected 0 background, 1 artery, 2 vein"),
+        ));
+    }
+    codes
+        .par_iter_mut()
+        .zip(&sides)
+        .for_each(|(code, &side)| *code = *code & LABEL_BITS | if side == 2 { RIGHT_BIT } else { 0 });
+    let (hu, plane) = hu_and_plane(&prepared);
+    let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.way_back, label));
+    Ok(PreparedCase { shape: prepared.shape, hu, codes, plane, ceiling })
+}
+
+/// The plan with channels from which HU and the side plane can be read back.
+fn all_hu(plan: &Plan) -> Plan {
+    Plan { channels: vec![Channel::Window { window_hu: KEPT_HU }, Channel::Side], ..plan.clone() }
+}
+
+/// Takes the channels of [`all_hu`] apart.
+fn hu_and_plane(prepared: &Prepared) -> (Vec<i16>, SidePlane) {
+    let [low, high] = KEPT_HU;
+    let to_hu = |share: f32| (low + f64::from(share) * (high - low)).round() as i16;
+    let hu = prepared.channels.par_chunks_exact(2).map(|pair| to_hu(pair[0])).collect();
+    let width = prepared.shape[2];
+    let first = f64::from(prepared.channels[1]);
+    let last = f64::from(prepared.channels[2 * width - 1]);
+    let slope = if width > 1 { (last - first) / (width - 1) as f64 } else { 1.0 };
+    (hu, SidePlane { plane_x: -first / slope, half_width: 1.0 / slope })
+}
+
+/// A CT in Hounsfield units.
+pub(crate) fn read_ct(path: &Path, monitor: &dyn Monitor) -> Result<Volume<f32>, TrainError> {
+    let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
+    let (data, _not_hu) = hounsfield(&image.voxels);
+    Ok(Volume { data, grid: image.header.grid })
+}
+
+/// A label map.
+pub(crate) fn read_labels(path: &Path, monitor: &dyn Monitor) -> Result<Volume<u8>, TrainError> {
+    let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
+    let data = labels(&image.voxels).map_err(volume_error(path))?;
+    Ok(Volume { data, grid: image.header.grid })
+}
+
+pub(crate) fn volume_error(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeError) -> TrainError + '_ {
+    move |source| match source {
+        pulmoav_volume::VolumeError::Cancelled => TrainError::Cancelled,
+        source => TrainError::Volume { path: path.to_owned(), source },
+    }
+}
+
+/// Dice that a class keeps through the plan's grid and back when shares, not labels, are carried: what no model of this plan
+/// can beat. `None` where the class is empty.
+fn ceiling(reference: &Volume<u8>, way_back: &WayBack, label: u8) -> Option<f64> {
+    let moves = way_back.orientation;
+    let view = View::new(&reference.data, reference.grid.shape).reordered(moves.source, moves.flipped);
+    let truth: Vec<f32> =
+        view.part(&way_back.part).to_vec().par_iter().map(|&l| f32::from(u8::from(l == label))).collect();
+    let shape = way_back.part.shape();
+    let coarse = resize(&View::new(&truth, shape), way_back.shape, Order::Linear);
+    let back = resize(&View::new(&coarse, way_back.shape), shape, Order::Linear);
+    let kept = back.par_iter().zip(&truth).filter(|&(&b, &t)| b > 0.5 && t > 0.5).count();
+    let found = back.par_iter().filter(|&&b| b > 0.5).count();
+    let total = reference.data.par_iter().filter(|&&l| l == label).count();
+    (total > 0).then(|| 2.0 * kept as f64 / (found + total) as f64)
+}
