@@ -1,7 +1,9 @@
 //! The convolution kernels against the plain reference: every block, tile and tail that the small goldens do not reach.
 
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
 use pulmoav_ops::conv3d::geometry::{Geometry, WeightOrder};
-use pulmoav_ops::conv3d::{cpu, reference};
+use pulmoav_ops::conv3d::{conv3d, cpu, reference};
 use pulmoav_ops::simd::{Level, with_level};
 
 /// Sums of up to some thousand products of values below 1, in f32 instead of f64, relative to the largest result.
@@ -94,4 +96,22 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
     for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
         assert!((a - e).abs() <= TOLERANCE * scale, "{what}: value {i} is {a}, expected {e} (scale {scale})");
     }
+}
+
+#[test]
+fn gradients_that_arrive_with_strides_change_nothing() {
+    let tensor = |shape: [usize; 5], seed| Tensor::from_vec(noise(shape, seed), shape.as_slice(), &Device::Cpu);
+    let run = || -> candle_core::Result<()> {
+        let (x, w) = (Var::from_tensor(&tensor([2, 3, 5, 6, 4], 1)?)?, Var::from_tensor(&tensor([3, 3, 3, 4, 7], 2)?)?);
+        let factor = tensor([2, 3, 5, 6, 7], 3)?;
+        let y = conv3d(&x, &w, None, [1; 3], [1; 3])?;
+        let straight = (&y * &factor)?.sum_all()?.backward()?;
+        let turned = (y.transpose(1, 4)? * factor.transpose(1, 4)?.contiguous()?)?.sum_all()?.backward()?;
+        for var in [&x, &w] {
+            let gradient = |store: &GradStore| store.get(var).expect("a gradient").flatten_all()?.to_vec1::<f32>();
+            assert_eq!(gradient(&straight)?, gradient(&turned)?);
+        }
+        Ok(())
+    };
+    run().expect("convolutions of small tensors");
 }

@@ -35,24 +35,29 @@ pub(super) fn mean(windows: &Windows, x: &[f32]) -> Vec<f32> {
     )
 }
 
+/// Channels whose maxima are sought together.
+const CHANNELS: usize = 32;
+
 /// The gradient of [`max`]: each window's gradient goes to its first maximum.
 pub(super) fn max_gradient(windows: &Windows, x: &[f32], grad: &[f32]) -> Vec<f32> {
-    let [_, h, w] = windows.input;
     let channels = windows.channels;
-    let slab = windows.kernel[0] * h * w * channels;
     spread(windows, grad, |first_voxel, into, grad_row, base| {
         let window = Offsets::new(windows, first_voxel);
-        for channel in 0..channels {
-            let (mut best, mut best_at) = (f32::NEG_INFINITY, window.first());
+        for first in (0..channels).step_by(CHANNELS) {
+            let count = CHANNELS.min(channels - first);
+            let (mut best, mut best_at) = ([f32::NEG_INFINITY; CHANNELS], [window.first; CHANNELS]);
             for at in window.iter() {
-                let value = x[base + at * channels + channel];
-                if wins(value, best) {
-                    (best, best_at) = (value, at);
+                let row = &x[base + at * channels + first..][..count];
+                for ((best, best_at), &value) in best.iter_mut().zip(&mut best_at).zip(row) {
+                    if wins(value, *best) {
+                        (*best, *best_at) = (value, at);
+                    }
                 }
             }
-            into[best_at * channels + channel] = grad_row[channel];
+            for (channel, &at) in best_at[..count].iter().enumerate() {
+                into[at * channels + first + channel] = grad_row[first + channel];
+            }
         }
-        debug_assert!(into.len() == slab);
     })
 }
 
@@ -85,10 +90,6 @@ struct Offsets {
 impl Offsets {
     fn new(windows: &Windows, first: usize) -> Self {
         Self { first, kernel: windows.kernel, plane: windows.input[1] * windows.input[2], width: windows.input[2] }
-    }
-
-    fn first(&self) -> usize {
-        self.first
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> + '_ {
