@@ -2,9 +2,9 @@
 //!
 //! | pass | convolution | transposed convolution |
 //! |---|---|---|
-//! | [`ToCoarse`] | forward | input gradient |
-//! | [`ToFine`] | input gradient | forward |
-//! | [`WeightGradient`] | weight gradient | weight gradient |
+//! | `ToCoarse` | forward | input gradient |
+//! | `ToFine` | input gradient | forward |
+//! | `WeightGradient` | weight gradient | weight gradient |
 //!
 //! `cpu.rs` drives the passes over the cores, `tile.rs` and `weight_tile.rs` hold the register kernels, `reference.rs` the plain loops.
 

@@ -1,4 +1,4 @@
-//! Transposed 3-D convolution: the input gradient of a convolution, run forward. Its passes are those of [`crate::conv3d`].
+//! Transposed 3-D convolution: the input gradient of a convolution, run forward. Its passes are those of [`mod@crate::conv3d`].
 
 use candle_core::{Result, Tensor};
 
