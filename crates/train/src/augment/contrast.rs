@@ -1,0 +1,26 @@
+//! Stretch about the mean.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{patch::Patch, random::Philox};
+
+/// Multiplies the distance to the patch's mean by a uniform factor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Contrast {
+    /// How often.
+    pub probability: f32,
+    /// Smallest and largest factor.
+    pub factor: [f32; 2],
+}
+
+impl Contrast {
+    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
+        if !random.chance(self.probability) || patch.is_empty() {
+            return;
+        }
+        let factor = random.between(self.factor[0], self.factor[1]);
+        let mean = (patch.hu.iter().map(|&hu| f64::from(hu)).sum::<f64>() / patch.len() as f64) as f32;
+        patch.hu.iter_mut().for_each(|hu| *hu = mean + (*hu - mean) * factor);
+    }
+}

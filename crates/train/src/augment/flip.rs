@@ -1,0 +1,58 @@
+//! Left–right mirror; left and right swap names.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{code::RIGHT_BIT, patch::Patch, random::Philox};
+
+/// Mirrors the patch left–right: an artery of the left lung becomes one of the right lung, in codes and side channel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Flip {
+    /// How often.
+    pub probability: f32,
+}
+
+impl Flip {
+    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
+        if random.chance(self.probability) {
+            mirror(patch);
+        }
+    }
+}
+
+fn mirror(patch: &mut Patch) {
+    let width = patch.shape[2];
+    patch.hu.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+    patch.codes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    patch.side.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+    patch.side.iter_mut().for_each(|side| *side = -*side);
+    patch.codes.iter_mut().for_each(|code| *code ^= RIGHT_BIT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        code::{LABEL_BITS, SUPERVISED_BIT},
+        patch::tests::numbered,
+    };
+
+    #[test]
+    fn sides_swap_and_labels_travel() {
+        let before = numbered([2, 3, 4]);
+        let mut after = before.clone();
+        mirror(&mut after);
+        for row in 0..6 {
+            for x in 0..4 {
+                let (from, to) = (row * 4 + x, row * 4 + 3 - x);
+                assert_eq!(after.hu[to], before.hu[from]);
+                assert_eq!(after.side[to], -before.side[from]);
+                assert_eq!(after.codes[to] & LABEL_BITS, before.codes[from] & LABEL_BITS);
+                assert_eq!(after.codes[to] & SUPERVISED_BIT, SUPERVISED_BIT);
+                assert_ne!(after.codes[to] & RIGHT_BIT, before.codes[from] & RIGHT_BIT);
+            }
+        }
+        mirror(&mut after);
+        assert_eq!(after, before);
+    }
+}

@@ -1,0 +1,38 @@
+//! Gaussian noise, with the grain of a reconstruction kernel.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Randoms, smooth::gaussian};
+use crate::patch::Patch;
+
+/// Adds noise of a uniform standard deviation, smoothed by a Gaussian of uniform width and rescaled.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Noise {
+    /// How often.
+    pub probability: f32,
+    /// Smallest and largest standard deviation.
+    pub sd_hu: [f32; 2],
+    /// Smallest and largest width of the grain, in voxels.
+    pub sigma_voxels: [f32; 2],
+}
+
+impl Noise {
+    pub(super) fn apply(self, patch: &mut Patch, random: &mut Randoms) {
+        if !random.choice.chance(self.probability) || patch.is_empty() {
+            return;
+        }
+        let sd = random.choice.between(self.sd_hu[0], self.sd_hu[1]);
+        let sigma = random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]);
+        let mut grain = vec![0.0f32; patch.len()];
+        for pair in grain.chunks_mut(2) {
+            pair.copy_from_slice(&random.noise.normal_pair()[..pair.len()]);
+        }
+        gaussian(&mut grain, patch.shape, sigma);
+        let energy = grain.iter().map(|&v| f64::from(v * v)).sum::<f64>() / grain.len() as f64;
+        let scale = sd / energy.sqrt().max(1e-6) as f32;
+        for (hu, grain) in patch.hu.iter_mut().zip(&grain) {
+            *hu += grain * scale;
+        }
+    }
+}

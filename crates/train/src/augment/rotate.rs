@@ -1,0 +1,58 @@
+//! Quarter turns in the axial plane.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{patch::Patch, random::Philox};
+
+/// Turns the patch by 90°, 180° or 270° about the body's axis; the side channel and the codes turn with it. Patches that are
+/// not square in the axial plane only turn by 180°.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rotate {
+    /// How often.
+    pub probability: f32,
+}
+
+impl Rotate {
+    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
+        if !random.chance(self.probability) {
+            return;
+        }
+        let square = patch.shape[1] == patch.shape[2];
+        let quarters = if square { 1 + random.below(3) } else { 2 };
+        patch.hu = turn(&patch.hu, patch.shape, quarters);
+        patch.codes = turn(&patch.codes, patch.shape, quarters);
+        patch.side = turn(&patch.side, patch.shape, quarters);
+    }
+}
+
+fn turn<T: Copy>(values: &[T], [_, height, width]: [usize; 3], quarters: usize) -> Vec<T> {
+    let mut turned = Vec::with_capacity(values.len());
+    for slice in values.chunks_exact(height * width) {
+        for y in 0..height {
+            for x in 0..width {
+                let (from_y, from_x) = match quarters {
+                    1 => (x, width - 1 - y),
+                    2 => (height - 1 - y, width - 1 - x),
+                    _ => (height - 1 - x, y),
+                };
+                turned.push(slice[from_y * width + from_x]);
+            }
+        }
+    }
+    turned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_quarters_are_none() {
+        let values: Vec<u8> = (0..32).collect();
+        let once = turn(&values, [2, 4, 4], 1);
+        assert_ne!(once, values);
+        assert_eq!(turn(&once, [2, 4, 4], 1), turn(&values, [2, 4, 4], 2));
+        assert_eq!(turn(&once, [2, 4, 4], 3), values);
+    }
+}

@@ -1,0 +1,112 @@
+//! One byte a voxel: its label, its side, and whether the reference knows it.
+//!
+//! Bits 0–1 the label (0 background, 1 artery, 2 vein), bit 2 the patient's right side, bit 3 supervised (the voxel's side
+//! was annotated, and the voxel lies inside the scan). Losses, sampling and augmentation work on these bytes; float targets
+//! are never made.
+
+use pulmoav_plan::{BodySide, Target, VesselClass};
+
+use crate::case::Annotated;
+
+/// The bits of the label.
+pub const LABEL_BITS: u8 = 0b0011;
+/// Set on the patient's right.
+pub const RIGHT_BIT: u8 = 0b0100;
+/// Set where the reference says something.
+pub const SUPERVISED_BIT: u8 = 0b1000;
+/// Number of different codes.
+pub const CODES: usize = 16;
+
+/// A target's answer for a code: the share of the voxel that belongs to it in 1/[`FULL`], or [`IGNORED`].
+pub type Answer = u8;
+/// The whole voxel belongs to the target.
+pub const FULL: Answer = 128;
+/// The reference does not say.
+pub const IGNORED: Answer = 255;
+
+/// Side of a voxel as a code bit.
+pub fn side_bit(side: BodySide) -> u8 {
+    match side {
+        BodySide::Left => 0,
+        BodySide::Right => RIGHT_BIT,
+    }
+}
+
+/// For every target and code: the answer. One table a case, since cases differ in what was annotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerTable(Vec<[Answer; CODES]>);
+
+impl AnswerTable {
+    /// A target none of whose classes is missing from the annotation is answered on supervised voxels, others nowhere.
+    pub fn new(targets: &[Target], annotated: &Annotated) -> Self {
+        Self(targets.iter().map(|target| answers(target, annotated)).collect())
+    }
+
+    /// Answers of every target for a code, into `out` (one a target).
+    pub fn answer(&self, code: u8, out: &mut [Answer]) {
+        for (answer, table) in out.iter_mut().zip(&self.0) {
+            *answer = table[usize::from(code) % CODES];
+        }
+    }
+
+    /// Number of targets.
+    pub fn targets(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn answers(target: &Target, annotated: &Annotated) -> [Answer; CODES] {
+    let known = target.classes.iter().all(|class| annotated.classes.contains(class));
+    std::array::from_fn(|code| {
+        let code = code as u8;
+        if !known || code & SUPERVISED_BIT == 0 {
+            return IGNORED;
+        }
+        let of_class = target.classes.iter().any(|class| code & LABEL_BITS == label(*class));
+        let of_side = target.side.is_none_or(|side| code & RIGHT_BIT == side_bit(side));
+        if of_class && of_side { FULL } else { 0 }
+    })
+}
+
+/// The class's value in reference label maps.
+pub fn label(class: VesselClass) -> u8 {
+    match class {
+        VesselClass::Artery => 1,
+        VesselClass::Vein => 2,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn target(name: &str, classes: &[VesselClass], side: Option<BodySide>) -> Target {
+        Target { name: name.into(), value: 1, prompt: name.into(), classes: classes.to_vec(), side, embedding: vec![] }
+    }
+
+    #[test]
+    fn answers_follow_class_side_and_annotation() {
+        use VesselClass::{Artery, Vein};
+        let targets = [
+            target("artery", &[Artery], None),
+            target("right vein", &[Vein], Some(BodySide::Right)),
+            target("vessels", &[Artery, Vein], None),
+        ];
+        let rows: [(Annotated, u8, [Answer; 3]); 5] = [
+            (Annotated::default(), SUPERVISED_BIT | 1, [FULL, 0, FULL]),
+            (Annotated::default(), SUPERVISED_BIT | RIGHT_BIT | 2, [0, FULL, FULL]),
+            (Annotated::default(), SUPERVISED_BIT | 2, [0, 0, FULL]),
+            (Annotated::default(), 1, [IGNORED; 3]),
+            (
+                Annotated { sides: vec![BodySide::Left], classes: vec![Artery] },
+                SUPERVISED_BIT | 1,
+                [FULL, IGNORED, IGNORED],
+            ),
+        ];
+        for (annotated, code, expected) in rows {
+            let mut out = [0; 3];
+            AnswerTable::new(&targets, &annotated).answer(code, &mut out);
+            assert_eq!(out, expected, "{annotated:?} {code:#b}");
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Soft Dice plus binary cross-entropy per prompt, masked.
+//!
+//! For a prompt with logits z, p = σ(z), answers y and mask m (1 where the reference says something):
+//!
+//! ```text
+//! dice = 1 − (2 Σ m p y + ε) / (Σ m p + Σ m y + ε)        bce = Σ m (softplus(z) − y z) / Σ m
+//! loss = weight · mean over prompts with Σ m > 0 of (w_dice · dice + w_bce · bce)
+//! ```
+//!
+//! Sums run over the batch, or per sample when `batch_dice` is off (then the mean is over samples and prompts).
+//! Value and gradient are computed together in two parallel sweeps; candle's own elementwise operators run on one thread.
+
+use std::sync::{Arc, Mutex};
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{AnswerGrid, LossConfig};
+use crate::code::{FULL, IGNORED};
+
+/// Voxels a block: sums are kept per block and added in block order, so that any number of threads gives the same bits.
+const BLOCK: usize = 4096;
+
+/// What one prompt contributed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TargetLoss {
+    /// Soft Dice loss, 0 to 1; not a number where nothing was supervised.
+    pub dice: f64,
+    /// Binary cross-entropy, nats a voxel; not a number where nothing was supervised.
+    pub bce: f64,
+    /// Supervised voxels.
+    pub voxels: u64,
+}
+
+/// The masked loss of one scale.
+///
+/// # Shapes
+/// `logits [n, d, h, w, p]`, answers the same → scalar.
+///
+/// # Errors
+/// If the shapes differ or the logits are not f32.
+pub fn dice_bce(
+    logits: &Tensor,
+    answers: &AnswerGrid,
+    config: &LossConfig,
+    weight: f64,
+) -> Result<(Tensor, Vec<TargetLoss>)> {
+    let [n, d, h, w, p] = answers.shape;
+    if logits.dims() != answers.shape {
+        candle_core::bail!("dice_bce: logits are {:?}, answers [{n}, {d}, {h}, {w}, {p}]", logits.dims());
+    }
+    let shared = Arc::new(Mutex::new(Computed::default()));
+    let op = DiceBce {
+        answers: answers.data.clone(),
+        groups: if config.batch_dice { 1 } else { n },
+        prompts: p,
+        config: config.clone(),
+        weight,
+        computed: Arc::clone(&shared),
+    };
+    let loss = logits.contiguous()?.apply_op1(op)?;
+    let parts = std::mem::take(&mut locked(&shared).parts);
+    Ok((loss, parts))
+}
+
+#[derive(Default)]
+struct Computed {
+    gradient: Vec<f32>,
+    parts: Vec<TargetLoss>,
+}
+
+struct DiceBce {
+    answers: Vec<u8>,
+    /// 1, or the number of samples.
+    groups: usize,
+    prompts: usize,
+    config: LossConfig,
+    weight: f64,
+    computed: Arc<Mutex<Computed>>,
+}
+
+fn locked(computed: &Mutex<Computed>) -> std::sync::MutexGuard<'_, Computed> {
+    computed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl CustomOp1 for DiceBce {
+    fn name(&self) -> &'static str {
+        "masked-dice-bce"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("dice_bce: logits must be contiguous");
+        };
+        let logits = &storage.as_slice::<f32>()?[start..end];
+        let (loss, computed) = self.compute(logits);
+        *locked(&self.computed) = computed;
+        Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, arg: &Tensor, _res: &Tensor, grad_res: &Tensor) -> Result<Option<Tensor>> {
+        let mut gradient = std::mem::take(&mut locked(&self.computed).gradient);
+        if gradient.len() != arg.elem_count() {
+            candle_core::bail!("dice_bce: backward can run once");
+        }
+        let upstream = grad_res.to_scalar::<f32>()?;
+        if upstream != 1.0 {
+            gradient.par_chunks_mut(BLOCK).for_each(|block| block.iter_mut().for_each(|g| *g *= upstream));
+        }
+        Tensor::from_vec(gradient, arg.shape(), arg.device()).map(Some)
+    }
+}
+
+/// Sums of one prompt over one block or group.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    both: f64,
+    predicted: f64,
+    reference: f64,
+    bce: f64,
+    voxels: f64,
+}
+
+impl Sums {
+    fn add(&mut self, other: &Self) {
+        self.both += other.both;
+        self.predicted += other.predicted;
+        self.reference += other.reference;
+        self.bce += other.bce;
+        self.voxels += other.voxels;
+    }
+}
+
+/// Derivatives of the loss with respect to one voxel: of its probability (`dice`, `dice_reference`·y) and of its logit (`bce`).
+#[derive(Clone, Copy, Default)]
+struct Slopes {
+    dice: f32,
+    dice_reference: f32,
+    bce: f32,
+}
+
+impl DiceBce {
+    fn compute(&self, logits: &[f32]) -> (f64, Computed) {
+        let mut gradient = vec![0.0f32; logits.len()];
+        let sums = self.sweep_sums(logits, &mut gradient);
+        let used = sums.iter().filter(|sums| sums.voxels > 0.0).count().max(1);
+        let scale = self.weight / used as f64;
+        let terms: Vec<(f64, f64)> = sums.iter().map(|sums| self.terms(sums)).collect();
+        let loss = terms
+            .iter()
+            .filter(|(_, bce)| bce.is_finite())
+            .map(|(dice, bce)| scale * (self.config.dice * dice + self.config.bce * bce))
+            .sum();
+        let slopes: Vec<Slopes> = sums.iter().map(|sums| self.slopes(sums, scale)).collect();
+        self.sweep_slopes(&slopes, &mut gradient);
+        (loss, Computed { gradient, parts: self.parts(&sums, &terms) })
+    }
+
+    /// Voxels × prompts of one group.
+    fn group_len(&self, total: usize) -> usize {
+        total / self.groups
+    }
+
+    /// First sweep: sums by `[group, prompt]`; leaves the probabilities in `gradient`.
+    fn sweep_sums(&self, logits: &[f32], gradient: &mut [f32]) -> Vec<Sums> {
+        let group_len = self.group_len(logits.len()).max(1);
+        let mut all = Vec::with_capacity(self.groups * self.prompts);
+        let groups = logits.chunks(group_len).zip(self.answers.chunks(group_len)).zip(gradient.chunks_mut(group_len));
+        for ((logits, answers), probabilities) in groups {
+            let block = BLOCK * self.prompts;
+            let partial: Vec<Vec<Sums>> = logits
+                .par_chunks(block)
+                .zip(answers.par_chunks(block))
+                .zip(probabilities.par_chunks_mut(block))
+                .map(|((logits, answers), probabilities)| block_sums(logits, answers, probabilities, self.prompts))
+                .collect();
+            let mut sums = vec![Sums::default(); self.prompts];
+            for block in &partial {
+                sums.iter_mut().zip(block).for_each(|(sum, part)| sum.add(part));
+            }
+            all.extend(sums);
+        }
+        all
+    }
+
+    /// Second sweep: probabilities become gradients of the logits.
+    fn sweep_slopes(&self, slopes: &[Slopes], gradient: &mut [f32]) {
+        let group_len = self.group_len(gradient.len()).max(1);
+        let groups =
+            gradient.chunks_mut(group_len).zip(self.answers.chunks(group_len)).zip(slopes.chunks(self.prompts));
+        for ((gradient, answers), slopes) in groups {
+            let block = BLOCK * self.prompts;
+            gradient
+                .par_chunks_mut(block)
+                .zip(answers.par_chunks(block))
+                .for_each(|(gradient, answers)| block_gradient(gradient, answers, slopes));
+        }
+    }
+
+    /// Dice loss and cross-entropy; not a number without supervision.
+    fn terms(&self, sums: &Sums) -> (f64, f64) {
+        if sums.voxels == 0.0 {
+            return (f64::NAN, f64::NAN);
+        }
+        let smooth = self.config.smooth;
+        let dice = 1.0 - (2.0 * sums.both + smooth) / (sums.predicted + sums.reference + smooth);
+        (dice, sums.bce / sums.voxels)
+    }
+
+    fn slopes(&self, sums: &Sums, scale: f64) -> Slopes {
+        if sums.voxels == 0.0 {
+            return Slopes::default();
+        }
+        let smooth = self.config.smooth;
+        let (above, below) = (2.0 * sums.both + smooth, sums.predicted + sums.reference + smooth);
+        Slopes {
+            dice: (scale * self.config.dice * above / (below * below)) as f32,
+            dice_reference: (-scale * self.config.dice * 2.0 / below) as f32,
+            bce: (scale * self.config.bce / sums.voxels) as f32,
+        }
+    }
+
+    /// Per prompt: mean over the groups that were supervised.
+    fn parts(&self, sums: &[Sums], terms: &[(f64, f64)]) -> Vec<TargetLoss> {
+        (0..self.prompts)
+            .map(|prompt| {
+                let of_prompt = || (prompt..terms.len()).step_by(self.prompts).filter(|&i| sums[i].voxels > 0.0);
+                let groups = of_prompt().count() as f64;
+                TargetLoss {
+                    dice: of_prompt().map(|i| terms[i].0).sum::<f64>() / groups,
+                    bce: of_prompt().map(|i| terms[i].1).sum::<f64>() / groups,
+                    voxels: of_prompt().map(|i| sums[i].voxels as u64).sum(),
+                }
+            })
+            .collect()
+    }
+}
+
+/// Sums of a block by prompt; `probabilities` is filled.
+fn block_sums(logits: &[f32], answers: &[u8], probabilities: &mut [f32], prompts: usize) -> Vec<Sums> {
+    let mut sums = vec![Sums::default(); prompts];
+    let voxels =
+        logits.chunks_exact(prompts).zip(answers.chunks_exact(prompts)).zip(probabilities.chunks_exact_mut(prompts));
+    for ((logits, answers), probabilities) in voxels {
+        for (((&z, &answer), probability), sum) in logits.iter().zip(answers).zip(probabilities).zip(&mut sums) {
+            if answer == IGNORED {
+                continue;
+            }
+            let y = share(answer);
+            let small = (-z.abs()).exp();
+            let p = if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
+            *probability = p;
+            sum.both += f64::from(p * y);
+            sum.predicted += f64::from(p);
+            sum.reference += f64::from(y);
+            sum.bce += f64::from(z.max(0.0) + small.ln_1p() - y * z);
+            sum.voxels += 1.0;
+        }
+    }
+    sums
+}
+
+fn block_gradient(gradient: &mut [f32], answers: &[u8], slopes: &[Slopes]) {
+    let prompts = slopes.len();
+    for (gradient, answers) in gradient.chunks_exact_mut(prompts).zip(answers.chunks_exact(prompts)) {
+        for ((gradient, &answer), slopes) in gradient.iter_mut().zip(answers).zip(slopes) {
+            if answer == IGNORED {
+                *gradient = 0.0;
+                continue;
+            }
+            let (p, y) = (*gradient, share(answer));
+            *gradient = slopes.bce * (p - y) + (slopes.dice + slopes.dice_reference * y) * p * (1.0 - p);
+        }
+    }
+}
+
+fn share(answer: u8) -> f32 {
+    f32::from(answer) / f32::from(FULL)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Golden {
+        shape: [usize; 5],
+        batch_dice: bool,
+        smooth: f64,
+        dice: f64,
+        bce: f64,
+        weight: f64,
+        logits: Vec<f32>,
+        answers: Vec<u8>,
+        loss: f64,
+        gradient: Vec<f64>,
+    }
+
+    fn config(golden: &Golden) -> LossConfig {
+        LossConfig {
+            dice: golden.dice,
+            bce: golden.bce,
+            smooth: golden.smooth,
+            batch_dice: golden.batch_dice,
+            scale_weights: vec![golden.weight],
+        }
+    }
+
+    fn run(golden: &Golden, logits: Vec<f32>) -> (f64, Vec<f32>, Vec<TargetLoss>) {
+        let var = Var::from_vec(logits, &golden.shape, &Device::Cpu).unwrap();
+        let answers = AnswerGrid { shape: golden.shape, data: golden.answers.clone() };
+        let (loss, parts) = dice_bce(&var, &answers, &config(golden), golden.weight).unwrap();
+        let gradients = loss.backward().unwrap();
+        let gradient = gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        (f64::from(loss.to_scalar::<f32>().unwrap()), gradient, parts)
+    }
+
+    /// `crates/testing/goldens/train.py` computed these with PyTorch in double precision.
+    fn goldens() -> Vec<Golden> {
+        serde_json::from_str(include_str!("../../../testing/goldens/train/loss.json")).unwrap()
+    }
+
+    #[test]
+    fn equals_pytorch() {
+        for golden in goldens() {
+            let (loss, gradient, _) = run(&golden, golden.logits.clone());
+            assert!((loss - golden.loss).abs() < 1e-6, "{loss} {}", golden.loss);
+            for (ours, theirs) in gradient.iter().zip(&golden.gradient) {
+                assert!((f64::from(*ours) - theirs).abs() < 1e-7 + 1e-5 * theirs.abs(), "{ours} {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn equals_finite_differences() {
+        for golden in goldens() {
+            let (_, gradient, _) = run(&golden, golden.logits.clone());
+            let answers = golden.answers.clone();
+            for at in (0..gradient.len()).step_by(7) {
+                let loss_at = |shift: f32| {
+                    let mut logits = golden.logits.clone();
+                    logits[at] += shift;
+                    let op = DiceBce {
+                        answers: answers.clone(),
+                        groups: if golden.batch_dice { 1 } else { golden.shape[0] },
+                        prompts: golden.shape[4],
+                        config: config(&golden),
+                        weight: golden.weight,
+                        computed: Arc::default(),
+                    };
+                    op.compute(&logits).0
+                };
+                let step = 1.0 / 64.0;
+                let slope = (loss_at(step) - loss_at(-step)) / (2.0 * f64::from(step));
+                assert!((slope - f64::from(gradient[at])).abs() < 2e-6, "{slope} {}", gradient[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn ignored_voxels_have_no_gradient_and_unknown_prompts_no_loss() {
+        let golden = goldens().pop().unwrap();
+        let (_, gradient, parts) = run(&golden, golden.logits.clone());
+        for (gradient, answer) in gradient.iter().zip(&golden.answers) {
+            assert_eq!(*gradient == 0.0, *answer == IGNORED);
+        }
+        assert!(parts[0].dice.is_finite() && parts[1].dice.is_nan());
+        assert_eq!(parts[1].voxels, 0);
+    }
+
+    #[test]
+    fn threads_do_not_change_bits() {
+        let shape = [2, 16, 24, 24, 3];
+        let n: usize = shape.iter().product();
+        let golden = Golden {
+            shape,
+            batch_dice: true,
+            smooth: 1.0,
+            dice: 1.0,
+            bce: 1.0,
+            weight: 1.0,
+            logits: (0..n).map(|i| ((i * 7919) % 1000) as f32 / 250.0 - 2.0).collect(),
+            answers: (0..n).map(|i| if i % 5 == 0 { IGNORED } else { ((i * 31) % 129) as u8 }).collect(),
+            loss: 0.0,
+            gradient: vec![],
+        };
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| run(&golden, golden.logits.clone()))
+        };
+        let (one, three) = (with(1), with(3));
+        assert_eq!(one.0.to_bits(), three.0.to_bits());
+        assert_eq!(one.1, three.1);
+    }
+}

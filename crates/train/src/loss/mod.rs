@@ -1,0 +1,76 @@
+//! What a step minimises: one loss a file, each masked to what was annotated.
+
+mod answers;
+mod dice_bce;
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    answers::AnswerGrid,
+    dice_bce::{TargetLoss, dice_bce},
+};
+use crate::{config::within, error::TrainError};
+
+/// Weights of the loss's parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LossConfig {
+    /// Weight of soft Dice.
+    pub dice: f64,
+    /// Weight of binary cross-entropy.
+    pub bce: f64,
+    /// Added to both sides of the Dice quotient, voxels.
+    pub smooth: f64,
+    /// Whether Dice is taken over the batch as a whole (else per sample, then averaged).
+    pub batch_dice: bool,
+    /// Weight of each supervised scale, finest first; as many as the network gives.
+    pub scale_weights: Vec<f64>,
+}
+
+impl LossConfig {
+    pub(crate) fn validate(&self, scales: usize) -> Result<(), TrainError> {
+        within("loss.dice", self.dice, 0.0, 1e3)?;
+        within("loss.bce", self.bce, 0.0, 1e3)?;
+        within("loss.smooth", self.smooth, 1e-8, 1e6)?;
+        if self.scale_weights.len() != scales {
+            return Err(TrainError::Config(format!(
+                "loss.scaleWeights has {} entries, but the plan's network supervises {scales} scales; give one weight a scale",
+                self.scale_weights.len()
+            )));
+        }
+        self.scale_weights.iter().try_for_each(|&weight| within("loss.scaleWeights", weight, 0.0, 1e3))
+    }
+}
+
+/// Sum over the scales, and what each target contributed at the finest.
+///
+/// # Errors
+/// If shapes of logits and answers differ.
+pub fn supervised(
+    logits: &[Tensor],
+    answers: &[AnswerGrid],
+    config: &LossConfig,
+) -> Result<(Tensor, Vec<TargetLoss>), TrainError> {
+    if logits.len() != answers.len() || logits.len() != config.scale_weights.len() {
+        return Err(TrainError::Internal(format!(
+            "{} scales of logits, {} of answers, {} weights",
+            logits.len(),
+            answers.len(),
+            config.scale_weights.len()
+        )));
+    }
+    let mut total: Option<Tensor> = None;
+    let mut finest = Vec::new();
+    for ((logits, answers), &weight) in logits.iter().zip(answers).zip(&config.scale_weights) {
+        let (loss, parts) = dice_bce(logits, answers, config, weight)?;
+        if finest.is_empty() {
+            finest = parts;
+        }
+        total = Some(match total {
+            None => loss,
+            Some(sum) => (sum + loss)?,
+        });
+    }
+    total.map(|loss| (loss, finest)).ok_or_else(|| TrainError::Internal("the network gave no logits".into()))
+}
