@@ -154,7 +154,7 @@ pub fn segment(
         Some(found) => restore(found, &prepared, plan, &asked, request.probabilities),
         None => nothing(ct, asked.len(), request.probabilities),
     };
-    tidy(&mut restored.labels);
+    tidy(&mut restored.labels, &ct.data);
     monitor.report("restore", 1, 1);
     let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() };
     Ok(told(restored, prepared, plan, &asked, seconds, budget, request))

@@ -26,6 +26,8 @@ pub const RIGHT: u8 = 2;
 
 /// Vessels and small bronchi up to twice this wide belong to the lung around them.
 const CLOSING_MM: f64 = 8.0;
+/// A larger hole in an axial slice is no vessel but the dome of the diaphragm or the heart.
+const LARGEST_HOLE_MM2: f64 = 800.0;
 /// Contact with the scan's border that makes a lung a cut one.
 const CUT_MM2: f64 = 400.0;
 
@@ -189,19 +191,19 @@ fn close(distance_mm2: &[f32], coarse: &Coarse) -> Vec<bool> {
     let back = squared_distance_mm2(|i| distance_mm2[i] > reach, coarse.shape, coarse.spacing_mm);
     let mut closed: Vec<bool> = back.iter().zip(distance_mm2).map(|(&b, &d)| d == 0.0 || b > reach).collect();
     let [_, height, width] = coarse.shape;
-    closed.par_chunks_mut(height * width).for_each(|slice| fill_slice(slice, height, width));
+    let largest = (LARGEST_HOLE_MM2 / (coarse.spacing_mm[1] * coarse.spacing_mm[2])) as usize;
+    closed.par_chunks_mut(height * width).for_each(|slice| fill_slice(slice, height, width, largest));
     closed
 }
 
-/// Fills what the mask encloses within one slice.
-fn fill_slice(slice: &mut [bool], height: usize, width: usize) {
+/// Fills what the mask encloses within one slice, up to `largest` voxels.
+fn fill_slice(slice: &mut [bool], height: usize, width: usize, largest: usize) {
     if !slice.contains(&true) {
         return;
     }
     let open: Vec<u8> = slice.iter().map(|&v| u8::from(!v)).collect();
     let found = components(&open, [1, height, width], Connectivity::Faces);
-    let mut outside = vec![false; found.sizes.len() + 1];
-    outside[0] = true;
+    let mut outside: Vec<bool> = std::iter::once(true).chain(found.sizes.iter().map(|&size| size > largest)).collect();
     for y in 0..height {
         for x in 0..width {
             if y == 0 || x == 0 || y + 1 == height || x + 1 == width {
