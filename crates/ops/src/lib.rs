@@ -17,6 +17,7 @@ mod multiversion;
 pub mod norm;
 pub mod pool3d;
 pub mod simd;
+pub mod tape;
 pub mod upsample3d;
 
 pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};

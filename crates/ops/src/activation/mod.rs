@@ -5,6 +5,7 @@ mod cpu;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
+use crate::tape::{apply1, apply2};
 
 /// An activation that can be fused into the operator before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +38,7 @@ impl Activation {
 /// # Errors
 /// `x` is not f32 on the CPU; a slope below 0.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Unary { kind: Kind::Piecewise { slope: activation.slope()? } })
+    apply1(&x.contiguous()?, Unary { kind: Kind::Piecewise { slope: activation.slope()? } })
 }
 
 /// x * Phi(x), Phi the normal distribution function (PyTorch's `gelu`, not its tanh approximation).
@@ -48,7 +49,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 /// # Errors
 /// `x` is not f32 on the CPU.
 pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Unary { kind: Kind::Gelu })
+    apply1(&x.contiguous()?, Unary { kind: Kind::Gelu })
 }
 
 /// x * sigmoid(1.702 x), the activation of OpenAI's CLIP.
@@ -59,7 +60,7 @@ pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// `x` is not f32 on the CPU.
 pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Unary { kind: Kind::QuickGelu })
+    apply1(&x.contiguous()?, Unary { kind: Kind::QuickGelu })
 }
 
 /// 1 / (1 + e^-x).
@@ -70,7 +71,7 @@ pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// `x` is not f32 on the CPU.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Unary { kind: Kind::Sigmoid })
+    apply1(&x.contiguous()?, Unary { kind: Kind::Sigmoid })
 }
 
 /// act(x + skip): the end of a residual block, in one pass.
@@ -84,7 +85,7 @@ pub fn add_activate(x: &Tensor, skip: &Tensor, activation: Activation) -> Result
     if x.dims() != skip.dims() {
         bail!("add_activate: x has shape {:?} and skip {:?}, expected the same", x.dims(), skip.dims());
     }
-    x.contiguous()?.apply_op2(&skip.contiguous()?, AddActivate { slope: activation.slope()? })
+    apply2(&x.contiguous()?, &skip.contiguous()?, AddActivate { slope: activation.slope()? })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

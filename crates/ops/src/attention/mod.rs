@@ -5,6 +5,7 @@ mod cpu;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
+use crate::tape::apply3;
 
 /// What a query may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Attenti
         _ => {}
     }
     let op = Attention { extent: Extent { heads, queries, keys, width: channels / heads }, mask };
-    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    apply3(&q.contiguous()?, &k.contiguous()?, &v.contiguous()?, op)
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ mod cpu;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
+use crate::tape::apply2;
 
 /// The channels of `a`, then those of `b`.
 ///
@@ -16,7 +17,7 @@ use crate::dense::{cpu_values, values};
 pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     match (a.dims(), b.dims()) {
         ([a_rows @ .., ca], [b_rows @ .., cb]) if a_rows == b_rows && *ca > 0 && *cb > 0 => {
-            a.contiguous()?.apply_op2(&b.contiguous()?, ConcatChannels { ca: *ca, cb: *cb })
+            apply2(&a.contiguous()?, &b.contiguous()?, ConcatChannels { ca: *ca, cb: *cb })
         }
         (a, b) => bail!("concat_channels: a has shape {a:?} and b {b:?}, expected the same but for the last dimension"),
     }

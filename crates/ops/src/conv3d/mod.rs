@@ -20,6 +20,7 @@ mod weight_tile;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
 use crate::dense::cpu_values;
+use crate::tape::{apply2, apply3};
 use geometry::{Geometry, WeightOrder, check_bias};
 
 /// 3-D convolution of any kernel size, with gradients for all inputs.
@@ -41,10 +42,10 @@ pub fn conv3d(
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     let op = ToCoarse { geometry, order: WeightOrder::FineCoarse };
     match bias {
-        None => x.apply_op2(&weight, op),
+        None => apply2(&x, &weight, op),
         Some(bias) => {
             check_bias("conv3d", bias, geometry.coarse_channels)?;
-            x.apply_op3(&weight, &bias.contiguous()?, op)
+            apply3(&x, &weight, &bias.contiguous()?, op)
         }
     }
 }

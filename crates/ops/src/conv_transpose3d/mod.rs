@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use crate::conv3d::ToFine;
 use crate::conv3d::geometry::{Geometry, WeightOrder, check_bias};
+use crate::tape::{apply2, apply3};
 
 /// Transposed 3-D convolution without padding, with gradients for all inputs.
 ///
@@ -18,10 +19,10 @@ pub fn conv_transpose3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stri
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     let op = ToFine { geometry, order: WeightOrder::CoarseFine };
     match bias {
-        None => x.apply_op2(&weight, op),
+        None => apply2(&x, &weight, op),
         Some(bias) => {
             check_bias("conv_transpose3d", bias, geometry.fine_channels)?;
-            x.apply_op3(&weight, &bias.contiguous()?, op)
+            apply3(&x, &weight, &bias.contiguous()?, op)
         }
     }
 }

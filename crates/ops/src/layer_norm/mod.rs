@@ -5,6 +5,7 @@ mod cpu;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
+use crate::tape::apply3;
 
 /// (x - mean) / sqrt(var + eps) * gamma + beta, mean and biased variance of each row of the last dimension.
 ///
@@ -19,7 +20,7 @@ pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result
         let (x, gamma, beta) = (x.dims(), gamma.dims(), beta.dims());
         bail!("layer_norm: x has shape {x:?}, gamma {gamma:?}, beta {beta:?}; expected [.., c], [c] and [c]");
     }
-    x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, LayerNorm { eps: eps as f32 })
+    apply3(&x.contiguous()?, &gamma.contiguous()?, &beta.contiguous()?, LayerNorm { eps: eps as f32 })
 }
 
 struct LayerNorm {

@@ -5,6 +5,7 @@ mod cpu;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
+use crate::tape::apply3;
 
 /// x w + bias over the last dimension.
 ///
@@ -31,7 +32,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         Some(bias) => bias.contiguous()?,
         None => Tensor::zeros(co, x.dtype(), x.device())?,
     };
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias, Linear { ci, co })
+    apply3(&x.contiguous()?, &weight.contiguous()?, &bias, Linear { ci, co })
 }
 
 struct Linear {

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use crate::activation::Activation;
 use crate::dense::{cpu_values, values};
+use crate::tape::apply3;
 
 /// Instance norm: statistics per sample and channel, over space.
 ///
@@ -113,7 +114,7 @@ fn normalise(
     };
     let extent = Extent { samples, rows: x.elem_count() / (samples * channels), channels };
     let op = Norm { name, extent, scope, eps, slope: activation.slope()?, moments: OnceLock::new() };
-    x.contiguous()?.apply_op3(&filled(gamma, 1.0)?, &filled(beta, 0.0)?, op)
+    apply3(&x.contiguous()?, &filled(gamma, 1.0)?, &filled(beta, 0.0)?, op)
 }
 
 /// The op of all three normalisations; keeps the forward pass's moments for the backward pass.

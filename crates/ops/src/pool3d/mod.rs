@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 
 use crate::conv3d::geometry::volume_shape;
 use crate::dense::cpu_values;
+use crate::tape::apply1;
 
 /// The largest value of each window; the gradient goes to the first maximum in `[z, y, x]` order, as in PyTorch. NaN wins.
 ///
@@ -15,7 +16,7 @@ use crate::dense::cpu_values;
 /// # Errors
 /// A kernel that is empty or larger than `x`; types other than f32.
 pub fn max_pool3d(x: &Tensor, kernel: [usize; 3]) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Pool { windows: Windows::new("max_pool3d", x, kernel)?, kind: Kind::Max })
+    apply1(&x.contiguous()?, Pool { windows: Windows::new("max_pool3d", x, kernel)?, kind: Kind::Max })
 }
 
 /// The mean of each window.
@@ -26,7 +27,7 @@ pub fn max_pool3d(x: &Tensor, kernel: [usize; 3]) -> Result<Tensor> {
 /// # Errors
 /// A kernel that is empty or larger than `x`; types other than f32.
 pub fn avg_pool3d(x: &Tensor, kernel: [usize; 3]) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Pool { windows: Windows::new("avg_pool3d", x, kernel)?, kind: Kind::Mean })
+    apply1(&x.contiguous()?, Pool { windows: Windows::new("avg_pool3d", x, kernel)?, kind: Kind::Mean })
 }
 
 /// What is taken from a window.

@@ -6,6 +6,7 @@ mod cpu;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
+use crate::tape::apply1;
 use axis::Axis;
 
 /// Each output voxel is the input voxel at floor(index * in / out), as PyTorch's `interpolate(mode="nearest")`.
@@ -37,7 +38,7 @@ fn resample(name: &'static str, x: &Tensor, size: [usize; 3], axis: fn(usize, us
     }
     let axes = [axis(d, size[0]), axis(h, size[1]), axis(w, size[2])];
     let op = Resample { name, axes, from: [d, h, w], to: size, samples: n, channels: c };
-    x.contiguous()?.apply_op1(op)
+    apply1(&x.contiguous()?, op)
 }
 
 /// A separable linear map of space, one sparse matrix an axis.
