@@ -15,21 +15,21 @@ export function sayWarnings(warnings: Warning[]): void {
   for (const { code, message } of warnings) say(`warning: ${message} [${code}]`);
 }
 
-/** A progress printer: one line rewritten on a terminal, a plain line a stage elsewhere. */
+/** A progress printer: one line rewritten on a terminal, a plain line for each new stage elsewhere. */
 export function progressPrinter(): { onProgress: (progress: Progress) => void; done: () => void } {
   const terminal = process.stderr.isTTY === true;
-  let stage = '';
+  const told = new Set<string>();
   const onProgress = (progress: Progress) => {
     if (terminal) {
       const share = progress.total > 0 ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : '';
       process.stderr.write(`\r\u001b[K${progress.stage}${share} (${progress.done}/${progress.total})`);
-    } else if (progress.stage !== stage) {
+    } else if (!told.has(progress.stage)) {
       say(`${progress.stage} …`);
     }
-    stage = progress.stage;
+    told.add(progress.stage);
   };
   const done = () => {
-    if (terminal && stage) process.stderr.write('\r\u001b[K');
+    if (terminal && told.size > 0) process.stderr.write('\r\u001b[K');
   };
   return { onProgress, done };
 }

@@ -105,7 +105,7 @@ const tinyTower: TrainConfig['tower'] = {
   seed: 1,
   width: 64,
   layers: 2,
-  steps: 2000,
+  steps: 1200,
   batch: 192,
   learningRate: 3e-3,
   smoothing: 0.02,
@@ -117,7 +117,7 @@ export const tinyTraining: TrainConfig = {
   plan: tinyPlan,
   textModel: 'tower',
   tower: tinyTower,
-  steps: 'fit:70m',
+  steps: 'fit:62m',
   schedule: { learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
   step: {
     seed: 1,

@@ -1,0 +1,677 @@
+// The public API of pulmoav on one page. Generated from src/ by "npm run build:ts"; never edited.
+import { z } from 'zod';
+
+/** Scores of one target. */
+interface TargetScores {
+    /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
+    dice: number | null;
+    /** Voxels predicted. */
+    predVoxels: number;
+    /** Voxels of the reference. */
+    refVoxels: number;
+    /** Further metrics by name. */
+    [metric: string]: number | null;
+}
+/** Scores of one case. */
+interface Scores {
+    /** By target: `artery`, `vein`, … */
+    [target: string]: TargetScores;
+}
+
+/** Three numbers along `[z, y, x]`. */
+type Axes = [number, number, number];
+/** Voxel arrays by file data type; 64-bit integers are big integers. */
+type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+/** Voxels and where they are in the body: a plain object. */
+interface Volume<Data extends VoxelArray = VoxelArray> {
+    /** Voxels, z slowest, x fastest. */
+    data: Data;
+    /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
+    shape: Axes;
+    /** Voxel size in mm, `[z, y, x]`. */
+    spacingMm: Axes;
+    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
+    affine: number[];
+}
+/** Something a user should know that did not stop the work. */
+interface Warning {
+    /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+    code: string;
+    /** One sentence. */
+    message: string;
+}
+/** How far a call has come. */
+interface Progress {
+    /** What is being done: `load`, `lungs`, `network`, … */
+    stage: string;
+    /** Steps done. */
+    done: number;
+    /** Steps in all. */
+    total: number;
+}
+/** Options of every long call. */
+interface CallOptions {
+    /** Cancels the call, which then rejects with `signal.reason`. */
+    signal?: AbortSignal | undefined;
+    /** Called about ten times a second while there is something new. */
+    onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** Options of {@link evaluate}. */
+interface EvaluateOptions extends CallOptions {
+    /** Score inside this mask only (non-zero voxels), as a path. */
+    within?: string | undefined;
+}
+/**
+ * Scores a label map against a reference on the same grid.
+ *
+ * @throws GeometryError when the grids differ, FormatError, IoError
+ */
+declare function evaluate(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<Scores>;
+
+/** Stable codes of everything that can go wrong; people script against them. */
+type ErrorCode = 'ERR_USAGE' | 'ERR_FORMAT' | 'ERR_GEOMETRY' | 'ERR_CONFIG' | 'ERR_PROMPT' | 'ERR_MODEL' | 'ERR_DEVICE' | 'ERR_MEMORY' | 'ERR_IO' | 'ERR_INTERNAL';
+/** What every failure of this package is an instance of. */
+declare class PulmoavError extends Error {
+    /** Stable code, the same across versions. */
+    readonly code: ErrorCode;
+    /** What to do about it, where the message does not say. */
+    readonly hint: string | undefined;
+    constructor(code: ErrorCode, message: string, options?: {
+        cause?: unknown;
+        hint?: string;
+    });
+}
+/** A wrong argument or flag (`ERR_USAGE`). */
+declare class UsageError extends PulmoavError {
+    constructor(message: string, options?: {
+        cause?: unknown;
+        hint?: string;
+    });
+}
+/** A file that is not what it should be (`ERR_FORMAT`). */
+declare class FormatError extends PulmoavError {
+}
+/** A shape, an affine or an index that does not fit (`ERR_GEOMETRY`). */
+declare class GeometryError extends PulmoavError {
+}
+/** A configuration that does not hold (`ERR_CONFIG`). */
+declare class ConfigError extends PulmoavError {
+    constructor(message: string, options?: {
+        cause?: unknown;
+        hint?: string;
+    });
+}
+/** Words the model does not know, or know twice (`ERR_PROMPT`). */
+declare class PromptError extends PulmoavError {
+}
+/** Weights that are missing, corrupt or of another kind (`ERR_MODEL`). */
+declare class ModelError extends PulmoavError {
+}
+/** A device that is not there (`ERR_DEVICE`). */
+declare class DeviceError extends PulmoavError {
+}
+/** More memory needed than allowed (`ERR_MEMORY`). */
+declare class MemoryError extends PulmoavError {
+}
+/** A file that could not be read or written (`ERR_IO`). */
+declare class IoError extends PulmoavError {
+}
+/** A fault of this package (`ERR_INTERNAL`). */
+declare class InternalError extends PulmoavError {
+}
+/** The error class that goes with a code; an unknown code is our own fault. */
+declare function errorOf(code: string, message: string, cause?: unknown): PulmoavError;
+/** Whether `error` is a failure that this package names. */
+declare function isPulmoavError(error: unknown): error is PulmoavError;
+
+/** What a file's header says. */
+interface FileInfo {
+    /** Voxels along `[z, y, x]`. */
+    shape: Axes;
+    /** Voxel size in mm along `[z, y, x]`. */
+    spacingMm: Axes;
+    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm. */
+    affine: number[];
+    /** Anatomical direction of the file's axes i, j, k: `['R', 'A', 'S']`. */
+    axcodes: string[];
+    /** Stored data type, `int16` for instance. */
+    dataType: string;
+    /** Byte order of the file. */
+    littleEndian: boolean;
+    /** NIfTI's sform code; `null` for other formats. */
+    sformCode: number | null;
+    /** NIfTI's qform code; `null` for other formats. */
+    qformCode: number | null;
+    /** `NO_ORIENTATION`, `UNITS`, … */
+    warnings: Warning[];
+}
+/**
+ * Reads a file's header only.
+ *
+ * @throws FormatError, GeometryError, IoError
+ */
+declare function info(path: string, options?: CallOptions): Promise<FileInfo>;
+/** What this installation can do. */
+interface Health {
+    version: string;
+    node: string;
+    platform: string;
+    threads: number;
+    memoryBytes: number;
+    simd: string;
+    devices: {
+        name: string;
+        usable: boolean;
+        reason: string | null;
+    }[];
+    bundledModel: {
+        path: string;
+        present: boolean;
+    };
+}
+/** Looks at this installation: addon, processor, devices, bundled model. */
+declare function doctor(): Health;
+
+/** What a model directory holds. */
+interface ModelInfo {
+    /** The plan's name. */
+    name: string;
+    /** Its directory. */
+    path: string;
+    /** `pulmoav` or `la-caf`. */
+    preset: string;
+    /** Voxel size the network works at, mm, `[z, y, x]`. */
+    spacingMm: Axes;
+    /** Parameters of the network. */
+    parameters: number;
+    /** What can be asked for. */
+    targets: {
+        name: string;
+        value: number;
+        prompt: string;
+    }[];
+    /** Id of the text encoder whose embeddings the plan holds. */
+    textEncoder: string;
+}
+/** Names of the models on this machine. */
+declare function listModels(): string[];
+/**
+ * The directory of a model given by name or by path.
+ *
+ * @throws ModelError where there is none
+ */
+declare function findModel(model?: string): string;
+/**
+ * Loads a model once and says what it is; whatever is wrong with it is found.
+ *
+ * @throws ModelError
+ */
+declare function verifyModel(model?: string, options?: CallOptions): Promise<ModelInfo>;
+
+/** Which sides and classes of a case were annotated; the rest is 0 in the file and carries no loss. */
+declare const annotated: z.ZodObject<{
+    sides: z.ZodArray<z.ZodEnum<{
+        left: "left";
+        right: "right";
+    }>>;
+    classes: z.ZodArray<z.ZodEnum<{
+        artery: "artery";
+        vein: "vein";
+    }>>;
+}, z.core.$strip>;
+type Annotated = z.infer<typeof annotated>;
+
+/** What phantoms to make. */
+interface PhantomOptions extends CallOptions {
+    /** Folder of the data set; it is made, or added to. */
+    out: string;
+    /** How many. @default 1 */
+    count?: number | undefined;
+    /** Seed of the first one; each further one takes the next. @default 1 */
+    seed?: number | undefined;
+    /** Annotate one lung only, left and right in turn. @default false */
+    halfLabelled?: boolean | undefined;
+    /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
+    size?: 'small' | 'full' | undefined;
+}
+/** One phantom that was written. */
+interface PhantomCase {
+    name: string;
+    image: string;
+    label: string;
+    /** Its true lungs: 1 left, 2 right. */
+    lungs: string;
+    seed: number;
+    /** `arterial`, `venous`, `equal` or `none`. */
+    phase: string;
+    annotated: Annotated;
+}
+/**
+ * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
+ * alone; one that is already listed in the folder's `dataset.json` is kept.
+ *
+ * @throws IoError, UsageError, FormatError
+ */
+declare function phantom(options: PhantomOptions): Promise<PhantomCase[]>;
+
+/** Where and with what a {@link Segmenter} runs. */
+interface LoadOptions extends CallOptions {
+    /** Name or directory of a model. @default 'tiny' */
+    model?: string | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+    device?: string | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/** What is asked of one scan. */
+interface SegmentOptions extends CallOptions {
+    /** What to look for, in words. @default the plan's own: artery, vein */
+    prompts?: string[] | undefined;
+    /** Return probabilities too. @default false */
+    probabilities?: boolean | undefined;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Most memory the process may use, bytes; the default is what the machine has free. */
+    maxMemory?: number | undefined;
+}
+/** One target's share of the label map. */
+interface SegmentedTarget {
+    /** Value in the label map. */
+    value: number;
+    /** Target's name. */
+    name: string;
+    /** The prompt that resolved to it. */
+    prompt: string;
+    /** Voxels with this value. */
+    voxels: number;
+    /** Their volume in ml. */
+    volumeMl: number;
+}
+/** The result of segmenting one scan. */
+interface Segmentation {
+    /** Label map on the scan's own grid; 0 is background. */
+    labels: Volume<Uint8Array>;
+    /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
+    probabilities?: Float32Array;
+    /** What was asked for and found. */
+    targets: SegmentedTarget[];
+    /** Wall time by stage. */
+    seconds: {
+        load: number;
+        prepare: number;
+        network: number;
+        restore: number;
+        total: number;
+    };
+    /** Memory: allowed, predicted before the run, and the process's peak. */
+    memory: {
+        budgetBytes: number;
+        predictedBytes: number;
+        peakBytes: number;
+    };
+    /** What a user should know. */
+    warnings: Warning[];
+}
+/**
+ * A loaded model, ready for any number of scans.
+ *
+ * @example
+ * using segmenter = await Segmenter.load();
+ * const { labels, targets } = await segmenter.segment('chest.nii.gz', { prompts: ['artery', 'vein'] });
+ */
+declare class Segmenter {
+    #private;
+    private constructor();
+    /**
+     * Loads a model.
+     *
+     * @throws ModelError, DeviceError, UsageError
+     */
+    static load(options?: LoadOptions): Promise<Segmenter>;
+    /**
+     * Labels one scan, given by path or as a volume in Hounsfield units.
+     *
+     * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
+     */
+    segment(scan: string | Volume, options?: SegmentOptions): Promise<Segmentation>;
+    /** Frees the model's memory; the segmenter cannot be used afterwards. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+/** One scan to label, from file to file. */
+interface SegmentJob {
+    /** The scan. */
+    input: string;
+    /** The label map, `.nii` or `.nii.gz`; never the input itself. */
+    output: string;
+    /** What to look for, in words. */
+    prompts?: string[] | undefined;
+    /** Name or directory of a model. */
+    model?: string | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. */
+    device?: string | undefined;
+    /** Threads to compute with. */
+    threads?: number | undefined;
+    /** Most memory the process may use, bytes. */
+    maxMemory?: number | undefined;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Where to write probabilities, a 4-D NIfTI. */
+    probabilities?: string | undefined;
+}
+/** What became of a {@link SegmentJob}. */
+interface SegmentReport {
+    output: string;
+    model: string;
+    device: string;
+    seconds: Segmentation['seconds'] & {
+        write: number;
+    };
+    memory: Segmentation['memory'];
+    targets: SegmentedTarget[];
+    warnings: Warning[];
+}
+/**
+ * Labels a scan from file to file. Whatever is wrong with the output's place is found before the work starts; the
+ * output appears whole or not at all.
+ *
+ * @throws every error of this package
+ */
+declare function segmentToFile(job: SegmentJob, options?: CallOptions): Promise<SegmentReport>;
+
+/** Options of {@link encodeText} and {@link understand}. */
+interface TextOptions extends CallOptions {
+    /** Name or directory of the model whose text encoder is used. @default 'tiny' */
+    model?: string | undefined;
+}
+/** Prompts as the network would be given them. */
+interface EncodedText {
+    /** Token ids of each prompt, with start and end, no padding. */
+    ids: number[][];
+    /** Prompts × width, row after row. */
+    embeddings: Float32Array;
+    /** Numbers of one embedding. */
+    width: number;
+}
+/** What a prompt was understood as. */
+interface Understood {
+    /** The prompt as it was given. */
+    text: string;
+    /** Its token ids, with start and end. */
+    ids: number[];
+    /** Whether it was longer than 77 tokens and was cut. */
+    truncated: boolean;
+    /** The target's name, or `null` where the words mean nothing the model knows. */
+    target: string | null;
+    /** How sure that is, 0 to 1. */
+    confidence: number;
+}
+/**
+ * Token ids and embeddings of prompts.
+ *
+ * @throws PromptError, ModelError
+ */
+declare function encodeText(prompts: string[], options?: TextOptions): Promise<EncodedText>;
+/**
+ * What the model takes each prompt to mean.
+ *
+ * @throws ModelError
+ */
+declare function understand(prompts: string[], options?: TextOptions): Promise<Understood[]>;
+
+/** One line of a run's diary. */
+type TrainEvent = {
+    type: 'start';
+    step: number;
+    steps: number | null;
+    parameters: number;
+    ceiling: Record<string, number>;
+    trainingCases: number;
+    validationCases: number;
+} | {
+    type: 'fitted';
+    step: number;
+    steps: number;
+    secondsPerStep: number;
+} | {
+    type: 'step';
+    step: number;
+    loss: number;
+    learningRate: number;
+    gradNorm: number;
+    seconds: number;
+    targets: Record<string, number>;
+} | {
+    type: 'validation';
+    step: number;
+    mean: Scores;
+    seconds: number;
+} | {
+    type: 'checkpoint';
+    step: number;
+    best: boolean;
+} | {
+    type: 'end';
+    step: number;
+    reason: EndReason;
+};
+/** Why a run ended: all steps taken, time up, or cancelled. */
+type EndReason = 'finished' | 'time' | 'cancelled';
+
+/** A whole training run. */
+declare const trainConfig: z.ZodObject<{
+    plan: z.ZodObject<{
+        name: z.ZodString;
+        spacingMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+        channels: z.ZodArray<z.ZodDiscriminatedUnion<[z.ZodObject<{
+            kind: z.ZodLiteral<"window">;
+            windowHu: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+        }, z.core.$strict>, z.ZodObject<{
+            kind: z.ZodLiteral<"side">;
+        }, z.core.$strict>], "kind">>;
+        patch: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+        crop: z.ZodDiscriminatedUnion<[z.ZodObject<{
+            kind: z.ZodLiteral<"none">;
+        }, z.core.$strict>, z.ZodObject<{
+            kind: z.ZodLiteral<"foreground">;
+            aboveHu: z.ZodNumber;
+        }, z.core.$strict>, z.ZodObject<{
+            kind: z.ZodLiteral<"lungs">;
+            marginMm: z.ZodNumber;
+        }, z.core.$strict>], "kind">;
+        tiles: z.ZodObject<{
+            tile: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+            overlap: z.ZodNumber;
+            blend: z.ZodEnum<{
+                logits: "logits";
+                probabilities: "probabilities";
+            }>;
+            skipEmpty: z.ZodBoolean;
+        }, z.core.$strict>;
+        targets: z.ZodArray<z.ZodObject<{
+            name: z.ZodString;
+            value: z.ZodNumber;
+            prompt: z.ZodString;
+            classes: z.ZodArray<z.ZodEnum<{
+                artery: "artery";
+                vein: "vein";
+            }>>;
+            side: z.ZodNullable<z.ZodEnum<{
+                left: "left";
+                right: "right";
+            }>>;
+        }, z.core.$strict>>;
+        defaultTargets: z.ZodArray<z.ZodString>;
+        network: z.ZodDiscriminatedUnion<[z.ZodObject<{
+            preset: z.ZodLiteral<"la-caf">;
+            widthDivisor: z.ZodNumber;
+            variant: z.ZodEnum<{
+                gap: "gap";
+                "la-caf": "la-caf";
+            }>;
+            textWidth: z.ZodNumber;
+        }, z.core.$strict>, z.ZodObject<{
+            preset: z.ZodLiteral<"pulmoav">;
+            stageChannels: z.ZodArray<z.ZodNumber>;
+            stageBlocks: z.ZodArray<z.ZodNumber>;
+            promptWidth: z.ZodNumber;
+            promptLayers: z.ZodNumber;
+            heads: z.ZodNumber;
+            supervisedScales: z.ZodNumber;
+            textWidth: z.ZodNumber;
+        }, z.core.$strict>], "preset">;
+    }, z.core.$strict>;
+    textModel: z.ZodString;
+    tower: z.ZodObject<{
+        seed: z.ZodNumber;
+        width: z.ZodNumber;
+        layers: z.ZodNumber;
+        steps: z.ZodNumber;
+        batch: z.ZodNumber;
+        learningRate: z.ZodNumber;
+        smoothing: z.ZodNumber;
+        optimizer: z.ZodObject<{
+            beta1: z.ZodNumber;
+            beta2: z.ZodNumber;
+            epsilon: z.ZodNumber;
+            weightDecay: z.ZodNumber;
+            clipNorm: z.ZodNumber;
+            meanDecay: z.ZodNumber;
+        }, z.core.$strict>;
+    }, z.core.$strict>;
+    steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
+    schedule: z.ZodObject<{
+        learningRate: z.ZodNumber;
+        warmupSteps: z.ZodNumber;
+        finalShare: z.ZodNumber;
+    }, z.core.$strict>;
+    step: z.ZodObject<{
+        seed: z.ZodNumber;
+        batch: z.ZodNumber;
+        sampling: z.ZodObject<{
+            artery: z.ZodNumber;
+            vein: z.ZodNumber;
+            anywhere: z.ZodNumber;
+            jitter: z.ZodNumber;
+        }, z.core.$strict>;
+        augment: z.ZodObject<{
+            flip: z.ZodObject<{
+                probability: z.ZodNumber;
+            }, z.core.$strict>;
+            rotate: z.ZodObject<{
+                probability: z.ZodNumber;
+            }, z.core.$strict>;
+            gamma: z.ZodObject<{
+                probability: z.ZodNumber;
+                exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            contrast: z.ZodObject<{
+                probability: z.ZodNumber;
+                factor: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            shift: z.ZodObject<{
+                probability: z.ZodNumber;
+                amountHu: z.ZodNumber;
+            }, z.core.$strict>;
+            blur: z.ZodObject<{
+                probability: z.ZodNumber;
+                sigmaVoxels: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            noise: z.ZodObject<{
+                probability: z.ZodNumber;
+                sdHu: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+                sigmaVoxels: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            slices: z.ZodObject<{
+                probability: z.ZodNumber;
+                thicknessMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+        }, z.core.$strict>;
+        loss: z.ZodObject<{
+            dice: z.ZodNumber;
+            bce: z.ZodNumber;
+            smooth: z.ZodNumber;
+            batchDice: z.ZodBoolean;
+            scaleWeights: z.ZodArray<z.ZodNumber>;
+        }, z.core.$strict>;
+        optimizer: z.ZodObject<{
+            beta1: z.ZodNumber;
+            beta2: z.ZodNumber;
+            epsilon: z.ZodNumber;
+            weightDecay: z.ZodNumber;
+            clipNorm: z.ZodNumber;
+            meanDecay: z.ZodNumber;
+        }, z.core.$strict>;
+    }, z.core.$strict>;
+    validateEvery: z.ZodNumber;
+    validateCases: z.ZodNumber;
+    checkpointSeconds: z.ZodNumber;
+}, z.core.$strict>;
+/** A whole training run, as its config file gives it. */
+type TrainConfig = z.infer<typeof trainConfig>;
+
+/** What to train on, where to, and for how long. */
+interface TrainOptions extends CallOptions {
+    /** Data set in nnU-Net's shape. */
+    dataset: string;
+    /** Run directory; `best` and `latest` in it are model directories. */
+    out: string;
+    /** The whole config; ignored when a run is resumed. @default the `tiny` recipe */
+    config?: TrainConfig | undefined;
+    /** Go on with the run that `out` holds. @default false */
+    resume?: boolean | undefined;
+    /** Stop, resumably, after this many seconds. */
+    maxSeconds?: number | undefined;
+    /** Threads to compute with. @default all */
+    threads?: number | undefined;
+    /** Called with every line of the run's diary. */
+    onEvent?: ((event: TrainEvent) => void) | undefined;
+}
+/** What a run came to. */
+interface TrainResult {
+    /** Why it ended. */
+    reason: EndReason;
+    /** Steps taken in all. */
+    step: number;
+    /** Last validation; `null` where none was made. */
+    validation: Scores | null;
+    /** Directory of the best model. */
+    best: string;
+}
+/**
+ * Trains a network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.
+ *
+ * @throws ConfigError, FormatError, IoError, ModelError; `signal.reason` when cancelled, after a checkpoint
+ */
+declare function train(options: TrainOptions): Promise<TrainResult>;
+
+/** Options of {@link readVolume}. */
+interface ReadOptions extends CallOptions {
+    /** Which volume of a file with four or more axes, counted from 0 in file order; such a file needs it. */
+    index?: number | undefined;
+}
+/** Options of {@link writeVolume}. */
+interface WriteOptions extends CallOptions {
+    /** A NIfTI file whose header is kept byte for byte, but for what must change. */
+    like?: string | undefined;
+}
+/**
+ * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file.
+ *
+ * @throws FormatError, GeometryError, IoError, MemoryError
+ * @example
+ * const ct = await readVolume('chest.nii.gz');
+ * console.log(ct.shape, ct.spacingMm);
+ */
+declare function readVolume(path: string, options?: ReadOptions): Promise<Volume>;
+/**
+ * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step.
+ *
+ * @throws UsageError, GeometryError, IoError
+ */
+declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
+
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, findModel, info, isPulmoavError, listModels, phantom, readVolume, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Axes, CallOptions, EncodedText, EndReason, ErrorCode, EvaluateOptions, FileInfo, Health, LoadOptions, ModelInfo, PhantomCase, PhantomOptions, Progress, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, Understood, Volume, VoxelArray, Warning, WriteOptions };
