@@ -1,6 +1,223 @@
 // The public API of pulmoav on one page. Generated from src/ by "npm run build:ts"; never edited.
 import { z } from 'zod';
 
+/** A whole training run. */
+declare const trainConfig: z.ZodObject<{
+    plan: z.ZodObject<{
+        name: z.ZodString;
+        spacingMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+        channels: z.ZodArray<z.ZodDiscriminatedUnion<[z.ZodObject<{
+            kind: z.ZodLiteral<"window">;
+            windowHu: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+        }, z.core.$strict>, z.ZodObject<{
+            kind: z.ZodLiteral<"side">;
+        }, z.core.$strict>], "kind">>;
+        patch: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+        crop: z.ZodDiscriminatedUnion<[z.ZodObject<{
+            kind: z.ZodLiteral<"none">;
+        }, z.core.$strict>, z.ZodObject<{
+            kind: z.ZodLiteral<"foreground">;
+            aboveHu: z.ZodNumber;
+        }, z.core.$strict>, z.ZodObject<{
+            kind: z.ZodLiteral<"lungs">;
+            marginMm: z.ZodNumber;
+        }, z.core.$strict>], "kind">;
+        tiles: z.ZodObject<{
+            tile: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+            overlap: z.ZodNumber;
+            blend: z.ZodEnum<{
+                logits: "logits";
+                probabilities: "probabilities";
+            }>;
+            skipEmpty: z.ZodBoolean;
+        }, z.core.$strict>;
+        targets: z.ZodArray<z.ZodObject<{
+            name: z.ZodString;
+            value: z.ZodNumber;
+            prompt: z.ZodString;
+            classes: z.ZodArray<z.ZodEnum<{
+                artery: "artery";
+                vein: "vein";
+            }>>;
+            side: z.ZodNullable<z.ZodEnum<{
+                left: "left";
+                right: "right";
+            }>>;
+        }, z.core.$strict>>;
+        defaultTargets: z.ZodArray<z.ZodString>;
+        network: z.ZodDiscriminatedUnion<[z.ZodObject<{
+            preset: z.ZodLiteral<"la-caf">;
+            widthDivisor: z.ZodNumber;
+            variant: z.ZodEnum<{
+                gap: "gap";
+                "la-caf": "la-caf";
+            }>;
+            textWidth: z.ZodNumber;
+        }, z.core.$strict>, z.ZodObject<{
+            preset: z.ZodLiteral<"pulmoav">;
+            stageChannels: z.ZodArray<z.ZodNumber>;
+            stageBlocks: z.ZodArray<z.ZodNumber>;
+            promptWidth: z.ZodNumber;
+            promptLayers: z.ZodNumber;
+            heads: z.ZodNumber;
+            supervisedScales: z.ZodNumber;
+            textWidth: z.ZodNumber;
+        }, z.core.$strict>], "preset">;
+    }, z.core.$strict>;
+    textModel: z.ZodString;
+    tower: z.ZodObject<{
+        seed: z.ZodNumber;
+        width: z.ZodNumber;
+        layers: z.ZodNumber;
+        steps: z.ZodNumber;
+        batch: z.ZodNumber;
+        learningRate: z.ZodNumber;
+        smoothing: z.ZodNumber;
+        optimizer: z.ZodObject<{
+            beta1: z.ZodNumber;
+            beta2: z.ZodNumber;
+            epsilon: z.ZodNumber;
+            weightDecay: z.ZodNumber;
+            clipNorm: z.ZodNumber;
+            meanDecay: z.ZodNumber;
+        }, z.core.$strict>;
+    }, z.core.$strict>;
+    steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
+    schedule: z.ZodObject<{
+        learningRate: z.ZodNumber;
+        warmupSteps: z.ZodNumber;
+        finalShare: z.ZodNumber;
+    }, z.core.$strict>;
+    step: z.ZodObject<{
+        seed: z.ZodNumber;
+        batch: z.ZodNumber;
+        sampling: z.ZodObject<{
+            artery: z.ZodNumber;
+            vein: z.ZodNumber;
+            anywhere: z.ZodNumber;
+            jitter: z.ZodNumber;
+        }, z.core.$strict>;
+        augment: z.ZodObject<{
+            flip: z.ZodObject<{
+                probability: z.ZodNumber;
+            }, z.core.$strict>;
+            rotate: z.ZodObject<{
+                probability: z.ZodNumber;
+            }, z.core.$strict>;
+            gamma: z.ZodObject<{
+                probability: z.ZodNumber;
+                exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            contrast: z.ZodObject<{
+                probability: z.ZodNumber;
+                factor: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            shift: z.ZodObject<{
+                probability: z.ZodNumber;
+                amountHu: z.ZodNumber;
+            }, z.core.$strict>;
+            blur: z.ZodObject<{
+                probability: z.ZodNumber;
+                sigmaVoxels: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            noise: z.ZodObject<{
+                probability: z.ZodNumber;
+                sdHu: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+                sigmaVoxels: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            slices: z.ZodObject<{
+                probability: z.ZodNumber;
+                thicknessMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+        }, z.core.$strict>;
+        loss: z.ZodObject<{
+            dice: z.ZodNumber;
+            bce: z.ZodNumber;
+            smooth: z.ZodNumber;
+            batchDice: z.ZodBoolean;
+            scaleWeights: z.ZodArray<z.ZodNumber>;
+        }, z.core.$strict>;
+        optimizer: z.ZodObject<{
+            beta1: z.ZodNumber;
+            beta2: z.ZodNumber;
+            epsilon: z.ZodNumber;
+            weightDecay: z.ZodNumber;
+            clipNorm: z.ZodNumber;
+            meanDecay: z.ZodNumber;
+        }, z.core.$strict>;
+    }, z.core.$strict>;
+    validateEvery: z.ZodNumber;
+    validateCases: z.ZodNumber;
+    checkpointSeconds: z.ZodNumber;
+}, z.core.$strict>;
+/** A whole training run, as its config file gives it. */
+type TrainConfig = z.infer<typeof trainConfig>;
+/** Any part of `T`; arrays and tuples are given whole. */
+type Part<T> = T extends readonly unknown[] ? T : T extends object ? {
+    [Key in keyof T]?: Part<T[Key]>;
+} : T;
+/** What differs from a recipe. */
+type TrainSettings = Part<TrainConfig> & {
+    /** The recipe that gives all other fields. @default 'tiny' */
+    recipe?: 'tiny' | 'la-caf';
+};
+
+/** Stable codes of everything that can go wrong; people script against them. */
+type ErrorCode = 'ERR_USAGE' | 'ERR_FORMAT' | 'ERR_GEOMETRY' | 'ERR_CONFIG' | 'ERR_PROMPT' | 'ERR_MODEL' | 'ERR_DEVICE' | 'ERR_MEMORY' | 'ERR_IO' | 'ERR_INTERNAL';
+/** What every failure of this package is an instance of. */
+declare class PulmoavError extends Error {
+    /** Stable code, the same across versions. */
+    readonly code: ErrorCode;
+    /** What to do about it, where the message does not say. */
+    readonly hint: string | undefined;
+    constructor(code: ErrorCode, message: string, options?: {
+        cause?: unknown;
+        hint?: string;
+    });
+}
+/** A wrong argument or flag (`ERR_USAGE`). */
+declare class UsageError extends PulmoavError {
+    constructor(message: string, options?: {
+        cause?: unknown;
+        hint?: string;
+    });
+}
+/** A file that is not what it should be (`ERR_FORMAT`). */
+declare class FormatError extends PulmoavError {
+}
+/** A shape, an affine or an index that does not fit (`ERR_GEOMETRY`). */
+declare class GeometryError extends PulmoavError {
+}
+/** A configuration that does not hold (`ERR_CONFIG`). */
+declare class ConfigError extends PulmoavError {
+    constructor(message: string, options?: {
+        cause?: unknown;
+        hint?: string;
+    });
+}
+/** Words the model does not know, or know twice (`ERR_PROMPT`). */
+declare class PromptError extends PulmoavError {
+}
+/** Weights that are missing, corrupt or of another kind (`ERR_MODEL`). */
+declare class ModelError extends PulmoavError {
+}
+/** A device that is not there (`ERR_DEVICE`). */
+declare class DeviceError extends PulmoavError {
+}
+/** More memory needed than allowed (`ERR_MEMORY`). */
+declare class MemoryError extends PulmoavError {
+}
+/** A file that could not be read or written (`ERR_IO`). */
+declare class IoError extends PulmoavError {
+}
+/** A fault of this package (`ERR_INTERNAL`). */
+declare class InternalError extends PulmoavError {
+}
+/** The error class that goes with a code; an unknown code is our own fault. */
+declare function errorOf(code: string, message: string, cause?: unknown): PulmoavError;
+/** Whether `error` is a failure that this package names. */
+declare function isPulmoavError(error: unknown): error is PulmoavError;
+
 /** Scores of one target. */
 interface TargetScores {
     /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
@@ -69,62 +286,6 @@ interface EvaluateOptions extends CallOptions {
  */
 declare function evaluate(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<Scores>;
 
-/** Stable codes of everything that can go wrong; people script against them. */
-type ErrorCode = 'ERR_USAGE' | 'ERR_FORMAT' | 'ERR_GEOMETRY' | 'ERR_CONFIG' | 'ERR_PROMPT' | 'ERR_MODEL' | 'ERR_DEVICE' | 'ERR_MEMORY' | 'ERR_IO' | 'ERR_INTERNAL';
-/** What every failure of this package is an instance of. */
-declare class PulmoavError extends Error {
-    /** Stable code, the same across versions. */
-    readonly code: ErrorCode;
-    /** What to do about it, where the message does not say. */
-    readonly hint: string | undefined;
-    constructor(code: ErrorCode, message: string, options?: {
-        cause?: unknown;
-        hint?: string;
-    });
-}
-/** A wrong argument or flag (`ERR_USAGE`). */
-declare class UsageError extends PulmoavError {
-    constructor(message: string, options?: {
-        cause?: unknown;
-        hint?: string;
-    });
-}
-/** A file that is not what it should be (`ERR_FORMAT`). */
-declare class FormatError extends PulmoavError {
-}
-/** A shape, an affine or an index that does not fit (`ERR_GEOMETRY`). */
-declare class GeometryError extends PulmoavError {
-}
-/** A configuration that does not hold (`ERR_CONFIG`). */
-declare class ConfigError extends PulmoavError {
-    constructor(message: string, options?: {
-        cause?: unknown;
-        hint?: string;
-    });
-}
-/** Words the model does not know, or know twice (`ERR_PROMPT`). */
-declare class PromptError extends PulmoavError {
-}
-/** Weights that are missing, corrupt or of another kind (`ERR_MODEL`). */
-declare class ModelError extends PulmoavError {
-}
-/** A device that is not there (`ERR_DEVICE`). */
-declare class DeviceError extends PulmoavError {
-}
-/** More memory needed than allowed (`ERR_MEMORY`). */
-declare class MemoryError extends PulmoavError {
-}
-/** A file that could not be read or written (`ERR_IO`). */
-declare class IoError extends PulmoavError {
-}
-/** A fault of this package (`ERR_INTERNAL`). */
-declare class InternalError extends PulmoavError {
-}
-/** The error class that goes with a code; an unknown code is our own fault. */
-declare function errorOf(code: string, message: string, cause?: unknown): PulmoavError;
-/** Whether `error` is a failure that this package names. */
-declare function isPulmoavError(error: unknown): error is PulmoavError;
-
 /** What a file's header says. */
 interface FileInfo {
     /** Voxels along `[z, y, x]`. */
@@ -133,8 +294,8 @@ interface FileInfo {
     spacingMm: Axes;
     /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm. */
     affine: number[];
-    /** Anatomical direction of the file's axes i, j, k: `['R', 'A', 'S']`. */
-    axcodes: string[];
+    /** Where the file's axes i, j, k point to: `'RAS'` for right, front, head. */
+    axcodes: string;
     /** Stored data type, `int16` for instance. */
     dataType: string;
     /** Byte order of the file. */
@@ -143,6 +304,12 @@ interface FileInfo {
     sformCode: number | null;
     /** NIfTI's qform code; `null` for other formats. */
     qformCode: number | null;
+    /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
+    format: string;
+    /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
+    extra: number[];
+    /** Slope and intercept of stored values, where there are any. */
+    scaling: [slope: number, intercept: number] | null;
     /** `NO_ORIENTATION`, `UNITS`, … */
     warnings: Warning[];
 }
@@ -460,166 +627,14 @@ type TrainEvent = {
 /** Why a run ended: all steps taken, time up, or cancelled. */
 type EndReason = 'finished' | 'time' | 'cancelled';
 
-/** A whole training run. */
-declare const trainConfig: z.ZodObject<{
-    plan: z.ZodObject<{
-        name: z.ZodString;
-        spacingMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
-        channels: z.ZodArray<z.ZodDiscriminatedUnion<[z.ZodObject<{
-            kind: z.ZodLiteral<"window">;
-            windowHu: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-        }, z.core.$strict>, z.ZodObject<{
-            kind: z.ZodLiteral<"side">;
-        }, z.core.$strict>], "kind">>;
-        patch: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
-        crop: z.ZodDiscriminatedUnion<[z.ZodObject<{
-            kind: z.ZodLiteral<"none">;
-        }, z.core.$strict>, z.ZodObject<{
-            kind: z.ZodLiteral<"foreground">;
-            aboveHu: z.ZodNumber;
-        }, z.core.$strict>, z.ZodObject<{
-            kind: z.ZodLiteral<"lungs">;
-            marginMm: z.ZodNumber;
-        }, z.core.$strict>], "kind">;
-        tiles: z.ZodObject<{
-            tile: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
-            overlap: z.ZodNumber;
-            blend: z.ZodEnum<{
-                logits: "logits";
-                probabilities: "probabilities";
-            }>;
-            skipEmpty: z.ZodBoolean;
-        }, z.core.$strict>;
-        targets: z.ZodArray<z.ZodObject<{
-            name: z.ZodString;
-            value: z.ZodNumber;
-            prompt: z.ZodString;
-            classes: z.ZodArray<z.ZodEnum<{
-                artery: "artery";
-                vein: "vein";
-            }>>;
-            side: z.ZodNullable<z.ZodEnum<{
-                left: "left";
-                right: "right";
-            }>>;
-        }, z.core.$strict>>;
-        defaultTargets: z.ZodArray<z.ZodString>;
-        network: z.ZodDiscriminatedUnion<[z.ZodObject<{
-            preset: z.ZodLiteral<"la-caf">;
-            widthDivisor: z.ZodNumber;
-            variant: z.ZodEnum<{
-                gap: "gap";
-                "la-caf": "la-caf";
-            }>;
-            textWidth: z.ZodNumber;
-        }, z.core.$strict>, z.ZodObject<{
-            preset: z.ZodLiteral<"pulmoav">;
-            stageChannels: z.ZodArray<z.ZodNumber>;
-            stageBlocks: z.ZodArray<z.ZodNumber>;
-            promptWidth: z.ZodNumber;
-            promptLayers: z.ZodNumber;
-            heads: z.ZodNumber;
-            supervisedScales: z.ZodNumber;
-            textWidth: z.ZodNumber;
-        }, z.core.$strict>], "preset">;
-    }, z.core.$strict>;
-    textModel: z.ZodString;
-    tower: z.ZodObject<{
-        seed: z.ZodNumber;
-        width: z.ZodNumber;
-        layers: z.ZodNumber;
-        steps: z.ZodNumber;
-        batch: z.ZodNumber;
-        learningRate: z.ZodNumber;
-        smoothing: z.ZodNumber;
-        optimizer: z.ZodObject<{
-            beta1: z.ZodNumber;
-            beta2: z.ZodNumber;
-            epsilon: z.ZodNumber;
-            weightDecay: z.ZodNumber;
-            clipNorm: z.ZodNumber;
-            meanDecay: z.ZodNumber;
-        }, z.core.$strict>;
-    }, z.core.$strict>;
-    steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
-    schedule: z.ZodObject<{
-        learningRate: z.ZodNumber;
-        warmupSteps: z.ZodNumber;
-        finalShare: z.ZodNumber;
-    }, z.core.$strict>;
-    step: z.ZodObject<{
-        seed: z.ZodNumber;
-        batch: z.ZodNumber;
-        sampling: z.ZodObject<{
-            artery: z.ZodNumber;
-            vein: z.ZodNumber;
-            anywhere: z.ZodNumber;
-            jitter: z.ZodNumber;
-        }, z.core.$strict>;
-        augment: z.ZodObject<{
-            flip: z.ZodObject<{
-                probability: z.ZodNumber;
-            }, z.core.$strict>;
-            rotate: z.ZodObject<{
-                probability: z.ZodNumber;
-            }, z.core.$strict>;
-            gamma: z.ZodObject<{
-                probability: z.ZodNumber;
-                exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-            }, z.core.$strict>;
-            contrast: z.ZodObject<{
-                probability: z.ZodNumber;
-                factor: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-            }, z.core.$strict>;
-            shift: z.ZodObject<{
-                probability: z.ZodNumber;
-                amountHu: z.ZodNumber;
-            }, z.core.$strict>;
-            blur: z.ZodObject<{
-                probability: z.ZodNumber;
-                sigmaVoxels: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-            }, z.core.$strict>;
-            noise: z.ZodObject<{
-                probability: z.ZodNumber;
-                sdHu: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-                sigmaVoxels: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-            }, z.core.$strict>;
-            slices: z.ZodObject<{
-                probability: z.ZodNumber;
-                thicknessMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
-            }, z.core.$strict>;
-        }, z.core.$strict>;
-        loss: z.ZodObject<{
-            dice: z.ZodNumber;
-            bce: z.ZodNumber;
-            smooth: z.ZodNumber;
-            batchDice: z.ZodBoolean;
-            scaleWeights: z.ZodArray<z.ZodNumber>;
-        }, z.core.$strict>;
-        optimizer: z.ZodObject<{
-            beta1: z.ZodNumber;
-            beta2: z.ZodNumber;
-            epsilon: z.ZodNumber;
-            weightDecay: z.ZodNumber;
-            clipNorm: z.ZodNumber;
-            meanDecay: z.ZodNumber;
-        }, z.core.$strict>;
-    }, z.core.$strict>;
-    validateEvery: z.ZodNumber;
-    validateCases: z.ZodNumber;
-    checkpointSeconds: z.ZodNumber;
-}, z.core.$strict>;
-/** A whole training run, as its config file gives it. */
-type TrainConfig = z.infer<typeof trainConfig>;
-
 /** What to train on, where to, and for how long. */
 interface TrainOptions extends CallOptions {
     /** Data set in nnU-Net's shape. */
     dataset: string;
     /** Run directory; `best` and `latest` in it are model directories. */
     out: string;
-    /** The whole config; ignored when a run is resumed. @default the `tiny` recipe */
-    config?: TrainConfig | undefined;
+    /** What differs from a recipe; ignored when a run is resumed. @default the `tiny` recipe */
+    config?: TrainSettings | undefined;
     /** Go on with the run that `out` holds. @default false */
     resume?: boolean | undefined;
     /** Stop, resumably, after this many seconds. */
@@ -674,4 +689,4 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
 export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, findModel, info, isPulmoavError, listModels, phantom, readVolume, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Axes, CallOptions, EncodedText, EndReason, ErrorCode, EvaluateOptions, FileInfo, Health, LoadOptions, ModelInfo, PhantomCase, PhantomOptions, Progress, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, Understood, Volume, VoxelArray, Warning, WriteOptions };
+export type { Axes, CallOptions, EncodedText, EndReason, ErrorCode, EvaluateOptions, FileInfo, Health, LoadOptions, ModelInfo, PhantomCase, PhantomOptions, Progress, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, Volume, VoxelArray, Warning, WriteOptions };

@@ -27,7 +27,11 @@ interface Metadata {
 }
 
 const metadata = JSON.parse(
-  execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 }),
+  execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  }),
 ) as Metadata;
 
 test('crates use each other along the arrows only', (t) => {
@@ -39,12 +43,13 @@ test('crates use each other along the arrows only', (t) => {
     for (const other of used.filter((use) => use.startsWith('pulmoav-')).map((use) => use.replace(/^pulmoav-/, ''))) {
       t.true(allowed?.includes(other), `${crate} must not use ${other}`);
     }
-    if (used.some((use) => use.startsWith('candle'))) t.true(seesCandle.includes(crate), `${crate} must not see candle`);
+    if (used.some((use) => use.startsWith('candle')))
+      t.true(seesCandle.includes(crate), `${crate} must not see candle`);
   }
 });
 
 /** Layers of src, lowest first; a file may import from lower layers and from its own journey. */
-const foundation = ['config', 'check', 'errors', 'types', 'native', 'progress', 'atomic', 'scores', 'models'];
+const foundation = ['config', 'check', 'errors', 'types', 'native', 'progress', 'files', 'scores', 'models'];
 /** Journeys that build on another one by their nature. */
 const mayUse: Record<string, string[]> = {
   'segment-file': ['segment', 'volume'],
@@ -64,7 +69,10 @@ test('TypeScript journeys never import each other', (t) => {
     }
     if (foundation.includes(from)) {
       for (const target of imports(file)) {
-        t.true(foundation.includes(journey(relative(src, join(dirname(file), target)))), `${relative(src, file)} looks up to ${target}`);
+        t.true(
+          foundation.includes(journey(relative(src, join(dirname(file), target)))),
+          `${relative(src, file)} looks up to ${target}`,
+        );
       }
     }
   }
@@ -81,7 +89,9 @@ test('paths that documents name exist', (t) => {
   const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...markdown('docs')];
   for (const document of documents) {
     const text = readFileSync(join(root, document), 'utf8');
-    const named = [...text.matchAll(/`((?:src|crates|benches|docs|models|scripts|__test__)\/[\w./-]+)`/g)].map((match) => match[1] ?? '');
+    const named = [...text.matchAll(/`((?:src|crates|benches|docs|models|scripts|__test__)\/[\w./-]+)`/g)].map(
+      (match) => match[1] ?? '',
+    );
     for (const path of named) t.true(existsSync(join(root, path)), `${document} names ${path}, which does not exist`);
   }
 });

@@ -1,5 +1,5 @@
 import { UsageError } from './errors.js';
-import type { VoxelArray, Volume } from './types.js';
+import type { Volume, VoxelArray } from './types.js';
 
 const arrays = [
   Int8Array,

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { checkPath, checkVolume } from './check.js';
-import { IoError, UsageError } from './errors.js';
+import { IoError, isPulmoavError, type PulmoavError, UsageError } from './errors.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import { meanScores, type Scores } from './scores.js';
@@ -41,28 +41,47 @@ export async function evaluate(
   return value;
 }
 
+/** One case of a batch: its scores, or why there are none. */
+export type CaseScores = { name: string; scores: Scores } | { name: string; error: PulmoavError };
+
 /** Scores of a batch. */
 export interface BatchScores {
   /** One entry a case, by name. */
-  cases: { name: string; scores: Scores }[];
+  cases: CaseScores[];
   /** Means over the cases in which the metric is defined. */
   mean: Scores;
 }
 
 /**
- * Scores a label map against a reference, or a folder of them against a folder with the same file names.
+ * Scores a label map against a reference, or a folder of them against a folder with the same file names. In a folder, a
+ * case that cannot be scored is listed with its error and does not stop the others.
  *
- * @throws UsageError when a reference is missing, and everything {@link evaluate} throws
+ * @throws IoError where a path or a folder's files are missing; everything {@link evaluate} throws for a single file
  */
 export async function evaluateFolders(pred: string, ref: string, options: EvaluateOptions = {}): Promise<BatchScores> {
+  for (const path of [pred, ref]) {
+    if (!existsSync(path)) throw new IoError('ERR_IO', `"${path}" does not exist.`);
+  }
+  if (!statSync(pred).isDirectory()) {
+    const scores = await evaluate(pred, ref, options);
+    return { cases: [{ name: caseName(pred), scores }], mean: scores };
+  }
   const pairs = casePairs(pred, ref, options.within);
-  const cases: BatchScores['cases'] = [];
+  const cases: CaseScores[] = [];
   for (const [done, pair] of pairs.entries()) {
     options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
-    const scores = await evaluate(pair.pred, pair.ref, { signal: options.signal, within: pair.within });
-    cases.push({ name: pair.name, scores });
+    cases.push(await caseScores(pair, options.signal));
   }
-  return { cases, mean: meanScores(cases.map(({ scores }) => scores)) };
+  return { cases, mean: meanScores(cases.flatMap((one) => ('scores' in one ? [one.scores] : []))) };
+}
+
+async function caseScores({ name, pred, ref, within }: CasePair, signal: AbortSignal | undefined): Promise<CaseScores> {
+  try {
+    return { name, scores: await evaluate(pred, ref, { signal, within }) };
+  } catch (error) {
+    if (!isPulmoavError(error) || error.code === 'ERR_INTERNAL') throw error;
+    return { name, error };
+  }
 }
 
 interface CasePair {
@@ -73,19 +92,16 @@ interface CasePair {
 }
 
 function casePairs(pred: string, ref: string, within: string | undefined): CasePair[] {
-  for (const path of [pred, ref]) {
-    if (!existsSync(path)) throw new IoError('ERR_IO', `"${path}" does not exist.`);
-  }
-  if (!statSync(pred).isDirectory()) return [{ name: caseName(pred), pred, ref, within }];
   const files = readdirSync(pred)
     .filter((file) => /\.nii(\.gz)?$/.test(file))
     .sort();
-  if (files.length === 0) throw new UsageError(`The folder "${pred}" holds no .nii or .nii.gz file.`);
-  return files.map((file) => {
-    const reference = join(ref, file);
-    if (!existsSync(reference)) throw new UsageError(`There is no reference "${reference}" for "${join(pred, file)}".`);
-    return { name: caseName(file), pred: join(pred, file), ref: reference, within: within && join(within, file) };
-  });
+  if (files.length === 0) throw new IoError('ERR_IO', `The folder "${pred}" holds no .nii or .nii.gz file.`);
+  return files.map((file) => ({
+    name: caseName(file),
+    pred: join(pred, file),
+    ref: join(ref, file),
+    within: within && join(within, file),
+  }));
 }
 
 function caseName(path: string): string {

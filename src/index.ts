@@ -1,5 +1,6 @@
-export { type EvaluateOptions, evaluate } from './evaluate.js';
+export type { TrainConfig, TrainSettings } from './config/train.js';
 export * from './errors.js';
+export { type EvaluateOptions, evaluate } from './evaluate.js';
 export { doctor, type FileInfo, type Health, info } from './inspect.js';
 export { findModel, listModels, type ModelInfo, verifyModel } from './models.js';
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
@@ -15,6 +16,5 @@ export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-fi
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
 export type { EndReason, TrainEvent } from './train/events.js';
 export { type TrainOptions, type TrainResult, train } from './train/loop.js';
-export type { TrainConfig } from './config/train.js';
 export type { Axes, CallOptions, Progress, Volume, VoxelArray, Warning } from './types.js';
 export { type ReadOptions, readVolume, type WriteOptions, writeVolume } from './volume.js';

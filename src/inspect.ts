@@ -14,8 +14,8 @@ export interface FileInfo {
   spacingMm: Axes;
   /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm. */
   affine: number[];
-  /** Anatomical direction of the file's axes i, j, k: `['R', 'A', 'S']`. */
-  axcodes: string[];
+  /** Where the file's axes i, j, k point to: `'RAS'` for right, front, head. */
+  axcodes: string;
   /** Stored data type, `int16` for instance. */
   dataType: string;
   /** Byte order of the file. */
@@ -24,6 +24,12 @@ export interface FileInfo {
   sformCode: number | null;
   /** NIfTI's qform code; `null` for other formats. */
   qformCode: number | null;
+  /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
+  format: string;
+  /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
+  extra: number[];
+  /** Slope and intercept of stored values, where there are any. */
+  scaling: [slope: number, intercept: number] | null;
   /** `NO_ORIENTATION`, `UNITS`, … */
   warnings: Warning[];
 }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomic } from './atomic.js';
 import { checkInteger, checkPath } from './check.js';
-import { type Annotated, datasetConfig, type DatasetDescription } from './config/dataset.js';
-import { FormatError, IoError } from './errors.js';
+import { type Annotated, type DatasetDescription, datasetConfig } from './config/dataset.js';
+import { FormatError } from './errors.js';
+import { makeFolder, readJson, writeAtomic } from './files.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -86,28 +86,36 @@ async function phantomCase(
   const annotated: Annotated = { sides, classes: ['artery', 'vein'] };
   const listed = known.cases[name];
   if (listed && [image, label, lungs].every((file) => existsSync(file))) {
-    return { name, image, label, lungs, seed: wanted.seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
+    return {
+      name,
+      image,
+      label,
+      lungs,
+      seed: wanted.seed,
+      phase: listed.phase ?? 'unknown',
+      annotated: listed.annotated,
+    };
   }
   const { seed, size } = wanted;
   const config = { seed, size, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
   const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)) });
-  const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
-    addon().phantomCase(request, image, label, lungs, monitor),
-  );
-  return { name, image, label, lungs, seed: wanted.seed, phase: value.phase, annotated };
+  try {
+    const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
+      addon().phantomCase(request, image, label, lungs, monitor),
+    );
+    return { name, image, label, lungs, seed, phase: value.phase, annotated };
+  } catch (error) {
+    // A case is written whole or not at all: what dataset.json does not list must not lie about.
+    for (const file of [image, label, lungs]) await rm(file, { force: true });
+    throw error;
+  }
 }
 
 async function openDataset(out: string): Promise<DatasetDescription> {
   const file = join(out, 'dataset.json');
-  try {
-    for (const folder of ['imagesTr', 'labelsTr', 'lungsTr']) await mkdir(join(out, folder), { recursive: true });
-  } catch (error) {
-    throw new IoError('ERR_IO', `The folder "${out}" could not be made: ${(error as Error).message}.`, {
-      cause: error,
-    });
-  }
+  for (const folder of ['imagesTr', 'labelsTr', 'lungsTr']) await makeFolder(join(out, folder));
   if (!existsSync(file)) return structuredClone(emptyDataset);
-  const parsed = datasetConfig.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  const parsed = datasetConfig.safeParse(await readJson(file));
   if (parsed.success) return parsed.data;
   throw new FormatError(
     'ERR_FORMAT',

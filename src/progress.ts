@@ -19,23 +19,53 @@ export async function call<T>(
   const monitor = new (addon().CallMonitor)();
   const cancel = () => monitor.cancel();
   signal?.addEventListener('abort', cancel, { once: true });
-  const poll = onProgress && setInterval(reporter(monitor, onProgress), POLL_MS);
+  const reporter = onProgress && new Reporter(monitor, onProgress);
   try {
-    return unwrap<T>((await start(monitor)) as Outcome, signal);
+    const outcome = (await start(monitor)) as Outcome;
+    reporter?.stop();
+    return unwrap<T>(outcome, signal);
   } finally {
-    clearInterval(poll);
+    reporter?.abandon();
     signal?.removeEventListener('abort', cancel);
   }
 }
 
-function reporter(monitor: CallMonitor, onProgress: (progress: Progress) => void): () => void {
-  let last = '';
-  return () => {
-    const progress = monitor.progress();
-    if (!progress) return;
+/** Hands a monitor's reports on; what the listener throws cancels the call and becomes its failure. */
+class Reporter {
+  readonly #monitor: CallMonitor;
+  readonly #listener: (progress: Progress) => void;
+  readonly #timer: NodeJS.Timeout;
+  #last = '';
+  #failure: { reason: unknown } | undefined;
+
+  constructor(monitor: CallMonitor, listener: (progress: Progress) => void) {
+    this.#monitor = monitor;
+    this.#listener = listener;
+    this.#timer = setInterval(() => this.#report(), POLL_MS);
+  }
+
+  /** Reports what is left to report, then stops. */
+  stop(): void {
+    this.abandon();
+    this.#report();
+    if (this.#failure) throw this.#failure.reason;
+  }
+
+  abandon(): void {
+    clearInterval(this.#timer);
+  }
+
+  #report(): void {
+    const progress = this.#monitor.progress();
+    if (!progress || this.#failure) return;
     const key = `${progress.stage} ${progress.done} ${progress.total}`;
-    if (key === last) return;
-    last = key;
-    onProgress(progress);
-  };
+    if (key === this.#last) return;
+    this.#last = key;
+    try {
+      this.#listener(progress);
+    } catch (reason) {
+      this.#failure = { reason };
+      this.#monitor.cancel();
+    }
+  }
 }

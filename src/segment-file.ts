@@ -1,5 +1,7 @@
-import { addon, checkDevice } from './native/load.js';
+import { resolve } from 'node:path';
+import { UsageError } from './errors.js';
 import { findModel } from './models.js';
+import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
 import type { CallOptions, Warning } from './types.js';
@@ -48,9 +50,8 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   const started = performance.now();
   const { input, output, model, device = 'auto', threads, probabilities } = job;
   checkDevice(device);
-  const outputs = probabilities === undefined ? [output] : [output, probabilities];
-  for (const path of outputs) await call({}, () => addon().checkOutput(path, input));
-  using segmenter = await Segmenter.load({ model, device, threads });
+  await checkFiles(job);
+  using segmenter = await Segmenter.load({ model, device, threads, signal: options.signal });
   const result = await segmenter.segment(input, {
     ...options,
     prompts: job.prompts,
@@ -77,6 +78,17 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     targets: result.targets,
     warnings: result.warnings,
   };
+}
+
+/** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
+async function checkFiles({ input, output, probabilities }: SegmentJob): Promise<void> {
+  await call({}, () => addon().inspect(input));
+  if (probabilities !== undefined && resolve(probabilities) === resolve(output)) {
+    throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
+  }
+  for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
+    await call({}, () => addon().checkOutput(path, input));
+  }
 }
 
 function geometryOf({ shape, spacingMm, affine }: Segmentation['labels']) {

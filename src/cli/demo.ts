@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { writeAtomic } from '../atomic.js';
+import { makeFolder, writeAtomic } from '../files.js';
 import { phantom } from '../phantom.js';
 import { preview } from '../report/preview.js';
 import { segmentToFile } from '../segment-file.js';
@@ -27,7 +26,7 @@ export function addDemo(program: Command): void {
     .action(async (scan: string | undefined, { json, out }: Flags) => {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
-      await mkdir(out, { recursive: true });
+      await makeFolder(out);
       const input = scan ?? (await makePhantom(out));
       const output = join(out, 'labels.nii.gz');
       const report = await segmentToFile({ input, output }, options).finally(printer.done);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { writeAtomic } from '../atomic.js';
-import { evaluateFolders } from '../evaluate.js';
-import { interruption } from './exit.js';
+import { type CaseScores, evaluateFolders } from '../evaluate.js';
+import { writeAtomic } from '../files.js';
+import { errorJson, interruption, PARTIAL_FAILURE } from './exit.js';
 import { printJson, progressPrinter, say } from './output.js';
 
 interface Flags {
@@ -23,13 +23,22 @@ export function addEvaluate(program: Command): void {
     .action(async (flags: Flags) => {
       const printer = progressPrinter();
       const options = { within: flags.within, signal: interruption, onProgress: printer.onProgress };
-      const scores = await evaluateFolders(flags.pred, flags.ref, options).finally(printer.done);
+      const scored = await evaluateFolders(flags.pred, flags.ref, options).finally(printer.done);
+      const scores = { cases: scored.cases.map(caseJson), mean: scored.mean };
+      if (scored.cases.some((one) => 'error' in one)) process.exitCode = PARTIAL_FAILURE;
       if (flags.output)
         await writeAtomic(flags.output, `${JSON.stringify({ schemaVersion: 1, ...scores }, null, 2)}\n`);
       if (flags.json) return printJson(scores);
-      for (const { name, scores: byTarget } of [...scores.cases, { name: 'mean', scores: scores.mean }]) {
-        const words = Object.entries(byTarget).map(([target, { dice }]) => `${target} ${dice?.toFixed(4) ?? '–'}`);
-        say(`${name}: Dice ${words.join(', ')}`);
-      }
+      for (const one of [...scored.cases, { name: 'mean', scores: scored.mean }]) say(`${one.name}: ${words(one)}`);
     });
+}
+
+function caseJson(one: CaseScores): object {
+  return 'error' in one ? { name: one.name, error: errorJson(one.error) } : one;
+}
+
+function words(one: CaseScores): string {
+  if ('error' in one) return `failed: ${one.error.message} [${one.error.code}]`;
+  const dice = Object.entries(one.scores).map(([target, score]) => `${target} ${score.dice?.toFixed(4) ?? '–'}`);
+  return `Dice ${dice.join(', ')}`;
 }

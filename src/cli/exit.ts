@@ -1,4 +1,5 @@
 import { isPulmoavError } from '../errors.js';
+import { printJson, say } from './output.js';
 
 /** Status of a batch in which some cases failed. */
 export const PARTIAL_FAILURE = 4;
@@ -40,12 +41,16 @@ export function exitStatus(error: unknown, signal: AbortSignal): number {
 
 /** Tells a failure: one object on standard output with `--json`, one sentence on standard error else. */
 export function reportError(error: unknown, { json, signal }: { json: boolean; signal: AbortSignal }): void {
-  const known = isPulmoavError(error);
   const interrupted = signal.aborted && signal.reason instanceof Interrupted;
-  const message = interrupted ? signal.reason.message : error instanceof Error ? error.message : String(error);
-  const code = known ? error.code : interrupted ? 'INTERRUPTED' : 'ERR_INTERNAL';
-  const hint = known ? (error.hint ?? null) : null;
-  if (json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, error: { code, message, hint } })}\n`);
-  process.stderr.write(`pulmoav: ${message}${hint ? ` ${hint}.` : ''}${interrupted ? '' : ` [${code}]`}\n`);
-  if (!known && !interrupted && error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`);
+  const told = errorJson(interrupted ? signal.reason : error);
+  if (json) printJson({ error: told });
+  say(`pulmoav: ${told.message}${told.hint ? ` ${told.hint}` : ''}${interrupted ? '' : ` [${told.code}]`}`);
+  if (!isPulmoavError(error) && !interrupted && error instanceof Error && error.stack) say(error.stack);
+}
+
+/** A failure as `--json` tells it. An interruption has the code `INTERRUPTED`. */
+export function errorJson(error: unknown): { code: string; message: string; hint: string | null } {
+  const message = error instanceof Error ? error.message : String(error);
+  if (isPulmoavError(error)) return { code: error.code, message, hint: error.hint ?? null };
+  return { code: error instanceof Interrupted ? 'INTERRUPTED' : 'ERR_INTERNAL', message, hint: null };
 }

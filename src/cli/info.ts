@@ -12,7 +12,7 @@ export function addInfo(program: Command): void {
       const found = await info(file, { signal: interruption });
       if (options.json) return printJson(found);
       say(`${file}: ${found.shape.join(' × ')} voxels [z, y, x], ${found.dataType}`);
-      say(`spacing ${found.spacingMm.map((mm) => mm.toFixed(3)).join(' × ')} mm, axes ${found.axcodes.join('')}`);
+      say(`spacing ${found.spacingMm.map((mm) => mm.toFixed(3)).join(' × ')} mm, axes ${found.axcodes}`);
       sayWarnings(found.warnings);
     });
 }

@@ -3,20 +3,22 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import * as commands from './commands.js';
 import { exitStatus, reportError, watchSignals } from './exit.js';
-
-const program = new Command('pulmoav')
-  .description('Finds the pulmonary arteries and veins in chest CT, told by words what to look for.')
-  .version(commands.version(), '-v, --version')
-  .showHelpAfterError('(pulmoav --help lists the commands)')
-  .exitOverride()
-  .configureOutput({ outputError: () => {} });
-for (const add of commands.all) add(program);
-for (const command of program.commands) {
-  command.option('--json', 'print exactly one JSON object on standard output').exitOverride();
-  command.configureOutput({ outputError: () => {} });
-}
+import { printJson } from './output.js';
 
 const json = process.argv.includes('--json');
+const program = new Command('pulmoav')
+  .description('Finds the pulmonary arteries and veins in chest CT, told by words what to look for.')
+  .version(commands.version(), '-v, --version');
+for (const add of commands.all) add(program);
+for (const command of program.commands) command.option('--json', 'print exactly one JSON object on standard output');
+for (const command of [program, ...program.commands]) {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => (json ? printJson({ text: text.trimEnd() }) : process.stdout.write(text)),
+    writeErr: () => {},
+    outputError: () => {},
+  });
+}
+
 const stop = watchSignals();
 try {
   await program.parseAsync();
@@ -33,10 +35,13 @@ try {
 
 /** A wrong flag, as one of our own errors. */
 function usage(error: CommanderError): UsageError {
-  if (error.code === 'commander.help')
-    return new UsageError('No command was given.', { hint: 'pulmoav --help lists the commands' });
+  if (error.code === 'commander.help') {
+    return new UsageError('No command was given.', { hint: '"pulmoav --help" lists the commands.' });
+  }
   const message = error.message.replace(/^error: /, '').replace(/\.?$/, '.');
-  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), {
-    hint: 'pulmoav COMMAND --help lists what it takes',
-  });
+  const hint =
+    error.code === 'commander.unknownCommand'
+      ? '"pulmoav --help" lists the commands.'
+      : '"pulmoav COMMAND --help" lists what it takes.';
+  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), { hint });
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { UsageError } from '../errors.js';
 import { findModel, listModels, verifyModel } from '../models.js';
 import { interruption } from './exit.js';
 import { printJson, say } from './output.js';
@@ -10,13 +11,13 @@ interface Flags {
 export function addModels(program: Command): void {
   program
     .command('models')
-    .description('list, verify or locate models')
-    .argument('<list|verify|path>', 'what to do')
+    .description('list, verify or locate models; pull and rm are not in this version, which has bundled models only')
+    .argument('<list|verify|path|pull|rm>', 'what to do')
     .argument('[name]', 'a model name or directory')
-    .action(async (verb: string, name: string | undefined, flags: Flags, command: Command) => {
+    .action(async (verb: string, name: string | undefined, flags: Flags) => {
       const action = actions[verb];
-      if (!action) command.error(`unknown action "${verb}"; expected list, verify or path`);
-      else await action(name, flags);
+      if (!action) throw new UsageError(`Unknown action "${verb}"; expected list, verify, path, pull or rm.`);
+      await action(name, flags);
     });
 }
 
@@ -24,7 +25,7 @@ const actions: Record<string, (name: string | undefined, flags: Flags) => void |
   list: (_name, { json }) => {
     const models = listModels();
     if (json) return printJson({ models });
-    for (const model of models) say(model);
+    for (const model of models) process.stdout.write(`${model}\n`);
   },
   path: (name, { json }) => {
     const path = findModel(name);
@@ -37,4 +38,10 @@ const actions: Record<string, (name: string | undefined, flags: Flags) => void |
     say(`${model.name}: ${model.preset}, ${model.parameters} parameters, text encoder ${model.textEncoder}`);
     say(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
   },
+  pull: () => notYet('pull', 'Give a model directory with --model DIR.'),
+  rm: () => notYet('rm', 'A model is a directory: delete it.'),
 };
+
+function notYet(verb: string, hint: string): never {
+  throw new UsageError(`"models ${verb}" is not in this version: it has bundled models only.`, { hint });
+}

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { readTrainConfig } from '../train/run.js';
-import { train } from '../train/loop.js';
 import type { TrainEvent } from '../train/events.js';
+import { train } from '../train/loop.js';
+import { readTrainConfig } from '../train/run.js';
 import { interruption } from './exit.js';
 import { duration, integer } from './flags.js';
 import { printJson, progressPrinter, say } from './output.js';

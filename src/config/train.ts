@@ -101,6 +101,15 @@ export const trainConfig = z.strictObject({
 /** A whole training run, as its config file gives it. */
 export type TrainConfig = z.infer<typeof trainConfig>;
 
+/** Any part of `T`; arrays and tuples are given whole. */
+type Part<T> = T extends readonly unknown[] ? T : T extends object ? { [Key in keyof T]?: Part<T[Key]> } : T;
+
+/** What differs from a recipe. */
+export type TrainSettings = Part<TrainConfig> & {
+  /** The recipe that gives all other fields. @default 'tiny' */
+  recipe?: 'tiny' | 'la-caf';
+};
+
 const tinyTower: TrainConfig['tower'] = {
   seed: 1,
   width: 64,

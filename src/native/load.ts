@@ -55,7 +55,7 @@ export function checkDevice(device: string): void {
       'ERR_DEVICE',
       `Device "${device}" was asked for, but this build of pulmoav has CPU code only.`,
       {
-        hint: 'Use --device cpu or auto.',
+        hint: 'Use cpu or auto.',
       },
     );
   }

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomic } from '../atomic.js';
+import { writeAtomic } from '../files.js';
 import type { Scores } from '../scores.js';
 
 /** One line of a run's diary. */

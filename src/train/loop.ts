@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { checkPath } from '../check.js';
-import type { TrainConfig } from '../config/train.js';
+import type { TrainSettings } from '../config/train.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { findCheckpoint, keep } from './checkpoints.js';
@@ -19,8 +19,8 @@ export interface TrainOptions extends CallOptions {
   dataset: string;
   /** Run directory; `best` and `latest` in it are model directories. */
   out: string;
-  /** The whole config; ignored when a run is resumed. @default the `tiny` recipe */
-  config?: TrainConfig | undefined;
+  /** What differs from a recipe; ignored when a run is resumed. @default the `tiny` recipe */
+  config?: TrainSettings | undefined;
   /** Go on with the run that `out` holds. @default false */
   resume?: boolean | undefined;
   /** Stop, resumably, after this many seconds. */
@@ -94,10 +94,13 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
     if (options.signal?.aborted) reason = 'cancelled';
     else if (elapsed() > (options.maxSeconds ?? Number.POSITIVE_INFINITY)) reason = 'time';
     if (reason !== 'finished') break;
-    if (isDue(config.validateEvery, step) && step < end()) await validation.take(step, options);
-    if (elapsed() - saved < config.checkpointSeconds) continue;
-    await checkpoint(trainer, options.out, diary, step);
-    saved = elapsed();
+    const validate = isDue(config.validateEvery, step) && step < end();
+    // Before a validation too: what cancels it must find the steps kept.
+    if (validate || elapsed() - saved >= config.checkpointSeconds) {
+      await checkpoint(trainer, options.out, diary, step);
+      saved = elapsed();
+    }
+    if (validate) await validation.take(step, options);
   }
   await checkpoint(trainer, options.out, diary, step);
   if (reason === 'finished') await validation.take(step, options);

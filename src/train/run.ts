@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeAtomic } from '../atomic.js';
-import { recipes, type TrainConfig, trainConfig } from '../config/train.js';
-import { ConfigError, IoError, UsageError } from '../errors.js';
+import { recipes, type TrainConfig, type TrainSettings, trainConfig } from '../config/train.js';
+import { ConfigError, UsageError } from '../errors.js';
+import { makeFolder, readJson, writeAtomic } from '../files.js';
 
 /** What a run directory remembers: the whole config, and the number of steps once it is known. */
 export interface RunFile {
@@ -20,11 +19,11 @@ export async function readTrainConfig(source: string): Promise<TrainConfig> {
   if (named) return named;
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(source, 'utf8'));
+    json = await readJson(source);
   } catch (error) {
     const names = Object.keys(recipes).join(', ');
     throw new ConfigError(
-      `The config "${source}" is neither a recipe (${names}) nor a readable JSON file: ${(error as Error).message}.`,
+      `The config "${source}" is neither a recipe (${names}) nor a JSON file. ${(error as Error).message}`,
       { cause: error },
     );
   }
@@ -41,27 +40,21 @@ export function checkTrainConfig(json: unknown, source = 'config'): TrainConfig 
     );
   const parsed = trainConfig.safeParse(merge(base, fields));
   if (parsed.success) return parsed.data;
-  throw new ConfigError(`${source} does not hold: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+  throw new ConfigError(`${source} does not hold: ${problems(parsed.error)}`);
 }
 
 /** Opens a run directory: a new one with `config`, or the one that is there. */
-export async function openRun(out: string, config: TrainConfig | undefined, resume: boolean): Promise<RunFile> {
+export async function openRun(out: string, config: TrainSettings | undefined, resume: boolean): Promise<RunFile> {
   const file = join(out, 'run.json');
   if (existsSync(file)) {
     if (!resume) {
-      throw new UsageError(`"${out}" already holds a run.`, { hint: 'Go on with --resume, or choose another folder' });
+      throw new UsageError(`"${out}" already holds a run.`, { hint: 'Go on with --resume, or choose another folder.' });
     }
-    return JSON.parse(await readFile(file, 'utf8')) as RunFile;
+    return checkRun(await readJson(file), file);
   }
-  const run: RunFile = { schemaVersion: 1, config: config ?? (recipes.tiny as TrainConfig), steps: null };
+  const run: RunFile = { schemaVersion: 1, config: checkTrainConfig(config ?? {}), steps: null };
   if (typeof run.config.steps === 'number') run.steps = run.config.steps;
-  try {
-    await mkdir(out, { recursive: true });
-  } catch (error) {
-    throw new IoError('ERR_IO', `The folder "${out}" could not be made: ${(error as Error).message}.`, {
-      cause: error,
-    });
-  }
+  await makeFolder(out);
   await saveRun(out, run);
   return run;
 }
@@ -71,14 +64,37 @@ export async function saveRun(out: string, run: RunFile): Promise<void> {
   await writeAtomic(join(out, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
 }
 
+const runFile = z.strictObject({
+  schemaVersion: z.literal(1),
+  config: trainConfig,
+  steps: z.number().int().min(0).nullable(),
+});
+
+function checkRun(json: unknown, source: string): RunFile {
+  const parsed = runFile.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(`"${source}" does not hold: ${problems(parsed.error)}`, {
+    hint: 'Start a new run in another folder.',
+  });
+}
+
+function problems(error: z.ZodError): string {
+  return z.prettifyError(error).replaceAll('\n', ' ');
+}
+
 function merge(base: unknown, over: unknown): unknown {
-  if (!isRecord(base) || !isRecord(over) || (base.kind !== over.kind && over.kind !== undefined)) return over ?? base;
+  if (!isRecord(base) || !isRecord(over) || isOtherKind(base, over)) return over ?? base;
   return Object.fromEntries(
     [...new Set([...Object.keys(base), ...Object.keys(over)])].map((key) => [
       key,
       key in over ? merge(base[key], over[key]) : base[key],
     ]),
   );
+}
+
+/** Whether two objects are variants of one union: their fields must not be mixed. */
+function isOtherKind(base: Record<string, unknown>, over: Record<string, unknown>): boolean {
+  return ['kind', 'preset'].some((key) => over[key] !== undefined && over[key] !== base[key]);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,7 +1,7 @@
 import type { TrainConfig } from '../config/train.js';
-import type { Scores } from '../scores.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
+import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 
 /** What a native trainer is opened with. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomic } from '../atomic.js';
+import { writeAtomic } from '../files.js';
 import { meanScores, type Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { keep } from './checkpoints.js';
