@@ -153,3 +153,50 @@ fn dtype(theirs: safetensors::Dtype) -> Option<DType> {
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     std::fs::read(path).map_err(|source| ModelError::Io { path: path.to_owned(), action: "read", source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Answer {
+        ids: Vec<u32>,
+        pooled: Vec<f32>,
+        projected: Vec<f32>,
+    }
+
+    /// Answers of transformers' `CLIPTextModelWithProjection`; `crates/testing/goldens/text.py` made them.
+    #[test]
+    fn parity_with_transformers() {
+        let goldens = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../testing/goldens/text"));
+        for name in ["openai", "laion"] {
+            let folder = goldens.join(name);
+            let encoder = load_checkpoint(&folder).expect("a golden");
+            let answers = std::fs::read(folder.join("answers.json")).expect("a golden");
+            let answers: Vec<Answer> = serde_json::from_slice(&answers).expect("a golden");
+            let prompts: Vec<Vec<u32>> = answers.iter().map(|answer| answer.ids.clone()).collect();
+            let pooled = encoder.pooled(&prompts).and_then(|rows| Ok(rows.to_vec2::<f32>()?)).expect("embeds");
+            let projected = encoder.embed(&prompts).and_then(|rows| Ok(rows.to_vec2::<f32>()?)).expect("embeds");
+            for (at, answer) in answers.iter().enumerate() {
+                assert!(distance(&pooled[at], &answer.pooled) < 1e-5, "{name} {:?}", answer.ids);
+                assert!(distance(&projected[at], &answer.projected) < 1e-5, "{name} {:?}", answer.ids);
+            }
+        }
+    }
+
+    /// Length of the difference over the length of what is expected.
+    fn distance(a: &[f32], b: &[f32]) -> f32 {
+        let length = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
+        length(&mut a.iter().zip(b).map(|(a, b)| a - b)) / length(&mut b.iter().copied())
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_refused() {
+        let nowhere = load_checkpoint(Path::new("/nonexistent")).expect_err("no folder");
+        assert_eq!(nowhere.code(), "ERR_MODEL");
+        assert_eq!(our_name("vision_model.encoder.layers.0.mlp.fc1.weight"), None);
+        assert_eq!(our_name("text_model.embeddings.position_ids"), None);
+        let weight = our_name("text_model.encoder.layers.11.self_attn.k_proj.weight");
+        assert_eq!(weight, Some(("text.layers.11.key.weight".to_owned(), true)));
+    }
+}

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 
 /// Cleans, folds white space to single blanks and lower-cases, as CLIP's tokeniser does.
-pub fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let repaired: String = text.split_inclusive('\n').map(repair).collect();
     let plain = htmlize::unescape(htmlize::unescape(repaired.as_str()).into_owned()).into_owned();
     let words: Vec<&str> = plain.split(is_space).filter(|word| !word.is_empty()).collect();

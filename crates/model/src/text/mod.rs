@@ -4,11 +4,14 @@ pub mod checkpoint;
 mod clean;
 pub mod encoder;
 pub mod head;
+mod renew;
 pub mod tokenizer;
 pub mod tower;
+mod travel;
 
 pub use checkpoint::load_checkpoint;
 pub use encoder::{TextActivation, TextConfig, TextEncoder};
 pub use head::{PromptHead, TARGETS, Verdict, template};
+pub use renew::renew_text;
 pub use tokenizer::{PromptIds, Tokenizer};
 pub use tower::{Resolution, Tower};

@@ -30,6 +30,8 @@ pub struct Tokenizer {
     merges: HashMap<(u32, u32), u32>,
     /// Id of each byte inside a word.
     byte_ids: [u32; BYTES],
+    /// The two parts of each merge, by id.
+    parts: Vec<(u32, u32)>,
     pieces: Regex,
 }
 
@@ -64,18 +66,40 @@ impl Tokenizer {
         PromptIds { ids, truncated }
     }
 
+    /// The whole word that an id stands for; `None` for pieces of words, special tokens and what is no UTF-8.
+    pub fn word(&self, id: u32) -> Option<String> {
+        let mut bytes = Vec::new();
+        let ends = self.spell(id, &mut bytes)?;
+        if ends { String::from_utf8(bytes).ok() } else { None }
+    }
+
+    /// Adds the bytes of a token; whether it ends a word, `None` for a special one.
+    fn spell(&self, id: u32, bytes: &mut Vec<u8>) -> Option<bool> {
+        if id < UNMERGED {
+            let inner = id % BYTES as u32;
+            bytes.push(self.byte_ids.iter().position(|&other| other == inner)? as u8);
+            return Some(id >= BYTES as u32);
+        }
+        let &(left, right) = self.parts.get((id - UNMERGED) as usize)?;
+        self.spell(left, bytes)?;
+        self.spell(right, bytes)
+    }
+
     fn new() -> Self {
         let mut byte_ids = [0; BYTES];
         for (id, byte) in byte_order().into_iter().enumerate() {
             byte_ids[usize::from(byte)] = id as u32;
         }
-        let merges = include_bytes!("merges.bin").chunks_exact(4).zip(UNMERGED..).map(|(pair, id)| {
-            let part = |at: usize| u32::from(u16::from_le_bytes([pair[at], pair[at + 1]]));
-            ((part(0), part(2)), id)
-        });
+        let parts: Vec<(u32, u32)> = include_bytes!("merges.bin")
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|&[a, b, c, d]| (u16::from_le_bytes([a, b]).into(), u16::from_le_bytes([c, d]).into()))
+            .collect();
+        let merges = parts.iter().copied().zip(UNMERGED..).collect();
         // After lower-casing; ſ counts as s, as in the reference's case-blind pattern.
         let pieces = Regex::new(r"'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+");
-        Self { merges: merges.collect(), byte_ids, pieces: pieces.expect("a valid pattern") }
+        Self { merges, byte_ids, parts, pieces: pieces.expect("a valid pattern") }
     }
 
     /// Joins the bytes of one word; every round joins all places of the pair that was learned first.
@@ -163,6 +187,14 @@ mod tests {
             let ids = Tokenizer::shared().encode(text);
             assert!(!ids.is_empty() && ids.iter().all(|&id| id < START), "{text:?} {ids:?}");
         }
+    }
+
+    #[test]
+    fn words_are_spelled() {
+        let tokenizer = Tokenizer::shared();
+        assert_eq!(tokenizer.word(15940).as_deref(), Some("leen"));
+        assert_eq!(tokenizer.word(588), None);
+        assert_eq!(tokenizer.word(END), None);
     }
 
     #[test]

@@ -1,0 +1,348 @@
+//! The grammar that makes phrases: half of them mean a target, half mean none.
+
+use std::collections::BTreeSet;
+
+use pulmoav_model::text::head::REJECT;
+use pulmoav_model::text::{TARGETS, Tokenizer, template};
+
+use super::lexicon::{ABBREVIATIONS, LANGUAGES, Language};
+use super::noise::mistype;
+use super::refusals::{CHATTER, ENGLISH_OTHERS, OTHER_PLACES, OTHER_VESSEL_WORDS};
+use crate::random::{Philox, Stream};
+
+/// Phrases that are never made, so that they can measure what was learned.
+pub const HELD_OUT: &str = include_str!("held_out.tsv");
+
+/// A phrase and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phrase {
+    /// What a user may type.
+    pub text: String,
+    /// Index into [`pulmoav_model::text::TARGETS`], or [`REJECT`].
+    pub class: usize,
+}
+
+/// An endless supply of phrases; each depends on the seed and its own number alone.
+#[derive(Debug)]
+pub struct Corpus {
+    seed: u64,
+    held_out: BTreeSet<Vec<u32>>,
+    /// Ordinary words of the tokeniser's vocabulary.
+    words: Vec<String>,
+}
+
+/// A table of phrases: `target TAB phrase` a line, `-` where it is to be refused.
+///
+/// # Panics
+/// On a line that names no target: tables are part of the program.
+pub fn read_table(table: &str) -> Vec<(Option<&str>, &str)> {
+    table
+        .lines()
+        .map(|line| {
+            let (target, text) = line.split_once('\t').unwrap_or((line, ""));
+            ((target != "-").then_some(target), text)
+        })
+        .collect()
+}
+
+impl Corpus {
+    /// The corpus of a seed.
+    pub fn new(seed: u64) -> Self {
+        let tokenizer = Tokenizer::shared();
+        let held_out = read_table(HELD_OUT).into_iter().map(|(_, text)| tokenizer.encode(text)).collect();
+        Self { seed, held_out, words: ordinary_words(tokenizer) }
+    }
+
+    /// Phrase `sample` of batch `step`.
+    pub fn phrase(&self, step: u64, sample: u32) -> Phrase {
+        let mut random = Philox::new(self.seed, step, sample, Stream::Sample);
+        loop {
+            let class = if random.chance(0.5) { REJECT } else { random.below(REJECT) };
+            let text = if class == REJECT { self.refusal(&mut random) } else { wish(class, &mut random) };
+            let text = mistype(&text, &mut random);
+            if !self.held_out.contains(&Tokenizer::shared().encode(&text)) || text.is_empty() {
+                return Phrase { text, class };
+            }
+        }
+    }
+
+    fn refusal(&self, random: &mut Philox) -> String {
+        let kinds: [(u32, fn(&Self, &mut Philox) -> String); 9] = [
+            (34, |_, random| other_thing(random)),
+            (22, |_, random| other_vessel(random)),
+            (10, Self::random_words),
+            (8, Self::random_vessel),
+            (5, |_, random| half_a_wish(random)),
+            (8, |_, random| contradiction(random)),
+            (5, |_, random| pick(CHATTER, random).to_owned()),
+            (5, |_, random| gibberish(random)),
+            (1, |_, _| String::new()),
+        ];
+        let make = weighted(kinds.iter().map(|(weight, make)| (*weight, make)), random);
+        make(self, random)
+    }
+
+    /// `window guitar`.
+    fn random_words(&self, random: &mut Philox) -> String {
+        let count = 1 + random.below(5);
+        let words: Vec<&str> = (0..count).map(|_| self.word(random)).collect();
+        let text = words.join(" ");
+        if random.chance(0.5) { request(LANGUAGES[0], &text, random) } else { text }
+    }
+
+    /// `guitar arteries`.
+    fn random_vessel(&self, random: &mut Philox) -> String {
+        let english = LANGUAGES[0];
+        let head = pick(english.heads[random.below(3)], random);
+        let text = if random.chance(0.7) {
+            format!("{} {head}", self.word(random))
+        } else {
+            format!("{head} of the {}", self.word(random))
+        };
+        let text = if random.chance(0.3) { side(english, random, &text) } else { text };
+        maybe_request(english, &text, random)
+    }
+
+    fn word(&self, random: &mut Philox) -> &str {
+        &self.words[random.below(self.words.len())]
+    }
+}
+
+/// A phrase that means the class.
+fn wish(class: usize, random: &mut Philox) -> String {
+    if random.chance(0.12) {
+        return plain_wish(class, random);
+    }
+    if random.chance(0.08) {
+        return maybe_request(LANGUAGES[0], pick(ABBREVIATIONS[class], random), random);
+    }
+    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
+    let text = wish_in(language, class, random);
+    maybe_request(language, &text, random)
+}
+
+/// The target by its own name, and as the plan spells it.
+fn plain_wish(class: usize, random: &mut Philox) -> String {
+    let name = TARGETS[class];
+    match random.below(4) {
+        0 => template(name),
+        1 => name.to_owned(),
+        2 => format!("{name} in the lungs"),
+        _ => maybe_request(LANGUAGES[0], name, random),
+    }
+}
+
+fn wish_in(language: &Language, class: usize, random: &mut Philox) -> String {
+    // TARGETS: artery, vein, left artery, right artery, left vein, right vein, vessels, left vessels, right vessels.
+    let (kind, sides) = match class {
+        0 => (0, None),
+        1 => (1, None),
+        2 => (0, Some(language.left)),
+        3 => (0, Some(language.right)),
+        4 => (1, Some(language.left)),
+        5 => (1, Some(language.right)),
+        6 => (2, None),
+        7 => (2, Some(language.left)),
+        _ => (2, Some(language.right)),
+    };
+    let head = pick(language.heads[kind], random);
+    let place = pick(language.places, random);
+    let sides = match sides {
+        Some(sides) => Some(sides),
+        None => random.chance(0.25).then_some(language.both),
+    };
+    match sides {
+        None => fill(place, head),
+        Some(sides) if random.chance(0.5) => fill(pick(sides, random), &fill(place, head)),
+        Some(sides) => fill(place, &fill(pick(sides, random), head)),
+    }
+}
+
+/// `spleen`, with the same sides and requests that targets have.
+fn other_thing(random: &mut Philox) -> String {
+    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
+    let thing = pick(language.others, random);
+    let text = if random.chance(0.3) { side(language, random, thing) } else { thing.to_owned() };
+    maybe_request(language, &text, random)
+}
+
+/// `hepatic veins`, `arteries of the leg`.
+fn other_vessel(random: &mut Philox) -> String {
+    let english = LANGUAGES[0];
+    let head = pick(english.heads[random.below(3)], random);
+    let text = match random.below(3) {
+        0 => format!("{head} of the {}", pick(OTHER_PLACES, random)),
+        1 if random.chance(0.3) => format!("{head} in the {}", pick(OTHER_PLACES, random)),
+        _ => format!("{} {head}", pick(OTHER_VESSEL_WORDS, random)),
+    };
+    let text = if random.chance(0.4) { side(english, random, &text) } else { text };
+    maybe_request(english, &text, random)
+}
+
+/// A request without its object, a side or a place without a vessel.
+fn half_a_wish(random: &mut Philox) -> String {
+    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
+    let sided = if random.chance(0.5) { language.left } else { language.right };
+    let text = match random.below(4) {
+        0 => String::new(),
+        1 => fill(pick(sided, random), ""),
+        2 if language.places.len() > 1 => fill(pick(language.places, random), ""),
+        _ => pick(&["one", "thing", "part", "structure", "object", "area", "organ", "region"], random).to_owned(),
+    };
+    request(language, &text, random)
+}
+
+/// `left right artery`, `no veins`, `left artery and right vein`: not one target.
+fn contradiction(random: &mut Philox) -> String {
+    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
+    let english = LANGUAGES[0];
+    let text = match random.below(4) {
+        0 => {
+            let head = fill(pick(language.places, random), pick(language.heads[random.below(3)], random));
+            let inner = fill(pick(language.left, random), &head);
+            return maybe_request(language, &swap_sides(language, random, &inner, &head), random);
+        }
+        1 => {
+            let class = random.below(REJECT);
+            let wish = wish_in(english, class, random);
+            let pattern = pick(
+                &[
+                    "no {}",
+                    "not the {}",
+                    "not {}",
+                    "everything but the {}",
+                    "everything except {}",
+                    "without {}",
+                    "anything but {}",
+                    "remove the {}",
+                    "exclude the {}",
+                    "don't segment the {}",
+                ],
+                random,
+            );
+            fill(pattern, &wish)
+        }
+        2 => {
+            // Opposite sides of opposite classes.
+            let classes = if random.chance(0.5) { [2, 5] } else { [3, 4] };
+            let [a, b] = classes.map(|class| wish_in(english, class, random));
+            if random.chance(0.5) { format!("{a} and {b}") } else { format!("{b} and {a}") }
+        }
+        _ => {
+            let head = pick(english.heads[random.below(3)], random);
+            let pattern = pick(
+                &[
+                    "left right {}",
+                    "right left {}",
+                    "left pulmonary right {}",
+                    "left {} right",
+                    "right {} left",
+                    "right {} of the left lung",
+                    "left {} in the right lung",
+                    "left {} on the right",
+                    "right {} on the left side",
+                ],
+                random,
+            );
+            fill(pattern, &fill(pick(&["{}", "pulmonary {}", "lung {}"], random), head))
+        }
+    };
+    maybe_request(english, &text, random)
+}
+
+/// Both sides around one head, one inside the other.
+fn swap_sides(language: &Language, random: &mut Philox, left: &str, head: &str) -> String {
+    if random.chance(0.5) {
+        fill(pick(language.right, random), left)
+    } else {
+        fill(pick(language.left, random), &fill(pick(language.right, random), head))
+    }
+}
+
+/// Letters, digits and signs without sense.
+fn gibberish(random: &mut Philox) -> String {
+    let alphabet: &[u8] = match random.below(4) {
+        0 => b"0123456789",
+        1 => b"?!.,;:-_#*+/()&%$",
+        2 => b"asdfghjkl",
+        _ => b"abcdefghijklmnopqrstuvwxyz ",
+    };
+    (0..=random.below(14)).map(|_| alphabet[random.below(alphabet.len())] as char).collect()
+}
+
+fn side(language: &Language, random: &mut Philox, text: &str) -> String {
+    let sides = [language.left, language.right, language.both][random.below(3)];
+    fill(pick(sides, random), text)
+}
+
+fn maybe_request(language: &Language, text: &str, random: &mut Philox) -> String {
+    if random.chance(0.5) { request(language, text, random) } else { text.to_owned() }
+}
+
+fn request(language: &Language, text: &str, random: &mut Philox) -> String {
+    fill(pick(language.requests, random), text)
+}
+
+fn fill(pattern: &str, text: &str) -> String {
+    pattern.replacen("{}", text, 1)
+}
+
+fn pick<'a>(choices: &[&'a str], random: &mut Philox) -> &'a str {
+    choices[random.below(choices.len())]
+}
+
+fn weighted<T>(choices: impl Iterator<Item = (u32, T)> + Clone, random: &mut Philox) -> T {
+    let total: u32 = choices.clone().map(|(weight, _)| weight).sum();
+    let mut left = random.below(total as usize) as u32;
+    for (weight, choice) in choices {
+        if left < weight {
+            return choice;
+        }
+        left -= weight;
+    }
+    unreachable!("weights sum to the total")
+}
+
+/// Whole words of the vocabulary that no target's phrase uses.
+fn ordinary_words(tokenizer: &Tokenizer) -> Vec<String> {
+    let english = LANGUAGES[0];
+    let lists =
+        english.heads.iter().chain([&english.places, &english.left, &english.right, &english.both, &english.requests]);
+    let ours: BTreeSet<u32> = lists.flat_map(|list| list.iter()).flat_map(|text| tokenizer.encode(text)).collect();
+    let word = |id: u32| {
+        tokenizer.word(id).filter(|word| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    let mut words: Vec<String> =
+        (0..pulmoav_model::text::tokenizer::START).filter(|id| !ours.contains(id)).filter_map(word).collect();
+    words.extend(ENGLISH_OTHERS.iter().filter(|text| !text.contains(' ')).map(|text| (*text).to_owned()));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_reproducible_and_half_are_refusals() {
+        let (one, two) = (Corpus::new(1), Corpus::new(1));
+        let phrases: Vec<Phrase> = (0..2000).map(|sample| one.phrase(3, sample)).collect();
+        assert_eq!(phrases[7], two.phrase(3, 7));
+        assert_ne!(phrases[..50], (0..50).map(|sample| Corpus::new(2).phrase(3, sample)).collect::<Vec<_>>()[..]);
+        let refusals = phrases.iter().filter(|phrase| phrase.class == REJECT).count();
+        assert!(refusals.abs_diff(1000) < 100, "{refusals}");
+        assert!((0..TARGETS.len()).all(|class| phrases.iter().any(|phrase| phrase.class == class)));
+    }
+
+    #[test]
+    fn the_held_out_table_is_well_formed_and_never_made() {
+        let table = read_table(HELD_OUT);
+        assert_eq!(table.len(), 100);
+        assert_eq!(table.iter().filter(|(target, _)| target.is_none()).count(), 50);
+        assert!(table.iter().all(|(target, _)| target.is_none_or(|target| TARGETS.contains(&target))));
+        let corpus = Corpus::new(5);
+        for sample in 0..3000 {
+            let phrase = corpus.phrase(0, sample);
+            assert!(phrase.text.is_empty() || table.iter().all(|(_, text)| *text != phrase.text), "{phrase:?}");
+        }
+    }
+}

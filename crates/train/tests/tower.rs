@@ -1,0 +1,58 @@
+//! The bundled tower knows its phrases, and those that it never saw.
+
+use pulmoav_model::text::{TARGETS, Tower};
+use pulmoav_train::tower::{HELD_OUT, read_table};
+
+const PHRASINGS: &str = include_str!("phrasings.tsv");
+
+fn bundled() -> Option<Tower> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tower.safetensors");
+    let Ok(tensors) = candle_core::safetensors::load(path, &candle_core::Device::Cpu) else {
+        println!("skipped: no models/tower.safetensors");
+        return None;
+    };
+    Some(Tower::from_tensors(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))).expect("a tower"))
+}
+
+/// Share of a table that is answered right; the others are printed.
+fn share_right(tower: &Tower, table: &[(Option<&str>, &str)]) -> f64 {
+    let texts: Vec<&str> = table.iter().map(|(_, text)| *text).collect();
+    let answers = tower.resolve(&texts).expect("prompts resolve");
+    let wrong = table.iter().zip(&answers).filter(|((target, _), answer)| *target != answer.target);
+    for ((target, text), answer) in wrong.clone() {
+        println!("{text:?}: {:?} ({:.2}), expected {target:?}", answer.target, answer.confidence);
+    }
+    1.0 - wrong.count() as f64 / table.len() as f64
+}
+
+#[test]
+fn two_hundred_phrasings() {
+    let table = read_table(PHRASINGS);
+    assert!(
+        table.len() >= 200 && table.iter().all(|(target, _)| target.is_none_or(|target| TARGETS.contains(&target)))
+    );
+    if let Some(tower) = bundled() {
+        let share = share_right(&tower, &table);
+        assert!(share >= 0.98, "{share}");
+    }
+}
+
+#[test]
+fn a_hundred_phrasings_never_seen() {
+    if let Some(tower) = bundled() {
+        let share = share_right(&tower, &read_table(HELD_OUT));
+        assert!(share >= 0.95, "{share}");
+    }
+}
+
+#[test]
+fn the_targets_embeddings_are_apart() {
+    let Some(tower) = bundled() else { return };
+    let embeddings = tower.target_embeddings().expect("nine templates");
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    for (i, a) in embeddings.iter().enumerate() {
+        for b in &embeddings[..i] {
+            assert!(dot(a, b) / (dot(a, a) * dot(b, b)).sqrt() < 0.8);
+        }
+    }
+}
