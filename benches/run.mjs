@@ -1,0 +1,70 @@
+// The front door of the benchmarks: npm run bench -- --only STAGE[,STAGE] [--json]; without --only it lists the stages.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { commandLine, machine, root, sourceState } from './machine.mjs';
+import { printTable } from './table.mjs';
+
+const STAGES = ['phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'start', 'conv3d'];
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    'no-record': { type: 'boolean', default: false },
+    model: { type: 'string', default: 'tiny' },
+    work: { type: 'string', default: join(root, 'runs', 'bench') },
+    data: { type: 'string', default: join(root, '..', 'shared', 'data') },
+    threads: { type: 'string' },
+    count: { type: 'string' },
+    steps: { type: 'string' },
+    whole: { type: 'boolean', default: false },
+    python: { type: 'string' },
+  },
+});
+
+const say = (line) => process.stderr.write(`${line}\n`);
+if (!values.only) {
+  for (const name of STAGES) say(`${name}: ${(await stage(name)).about}`);
+} else {
+  for (const name of values.only.split(',')) await bench(name);
+}
+
+/** One stage: run, print, record. A check that does not hold makes the exit status 1. */
+async function bench(name) {
+  const { about, run } = await stage(name);
+  say(`${name}: ${about}`);
+  const work = join(resolve(values.work), name);
+  await mkdir(work, { recursive: true });
+  const started = performance.now();
+  const result = await run(context(work));
+  const seconds = Math.round((performance.now() - started) / 100) / 10;
+  const facts = { stage: name, date: new Date().toISOString(), command: commandLine(), machine: machine() };
+  const record = { schemaVersion: 1, ...facts, ...sourceState(), seconds, ...result };
+  if (!values['no-record']) await keep(record);
+  if (values.json) process.stdout.write(`${JSON.stringify(record)}\n`);
+  else for (const table of result.tables) printTable(table, say);
+  for (const { what, value, wanted, holds } of result.checks) {
+    say(`${holds ? 'holds' : 'FAILS'}: ${what}: ${value}, wanted ${wanted}`);
+  }
+  if (result.checks.some(({ holds }) => !holds)) process.exitCode = 1;
+}
+
+async function stage(name) {
+  if (!STAGES.includes(name)) throw new Error(`There is no stage "${name}"; expected ${STAGES.join(', ')}.`);
+  return import(`./stages/${name}.mjs`);
+}
+
+/** What a stage is told: where to work, what to use, how much to do. */
+function context(work) {
+  const number = (text) => (text === undefined ? undefined : Number(text));
+  const { model, whole, python } = values;
+  const [threads, count, steps] = [values.threads, values.count, values.steps].map(number);
+  const shared = join(resolve(values.work), 'phantoms');
+  return { work, shared, data: resolve(values.data), model, threads, count, steps, whole, python, say };
+}
+
+async function keep(record) {
+  const file = join(root, 'benches', 'record', `${record.stage}.json`);
+  await writeFile(file, `${JSON.stringify(record, null, 2)}\n`);
+}

@@ -1,0 +1,60 @@
+// Input: one phantom, stretched to several sizes up to 512 × 512 × 400, each segmented in a fresh process. Expected: the
+// peak is at least 3/4 of what was predicted and never more. Peer: none.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readVolume, writeVolume } from '../../dist/index.js';
+import { modelFacts, pulmoav } from '../machine.mjs';
+import { testPhantoms } from '../phantoms.mjs';
+import { stretch } from '../resample.mjs';
+import { three, within } from '../table.mjs';
+
+export const about = 'predicted against peak memory, 512 × 512 × 400 and smaller, fresh processes (--count N sizes)';
+
+/** `[z, y, x]`; the phantom's own size first. */
+const SHAPES = [null, [200, 256, 256], [400, 512, 512]];
+const LEAST_SHARE = 0.75;
+
+export async function run(context) {
+  const { path, facts: model } = await modelFacts(context.model);
+  const [phantom] = await testPhantoms(context, 1);
+  const cases = [];
+  for (const shape of SHAPES.slice(0, context.count)) {
+    const input = shape ? await stretched(phantom, shape, context) : phantom.image;
+    cases.push(measured(input, await readShape(shape, phantom), path, context));
+  }
+  const columns = ['shape z y x', 'predicted MiB', 'peak MiB', 'peak / predicted', 's'];
+  const mib = (bytes) => Math.round(bytes / 2 ** 20);
+  const rows = cases.map((one) => [
+    one.shape.join(' '),
+    mib(one.predictedBytes),
+    mib(one.peakBytes),
+    one.share,
+    three(one.seconds.total),
+  ]);
+  const checks = cases.map(({ shape, share }) =>
+    within(`peak / predicted at ${shape.join(' × ')}`, share, { least: LEAST_SHARE, most: 1 }),
+  );
+  return { model, cases, tables: [{ title: 'Memory', columns, rows }], checks };
+}
+
+/** The phantom with another number of voxels on the same body. */
+async function stretched({ name, image }, shape, { work, say }) {
+  const file = join(work, `${name}-${shape.join('x')}.nii.gz`);
+  if (existsSync(file)) return file;
+  say(`making ${shape.join(' × ')} voxels`);
+  await writeVolume(file, stretch(await readVolume(image), shape));
+  return file;
+}
+
+async function readShape(shape, { image }) {
+  return shape ?? (await readVolume(image)).shape;
+}
+
+function measured(input, shape, model, { work, threads, say }) {
+  const flags = threads === undefined ? [] : ['--threads', String(threads)];
+  const output = join(work, 'labels.nii.gz');
+  const { memory, seconds } = pulmoav('segment', input, '-o', output, '--model', model, ...flags);
+  const share = three(memory.peakBytes / memory.predictedBytes);
+  say(`${shape.join(' × ')}: predicted ${memory.predictedBytes}, peak ${memory.peakBytes}, share ${share}`);
+  return { shape, ...memory, share, seconds };
+}
