@@ -181,7 +181,7 @@ fn make_channels(hu: &[f32], plan: &Plan, lungs: Option<&Lungs>, way_back: &WayB
 }
 
 /// HU clipped to the window and mapped to `[0, 1]`; NaN is the low end.
-fn windowed(hu: f32, [low, high]: [f64; 2]) -> f32 {
+pub fn windowed(hu: f32, [low, high]: [f64; 2]) -> f32 {
     let share = (hu - low as f32) / (high - low) as f32;
     if share > 0.0 { share.min(1.0) } else { 0.0 }
 }

@@ -5,6 +5,7 @@
 
 use pulmoav_plan::{BodySide, Crop, Plan};
 use pulmoav_volume::Volume;
+use pulmoav_volume::components::{Connectivity, remove_outside};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::lungs::{LEFT, Lungs, RIGHT};
 use pulmoav_volume::resample::{Order, Taps};
@@ -16,6 +17,9 @@ use crate::tiles::Probabilities;
 
 /// A voxel is labelled above this probability.
 const THRESHOLD: f32 = 0.5;
+
+/// Share of a group of vessel voxels that must lie in a lung, unless the group is the largest.
+const LEAST_LUNG_SHARE: f64 = 0.02;
 
 /// What [`restore`] gives back.
 #[derive(Debug, Clone)]
@@ -61,11 +65,24 @@ pub fn restore(
     } else {
         labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
     }
+    if let Some(lungs) = prepared.lungs.as_ref().filter(|_| limited) {
+        clear_strays(&mut labels, lungs, &way_back.part);
+    }
     let probabilities = keep_probabilities.then(|| {
         let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
         (0..asked.len()).flat_map(|prompt| undo(&of(prompt), way_back)).collect()
     });
     Restored { labels: Volume { data: undo(&labels, way_back), grid: way_back.original }, probabilities }
+}
+
+/// Clears groups of labelled voxels that do not reach into a lung: what was seen in bone or the chest wall.
+///
+/// # Shapes
+/// `labels`: `[z, y, x]` of the canonical `part`.
+fn clear_strays(labels: &mut [u8], lungs: &Lungs, part: &VoxelBox) {
+    let shape = part.shape();
+    let sides = lungs.sides_in(part, shape);
+    remove_outside(labels, shape, Connectivity::Corners, |voxel| sides[voxel] != 0, LEAST_LUNG_SHARE);
 }
 
 /// Puts the part back into the scan's own array order; 0 outside the part.

@@ -31,9 +31,10 @@ pub fn targets_of(prompts: &[String], plan: &Plan, tower: Option<&Tower>) -> Res
 
 fn literal(prompt: &str, plan: &Plan) -> Option<String> {
     let prompt = prompt.trim();
-    let found = plan.targets.iter().find(|target| {
-        target.name.eq_ignore_ascii_case(prompt) || target.prompt.eq_ignore_ascii_case(prompt)
-    });
+    let found = plan
+        .targets
+        .iter()
+        .find(|target| target.name.eq_ignore_ascii_case(prompt) || target.prompt.eq_ignore_ascii_case(prompt));
     found.map(|target| target.name.clone())
 }
 

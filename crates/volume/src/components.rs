@@ -68,6 +68,30 @@ pub fn remove_small_foreground(data: &mut [u8], shape: [usize; 3], connectivity:
     clear_small(data, shape, connectivity, least, |_, _| true);
 }
 
+/// Clears the components of non-zero voxels of which a share below `least_share` lies `inside`; the largest one stays.
+///
+/// # Shapes
+/// `data`: `[z, y, x]` of `shape`, changed in place; `inside` is asked by index.
+pub fn remove_outside(
+    data: &mut [u8],
+    shape: [usize; 3],
+    connectivity: Connectivity,
+    inside: impl Fn(usize) -> bool,
+    least_share: f64,
+) {
+    let (runs, sizes) = Runs::find(data, shape).numbered(connectivity, |_, _| true);
+    let mut counts = vec![0usize; sizes.len()];
+    for run in &runs {
+        counts[run.label as usize - 1] += (run.start..run.end).filter(|&voxel| inside(voxel)).count();
+    }
+    let largest = sizes.iter().copied().max().unwrap_or_default();
+    let is_outside =
+        |group: usize| sizes[group] < largest && (counts[group] as f64) < least_share * sizes[group] as f64;
+    for run in runs.iter().filter(|run| is_outside(run.label as usize - 1)) {
+        data[run.start..run.end].fill(0);
+    }
+}
+
 fn clear_small(
     data: &mut [u8],
     shape: [usize; 3],
@@ -214,6 +238,13 @@ fn root(parents: &mut [u32], mut label: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_outside_go_and_the_largest_stays() {
+        let mut data = [1, 1, 1, 0, 2, 2, 0, 1, 2];
+        remove_outside(&mut data, [1, 1, 9], Connectivity::Corners, |voxel| voxel == 7, 0.5);
+        assert_eq!(data, [1, 1, 1, 0, 0, 0, 0, 1, 2]);
+    }
 
     #[test]
     fn faces_and_corners_differ() {
