@@ -57,7 +57,7 @@ impl PromptDecoder {
     ///
     /// # Shapes
     /// `bottleneck` `[n, d, h, w, c]`, `prompts` `[p, text_width]` → `[n, p, width]`.
-    pub(crate) fn queries(&self, bottleneck: &Tensor, prompts: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
+    fn queries(&self, bottleneck: &Tensor, prompts: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let (n, d, h, w, c) = bottleneck.dims5()?;
         let memory = self.memory_norm.forward(&bottleneck.reshape((n, d * h * w, c))?, mode)?;
         let memory = self.memory.forward(&memory, mode)?;
@@ -70,19 +70,23 @@ impl PromptDecoder {
         self.last_norm.forward(&queries, mode)
     }
 
-    /// The logits of the asked prompts at a scale (0 is the finest).
+    /// The asked prompts' mask embeddings at each of the finest `scales`, finest first, as
+    /// [`ops::linear_per_sample`] takes them.
     ///
     /// # Shapes
-    /// `features` `[n, d, h, w, c]`, `queries` `[n, p, width]` → `[n, d, h, w, asked]`.
-    pub(crate) fn logits(
+    /// `bottleneck` `[n, d, h, w, c]`, `prompts` `[p, text_width]` → per scale `[n, c_s + 1, asked]`.
+    pub(crate) fn masks(
         &self,
-        scale: usize,
-        features: &Tensor,
-        queries: &Tensor,
+        bottleneck: &Tensor,
+        prompts: &Tensor,
         asked: &[usize],
+        scales: usize,
         mode: Mode,
-    ) -> Result<Tensor, ModelError> {
-        self.masks[scale].forward(features, queries, asked, mode)
+    ) -> Result<Vec<Tensor>, ModelError> {
+        let queries = self.queries(bottleneck, prompts, mode)?;
+        let asked: Vec<Tensor> = asked.iter().map(|&prompt| queries.narrow(1, prompt, 1)).collect::<Result<_, _>>()?;
+        let queries = Tensor::cat(&asked, 1)?;
+        self.masks[..scales].iter().map(|head| head.forward(&queries, mode)).collect()
     }
 }
 
@@ -189,24 +193,10 @@ impl MaskHead {
     }
 
     /// # Shapes
-    /// `features` `[n, d, h, w, c]`, `queries` `[n, p, width]` → `[n, d, h, w, asked]`.
-    fn forward(&self, features: &Tensor, queries: &Tensor, asked: &[usize], mode: Mode) -> Result<Tensor, ModelError> {
-        let (n, d, h, w, c) = features.dims5()?;
-        let queries: Vec<Tensor> =
-            asked.iter().map(|&prompt| queries.narrow(1, prompt, 1)).collect::<Result<_, _>>()?;
-        let queries = Tensor::cat(&queries, 1)?;
-        let p = asked.len();
-        let embeddings = self.embedding.forward(&queries, mode)?.reshape((n * p, c))?;
-        let biases = ops::linear(&queries, &mode.of(&self.bias_weight), Some(&mode.of(&self.bias)))?;
-        // Every sample's voxels meet every sample's masks, and the foreign ones are thrown away: dearer than a product a
-        // sample, but the big tensor is never cut, and so its gradient is never padded.
-        let voxels = features.reshape((n * d * h * w, c))?;
-        let logits = ops::linear(&voxels, &embeddings.t()?.contiguous()?, Some(&biases.flatten_all()?))?;
-        if n == 1 {
-            return Ok(logits.reshape((n, d, h, w, p))?);
-        }
-        let logits = logits.reshape((n, d * h * w, n * p))?;
-        let own = (0..n).map(|sample| logits.get(sample)?.narrow(1, sample * p, p));
-        Ok(Tensor::stack(&own.collect::<Result<Vec<_>, _>>()?, 0)?.reshape((n, d, h, w, p))?)
+    /// `queries` `[n, p, width]` → `[n, c + 1, p]`, the last row the bias.
+    fn forward(&self, queries: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
+        let embeddings = self.embedding.forward(queries, mode)?;
+        let biases = ops::linear(queries, &mode.of(&self.bias_weight), Some(&mode.of(&self.bias)))?;
+        Ok(Tensor::cat(&[embeddings, biases], 2)?.transpose(1, 2)?.contiguous()?)
     }
 }

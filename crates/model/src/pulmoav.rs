@@ -1,6 +1,7 @@
 //! Preset `pulmoav`, the default: a residual-encoder U-Net with a prompt decoder (METHOD §3.2).
 
 use candle_core::Tensor;
+use pulmoav_ops::{linear_per_sample, tape::region};
 use pulmoav_plan::{Plan, Pulmoav};
 
 use crate::ModelError;
@@ -47,9 +48,9 @@ impl PulmoavNetwork {
             Mode::Infer => 1,
         };
         let encoded = self.encoder.forward(x, mode)?;
-        let queries = self.prompts.queries(&encoded.bottleneck, prompts, mode)?;
+        let masks =
+            region(&[&encoded.bottleneck], |inputs| self.prompts.masks(&inputs[0], prompts, asked, scales, mode))?;
         let features = self.decoder.forward(encoded, scales, mode)?;
-        let logits = features.iter().enumerate();
-        logits.map(|(scale, features)| self.prompts.logits(scale, features, &queries, asked, mode)).collect()
+        features.iter().zip(&masks).map(|(features, masks)| Ok(linear_per_sample(features, masks)?)).collect()
     }
 }

@@ -1,18 +1,22 @@
 //! One step's input: sampled, augmented, windowed. A pure function of (seed, step).
 
 use pulmoav_plan::{BodySide, Channel, Plan};
+use pulmoav_segment::prepare::windowed;
 
 use crate::{
     augment::Randoms,
     cache::CachedCase,
     case::Annotated,
-    code::AnswerTable,
+    code::{AnswerTable, SUPERVISED_BIT},
     config::StepConfig,
     error::TrainError,
     loss::AnswerGrid,
     patch::Patch,
     random::{Philox, Stream},
 };
+
+/// How often a patch is drawn at most: in a half-labelled case it may lie in the other lung.
+const DRAWS: usize = 8;
 
 /// What the network is shown, and what the reference says to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,13 +74,25 @@ impl BatchMaker {
 
     fn sample(&self, step: u64, sample: u32) -> Result<(Patch, AnswerTable), TrainError> {
         let stream = |stream| Philox::new(self.config.seed, step, sample, stream);
-        let draw = self.config.sampling.draw(&self.cases, self.plan.patch, &mut stream(Stream::Sample))?;
-        let case = &self.cases[draw.case];
-        let known = [BodySide::Left, BodySide::Right].map(|side| case.annotated.sides.contains(&side));
-        let mut patch = case.cached.patch(draw.origin, self.plan.patch, known)?;
+        let (mut patch, annotated) = self.crop(&mut stream(Stream::Sample))?;
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
         self.config.augment.apply(&mut patch, self.plan.spacing_mm, &mut random);
-        Ok((patch, AnswerTable::new(&self.plan.targets, &case.annotated)))
+        Ok((patch, AnswerTable::new(&self.plan.targets, annotated)))
+    }
+
+    /// A patch of which the reference knows something; after [`DRAWS`] misses it is taken as it is.
+    fn crop(&self, random: &mut Philox) -> Result<(Patch, &Annotated), TrainError> {
+        let mut draws = 1;
+        loop {
+            let draw = self.config.sampling.draw(&self.cases, self.plan.patch, random)?;
+            let case = &self.cases[draw.case];
+            let known = [BodySide::Left, BodySide::Right].map(|side| case.annotated.sides.contains(&side));
+            let patch = case.cached.patch(draw.origin, self.plan.patch, known)?;
+            if draws == DRAWS || patch.codes.iter().any(|code| code & SUPERVISED_BIT != 0) {
+                return Ok((patch, &case.annotated));
+            }
+            draws += 1;
+        }
     }
 }
 
@@ -101,9 +117,8 @@ fn append_channels(image: &mut Vec<f32>, patch: &Patch, channels: &[Channel]) {
     for (channel, kind) in channels.iter().enumerate() {
         let out = image[start..].iter_mut().skip(channel).step_by(channels.len());
         match kind {
-            Channel::Window { window_hu: [low, high] } => {
-                let (low, scale) = (*low as f32, 1.0 / (high - low) as f32);
-                out.zip(&patch.hu).for_each(|(out, hu)| *out = ((hu - low) * scale).clamp(0.0, 1.0));
+            Channel::Window { window_hu } => {
+                out.zip(&patch.hu).for_each(|(out, &hu)| *out = windowed(hu, *window_hu));
             }
             Channel::Side => out.zip(&patch.side).for_each(|(out, side)| *out = *side),
         }

@@ -8,7 +8,6 @@ use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -67,11 +66,10 @@ struct Header {
     places: [usize; 2],
 }
 
-/// A case in the cache, open for reading.
+/// A case in the cache. Its file is opened for each patch: a data set may have more cases than a process may open files.
 #[derive(Debug)]
 pub struct CachedCase {
     path: PathBuf,
-    file: Mutex<File>,
     header: Header,
     voxels_at: u64,
 }
@@ -140,7 +138,7 @@ impl CachedCase {
         let header: Header =
             serde_json::from_slice(&header).map_err(|error| TrainError::format(path, error.to_string()))?;
         let voxels_at = 12 + u64::from(length);
-        let case = Self { path: path.to_owned(), voxels_at, header, file: Mutex::new(file) };
+        let case = Self { path: path.to_owned(), voxels_at, header };
         let expected = case.places_at() + 4 * (case.header.places[0] + case.header.places[1]) as u64;
         let found = std::fs::metadata(path).map_err(TrainError::io(path))?.len();
         if found != expected {
@@ -169,10 +167,11 @@ impl CachedCase {
         let [_, height, width] = self.header.shape;
         let mut hu_bytes = vec![0u8; (y1 - y0) * width * 2];
         let mut codes = vec![0u8; (y1 - y0) * width];
+        let mut file = self.reader()?;
         for z in z0..z1 {
             let first = ((z * height + y0) * width) as u64;
-            self.read(self.voxels_at + 2 * first, &mut hu_bytes)?;
-            self.read(self.codes_at() + first, &mut codes)?;
+            self.read(&mut file, self.voxels_at + 2 * first, &mut hu_bytes)?;
+            self.read(&mut file, self.codes_at() + first, &mut codes)?;
             for y in y0..y1 {
                 let from = (y - y0) * width + x0;
                 let to = offset([z, y, x0], origin, size);
@@ -206,8 +205,11 @@ impl CachedCase {
         self.header.shape.iter().map(|&n| n as u64).product()
     }
 
-    fn read(&self, at: u64, bytes: &mut [u8]) -> Result<(), TrainError> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+    fn reader(&self) -> Result<File, TrainError> {
+        File::open(&self.path).map_err(TrainError::io(&self.path))
+    }
+
+    fn read(&self, file: &mut File, at: u64, bytes: &mut [u8]) -> Result<(), TrainError> {
         file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes)).map_err(TrainError::io(&self.path))
     }
 }
@@ -228,7 +230,7 @@ impl Places for CachedCase {
     fn place(&self, label: u8, index: usize) -> Result<[usize; 3], TrainError> {
         let before = if label == 2 { self.header.places[0] } else { 0 };
         let mut bytes = [0u8; 4];
-        self.read(self.places_at() + 4 * (before + index) as u64, &mut bytes)?;
+        self.read(&mut self.reader()?, self.places_at() + 4 * (before + index) as u64, &mut bytes)?;
         let linear = u32::from_le_bytes(bytes) as usize;
         let [_, height, width] = self.header.shape;
         Ok([linear / (height * width), linear / width % height, linear % width])

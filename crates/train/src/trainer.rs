@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
+use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{Network as NetworkPlan, Plan};
 use pulmoav_volume::monitor::Monitor;
 use serde::Serialize;
@@ -105,36 +106,49 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
-        let Setup { plan, step: config, dataset, cache, text, resume } = setup;
-        let scales = supervised_scales(&plan);
-        config.validate(scales)?;
+        let Setup { plan, step, dataset, cache, text, resume } = setup;
+        step.validate(supervised_scales(&plan))?;
         let set = DataSet::open(dataset)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
-        let mut parameters = Parameters::new(config.seed);
-        let network = Network::build(&plan, &mut parameters)?;
+        let mut trainer = Self::assemble(plan, step, cases)?;
+        let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
+        trainer.facts.training_cases = names(&set.training);
+        trainer.facts.validation_cases = names(&set.validation);
+        trainer.validation = set.validation.iter().map(|&index| set.cases[index].clone()).collect();
         if let Some(text) = text {
-            take_text(text, &mut parameters)?;
+            take_text(text, &mut trainer.parameters)?;
         }
-        let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
-        let optimizer = AdamW::new(config.optimizer, variables)?;
-        let facts = facts(&set, &cases, &parameters);
-        let maker = BatchMaker::new(plan.clone(), config.clone(), scales, cases);
-        let mut trainer = Self {
-            prompts: prompt_embeddings(&plan)?,
-            validation: set.validation.iter().map(|&index| set.cases[index].clone()).collect(),
-            batches: Prefetch::start(maker)?,
-            plan,
-            config,
-            network,
-            parameters,
-            optimizer,
-            facts,
-            updates: 0,
-        };
         if let Some(checkpoint) = resume {
             trainer.resume(checkpoint)?;
         }
         Ok(trainer)
+    }
+
+    /// A run on these cases, before its first step; nothing to validate on.
+    fn assemble(plan: Plan, config: StepConfig, cases: Vec<TrainingCase>) -> Result<Self, TrainError> {
+        let mut parameters = Parameters::new(config.seed);
+        let network = Network::build(&plan, &mut parameters)?;
+        let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
+        let facts = Facts {
+            step: 0,
+            parameters: parameters.element_count(),
+            training_cases: Vec::new(),
+            validation_cases: Vec::new(),
+            ceiling: mean_ceiling(&cases),
+        };
+        let maker = BatchMaker::new(plan.clone(), config.clone(), supervised_scales(&plan), cases);
+        Ok(Self {
+            prompts: prompt_embeddings(&plan)?,
+            batches: Prefetch::start(maker)?,
+            optimizer: AdamW::new(config.optimizer, variables)?,
+            validation: Vec::new(),
+            plan,
+            config,
+            network,
+            parameters,
+            facts,
+            updates: 0,
+        })
     }
 
     /// What the run says of itself.
@@ -147,31 +161,26 @@ impl Trainer {
         let mut clock = Clock::start();
         let batch = self.batches.take(step)?;
         let waited = clock.lap();
-        let (loss, targets) = self.forward(&batch)?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
+        let (logits, tape) = Tape::record(|| self.forward(&batch))?;
+        let losses = supervised(&logits, &batch.answers, &self.config.loss)?;
         let forward = clock.lap();
-        let mut gradients = loss.backward()?;
+        let loss = losses.iter().map(|scale| scale.value).sum();
+        let targets = losses.first().map(|finest| self.by_name(&finest.targets)).unwrap_or_default();
+        let seeds = logits.into_iter().zip(losses).map(|(logits, scale)| (logits, scale.gradient)).collect();
+        let mut gradients = tape.backward(seeds)?;
         let backward = clock.lap();
-        drop((loss, batch));
         let update = self.optimizer.update(self.updates + 1, settings.learning_rate, &mut gradients)?;
         self.updates += u64::from(update.applied);
         self.facts.step = step + 1;
         drop(gradients);
         let parts = StepSeconds { batch: waited, forward, backward, update: clock.lap() };
-        Ok(StepReport {
-            loss: value,
-            grad_norm: update.grad_norm,
-            applied: update.applied,
-            seconds: waited + forward + backward + parts.update,
-            parts,
-            targets: self.by_name(&targets),
-        })
+        let seconds = waited + forward + backward + parts.update;
+        Ok(StepReport { loss, grad_norm: update.grad_norm, applied: update.applied, seconds, parts, targets })
     }
 
-    fn forward(&self, batch: &Batch) -> Result<(Tensor, Vec<TargetLoss>), TrainError> {
+    fn forward(&self, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
         let image = Tensor::from_slice(&batch.image, &batch.shape, &Device::Cpu)?;
-        let logits = self.network.forward(&image, &self.prompts, Mode::Train)?;
-        supervised(&logits, &batch.answers, &self.config.loss)
+        Ok(self.network.forward(&image, &self.prompts, Mode::Train)?)
     }
 
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
@@ -265,20 +274,12 @@ fn open_cases(
     Ok(cases)
 }
 
-fn facts(set: &DataSet, cases: &[TrainingCase], parameters: &Parameters) -> Facts {
-    let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
+fn mean_ceiling(cases: &[TrainingCase]) -> BTreeMap<&'static str, f64> {
     let mean = |class: usize| {
         let known: Vec<f64> = cases.iter().filter_map(|case| case.cached.ceiling()[class]).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     };
-    let ceiling = [("artery", mean(0)), ("vein", mean(1))];
-    Facts {
-        step: 0,
-        parameters: parameters.element_count(),
-        training_cases: names(&set.training),
-        validation_cases: names(&set.validation),
-        ceiling: ceiling.into_iter().filter_map(|(class, dice)| Some((class, dice?))).collect(),
-    }
+    [("artery", mean(0)), ("vein", mean(1))].into_iter().filter_map(|(class, dice)| Some((class, dice?))).collect()
 }
 
 /// Text tensors travel with the weights and are not trained.
@@ -307,5 +308,125 @@ impl Clock {
         let seconds = now.duration_since(self.0).as_secs_f64();
         self.0 = now;
         seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulmoav_plan::{BodySide, VesselClass};
+
+    use super::*;
+    use crate::{
+        cache::{CachedCase, tests::example, tests::temporary, write},
+        case::Annotated,
+    };
+
+    /// The same in every test: 8³ and 16³ patches of two small cases, one of them half-labelled.
+    fn trainer(dir: &Path, plan: &str) -> Trainer {
+        let plan: Plan = serde_json::from_str(plan).unwrap();
+        let config = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
+        let cases = [("a", vec![BodySide::Left, BodySide::Right]), ("b", vec![BodySide::Right])];
+        let cases = cases.map(|(name, sides)| {
+            let path = dir.join(format!("{name}.case"));
+            if !path.is_file() {
+                write(&path, &example([20, 24, 32])).unwrap();
+            }
+            let annotated = Annotated { sides, classes: vec![VesselClass::Artery, VesselClass::Vein] };
+            TrainingCase { cached: CachedCase::open(&path).unwrap(), annotated }
+        });
+        Trainer::assemble(plan, config, cases.into()).unwrap()
+    }
+
+    const PULMOAV: &str = include_str!("../tests/tiny-plan.json");
+    const SETTINGS: StepSettings = StepSettings { learning_rate: 3e-3 };
+
+    fn run(trainer: &mut Trainer, steps: std::ops::Range<u64>) -> Vec<f64> {
+        steps.map(|step| trainer.step(step, &SETTINGS).unwrap().loss).collect()
+    }
+
+    fn weights_of(trainer: &Trainer) -> Vec<Vec<f32>> {
+        let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        trainer.parameters.iter().map(|(_, var)| values(var)).collect()
+    }
+
+    #[test]
+    fn a_resumed_run_equals_one_that_never_stopped() {
+        let dir = temporary("trainer-resume");
+        let mut whole = trainer(&dir, PULMOAV);
+        let first = run(&mut whole, 0..3);
+        whole.save(&dir.join("latest")).unwrap();
+        let rest = run(&mut whole, 3..6);
+        let mut resumed = trainer(&dir, PULMOAV);
+        resumed.resume(&dir.join("latest")).unwrap();
+        assert_eq!(resumed.facts().step, 3);
+        assert_eq!(run(&mut resumed, 3..6), rest);
+        assert_eq!(weights_of(&resumed), weights_of(&whole));
+        assert_ne!(first, rest);
+        let (plan, parameters) = weights::load(&dir.join("latest")).unwrap();
+        assert_eq!((plan, parameters.len()), (whole.plan.clone(), whole.parameters.len()));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_config_is_refused() {
+        let dir = temporary("trainer-config");
+        let mut one = trainer(&dir, PULMOAV);
+        one.save(&dir.join("latest")).unwrap();
+        one.config.seed += 1;
+        assert_eq!(one.resume(&dir.join("latest")).unwrap_err().code(), "ERR_CONFIG");
+    }
+
+    #[test]
+    fn threads_do_not_change_a_step() {
+        let dir = temporary("trainer-threads");
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut trainer = trainer(&dir, PULMOAV);
+                let losses = run(&mut trainer, 0..2);
+                (losses, weights_of(&trainer))
+            })
+        };
+        assert_eq!(with(1), with(3));
+    }
+
+    #[test]
+    fn after_three_steps_every_parameter_has_learnt() {
+        let dir = temporary("trainer-gradients");
+        for plan in [PULMOAV, include_str!("../tests/tiny-la-caf.json")] {
+            let mut trainer = trainer(&dir, plan);
+            trainer.config.loss.scale_weights.truncate(supervised_scales(&trainer.plan));
+            run(&mut trainer, 0..3);
+            let cancelled = trainer.network.cancelled_biases();
+            for slot in trainer.optimizer.slots() {
+                let largest = slot.first.iter().fold(0.0f32, |most, m| most.max(m.abs()));
+                assert!(largest.is_finite(), "{}", slot.name);
+                assert!(largest > 0.0 || cancelled.contains(&slot.name), "{} has no gradient", slot.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_tape_s_gradients_are_candle_s() {
+        let dir = temporary("trainer-tape");
+        let mut trainer = trainer(&dir, PULMOAV);
+        let batch = trainer.batches.take(0).unwrap();
+        let seeds_of = |logits: &[Tensor]| -> Vec<Tensor> {
+            let losses = supervised(logits, &batch.answers, &trainer.config.loss).unwrap();
+            losses.into_iter().map(|scale| scale.gradient).collect()
+        };
+        let (logits, tape) = Tape::record(|| trainer.forward(&batch)).unwrap();
+        let seeds = seeds_of(&logits);
+        let ours = tape.backward(logits.into_iter().zip(seeds).collect()).unwrap();
+        let logits = trainer.forward(&batch).unwrap();
+        let products = logits.iter().zip(seeds_of(&logits)).map(|(z, seed)| (z * seed).unwrap().sum_all().unwrap());
+        let theirs = products.reduce(|a, b| (a + b).unwrap()).unwrap().backward().unwrap();
+        for (name, var) in trainer.parameters.iter() {
+            let flat = |gradient: Option<&Tensor>| gradient.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let (ours, theirs) = (flat(ours.get(var)), flat(theirs.get(var)));
+            let scale = theirs.iter().fold(1e-6f32, |most, g| most.max(g.abs()));
+            for (a, b) in ours.iter().zip(&theirs) {
+                assert!((a - b).abs() <= 1e-5 * scale, "{name}: {a} {b}");
+            }
+        }
     }
 }

@@ -10,9 +10,20 @@ const BLOCK_PRODUCTS: usize = 1 << 20;
 
 /// y = x w + bias.
 pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec<f32> {
-    let co = bias.len();
+    forward_per_sample(x, 1, ci, bias.len(), |_| (weight, bias))
+}
+
+/// y = x w + bias, where `parts` gives each sample's w and bias.
+pub(super) fn forward_per_sample<'a>(
+    x: &[f32],
+    samples: usize,
+    ci: usize,
+    co: usize,
+    parts: impl Fn(usize) -> (&'a [f32], &'a [f32]) + Sync,
+) -> Vec<f32> {
     let len = x.len() / ci * co;
-    collect_blocks(len, len.max(1), block_rows(ci, co) * co, |_, start, y| {
+    collect_blocks(len, (len / samples).max(1), block_rows(ci, co) * co, |sample, start, y| {
+        let (weight, bias) = parts(sample);
         let x = &x[start / co * ci..][..y.len() / co * ci];
         for row in y.chunks_exact_mut(co) {
             row.copy_from_slice(bias);
@@ -24,12 +35,21 @@ pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec
 
 /// dx = g w^T.
 pub(super) fn input_gradient(grad: &[f32], weight: &[f32], co: usize) -> Vec<f32> {
-    let ci = weight.len() / co;
+    input_gradient_per_sample(grad, 1, weight.len() / co, co, |_| weight)
+}
+
+/// dx = g w^T, where `weight` gives each sample's w.
+pub(super) fn input_gradient_per_sample<'a>(
+    grad: &[f32],
+    samples: usize,
+    ci: usize,
+    co: usize,
+    weight: impl Fn(usize) -> &'a [f32] + Sync,
+) -> Vec<f32> {
     let len = grad.len() / co * ci;
-    let transposed = Matrix::rows(weight, co).transposed();
-    collect_blocks(len, len.max(1), block_rows(ci, co) * ci, |_, start, dx| {
+    collect_blocks(len, (len / samples).max(1), block_rows(ci, co) * ci, |sample, start, dx| {
         let grad = &grad[start / ci * co..][..dx.len() / ci * co];
-        multiply(dx, ci, &Matrix::rows(grad, co), &transposed, false);
+        multiply(dx, ci, &Matrix::rows(grad, co), &Matrix::rows(weight(sample), co).transposed(), false);
     })
 }
 

@@ -1,11 +1,14 @@
 //! The linear layer.
 
 mod cpu;
+mod per_sample;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
 use crate::tape::apply3;
+
+pub use per_sample::linear_per_sample;
 
 /// x w + bias over the last dimension.
 ///

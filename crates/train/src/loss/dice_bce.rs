@@ -10,9 +10,7 @@
 //! Sums run over the batch, or per sample when `batch_dice` is off (then the mean is over samples and prompts).
 //! Value and gradient are computed together in two parallel sweeps; candle's own elementwise operators run on one thread.
 
-use std::sync::{Arc, Mutex};
-
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Storage, Tensor};
 use rayon::prelude::*;
 
 use super::{AnswerGrid, LossConfig};
@@ -32,83 +30,46 @@ pub struct TargetLoss {
     pub voxels: u64,
 }
 
+/// A scale's loss.
+#[derive(Debug)]
+pub struct ScaleLoss {
+    /// Its value.
+    pub value: f64,
+    /// Its gradient by the logits, in their shape.
+    pub gradient: Tensor,
+    /// What each prompt contributed.
+    pub targets: Vec<TargetLoss>,
+}
+
 /// The masked loss of one scale.
 ///
 /// # Shapes
-/// `logits [n, d, h, w, p]`, answers the same → scalar.
+/// `logits [n, d, h, w, p]`, answers the same.
 ///
 /// # Errors
-/// If the shapes differ or the logits are not f32.
-pub fn dice_bce(
-    logits: &Tensor,
-    answers: &AnswerGrid,
-    config: &LossConfig,
-    weight: f64,
-) -> Result<(Tensor, Vec<TargetLoss>)> {
+/// If the shapes differ or the logits are not contiguous f32 on the CPU.
+pub fn dice_bce(logits: &Tensor, answers: &AnswerGrid, config: &LossConfig, weight: f64) -> Result<ScaleLoss> {
     let [n, d, h, w, p] = answers.shape;
     if logits.dims() != answers.shape {
         candle_core::bail!("dice_bce: logits are {:?}, answers [{n}, {d}, {h}, {w}, {p}]", logits.dims());
     }
-    let shared = Arc::new(Mutex::new(Computed::default()));
-    let op = DiceBce {
-        answers: answers.data.clone(),
-        groups: if config.batch_dice { 1 } else { n },
-        prompts: p,
-        config: config.clone(),
-        weight,
-        computed: Arc::clone(&shared),
+    let groups = if config.batch_dice { 1 } else { n };
+    let loss = DiceBce { answers: &answers.data, groups, prompts: p, config, weight };
+    let (storage, layout) = logits.storage_and_layout();
+    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        candle_core::bail!("dice_bce: logits must be contiguous and on the CPU");
     };
-    let loss = logits.contiguous()?.apply_op1(op)?;
-    let parts = std::mem::take(&mut locked(&shared).parts);
-    Ok((loss, parts))
+    let (value, gradient, targets) = loss.compute(&storage.as_slice::<f32>()?[start..end]);
+    Ok(ScaleLoss { value, gradient: Tensor::from_vec(gradient, logits.shape(), logits.device())?, targets })
 }
 
-#[derive(Default)]
-struct Computed {
-    gradient: Vec<f32>,
-    parts: Vec<TargetLoss>,
-}
-
-struct DiceBce {
-    answers: Vec<u8>,
+struct DiceBce<'a> {
+    answers: &'a [u8],
     /// 1, or the number of samples.
     groups: usize,
     prompts: usize,
-    config: LossConfig,
+    config: &'a LossConfig,
     weight: f64,
-    computed: Arc<Mutex<Computed>>,
-}
-
-fn locked(computed: &Mutex<Computed>) -> std::sync::MutexGuard<'_, Computed> {
-    computed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-impl CustomOp1 for DiceBce {
-    fn name(&self) -> &'static str {
-        "masked-dice-bce"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("dice_bce: logits must be contiguous");
-        };
-        let logits = &storage.as_slice::<f32>()?[start..end];
-        let (loss, computed) = self.compute(logits);
-        *locked(&self.computed) = computed;
-        Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
-    }
-
-    fn bwd(&self, arg: &Tensor, _res: &Tensor, grad_res: &Tensor) -> Result<Option<Tensor>> {
-        let mut gradient = std::mem::take(&mut locked(&self.computed).gradient);
-        if gradient.len() != arg.elem_count() {
-            candle_core::bail!("dice_bce: backward can run once");
-        }
-        let upstream = grad_res.to_scalar::<f32>()?;
-        if upstream != 1.0 {
-            gradient.par_chunks_mut(BLOCK).for_each(|block| block.iter_mut().for_each(|g| *g *= upstream));
-        }
-        Tensor::from_vec(gradient, arg.shape(), arg.device()).map(Some)
-    }
 }
 
 /// Sums of one prompt over one block or group.
@@ -139,8 +100,9 @@ struct Slopes {
     bce: f32,
 }
 
-impl DiceBce {
-    fn compute(&self, logits: &[f32]) -> (f64, Computed) {
+impl DiceBce<'_> {
+    /// Value, gradient, and parts by prompt.
+    fn compute(&self, logits: &[f32]) -> (f64, Vec<f32>, Vec<TargetLoss>) {
         let mut gradient = vec![0.0f32; logits.len()];
         let sums = self.sweep_sums(logits, &mut gradient);
         let used = sums.iter().filter(|sums| sums.voxels > 0.0).count().max(1);
@@ -153,7 +115,7 @@ impl DiceBce {
             .sum();
         let slopes: Vec<Slopes> = sums.iter().map(|sums| self.slopes(sums, scale)).collect();
         self.sweep_slopes(&slopes, &mut gradient);
-        (loss, Computed { gradient, parts: self.parts(&sums, &terms) })
+        (loss, gradient, self.parts(&sums, &terms))
     }
 
     /// Voxels × prompts of one group.
@@ -280,7 +242,7 @@ fn share(answer: u8) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
+    use candle_core::Device;
     use serde::Deserialize;
 
     use super::*;
@@ -311,12 +273,10 @@ mod tests {
     }
 
     fn run(golden: &Golden, logits: Vec<f32>) -> (f64, Vec<f32>, Vec<TargetLoss>) {
-        let var = Var::from_vec(logits, &golden.shape, &Device::Cpu).unwrap();
+        let logits = Tensor::from_vec(logits, &golden.shape, &Device::Cpu).unwrap();
         let answers = AnswerGrid { shape: golden.shape, data: golden.answers.clone() };
-        let (loss, parts) = dice_bce(&var, &answers, &config(golden), golden.weight).unwrap();
-        let gradients = loss.backward().unwrap();
-        let gradient = gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        (f64::from(loss.to_scalar::<f32>().unwrap()), gradient, parts)
+        let loss = dice_bce(&logits, &answers, &config(golden), golden.weight).unwrap();
+        (loss.value, loss.gradient.flatten_all().unwrap().to_vec1().unwrap(), loss.targets)
     }
 
     /// `crates/testing/goldens/train.py` computed these with PyTorch in double precision.
@@ -339,20 +299,11 @@ mod tests {
     fn equals_finite_differences() {
         for golden in goldens() {
             let (_, gradient, _) = run(&golden, golden.logits.clone());
-            let answers = golden.answers.clone();
             for at in (0..gradient.len()).step_by(7) {
                 let loss_at = |shift: f32| {
                     let mut logits = golden.logits.clone();
                     logits[at] += shift;
-                    let op = DiceBce {
-                        answers: answers.clone(),
-                        groups: if golden.batch_dice { 1 } else { golden.shape[0] },
-                        prompts: golden.shape[4],
-                        config: config(&golden),
-                        weight: golden.weight,
-                        computed: Arc::default(),
-                    };
-                    op.compute(&logits).0
+                    run(&golden, logits).0
                 };
                 let step = 1.0 / 64.0;
                 let slope = (loss_at(step) - loss_at(-step)) / (2.0 * f64::from(step));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     answers::AnswerGrid,
-    dice_bce::{TargetLoss, dice_bce},
+    dice_bce::{ScaleLoss, TargetLoss, dice_bce},
 };
 use crate::{config::within, error::TrainError};
 
@@ -43,7 +43,7 @@ impl LossConfig {
     }
 }
 
-/// Sum over the scales, and what each target contributed at the finest.
+/// The loss of every scale, finest first; their values add up.
 ///
 /// # Errors
 /// If shapes of logits and answers differ.
@@ -51,7 +51,7 @@ pub fn supervised(
     logits: &[Tensor],
     answers: &[AnswerGrid],
     config: &LossConfig,
-) -> Result<(Tensor, Vec<TargetLoss>), TrainError> {
+) -> Result<Vec<ScaleLoss>, TrainError> {
     if logits.len() != answers.len() || logits.len() != config.scale_weights.len() {
         return Err(TrainError::Internal(format!(
             "{} scales of logits, {} of answers, {} weights",
@@ -60,17 +60,6 @@ pub fn supervised(
             config.scale_weights.len()
         )));
     }
-    let mut total: Option<Tensor> = None;
-    let mut finest = Vec::new();
-    for ((logits, answers), &weight) in logits.iter().zip(answers).zip(&config.scale_weights) {
-        let (loss, parts) = dice_bce(logits, answers, config, weight)?;
-        if finest.is_empty() {
-            finest = parts;
-        }
-        total = Some(match total {
-            None => loss,
-            Some(sum) => (sum + loss)?,
-        });
-    }
-    total.map(|loss| (loss, finest)).ok_or_else(|| TrainError::Internal("the network gave no logits".into()))
+    let scales = logits.iter().zip(answers).zip(&config.scale_weights);
+    scales.map(|((logits, answers), &weight)| Ok(dice_bce(logits, answers, config, weight)?)).collect()
 }
