@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use pulmoav_model::text::head::REJECT;
+use pulmoav_model::text::tokenizer::START;
 use pulmoav_model::text::{TARGETS, Tokenizer, template};
 
-use super::lexicon::{ABBREVIATIONS, LANGUAGES, Language};
+use super::lexicon::{Language, Lexicon};
 use super::noise::mistype;
-use super::refusals::{CHATTER, ENGLISH_OTHERS, OTHER_PLACES, OTHER_VESSEL_WORDS};
 use crate::random::{Philox, Stream};
 
 /// Phrases that are never made, so that they can measure what was learned.
@@ -26,6 +26,7 @@ pub struct Phrase {
 #[derive(Debug)]
 pub struct Corpus {
     seed: u64,
+    lexicon: Lexicon,
     held_out: BTreeSet<Vec<u32>>,
     /// Ordinary words of the tokeniser's vocabulary.
     words: Vec<String>,
@@ -50,7 +51,8 @@ impl Corpus {
     pub fn new(seed: u64) -> Self {
         let tokenizer = Tokenizer::shared();
         let held_out = read_table(HELD_OUT).into_iter().map(|(_, text)| tokenizer.encode(text)).collect();
-        Self { seed, held_out, words: ordinary_words(tokenizer) }
+        let lexicon = Lexicon::new();
+        Self { seed, held_out, words: ordinary_words(tokenizer, lexicon.english()), lexicon }
     }
 
     /// Phrase `sample` of batch `step`.
@@ -58,7 +60,8 @@ impl Corpus {
         let mut random = Philox::new(self.seed, step, sample, Stream::Sample);
         loop {
             let class = if random.chance(0.5) { REJECT } else { random.below(REJECT) };
-            let text = if class == REJECT { self.refusal(&mut random) } else { wish(class, &mut random) };
+            let text =
+                if class == REJECT { self.refusal(&mut random) } else { wish(&self.lexicon, class, &mut random) };
             let text = mistype(&text, &mut random);
             if !self.held_out.contains(&Tokenizer::shared().encode(&text)) || text.is_empty() {
                 return Phrase { text, class };
@@ -68,13 +71,13 @@ impl Corpus {
 
     fn refusal(&self, random: &mut Philox) -> String {
         let kinds: [(u32, fn(&Self, &mut Philox) -> String); 9] = [
-            (34, |_, random| other_thing(random)),
-            (22, |_, random| other_vessel(random)),
+            (34, |corpus, random| other_thing(&corpus.lexicon, random)),
+            (22, |corpus, random| other_vessel(&corpus.lexicon, random)),
             (10, Self::random_words),
             (8, Self::random_vessel),
-            (5, |_, random| half_a_wish(random)),
-            (8, |_, random| contradiction(random)),
-            (5, |_, random| pick(CHATTER, random).to_owned()),
+            (5, |corpus, random| half_a_wish(&corpus.lexicon, random)),
+            (8, |corpus, random| contradiction(&corpus.lexicon, random)),
+            (5, |corpus, random| pick(&corpus.lexicon.refusals.chatter, random).to_owned()),
             (5, |_, random| gibberish(random)),
             (1, |_, _| String::new()),
         ];
@@ -87,13 +90,13 @@ impl Corpus {
         let count = 1 + random.below(5);
         let words: Vec<&str> = (0..count).map(|_| self.word(random)).collect();
         let text = words.join(" ");
-        if random.chance(0.5) { request(LANGUAGES[0], &text, random) } else { text }
+        if random.chance(0.5) { request(self.lexicon.english(), &text, random) } else { text }
     }
 
     /// `guitar arteries`.
     fn random_vessel(&self, random: &mut Philox) -> String {
-        let english = LANGUAGES[0];
-        let head = pick(english.heads[random.below(3)], random);
+        let english = self.lexicon.english();
+        let head = pick(english.heads(random.below(3)), random);
         let text = if random.chance(0.7) {
             format!("{} {head}", self.word(random))
         } else {
@@ -109,26 +112,26 @@ impl Corpus {
 }
 
 /// A phrase that means the class.
-fn wish(class: usize, random: &mut Philox) -> String {
+fn wish(lexicon: &Lexicon, class: usize, random: &mut Philox) -> String {
     if random.chance(0.12) {
-        return plain_wish(class, random);
+        return plain_wish(lexicon, class, random);
     }
     if random.chance(0.08) {
-        return maybe_request(LANGUAGES[0], pick(ABBREVIATIONS[class], random), random);
+        return maybe_request(lexicon.english(), pick(&lexicon.abbreviations[class], random), random);
     }
-    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
+    let language = any_language(lexicon, random);
     let text = wish_in(language, class, random);
     maybe_request(language, &text, random)
 }
 
 /// The target by its own name, and as the plan spells it.
-fn plain_wish(class: usize, random: &mut Philox) -> String {
+fn plain_wish(lexicon: &Lexicon, class: usize, random: &mut Philox) -> String {
     let name = TARGETS[class];
     match random.below(4) {
         0 => template(name),
         1 => name.to_owned(),
         2 => format!("{name} in the lungs"),
-        _ => maybe_request(LANGUAGES[0], name, random),
+        _ => maybe_request(lexicon.english(), name, random),
     }
 }
 
@@ -137,19 +140,19 @@ fn wish_in(language: &Language, class: usize, random: &mut Philox) -> String {
     let (kind, sides) = match class {
         0 => (0, None),
         1 => (1, None),
-        2 => (0, Some(language.left)),
-        3 => (0, Some(language.right)),
-        4 => (1, Some(language.left)),
-        5 => (1, Some(language.right)),
+        2 => (0, Some(&language.left)),
+        3 => (0, Some(&language.right)),
+        4 => (1, Some(&language.left)),
+        5 => (1, Some(&language.right)),
         6 => (2, None),
-        7 => (2, Some(language.left)),
-        _ => (2, Some(language.right)),
+        7 => (2, Some(&language.left)),
+        _ => (2, Some(&language.right)),
     };
-    let head = pick(language.heads[kind], random);
-    let place = pick(language.places, random);
+    let head = pick(language.heads(kind), random);
+    let place = pick(&language.places, random);
     let sides = match sides {
         Some(sides) => Some(sides),
-        None => random.chance(0.25).then_some(language.both),
+        None => random.chance(0.25).then_some(&language.both),
     };
     match sides {
         None => fill(place, head),
@@ -159,47 +162,47 @@ fn wish_in(language: &Language, class: usize, random: &mut Philox) -> String {
 }
 
 /// `spleen`, with the same sides and requests that targets have.
-fn other_thing(random: &mut Philox) -> String {
-    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
-    let thing = pick(language.others, random);
+fn other_thing(lexicon: &Lexicon, random: &mut Philox) -> String {
+    let language = any_language(lexicon, random);
+    let thing = pick(&language.others, random);
     let text = if random.chance(0.3) { side(language, random, thing) } else { thing.to_owned() };
     maybe_request(language, &text, random)
 }
 
 /// `hepatic veins`, `arteries of the leg`.
-fn other_vessel(random: &mut Philox) -> String {
-    let english = LANGUAGES[0];
-    let head = pick(english.heads[random.below(3)], random);
+fn other_vessel(lexicon: &Lexicon, random: &mut Philox) -> String {
+    let english = lexicon.english();
+    let head = pick(english.heads(random.below(3)), random);
     let text = match random.below(3) {
-        0 => format!("{head} of the {}", pick(OTHER_PLACES, random)),
-        1 if random.chance(0.3) => format!("{head} in the {}", pick(OTHER_PLACES, random)),
-        _ => format!("{} {head}", pick(OTHER_VESSEL_WORDS, random)),
+        0 => format!("{head} of the {}", pick(&lexicon.refusals.other_places, random)),
+        1 if random.chance(0.3) => format!("{head} in the {}", pick(&lexicon.refusals.other_places, random)),
+        _ => format!("{} {head}", pick(&lexicon.refusals.other_vessels, random)),
     };
     let text = if random.chance(0.4) { side(english, random, &text) } else { text };
     maybe_request(english, &text, random)
 }
 
 /// A request without its object, a side or a place without a vessel.
-fn half_a_wish(random: &mut Philox) -> String {
-    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
-    let sided = if random.chance(0.5) { language.left } else { language.right };
+fn half_a_wish(lexicon: &Lexicon, random: &mut Philox) -> String {
+    let language = any_language(lexicon, random);
+    let sided = if random.chance(0.5) { &language.left } else { &language.right };
     let text = match random.below(4) {
         0 => String::new(),
         1 => fill(pick(sided, random), ""),
-        2 if language.places.len() > 1 => fill(pick(language.places, random), ""),
+        2 if language.places.len() > 1 => fill(pick(&language.places, random), ""),
         _ => pick(&["one", "thing", "part", "structure", "object", "area", "organ", "region"], random).to_owned(),
     };
     request(language, &text, random)
 }
 
 /// `left right artery`, `no veins`, `left artery and right vein`: not one target.
-fn contradiction(random: &mut Philox) -> String {
-    let language = weighted(LANGUAGES.iter().map(|language| (language.weight, language)), random);
-    let english = LANGUAGES[0];
+fn contradiction(lexicon: &Lexicon, random: &mut Philox) -> String {
+    let language = any_language(lexicon, random);
+    let english = lexicon.english();
     let text = match random.below(4) {
         0 => {
-            let head = fill(pick(language.places, random), pick(language.heads[random.below(3)], random));
-            let inner = fill(pick(language.left, random), &head);
+            let head = fill(pick(&language.places, random), pick(language.heads(random.below(3)), random));
+            let inner = fill(pick(&language.left, random), &head);
             return maybe_request(language, &swap_sides(language, random, &inner, &head), random);
         }
         1 => {
@@ -229,7 +232,7 @@ fn contradiction(random: &mut Philox) -> String {
             if random.chance(0.5) { format!("{a} and {b}") } else { format!("{b} and {a}") }
         }
         _ => {
-            let head = pick(english.heads[random.below(3)], random);
+            let head = pick(english.heads(random.below(3)), random);
             let pattern = pick(
                 &[
                     "left right {}",
@@ -253,9 +256,9 @@ fn contradiction(random: &mut Philox) -> String {
 /// Both sides around one head, one inside the other.
 fn swap_sides(language: &Language, random: &mut Philox, left: &str, head: &str) -> String {
     if random.chance(0.5) {
-        fill(pick(language.right, random), left)
+        fill(pick(&language.right, random), left)
     } else {
-        fill(pick(language.left, random), &fill(pick(language.right, random), head))
+        fill(pick(&language.left, random), &fill(pick(&language.right, random), head))
     }
 }
 
@@ -271,7 +274,7 @@ fn gibberish(random: &mut Philox) -> String {
 }
 
 fn side(language: &Language, random: &mut Philox, text: &str) -> String {
-    let sides = [language.left, language.right, language.both][random.below(3)];
+    let sides = [&language.left, &language.right, &language.both][random.below(3)];
     fill(pick(sides, random), text)
 }
 
@@ -280,15 +283,19 @@ fn maybe_request(language: &Language, text: &str, random: &mut Philox) -> String
 }
 
 fn request(language: &Language, text: &str, random: &mut Philox) -> String {
-    fill(pick(language.requests, random), text)
+    fill(pick(&language.requests, random), text)
 }
 
 fn fill(pattern: &str, text: &str) -> String {
     pattern.replacen("{}", text, 1)
 }
 
-fn pick<'a>(choices: &[&'a str], random: &mut Philox) -> &'a str {
-    choices[random.below(choices.len())]
+fn pick<'a, S: AsRef<str>>(choices: &'a [S], random: &mut Philox) -> &'a str {
+    choices[random.below(choices.len())].as_ref()
+}
+
+fn any_language<'a>(lexicon: &'a Lexicon, random: &mut Philox) -> &'a Language {
+    weighted(lexicon.languages.iter().map(|language| (language.weight, language)), random)
 }
 
 fn weighted<T>(choices: impl Iterator<Item = (u32, T)> + Clone, random: &mut Philox) -> T {
@@ -304,17 +311,15 @@ fn weighted<T>(choices: impl Iterator<Item = (u32, T)> + Clone, random: &mut Phi
 }
 
 /// Whole words of the vocabulary that no target's phrase uses.
-fn ordinary_words(tokenizer: &Tokenizer) -> Vec<String> {
-    let english = LANGUAGES[0];
-    let lists =
-        english.heads.iter().chain([&english.places, &english.left, &english.right, &english.both, &english.requests]);
-    let ours: BTreeSet<u32> = lists.flat_map(|list| list.iter()).flat_map(|text| tokenizer.encode(text)).collect();
-    let word = |id: u32| {
-        tokenizer.word(id).filter(|word| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase()))
-    };
-    let mut words: Vec<String> =
-        (0..pulmoav_model::text::tokenizer::START).filter(|id| !ours.contains(id)).filter_map(word).collect();
-    words.extend(ENGLISH_OTHERS.iter().filter(|text| !text.contains(' ')).map(|text| (*text).to_owned()));
+fn ordinary_words(tokenizer: &Tokenizer, english: &Language) -> Vec<String> {
+    let patterns = [&english.places, &english.left, &english.right, &english.both, &english.requests];
+    let heads = (0..3).flat_map(|kind| english.heads(kind));
+    let ours: BTreeSet<u32> =
+        heads.chain(patterns.into_iter().flatten()).flat_map(|text| tokenizer.encode(text)).collect();
+    let is_ordinary = |word: &String| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let word = |id: u32| tokenizer.word(id).filter(is_ordinary);
+    let mut words: Vec<String> = (0..START).filter(|id| !ours.contains(id)).filter_map(word).collect();
+    words.extend(english.others.iter().filter(|text| !text.contains(' ')).cloned());
     words
 }
 

@@ -3,7 +3,6 @@
 mod corpus;
 mod lexicon;
 mod noise;
-mod refusals;
 mod training;
 
 pub use corpus::{Corpus, HELD_OUT, Phrase, read_table};
