@@ -439,7 +439,7 @@ interface SegmentOptions extends CallOptions {
     probabilities?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
-    /** Most memory the process may use, bytes; the default is what the machine has free. */
+    /** Most memory the process may use, bytes. @default no limit */
     maxMemory?: number | undefined;
 }
 /** One target's share of the label map. */
@@ -471,9 +471,9 @@ interface Segmentation {
         restore: number;
         total: number;
     };
-    /** Memory: allowed, predicted before the run, and the process's peak. */
+    /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
     memory: {
-        budgetBytes: number;
+        budgetBytes: number | null;
         predictedBytes: number;
         peakBytes: number;
     };

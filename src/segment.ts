@@ -25,7 +25,7 @@ export interface SegmentOptions extends CallOptions {
   probabilities?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
-  /** Most memory the process may use, bytes; the default is what the machine has free. */
+  /** Most memory the process may use, bytes. @default no limit */
   maxMemory?: number | undefined;
 }
 
@@ -53,8 +53,8 @@ export interface Segmentation {
   targets: SegmentedTarget[];
   /** Wall time by stage. */
   seconds: { load: number; prepare: number; network: number; restore: number; total: number };
-  /** Memory: allowed, predicted before the run, and the process's peak. */
-  memory: { budgetBytes: number; predictedBytes: number; peakBytes: number };
+  /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
+  memory: { budgetBytes: number | null; predictedBytes: number; peakBytes: number };
   /** What a user should know. */
   warnings: Warning[];
 }

@@ -1,0 +1,267 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { readVolume, writeVolume } from 'pulmoav';
+import { chest, dataset, folder, listing, root, shared, smallest, smallestModel } from './fixture.js';
+
+const { ct, labels } = chest();
+let model: string;
+let scan: string;
+let labelled: string;
+test.before(async () => {
+  model = await smallestModel();
+  scan = join(folder(), 'scan.nii.gz');
+  labelled = join(folder(), 'labels.nii.gz');
+  await writeVolume(scan, ct);
+  await writeVolume(labelled, labels);
+});
+
+interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function start(args: string[], cwd?: string): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream]?.setEncoding('utf8').on('data', (text: string) => {
+      said[stream] += text;
+    });
+  }
+  return { child, ended: once(child, 'close').then(([status]) => ({ status: status as number | null, ...said })) };
+}
+
+const pulmoav = (...args: string[]): Promise<Ended> => start(args).ended;
+
+/** The one object that `--json` promises, with its version first. */
+function object({
+  stdout,
+}: Ended): Record<string, never> & { error?: { code: string; message: string; hint: string | null } } {
+  if (!/^\{"schemaVersion":1[,}].*\}\n$/.test(stdout)) throw new Error(`not one object: ${stdout}`);
+  return JSON.parse(stdout);
+}
+
+const commands = ['segment', 'train', 'evaluate', 'phantom', 'info', 'text', 'models', 'doctor', 'demo'];
+
+test('every command has --help, plain and as JSON', async (t) => {
+  const main = await pulmoav('--help');
+  for (const command of commands) {
+    t.regex(main.stdout, new RegExp(`^ +${command} `, 'm'));
+    const help = await pulmoav(command, '--help');
+    t.is(help.status, 0);
+    t.regex(help.stdout, /--json/);
+  }
+  t.true('text' in object(await pulmoav('segment', '--help', '--json')));
+});
+
+test('failures have the documented status and one JSON object', async (t) => {
+  const directory = folder();
+  const output = join(directory, 'out.nii.gz');
+  const segment = (...more: string[]) => ['segment', scan, '-o', output, '--model', model, ...more];
+  const cases: [string[], number, string][] = [
+    [[], 2, 'ERR_USAGE'],
+    [['dance'], 2, 'ERR_USAGE'],
+    [['segment'], 2, 'ERR_USAGE'],
+    [['segment', scan], 2, 'ERR_USAGE'],
+    [segment('--colour'), 2, 'ERR_USAGE'],
+    [segment('--threads', '0'), 2, 'ERR_USAGE'],
+    [segment('--max-memory', 'much'), 2, 'ERR_USAGE'],
+    [segment('--probabilities', output), 2, 'ERR_USAGE'],
+    [segment('--device', 'cuda'), 3, 'ERR_DEVICE'],
+    [segment('--prompt', 'banana'), 3, 'ERR_PROMPT'],
+    [segment('--max-memory', '1M'), 3, 'ERR_MEMORY'],
+    [['segment', 'missing.nii', '-o', output], 3, 'ERR_IO'],
+    [['segment', directory, '-o', output], 3, 'ERR_IO'],
+    [['segment', scan, '-o', output, '--model', 'none'], 3, 'ERR_MODEL'],
+    [['segment', scan, '-o', join(directory, 'no', 'out.nii.gz')], 3, 'ERR_IO'],
+    [['evaluate', '--pred', labelled], 2, 'ERR_USAGE'],
+    [['evaluate', '--pred', labelled, '--ref', 'missing.nii'], 3, 'ERR_IO'],
+    [['phantom', '-o', directory, '--count', 'many'], 2, 'ERR_USAGE'],
+    [['train', directory, '-o', join(directory, 'run'), '--config', 'none.json'], 3, 'ERR_CONFIG'],
+    [['train', directory, '-o', join(directory, 'run'), '--max-time', '5'], 2, 'ERR_USAGE'],
+    [['info', 'missing.nii'], 3, 'ERR_IO'],
+    [['info', directory], 3, 'ERR_IO'],
+    [['models', 'dance'], 2, 'ERR_USAGE'],
+    [['models', 'pull'], 2, 'ERR_USAGE'],
+    [['models', 'verify', 'none'], 3, 'ERR_MODEL'],
+    [['text', 'artery', '--model', 'none'], 3, 'ERR_MODEL'],
+  ];
+  for (const [args, status, code] of cases) {
+    const ended = await pulmoav(...args, '--json');
+    const name = args.join(' ');
+    t.is(ended.status, status, `${name}: ${ended.stderr}`);
+    const { error } = object(ended);
+    t.is(error?.code, code, name);
+    t.true(error !== undefined && error.message.length > 10 && 'hint' in error, name);
+    t.regex(ended.stderr, /^pulmoav: /, name);
+    t.notRegex(ended.stderr, /\n +at /, `${name}: no stack for what is not our fault`);
+  }
+  t.deepEqual(
+    listing(directory).filter((file) => file.endsWith('.gz') || file.startsWith('.')),
+    [],
+  );
+});
+
+test('OUT = IN and a name of no known kind are refused, and IN stays as it is', async (t) => {
+  const directory = folder();
+  const input = join(directory, 'scan.nii.gz');
+  cpSync(scan, input);
+  const before = readFileSync(input);
+  for (const output of [input, join(directory, '.', 'scan.nii.gz'), join(directory, 'out.png')]) {
+    const ended = await pulmoav('segment', input, '-o', output, '--model', model, '--json');
+    t.true(ended.status === 2 || ended.status === 3, ended.stderr);
+    t.truthy(object(ended).error);
+  }
+  t.true(readFileSync(input).equals(before));
+  t.deepEqual(listing(directory), ['scan.nii.gz']);
+});
+
+test('segment writes labels and probabilities, and its JSON is the contract’s', async (t) => {
+  const directory = folder();
+  const [output, probabilities] = [join(directory, 'out.nii.gz'), join(directory, 'p.nii.gz')];
+  const ended = await pulmoav(
+    'segment',
+    scan,
+    '-o',
+    output,
+    '--model',
+    model,
+    '--probabilities',
+    probabilities,
+    '--json',
+  );
+  t.is(ended.status, 0, ended.stderr);
+  const report = object(ended) as unknown as Record<string, never>;
+  t.deepEqual(Object.keys(report), [
+    'schemaVersion',
+    'output',
+    'model',
+    'device',
+    'seconds',
+    'memory',
+    'targets',
+    'warnings',
+  ]);
+  t.deepEqual(Object.keys(report.seconds ?? {}).sort(), ['load', 'network', 'prepare', 'restore', 'total', 'write']);
+  t.deepEqual(Object.keys(report.memory ?? {}), ['budgetBytes', 'predictedBytes', 'peakBytes']);
+  t.deepEqual(Object.keys(report.targets?.[0] ?? {}), ['value', 'name', 'prompt', 'voxels', 'volumeMl']);
+  t.deepEqual(Object.keys(report.warnings?.[0] ?? {}), ['code', 'message']);
+  t.deepEqual((await readVolume(output)).shape, ct.shape);
+  t.deepEqual((await readVolume(probabilities, { index: 1 })).shape, ct.shape);
+  const header = object(await pulmoav('info', probabilities, '--json')) as unknown as Record<string, unknown>;
+  t.like(header, { shape: ct.shape, extra: [2], dataType: 'float32', axcodes: 'RAS' });
+  t.deepEqual(listing(directory), ['out.nii.gz', 'p.nii.gz']);
+});
+
+test('info, doctor, text and models tell people and programs', async (t) => {
+  const header = object(await pulmoav('info', scan, '--json'));
+  for (const key of ['shape', 'spacingMm', 'affine', 'axcodes', 'dataType', 'littleEndian', 'sformCode', 'qformCode']) {
+    t.true(key in header, key);
+  }
+  t.regex((await pulmoav('info', scan)).stderr, /48 × 64 × 88 .*int16[^]*RAS/);
+  t.true('devices' in object(await pulmoav('doctor', '--json')));
+  t.regex((await pulmoav('doctor')).stderr, /cuda: not usable/);
+  const text = object(await pulmoav('text', 'artery', '--embeddings', '--json')) as unknown as Record<string, object[]>;
+  t.deepEqual(Object.keys(text.prompts?.[0] ?? {}), ['text', 'ids', 'truncated', 'target', 'confidence']);
+  t.is(text.embeddings?.length, 1);
+  t.regex((await pulmoav('text', 'banana')).stderr, /nothing this model knows/);
+  t.true('models' in object(await pulmoav('models', 'list', '--json')));
+  t.like(object(await pulmoav('models', 'verify', model, '--json')), { name: 'smallest', preset: 'pulmoav' });
+  t.is((await pulmoav('models', 'path', model)).stdout.trim(), model);
+});
+
+test('a file with four axes needs --index', async (t) => {
+  const file = join(shared, 'nifti/nibabel/example4d.nii.gz');
+  if (!existsSync(file)) return (t.log('skipped: no ../shared/data'), t.pass());
+  const ended = await pulmoav('segment', file, '-o', join(folder(), 'out.nii.gz'), '--model', model, '--json');
+  t.is(ended.status, 3);
+  t.is(object(ended).error?.code, 'ERR_GEOMETRY');
+});
+
+test('a batch goes on past a case that cannot be scored, and says so with status 4', async (t) => {
+  const [pred, ref, out] = [folder(), folder(), join(folder(), 'scores.json')];
+  for (const directory of [pred, ref])
+    for (const name of ['a', 'c']) cpSync(labelled, join(directory, `${name}.nii.gz`));
+  writeFileSync(join(pred, 'b.nii.gz'), 'damaged');
+  cpSync(labelled, join(ref, 'b.nii.gz'));
+  cpSync(labelled, join(pred, 'd.nii.gz'));
+  const ended = await pulmoav('evaluate', '--pred', pred, '--ref', ref, '-o', out, '--json');
+  t.is(ended.status, 4, ended.stderr);
+  const { cases, mean } = object(ended) as unknown as {
+    cases: Record<string, never>[];
+    mean: { artery: { dice: number } };
+  };
+  t.deepEqual(
+    cases.map((one) => [one.name as string, 'scores' in one ? 'scored' : (one.error?.code as unknown as string)]),
+    [
+      ['a', 'scored'],
+      ['b', 'ERR_FORMAT'],
+      ['c', 'scored'],
+      ['d', 'ERR_IO'],
+    ],
+  );
+  t.is(mean.artery.dice, 1);
+  t.deepEqual(JSON.parse(readFileSync(out, 'utf8')), JSON.parse(ended.stdout));
+  const single = object(await pulmoav('evaluate', '--pred', labelled, '--ref', labelled, '--json'));
+  t.deepEqual(Object.keys(single), ['schemaVersion', 'cases', 'mean']);
+});
+
+test('train from the command line, with a config file', async (t) => {
+  const [data, out, config] = [await dataset(), join(folder(), 'run'), join(folder(), 'config.json')];
+  writeFileSync(config, JSON.stringify(smallest));
+  const ended = await pulmoav('train', data, '-o', out, '--config', config, '--json');
+  t.is(ended.status, 0, ended.stderr);
+  t.like(object(ended), { reason: 'finished', step: 1 });
+});
+
+for (const [signal, status] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
+  test(`${signal} while segmenting ends with ${status} and leaves nothing`, async (t) => {
+    const directory = folder();
+    const { child, ended } = start(['segment', scan, '-o', join(directory, 'out.nii.gz'), '--model', model, '--json']);
+    child.stderr?.on('data', () => child.kill(signal));
+    const end = await ended;
+    t.is(end.status, status, end.stderr);
+    t.is(object(end).error?.code, 'INTERRUPTED');
+    t.deepEqual(listing(directory), []);
+  });
+
+  test(`${signal} while making a phantom ends with ${status} and leaves no file`, async (t) => {
+    const directory = folder();
+    const { child, ended } = start(['phantom', '-o', directory, '--json']);
+    const wait = setInterval(() => existsSync(join(directory, 'lungsTr')) && child.kill(signal), 20);
+    const end = await ended.finally(() => clearInterval(wait));
+    t.is(end.status, status, end.stderr);
+    object(end);
+    t.deepEqual(listing(directory), ['imagesTr', 'labelsTr', 'lungsTr']);
+  });
+}
+
+test('a full disk is ERR_IO and leaves nothing', async (t) => {
+  const disk = folder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    t.log('skipped: no tmpfs can be mounted here');
+    return t.pass();
+  }
+  try {
+    const output = join(disk, 'out.nii');
+    const ended = await pulmoav('segment', scan, '-o', output, '--model', model, '--json');
+    t.is(ended.status, 3, ended.stderr);
+    t.is(object(ended).error?.code, 'ERR_IO');
+    t.deepEqual(listing(disk), []);
+    mkdirSync(join(disk, 'data'));
+    const phantom = await pulmoav('phantom', '-o', join(disk, 'data'), '--json');
+    t.is(phantom.status, 3, phantom.stderr);
+    t.deepEqual(listing(join(disk, 'data')), ['imagesTr', 'labelsTr', 'lungsTr']);
+  } finally {
+    execFileSync('umount', [disk]);
+  }
+});

@@ -1,0 +1,59 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { phantom, readVolume, UsageError } from 'pulmoav';
+import { folder, listing, same } from './fixture.js';
+
+test('a phantom is a case of a data set, the same for its seed; one that is there is kept', async (t) => {
+  const [first, second] = [folder(), folder()];
+  const [made] = await phantom({ out: first, seed: 77, halfLabelled: true });
+  if (!made) return t.fail();
+  const description = JSON.parse(readFileSync(join(first, 'dataset.json'), 'utf8'));
+  t.is(description.numTraining, 1);
+  t.like(description.cases[made.name], { annotated: made.annotated, phase: made.phase, seed: 77 });
+  t.deepEqual(made.annotated, { sides: ['right'], classes: ['artery', 'vein'] });
+  t.deepEqual(listing(first), [
+    'dataset.json',
+    'imagesTr',
+    `imagesTr/${made.name}_0000.nii.gz`,
+    'labelsTr',
+    `labelsTr/${made.name}.nii.gz`,
+    'lungsTr',
+    `lungsTr/${made.name}.nii.gz`,
+  ]);
+  const [ct, labels] = [await readVolume(made.image), await readVolume(made.label)];
+  t.deepEqual(labels.shape, ct.shape);
+  t.true(ct.data instanceof Int16Array && ct.data.length <= 20e6);
+  t.deepEqual(
+    [...new Set(labels.data as Uint8Array)].sort((a, b) => a - b),
+    [0, 1, 2],
+  );
+
+  const [again] = await phantom({ out: second, seed: 77, halfLabelled: true });
+  t.true(same(readFileSync(again?.image ?? ''), readFileSync(made.image)));
+  t.true(same(readFileSync(again?.label ?? ''), readFileSync(made.label)));
+  const started = performance.now();
+  t.deepEqual(await phantom({ out: first, seed: 77, halfLabelled: true }), [made]);
+  t.true(performance.now() - started < 1000);
+});
+
+test('wrong wishes and foreign folders are refused', async (t) => {
+  const out = folder();
+  await t.throwsAsync(phantom({ out, count: 0 }), { instanceOf: UsageError });
+  await t.throwsAsync(phantom({ out, seed: 1.5 }), { instanceOf: UsageError });
+  await t.throwsAsync(phantom({ out: '' }), { instanceOf: UsageError });
+  writeFileSync(join(out, 'dataset.json'), '{"what": 1}');
+  await t.throwsAsync(phantom({ out }), { code: 'ERR_FORMAT', message: /dataset\.json/ });
+  writeFileSync(join(out, 'dataset.json'), '{');
+  await t.throwsAsync(phantom({ out }), { code: 'ERR_FORMAT', message: /dataset\.json/ });
+  await t.throwsAsync(phantom({ out: join(out, 'dataset.json', 'x') }), { code: 'ERR_IO' });
+});
+
+test('an aborted phantom leaves no file behind', async (t) => {
+  const out = folder();
+  const reason = new Error('enough');
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(reason), 300);
+  await t.throwsAsync(phantom({ out, signal: controller.signal }), { is: reason });
+  t.deepEqual(listing(out), ['imagesTr', 'labelsTr', 'lungsTr']);
+});

@@ -1,0 +1,38 @@
+import test from 'ava';
+import { encodeText, UsageError, understand } from 'pulmoav';
+
+test('prompts become ids with start and end, and rows of embeddings', async (t) => {
+  const prompts = ['artery', 'A computerized tomography of a left vein'];
+  const { ids, embeddings, width } = await encodeText(prompts);
+  t.deepEqual(ids[0], [49406, 40062, 49407]);
+  t.is(ids[1]?.[0], 49406);
+  t.is(ids[1]?.at(-1), 49407);
+  t.true(embeddings instanceof Float32Array);
+  t.is(embeddings.length, 2 * width);
+  t.true(embeddings.every(Number.isFinite));
+  const alone = await encodeText(['artery']);
+  t.deepEqual(alone.embeddings, embeddings.subarray(0, width), 'a prompt’s row does not depend on its neighbours');
+});
+
+test('words that mean nothing the model knows have no target', async (t) => {
+  const [artery, banana] = await understand(['artery', 'banana']);
+  t.is(artery?.target, 'artery');
+  t.is(banana?.target, null);
+  t.true((artery?.confidence ?? 0) > 0.5 && (artery?.confidence ?? 2) <= 1);
+});
+
+test('long, empty and odd prompts are taken as they are', async (t) => {
+  const [long, empty, odd] = await understand(['artery '.repeat(200), '', '🫁 动脉 \u0000']);
+  t.is(long?.truncated, true);
+  t.is(long?.ids.length, 77);
+  t.is(empty?.target, null);
+  t.is(odd?.target, null);
+});
+
+test('what is no list of strings is refused', async (t) => {
+  await t.throwsAsync(understand('artery' as unknown as string[]), { instanceOf: UsageError });
+  await t.throwsAsync(encodeText([3] as unknown as string[]), { instanceOf: UsageError });
+  await t.throwsAsync(understand(['artery'], { model: 'no such model' }), { code: 'ERR_MODEL' });
+  t.deepEqual(await understand([]), []);
+  t.is((await encodeText([])).embeddings.length, 0);
+});
