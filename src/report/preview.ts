@@ -14,7 +14,7 @@ const COLOURS: readonly (readonly [number, number, number])[] = [
   [220, 150, 250],
 ];
 const WINDOW_HU = [-1000, 400] as const;
-const PIXEL_MM = 1;
+const PIXEL_MM = 0.75;
 const GAP = 6;
 
 /** Axes of a picture in the canonical frame: 0 left–right, 1 back–front, 2 feet–head. */
@@ -153,8 +153,9 @@ function row(pictures: Picture[]): Picture {
   const rgb = new Uint8Array(3 * width * height);
   let left = 0;
   for (const picture of pictures) {
+    const top = (height - picture.height) >> 1;
     for (let y = 0; y < picture.height; y++) {
-      rgb.set(picture.rgb.subarray(3 * y * picture.width, 3 * (y + 1) * picture.width), 3 * (y * width + left));
+      rgb.set(picture.rgb.subarray(3 * y * picture.width, 3 * (y + 1) * picture.width), 3 * ((top + y) * width + left));
     }
     left += picture.width + GAP;
   }
