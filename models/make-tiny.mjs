@@ -1,6 +1,6 @@
 // Makes the bundled model from nothing: phantoms, text tower, network. Resumable; run it again after an interruption.
 //   node models/make-tiny.mjs [WORK_DIR] [--max-time 75m]
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { spawnSync } from 'node:child_process';
@@ -26,12 +26,19 @@ const names = Array.from({ length: PHANTOMS }, (_, index) => `phantom_small_${St
 const split = { train: names.slice(0, -VALIDATION), val: names.slice(-VALIDATION) };
 writeFileSync(join(data, 'splits_final.json'), `${JSON.stringify([split], null, 2)}\n`);
 const stop = values['max-time'] ? ['--max-time', values['max-time']] : [];
-pulmoav('train', data, '-o', run, '--config', values.config, '--resume', ...stop);
-const best = existsSync(join(run, 'best')) ? join(run, 'best') : join(run, 'latest');
-mkdirSync(model, { recursive: true });
-for (const file of ['model.safetensors', 'plan.json']) cpSync(join(best, file), join(model, file));
+const { reason, best } = JSON.parse(pulmoav('train', data, '-o', run, '--config', values.config, '--resume', '--json', ...stop));
+if (reason === 'finished') {
+  mkdirSync(model, { recursive: true });
+  for (const file of ['model.safetensors', 'plan.json']) cpSync(join(best, file), join(model, file));
+} else {
+  console.error('stopped before the last step; run it again to go on');
+}
 
 function pulmoav(...args) {
-  const { status } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args], { stdio: 'inherit' });
+  const { status, stdout } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+    stdio: ['inherit', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
   if (status !== 0) process.exit(status ?? 1);
+  return stdout;
 }

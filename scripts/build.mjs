@@ -1,5 +1,5 @@
 // Compiles src to dist, writes the configs' defaults as JSON for Rust's tests, and rolls index.d.ts up.
-// With --check nothing is written: it fails where a committed generated file differs.
+// With --check no committed file is written: it fails where a committed generated file differs.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

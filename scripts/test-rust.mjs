@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 
 const cargo = spawn(
   'cargo',
-  ['test', '--workspace', '--exclude', 'pulmoav-node', '--no-fail-fast', ...process.argv.slice(2)],
+  ['test', '--locked', '--workspace', '--exclude', 'pulmoav-node', '--no-fail-fast', ...process.argv.slice(2)],
   {
     stdio: ['ignore', 'pipe', 'inherit'],
   },

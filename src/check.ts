@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { UsageError } from './errors.js';
 import type { Volume, VoxelArray } from './types.js';
 
@@ -14,6 +15,14 @@ const arrays = [
   BigUint64Array,
 ];
 
+/** More threads than this are a slip. */
+export const MOST_THREADS = 256;
+
+/** All threads this process may use. */
+export function defaultThreads(): number {
+  return Math.min(MOST_THREADS, availableParallelism());
+}
+
 /** Refuses anything but a non-empty string. */
 export function checkPath(what: string, value: unknown): asserts value is string {
   if (typeof value !== 'string' || value === '') {
@@ -21,14 +30,20 @@ export function checkPath(what: string, value: unknown): asserts value is string
   }
 }
 
-/** Refuses volumes whose data, shape, spacing and affine do not fit each other. */
+/** Refuses volumes that lack a field, or whose data do not fit their shape. */
 export function checkVolume(what: string, value: unknown): asserts value is Volume {
   const volume = value as Volume | null;
   if (typeof volume !== 'object' || volume === null) {
     throw new UsageError(`${what} must be a path or a volume, but it is ${show(value)}.`);
   }
   checkNumbers(`${what}.shape`, volume.shape, 3, (n) => Number.isInteger(n) && n > 0, 'positive integers [z, y, x]');
-  checkNumbers(`${what}.spacingMm`, volume.spacingMm, 3, (n) => n > 0, 'positive numbers [z, y, x]');
+  checkNumbers(
+    `${what}.spacingMm`,
+    volume.spacingMm,
+    3,
+    (n) => n > 0 && Number.isFinite(n),
+    'positive finite numbers [z, y, x]',
+  );
   checkNumbers(`${what}.affine`, volume.affine, 16, Number.isFinite, 'finite numbers, row-major');
   if (!arrays.some((type) => volume.data instanceof type)) {
     throw new UsageError(`${what}.data must be a typed array, but it is ${show(volume.data)}.`);

@@ -54,7 +54,7 @@ export interface BatchScores {
 
 /**
  * Scores a label map against a reference, or a folder of them against a folder with the same file names. In a folder, a
- * case that cannot be scored is listed with its error and does not stop the others.
+ * case that cannot be scored, a missing prediction for one, is listed with its error and does not stop the others.
  *
  * @throws IoError where a path or a folder's files are missing; everything {@link evaluate} throws for a single file
  */
@@ -92,16 +92,25 @@ interface CasePair {
 }
 
 function casePairs(pred: string, ref: string, within: string | undefined): CasePair[] {
-  const files = readdirSync(pred)
-    .filter((file) => /\.nii(\.gz)?$/.test(file))
-    .sort();
+  const files = labelMaps(pred);
   if (files.length === 0) throw new IoError('ERR_IO', `The folder "${pred}" holds no .nii or .nii.gz file.`);
-  return files.map((file) => ({
+  const missing = labelMaps(ref).filter((file) => !files.includes(file));
+  return [...files, ...missing].sort().map((file) => ({
     name: caseName(file),
     pred: join(pred, file),
     ref: join(ref, file),
     within: within && join(within, file),
   }));
+}
+
+function labelMaps(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((file) => /\.nii(\.gz)?$/.test(file));
+  } catch (error) {
+    throw new IoError('ERR_IO', `The folder "${folder}" could not be read: ${(error as Error).message}.`, {
+      cause: error,
+    });
+  }
 }
 
 function caseName(path: string): string {

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger, checkPath } from './check.js';
 import { type Annotated, type DatasetDescription, datasetConfig } from './config/dataset.js';
-import { FormatError } from './errors.js';
+import { FormatError, UsageError } from './errors.js';
 import { makeFolder, readJson, writeAtomic } from './files.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
@@ -54,11 +54,7 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
   const cases: PhantomCase[] = [];
   for (let index = 0; index < count; index++) {
     options.onProgress?.({ stage: 'phantoms', done: index, total: count });
-    const one = await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options);
-    cases.push(one);
-    description.cases[one.name] = { annotated: one.annotated, phase: one.phase, seed: one.seed };
-    description.numTraining = Object.keys(description.cases).length;
-    await writeAtomic(join(out, 'dataset.json'), `${JSON.stringify(description, null, 2)}\n`);
+    cases.push(await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options));
   }
   options.onProgress?.({ stage: 'phantoms', done: count, total: count });
   return cases;
@@ -85,6 +81,11 @@ async function phantomCase(
     : ['left', 'right'];
   const annotated: Annotated = { sides, classes: ['artery', 'vein'] };
   const listed = known.cases[name];
+  if (listed && listed.annotated.sides.length !== sides.length) {
+    throw new UsageError(`"${out}" already lists ${name}, annotated otherwise.`, {
+      hint: 'Choose another folder or seed',
+    });
+  }
   if (listed && [image, label, lungs].every((file) => existsSync(file))) {
     return {
       name,
@@ -99,16 +100,30 @@ async function phantomCase(
   const { seed, size } = wanted;
   const config = { seed, size, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
   const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)) });
+  // Listed first: a half-labelled case that a kill leaves behind must never pass for a fully annotated one.
+  await list(out, known, name, { annotated, seed });
   try {
     const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
       addon().phantomCase(request, image, label, lungs, monitor),
     );
+    await list(out, known, name, { annotated, seed, phase: value.phase });
     return { name, image, label, lungs, seed, phase: value.phase, annotated };
   } catch (error) {
-    // A case is written whole or not at all: what dataset.json does not list must not lie about.
     for (const file of [image, label, lungs]) await rm(file, { force: true });
+    delete known.cases[name];
+    await saveDataset(out, known);
     throw error;
   }
+}
+
+async function list(out: string, known: DatasetDescription, name: string, entry: DatasetDescription['cases'][string]) {
+  known.cases[name] = entry;
+  await saveDataset(out, known);
+}
+
+async function saveDataset(out: string, description: DatasetDescription): Promise<void> {
+  description.numTraining = Object.keys(description.cases).length;
+  await writeAtomic(join(out, 'dataset.json'), `${JSON.stringify(description, null, 2)}\n`);
 }
 
 async function openDataset(out: string): Promise<DatasetDescription> {

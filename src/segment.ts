@@ -1,11 +1,10 @@
-import { availableParallelism } from 'node:os';
-import { checkInteger, checkPath, checkStrings, checkVolume } from './check.js';
+import { checkInteger, checkPath, checkStrings, checkVolume, defaultThreads, MOST_THREADS } from './check.js';
 import { UsageError } from './errors.js';
 import { findModel } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume, Warning } from './types.js';
-import { type Geometry, geometryJson } from './volume.js';
+import { type Geometry, geometryJson, volumeOf } from './volume.js';
 
 /** Where and with what a {@link Segmenter} runs. */
 export interface LoadOptions extends CallOptions {
@@ -85,9 +84,9 @@ export class Segmenter {
    * @throws ModelError, DeviceError, UsageError
    */
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
-    const { model, device = 'auto', threads = availableParallelism() } = options;
+    const { model, device = 'auto', threads = defaultThreads() } = options;
     checkDevice(device);
-    checkInteger('threads', threads, 1, 256);
+    checkInteger('threads', threads, 1, MOST_THREADS);
     const directory = findModel(model);
     const { value } = await call<{ handle: number }>(options, () => addon().loadSegmenter(directory, threads));
     return new Segmenter(value.handle);
@@ -110,7 +109,7 @@ export class Segmenter {
       return addon().segmentVolume(this.#handle, geometryJson(scan), scan.data, request, monitor);
     });
     const { geometry, ...rest } = value;
-    const labels = { data: arrays[0] as Uint8Array, ...geometry };
+    const labels = volumeOf(arrays[0] as Uint8Array, geometry);
     return { labels, ...(arrays[1] && { probabilities: arrays[1] as Float32Array }), ...rest };
   }
 

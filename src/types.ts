@@ -24,6 +24,8 @@ export interface Volume<Data extends VoxelArray = VoxelArray> {
   spacingMm: Axes;
   /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
   affine: number[];
+  /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
+  oriented?: boolean;
 }
 
 /** Something a user should know that did not stop the work. */

@@ -16,7 +16,7 @@ export interface WriteOptions extends CallOptions {
 }
 
 /** A volume's geometry as it crosses into the addon. */
-export type Geometry = Pick<Volume, 'shape' | 'spacingMm' | 'affine'>;
+export type Geometry = Pick<Volume, 'shape' | 'spacingMm' | 'affine' | 'oriented'>;
 
 /**
  * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file.
@@ -32,8 +32,7 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
   const { value, arrays } = await call<Geometry & { warnings: Warning[] }>(options, (monitor) =>
     addon().readVolume(path, options.index ?? null, monitor),
   );
-  const { shape, spacingMm, affine } = value;
-  return { data: arrays[0] as VoxelArray, shape, spacingMm, affine };
+  return volumeOf(arrays[0] as VoxelArray, value);
 }
 
 /**
@@ -50,7 +49,13 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   );
 }
 
+/** A volume of `data` at a place that the addon gave. */
+export function volumeOf<Data extends VoxelArray>(data: Data, geometry: Geometry): Volume<Data> {
+  const { shape, spacingMm, affine, oriented } = geometry;
+  return { data, shape, spacingMm, affine, ...(oriented === false && { oriented }) };
+}
+
 /** The geometry of `volume` as the JSON the addon takes. */
-export function geometryJson({ shape, spacingMm, affine }: Geometry): string {
-  return JSON.stringify({ shape, spacingMm, affine });
+export function geometryJson({ shape, spacingMm, affine, oriented = true }: Geometry): string {
+  return JSON.stringify({ shape, spacingMm, affine, oriented });
 }

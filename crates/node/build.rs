@@ -1,3 +1,5 @@
+//! Hands the napi linker flags to cargo.
+
 fn main() {
     napi_build::setup();
 }

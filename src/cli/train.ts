@@ -53,7 +53,7 @@ function tell(event: TrainEvent): void {
   } else if (event.type === 'fitted') {
     say(`${event.secondsPerStep.toFixed(2)} s a step: ${event.steps} steps`);
   } else if (event.type === 'step' && event.step % STEPS_A_LINE === 0) {
-    say(`step ${event.step}: loss ${event.loss.toFixed(4)}, ${event.seconds.toFixed(2)} s`);
+    say(`step ${event.step}: loss ${event.loss?.toFixed(4) ?? 'not finite'}, ${event.seconds.toFixed(2)} s`);
   } else if (event.type === 'validation') {
     const dice = Object.entries(event.mean).map(([name, scores]) => `${name} ${scores.dice?.toFixed(3) ?? '–'}`);
     say(`validation after ${event.step} steps: ${dice.join(', ')}`);

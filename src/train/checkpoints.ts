@@ -19,7 +19,7 @@ export async function keep(run: string, name: Kept, save: (directory: string) =>
   await rm(old, { recursive: true, force: true });
 }
 
-/** The newest whole checkpoint, put back in its place if a kill came between two renames; `undefined` where none is. */
+/** The checkpoint that stands, or the one before it, put back in its place if a kill came between two renames; `undefined` where none is. */
 export async function findCheckpoint(run: string, name: Kept): Promise<string | undefined> {
   const [, kept, old] = places(run, name);
   if (existsSync(kept)) return kept;

@@ -18,7 +18,8 @@ export type TrainEvent =
   | {
       type: 'step';
       step: number;
-      loss: number;
+      /** `null` where it was not a finite number. */
+      loss: number | null;
       learningRate: number;
       gradNorm: number;
       seconds: number;
@@ -44,7 +45,7 @@ export class Diary {
   /** Cuts back to what a checkpoint at `step` knows, so that a resumed run's diary reads as if it had never stopped. */
   async cutBack(step: number): Promise<void> {
     if (!existsSync(this.#file)) return;
-    const kept = this.read().filter((event) => event.step <= step && event.type !== 'end');
+    const kept = this.read().filter((event) => isKnownAt(event, step));
     await writeAtomic(this.#file, kept.map((event) => `${JSON.stringify(event)}\n`).join(''));
   }
 
@@ -58,6 +59,12 @@ export class Diary {
     appendFileSync(this.#file, `${JSON.stringify(event)}\n`);
     this.#listen?.(event);
   }
+}
+
+/** A step event carries the number of the step it took, so the step a checkpoint goes on with is not in it yet. */
+function isKnownAt(event: TrainEvent, step: number): boolean {
+  if (event.type === 'end') return false;
+  return event.type === 'step' ? event.step < step : event.step <= step;
 }
 
 function parseLine(line: string): TrainEvent[] {

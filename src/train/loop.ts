@@ -1,7 +1,8 @@
-import { availableParallelism } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkPath } from '../check.js';
+import { checkInteger, checkPath, defaultThreads, MOST_THREADS } from '../check.js';
 import type { TrainSettings } from '../config/train.js';
+import { ConfigError, IoError } from '../errors.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { findCheckpoint, keep } from './checkpoints.js';
@@ -43,6 +44,10 @@ export interface TrainResult {
   best: string;
 }
 
+/** So many steps in a row without a finite gradient end a run: it has diverged. */
+const MOST_UNAPPLIED = 20;
+const cure = { hint: 'Go on from the last checkpoint with a smaller schedule.learningRate in run.json' };
+
 /**
  * Trains a network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.
  *
@@ -52,12 +57,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   checkPath('dataset', options.dataset);
   checkPath('out', options.out);
   const started = performance.now();
-  const { out, resume = false, threads = availableParallelism() } = options;
+  const { out, resume = false, threads = defaultThreads() } = options;
+  checkInteger('threads', threads, 1, MOST_THREADS);
+  if (!existsSync(join(options.dataset, 'dataset.json'))) {
+    throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
+  }
   const run = await openRun(out, options.config, resume);
   const text = join(out, 'text.safetensors');
   const plan = await completePlan(run.config, text, options);
   const setup = { plan, step: run.config.step, dataset: options.dataset, cache: join(out, 'cache'), text, threads };
   const trainer = await Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
+  await findCheckpoint(out, 'best');
   const diary = new Diary(out, options.onEvent);
   await diary.cutBack(trainer.facts.step);
   try {
@@ -83,6 +93,7 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
   let step = trainer.facts.step;
   let saved = elapsed();
   let reason: EndReason = 'finished';
+  let unapplied = 0;
   diary.write(startEvent(trainer, run));
   while (step < end()) {
     const rate = learningRate(config.schedule, step, end());
@@ -90,6 +101,9 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
     diary.write({ type: 'step', step, learningRate: rate, ...report });
     step += 1;
     await pace.measure(step, report.seconds, elapsed());
+    unapplied = report.applied ? 0 : unapplied + 1;
+    if (unapplied === MOST_UNAPPLIED)
+      throw new ConfigError(`${unapplied} steps in a row gave no finite gradient.`, cure);
     options.onProgress?.({ stage: 'training', done: step, total: run.steps ?? 0 });
     if (options.signal?.aborted) reason = 'cancelled';
     else if (elapsed() > (options.maxSeconds ?? Number.POSITIVE_INFINITY)) reason = 'time';
@@ -106,7 +120,8 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
   if (reason === 'finished') await validation.take(step, options);
   diary.write({ type: 'end', step, reason });
   if (reason === 'cancelled') options.signal?.throwIfAborted();
-  return { reason, step, validation: validation.last, best: join(options.out, validation.last ? 'best' : 'latest') };
+  const best = join(options.out, 'best');
+  return { reason, step, validation: validation.last, best: existsSync(best) ? best : join(options.out, 'latest') };
 }
 
 function isDue(every: number, step: number): boolean {

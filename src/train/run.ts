@@ -46,7 +46,8 @@ export function checkTrainConfig(json: unknown, source = 'config'): TrainConfig 
 /** Opens a run directory: a new one with `config`, or the one that is there. */
 export async function openRun(out: string, config: TrainSettings | undefined, resume: boolean): Promise<RunFile> {
   const file = join(out, 'run.json');
-  if (existsSync(file)) {
+  const begun = ['latest', '.latest.old'].some((name) => existsSync(join(out, name)));
+  if (existsSync(file) && (begun || resume)) {
     if (!resume) {
       throw new UsageError(`"${out}" already holds a run.`, { hint: 'Go on with --resume, or choose another folder.' });
     }

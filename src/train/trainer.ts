@@ -36,9 +36,12 @@ export interface TrainerFacts {
 
 /** What one step came to. */
 export interface StepReport {
-  loss: number;
+  /** `null` where it was not a finite number. */
+  loss: number | null;
   gradNorm: number;
   seconds: number;
+  /** False where the gradient was not finite and the weights were left alone. */
+  applied: boolean;
   /** Loss of each target at the finest scale. */
   targets: Record<string, number>;
 }

@@ -10,8 +10,6 @@ use crate::options::{Options, Restriction, Target};
 const LABELS: usize = 256;
 /// Voxels counted by one task.
 const BLOCK: usize = 1 << 18;
-/// Corners of two grids that are the same lie this close, in voxels.
-const SAME_PLACE: f64 = 0.01;
 
 /// Voxel counts by label of the reference and of the prediction.
 #[derive(Debug, Clone)]
@@ -152,17 +150,8 @@ fn same_grid(what: &'static str, grid: &Grid, reference: &Grid) -> Result<(), Ev
     if grid.shape != reference.shape {
         return Err(EvaluateError::Shape { what, got: grid.shape, expected: reference.shape });
     }
-    let [depth, height, width] = grid.shape.map(|length| length.saturating_sub(1) as f64);
-    let mut distance_mm: f64 = 0.0;
-    for corner in 0..8 {
-        let at = |axis: usize, length: f64| if corner >> axis & 1 == 1 { length } else { 0.0 };
-        let voxel = [at(0, width), at(1, height), at(2, depth)];
-        let (a, b) = (grid.affine.apply(voxel), reference.affine.apply(voxel));
-        let squared: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-        distance_mm = distance_mm.max(squared.sqrt());
-    }
-    let step = reference.affine.spacing().into_iter().fold(f64::INFINITY, f64::min);
-    if distance_mm > SAME_PLACE * step {
+    let distance_mm = grid.corner_distance_mm(reference);
+    if !grid.is_at(reference) {
         return Err(EvaluateError::Place { what, distance_mm });
     }
     Ok(())

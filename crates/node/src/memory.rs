@@ -5,9 +5,13 @@ use pulmoav_ops::block_cache::BlockCache;
 #[global_allocator]
 static ALLOCATOR: BlockCache = BlockCache::new();
 
-/// Gives kept blocks back to the system; called when a job has ended.
-pub fn release() {
-    ALLOCATOR.release();
+/// Gives kept blocks back to the system when a job ends, however it ends.
+pub struct Released;
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        ALLOCATOR.release();
+    }
 }
 
 /// The most memory this process has had resident, bytes; 0 where the system does not tell.

@@ -18,7 +18,7 @@ use pulmoav_volume::{Grid, Volume, formats};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::memory::{peak_bytes, release};
+use crate::memory::{Released, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::registry::Registry;
@@ -71,6 +71,10 @@ struct Scan {
     oriented: bool,
     warnings: Vec<Warning>,
     load_seconds: f64,
+    /// The voxels as they were read, bytes.
+    read_bytes: u64,
+    /// What JavaScript holds of the scan meanwhile, bytes.
+    held_bytes: u64,
 }
 
 /// Segments a file.
@@ -88,7 +92,10 @@ pub fn segment_file<'env>(
         let clock = Instant::now();
         let image = formats::read(&PathBuf::from(path), asked.index, &*shared)?;
         let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
-        let scan = Scan::new(image.voxels, grid, oriented, warnings, clock);
+        let mut scan = Scan::new(image.voxels, grid, oriented, warnings, clock);
+        if image.header.scaling.is_some() {
+            scan.read_bytes += (grid.len() * image.header.data_type.bytes()) as u64;
+        }
         run(loaded, scan, asked, &shared)
     })
 }
@@ -108,24 +115,29 @@ pub fn segment_volume<'env>(
         let asked: Asked = parse("the request", &asked)?;
         let clock = Instant::now();
         let given = Given::new(&geometry, &data)?;
+        let mut scan = Scan::new(given.voxels, given.grid, given.oriented, Vec::new(), clock);
+        scan.held_bytes = scan.read_bytes;
+        let answer = run(loaded, scan, asked, &shared);
         drop(data);
-        let scan = Scan::new(given.voxels, given.grid, true, Vec::new(), clock);
-        run(loaded, scan, asked, &shared)
+        answer
     })
 }
 
 impl Scan {
     fn new(voxels: Voxels, grid: Grid, oriented: bool, mut warnings: Vec<Warning>, clock: Instant) -> Self {
         let (data, not_hu) = hounsfield(&voxels);
+        let read_bytes = (voxels.len() * voxels.data_type().bytes()) as u64;
         drop(voxels);
         warnings.extend(not_hu);
-        Self { ct: Volume { data, grid }, oriented, warnings, load_seconds: clock.elapsed().as_secs_f64() }
+        let load_seconds = clock.elapsed().as_secs_f64();
+        Self { ct: Volume { data, grid }, oriented, warnings, load_seconds, read_bytes, held_bytes: 0 }
     }
 }
 
 fn run(loaded: &Loaded, scan: Scan, asked: Asked, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {
     let clock = Instant::now();
-    let Scan { ct, oriented, mut warnings, load_seconds } = scan;
+    let _released = Released;
+    let Scan { ct, oriented, mut warnings, load_seconds, read_bytes, held_bytes } = scan;
     let plan = loaded.segmenter.plan();
     let prompts = asked.prompts.unwrap_or_default();
     let targets = targets_of(&prompts, plan, loaded.tower.as_ref())?;
@@ -134,14 +146,14 @@ fn run(loaded: &Loaded, scan: Scan, asked: Asked, shared: &Arc<Shared>) -> std::
         oriented,
         probabilities: asked.probabilities,
         max_memory_bytes: asked.max_memory_bytes,
-        held_bytes: 0,
+        held_bytes,
+        read_bytes,
     };
     let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;
     drop(ct);
-    release();
     warnings.append(&mut found.warnings);
     let total_seconds = load_seconds + clock.elapsed().as_secs_f64();
-    answer(&prompts, found, warnings, load_seconds, total_seconds)
+    answer(&prompts, found, oriented, warnings, load_seconds, total_seconds)
 }
 
 #[derive(Serialize)]
@@ -184,6 +196,7 @@ struct Memory {
 fn answer(
     prompts: &[String],
     found: Segmentation,
+    oriented: bool,
     warnings: Vec<Warning>,
     load: f64,
     total: f64,
@@ -196,7 +209,7 @@ fn answer(
         volume_ml: target.volume_ml,
     });
     let answer = Answer {
-        geometry: (&found.labels.grid).into(),
+        geometry: Geometry::of(&found.labels.grid, oriented),
         targets: targets.collect(),
         seconds: Seconds {
             load,

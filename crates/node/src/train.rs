@@ -88,12 +88,7 @@ struct Validated<T> {
 
 /// Segments and scores validation cases with the running mean of the weights.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn validate_trainer<'env>(
-    env: &'env Env,
-    handle: u32,
-    cases: u32,
-    monitor: &CallMonitor,
-) -> Result<Object<'env>> {
+pub fn validate_trainer<'env>(env: &'env Env, handle: u32, cases: u32, monitor: &CallMonitor) -> Result<Object<'env>> {
     let monitor = monitor.share();
     on_engine(env, handle, move |open| {
         let cases = open.with(|trainer| trainer.validate(cases as usize, &*monitor))?;

@@ -23,21 +23,20 @@ pub struct Geometry {
     shape: [usize; 3],
     spacing_mm: [f64; 3],
     affine: [f64; 16],
+    /// Whether the file says which way the patient lies.
+    oriented: bool,
 }
 
-impl From<&Grid> for Geometry {
-    fn from(grid: &Grid) -> Self {
-        Self { shape: grid.shape, spacing_mm: grid.spacing_mm, affine: grid.affine.to_array() }
+impl Geometry {
+    /// A grid as JavaScript gets it.
+    pub fn of(grid: &Grid, oriented: bool) -> Self {
+        Self { shape: grid.shape, spacing_mm: grid.spacing_mm, affine: grid.affine.to_array(), oriented }
     }
 }
 
 impl From<Geometry> for Grid {
     fn from(geometry: Geometry) -> Self {
-        Self {
-            shape: geometry.shape,
-            spacing_mm: geometry.spacing_mm,
-            affine: Affine::from_array(&geometry.affine),
-        }
+        Self { shape: geometry.shape, spacing_mm: geometry.spacing_mm, affine: Affine::from_array(&geometry.affine) }
     }
 }
 
@@ -48,10 +47,12 @@ struct ReadVolume<'a> {
     warnings: &'a [Warning],
 }
 
-/// A volume that came from JavaScript, copied so that nothing changes under our hands.
+/// A volume that came from JavaScript, copied when its turn comes: the array must not change until the promise settles.
 pub struct Given {
     /// Where it is.
     pub grid: Grid,
+    /// Whether the patient's sides are known.
+    pub oriented: bool,
     /// What it holds.
     pub voxels: Voxels,
 }
@@ -60,7 +61,7 @@ impl Given {
     /// Takes over a geometry and an array of any type.
     pub fn new(geometry: &str, data: &TypedArray) -> std::result::Result<Self, Failure> {
         let geometry: Geometry = parse("the volume's geometry", geometry)?;
-        Ok(Self { grid: geometry.into(), voxels: voxels(data) })
+        Ok(Self { grid: geometry.into(), oriented: geometry.oriented, voxels: voxels(data) })
     }
 
     /// The voxels as a label map.
@@ -85,7 +86,8 @@ pub fn read_volume<'env>(
     let monitor = monitor.share();
     Engine::workers()?.promise(env, move || {
         let image = formats::read(&PathBuf::from(path), index.map(|index| index as usize), &*monitor)?;
-        let answer = ReadVolume { geometry: (&image.header.grid).into(), warnings: &image.header.warnings };
+        let geometry = Geometry::of(&image.header.grid, image.header.oriented);
+        let answer = ReadVolume { geometry, warnings: &image.header.warnings };
         Success::with_arrays(&answer, vec![typed_array(image.voxels)])
     })
 }
@@ -135,7 +137,7 @@ pub fn write_probabilities<'env>(
         let Either10::G(values) = &data else {
             return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
         };
-        let grid = Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine }.into();
+        let grid = Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true }.into();
         let path = PathBuf::from(path);
         let like = like_header(Some(like), &path)?;
         formats::write(&path, values, given.prompts, &grid, like.as_ref(), &*monitor)?;

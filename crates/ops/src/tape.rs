@@ -149,24 +149,26 @@ fn note(inputs: &[&Tensor], outputs: &[Tensor], node: impl FnOnce() -> Node) -> 
 
 /// Puts the thread's recording back, also when a panic passes.
 struct Replaced {
-    before: Option<Option<Recording>>,
+    before: Option<Recording>,
+    restored: bool,
 }
 
 impl Replaced {
     fn by(recording: Option<Recording>) -> Self {
-        Self { before: Some(RECORDING.replace(recording)) }
+        Self { before: RECORDING.replace(recording), restored: false }
     }
 
     /// What was recorded meanwhile.
     fn restore(mut self) -> Option<Recording> {
-        RECORDING.replace(self.before.take().flatten())
+        self.restored = true;
+        RECORDING.replace(self.before.take())
     }
 }
 
 impl Drop for Replaced {
     fn drop(&mut self) {
-        if let Some(before) = self.before.take() {
-            RECORDING.set(before);
+        if !self.restored {
+            RECORDING.set(self.before.take());
         }
     }
 }

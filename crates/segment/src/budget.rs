@@ -15,8 +15,6 @@ const BASE_BYTES: u64 = 90 << 20;
 /// Bytes a coarse voxel of the lung search: labels, distances and tables; and what of them stays.
 const LUNGS_BYTES: u64 = 40;
 const LUNGS_KEPT_BYTES: u64 = 3;
-/// A file's own voxels while they become f32, 16 bits each.
-const FILE_BYTES: u64 = 2;
 /// Full-width maps alive at once at the finest scale of either network, workspace included.
 const MAPS_ALIVE: u64 = 5;
 
@@ -77,7 +75,7 @@ pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize,
     let channels = plan.channels.len() as u64 * seen * F32;
     let coarse = coarse_voxels(prepared);
     let always = BASE_BYTES + request.held_bytes + scan * F32 + coarse * LUNGS_KEPT_BYTES;
-    let reading = scan * FILE_BYTES;
+    let reading = request.read_bytes;
     let searching = coarse * LUNGS_BYTES;
     let preparing = seen * F32 + channels;
     let sums = (prompts + 1) * seen * F32;

@@ -18,6 +18,14 @@ pub enum SegmentError {
         /// Values given.
         values: usize,
     },
+    /// The scan is larger than a body can be.
+    #[error("the scan has shape {shape:?} at {spacing_mm:?} mm a voxel [z, y, x], which is larger than any body; correct the spacing or its unit in the header")]
+    Giant {
+        /// `[z, y, x]`.
+        shape: [usize; 3],
+        /// `[z, y, x]`.
+        spacing_mm: [f64; 3],
+    },
     /// A target was asked for that the plan does not have, or two prompts mean one target.
     #[error("{problem}; this model knows {}", known.join(", "))]
     Prompt {
@@ -60,7 +68,7 @@ impl SegmentError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Volume(error) => error.code(),
-            Self::Shape { .. } => "ERR_GEOMETRY",
+            Self::Shape { .. } | Self::Giant { .. } => "ERR_GEOMETRY",
             Self::Prompt { .. } | Self::NoOrientation { .. } => "ERR_PROMPT",
             Self::Memory { .. } => "ERR_MEMORY",
             Self::Model(error) => error.code(),

@@ -29,11 +29,13 @@ pub struct Request {
     pub max_memory_bytes: Option<u64>,
     /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
     pub held_bytes: u64,
+    /// What was alive beside the voxels handed over while they were made (the file's own voxels), bytes.
+    pub read_bytes: u64,
 }
 
 impl Default for Request {
     fn default() -> Self {
-        Self { targets: Vec::new(), oriented: true, probabilities: false, max_memory_bytes: None, held_bytes: 0 }
+        Self { targets: Vec::new(), oriented: true, probabilities: false, max_memory_bytes: None, held_bytes: 0, read_bytes: 0 }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::error::SegmentError;
 /// Slices thicker than this deserve a word.
 const COARSE_MM: f64 = 3.0;
 
+/// More voxels on the plan's grid than any body has: 2 m × 0.6 m × 0.6 m at 1 mm, and some.
+const MOST_VOXELS: usize = 1 << 30;
+
 /// A scan as the network sees it: plain arrays.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -88,6 +91,7 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let part = part_to_see(&hu, &canonical, lungs.as_ref(), plan);
     let part_grid = part.grid(&canonical);
     let plan_shape = shape_at(&part_grid, plan.spacing_mm);
+    refuse_giants(&part_grid, plan_shape)?;
     let resampled = resize(&hu.part(&part), plan_shape, Order::Linear);
     stage(monitor, 2)?;
     let way_back = WayBack { original: ct.grid, orientation, canonical, part, shape: plan_shape };
@@ -105,10 +109,15 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
 /// # Errors
 /// `ERR_GEOMETRY` when the label map is not on the scan's grid.
 pub fn prepare_labels(labels: &Volume<u8>, way_back: &WayBack) -> Result<Vec<u8>, SegmentError> {
-    if labels.grid.shape != way_back.original.shape || labels.data.len() != labels.grid.len() {
+    if !labels.grid.is_at(&way_back.original) || labels.data.len() != labels.grid.len() {
         return Err(SegmentError::Volume(pulmoav_volume::VolumeError::Geometry {
             subject: "label map".to_owned(),
-            problem: format!("has shape {:?}, expected its scan's {:?}", labels.grid.shape, way_back.original.shape),
+            problem: format!(
+                "is not on its scan's grid: shape {:?}, scan {:?}, corners up to {:.2} mm apart; resample it first",
+                labels.grid.shape,
+                way_back.original.shape,
+                labels.grid.corner_distance_mm(&way_back.original)
+            ),
         }));
     }
     let moves = way_back.orientation;
@@ -123,6 +132,15 @@ fn stage(monitor: &dyn Monitor, done: u64) -> Result<(), SegmentError> {
 
 fn shape_at(grid: &Grid, spacing_mm: [f64; 3]) -> [usize; 3] {
     std::array::from_fn(|axis| new_size(grid.shape[axis], grid.spacing_mm[axis], spacing_mm[axis]))
+}
+
+/// Refuses what cannot be a body on the plan's grid, before memory is asked for: a wrong unit in the header, mostly.
+fn refuse_giants(grid: &Grid, plan_shape: [usize; 3]) -> Result<(), SegmentError> {
+    let voxels = plan_shape.iter().try_fold(1usize, |product, &edge| product.checked_mul(edge));
+    if voxels.is_some_and(|voxels| voxels <= MOST_VOXELS) {
+        return Ok(());
+    }
+    Err(SegmentError::Giant { shape: grid.shape, spacing_mm: grid.spacing_mm })
 }
 
 /// The crop the plan asks for; an axis that fits into one tile stays whole, so such a volume passes unchanged.

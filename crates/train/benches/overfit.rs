@@ -44,8 +44,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     println!("la-caf / {WIDTH_DIVISOR}: {} parameters", parameters.element_count());
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
     let mut optimizer = AdamW::new(optimizer_config(), variables)?;
-    let loss_config =
-        LossConfig { dice: 1.0, bce: 1.0, smooth: 1.0, batch_dice: true, scale_weights: vec![1.0] };
+    let loss_config = LossConfig { dice: 1.0, bce: 1.0, smooth: 1.0, batch_dice: true, scale_weights: vec![1.0] };
     let prompts = prompt_embeddings(&plan)?;
     let start = Instant::now();
     for step in 0..steps {

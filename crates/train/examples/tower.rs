@@ -24,7 +24,7 @@ impl Monitor for Lines {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let out = arguments.next().ok_or("usage: tower OUT.safetensors [STEPS]")?;
-    let steps = arguments.next().map_or(Ok(1300), |steps| steps.parse())?;
+    let steps = arguments.next().map_or(Ok(1500), |steps| steps.parse())?;
     let config = TowerConfig {
         seed: 1,
         width: 64,

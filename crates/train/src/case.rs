@@ -31,7 +31,7 @@ pub struct Case {
 
 /// Which sides and classes of a case were annotated; the rest carries no loss.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Annotated {
     /// The patient's sides.
     #[serde(default = "both_sides")]

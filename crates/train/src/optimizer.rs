@@ -1,4 +1,4 @@
-//! AdamW with gradient clipping and a running mean of the weights, fused and parallel.
+//! `AdamW` with gradient clipping and a running mean of the weights, fused and parallel.
 //!
 //! Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, in PyTorch's arithmetic:
 //!

@@ -60,8 +60,8 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
         identity(&case.label)?
     );
     let digest = Sha256::digest(facts.as_bytes());
-    let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Ok(cache.join(format!("{}-{key}.case", case.name)))
+    let key = digest.iter().take(8).fold(0u64, |key, &byte| key << 8 | u64::from(byte));
+    Ok(cache.join(format!("{}-{key:016x}.case", case.name)))
 }
 
 fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<PreparedCase, TrainError> {

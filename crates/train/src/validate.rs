@@ -1,7 +1,7 @@
 //! Scoring a run on the cases it does not learn from, with the same walk and the same scores as in use.
 
 use pulmoav_evaluate::{Options, Restriction, Scores, evaluate};
-use pulmoav_plan::BodySide;
+use pulmoav_plan::{BodySide, VesselClass};
 use pulmoav_segment::{Request, Segmenter};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::monitor::Monitor;
@@ -45,9 +45,19 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
     let sides = if annotated.len() == 1 { Some(nearest_lungs(&ct).map_err(volume_error(&case.image))?) } else { None };
     let restrictions = sides.iter().map(|sides| Restriction::Sides(sides, &annotated)).collect();
     let options = Options { restrictions, ..Options::default() };
-    let scores = evaluate(&found.labels, &reference, &options, monitor)
+    let mut scores = evaluate(&found.labels, &reference, &options, monitor)
         .map_err(|source| TrainError::Evaluate { case: case.name.clone(), source })?;
+    scores.0.retain(|(target, _)| is_annotated(target, &case.annotated.classes));
     Ok(CaseScores { name: case.name.clone(), scores })
+}
+
+/// Whether a row of the scores speaks of annotated classes only.
+fn is_annotated(target: &str, annotated: &[VesselClass]) -> bool {
+    match (target.contains("artery"), target.contains("vein")) {
+        (true, _) => annotated.contains(&VesselClass::Artery),
+        (_, true) => annotated.contains(&VesselClass::Vein),
+        _ => annotated.len() == 2,
+    }
 }
 
 /// The annotated sides as lungs are numbered.

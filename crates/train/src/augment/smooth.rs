@@ -17,7 +17,9 @@ fn kernel(sigma: f32) -> Vec<f32> {
     let reach = (3.0 * sigma).ceil() as usize;
     let mut half: Vec<f32> = (0..=reach).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
     let sum = half[0] + 2.0 * half[1..].iter().sum::<f32>();
-    half.iter_mut().for_each(|weight| *weight /= sum);
+    for weight in &mut half {
+        *weight /= sum;
+    }
     half
 }
 
@@ -27,7 +29,9 @@ fn smooth_axis(values: &mut [f32], length: usize, stride: usize, kernel: &[f32])
     for block in values.chunks_exact_mut(length * stride) {
         source.copy_from_slice(block);
         for (at, out) in block.chunks_exact_mut(stride).enumerate() {
-            out.iter_mut().for_each(|value| *value *= kernel[0]);
+            for value in out.iter_mut() {
+                *value *= kernel[0];
+            }
             for (reach, &weight) in kernel.iter().enumerate().skip(1) {
                 let before = at.saturating_sub(reach) * stride;
                 let after = (at + reach).min(length - 1) * stride;

@@ -27,6 +27,7 @@ impl AnswerGrid {
 
     /// The same at half the resolution (sizes rounded up): the mean over the supervised ones of each 2³ block; a block with
     /// fewer than half of its voxels supervised is ignored.
+    #[must_use]
     pub fn halved(&self) -> Self {
         let [n, d, h, w, p] = self.shape;
         let [half_d, half_h, half_w] = [d.div_ceil(2), h.div_ceil(2), w.div_ceil(2)];
@@ -42,7 +43,7 @@ impl AnswerGrid {
                         block.iter_mut().zip(&self.data[start..start + p]).for_each(|(b, &answer)| b.add(answer));
                     }
                 }
-                data.extend(block.iter().map(Block::answer));
+                data.extend(block.iter().map(|block| block.answer()));
             }
         }
         Self { shape: [n, half_d, half_h, half_w, p], data }
@@ -65,7 +66,7 @@ impl Block {
         }
     }
 
-    fn answer(&self) -> Answer {
+    fn answer(self) -> Answer {
         if self.known == 0 || self.known * 2 < self.voxels {
             return IGNORED;
         }

@@ -134,6 +134,13 @@ fn check_fit(path: &Path, count: usize, volumes: usize, grid: &Grid, like: Optio
                 grid.shape, header.grid.shape
             ),
         )),
+        Some(header) if !header.grid.is_at(grid) => Err(VolumeError::geometry(
+            path.display(),
+            format!(
+                "lies up to {:.3} mm from the place of the file it should be written like; write it without that file",
+                header.grid.corner_distance_mm(grid)
+            ),
+        )),
         _ => Ok(()),
     }
 }
