@@ -249,6 +249,8 @@ interface Volume<Data extends VoxelArray = VoxelArray> {
     spacingMm: Axes;
     /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
     affine: number[];
+    /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
+    oriented?: boolean;
 }
 /** Something a user should know that did not stop the work. */
 interface Warning {
@@ -605,7 +607,8 @@ type TrainEvent = {
 } | {
     type: 'step';
     step: number;
-    loss: number;
+    /** `null` where it was not a finite number. */
+    loss: number | null;
     learningRate: number;
     gradNorm: number;
     seconds: number;

@@ -100,7 +100,7 @@ test.serial('failures have the documented status and one JSON object', async (t)
     const { error } = object(ended);
     t.is(error?.code, code, name);
     t.true(error !== undefined && error.message.length > 10 && 'hint' in error, name);
-    t.regex(ended.stderr, /^pulmoav: /, name);
+    t.regex(ended.stderr, /^pulmoav: /m, name);
     t.notRegex(ended.stderr, /\n +at /, `${name}: no stack for what is not our fault`);
   }
   t.deepEqual(
