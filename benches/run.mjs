@@ -27,7 +27,12 @@ const say = (line) => process.stderr.write(`${line}\n`);
 if (!values.only) {
   for (const name of STAGES) say(`${name}: ${(await stage(name)).about}`);
 } else {
-  for (const name of values.only.split(',')) await bench(name);
+  for (const name of values.only.split(',')) {
+    await bench(name).catch((error) => {
+      say(`${name} broke off: ${error.stack}`);
+      process.exitCode = 1;
+    });
+  }
 }
 
 /** One stage: run, print, record. A check that does not hold makes the exit status 1. */

@@ -2,7 +2,7 @@
 // same labels for all 48 orientations, and sides that add up. Peer: none; the answer is equality.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readVolume, Segmenter, writeVolume } from '../../dist/index.js';
+import { isPulmoavError, readVolume, Segmenter, writeVolume } from '../../dist/index.js';
 import { modelFacts, pulmoav, sha256 } from '../machine.mjs';
 import { allOrientations, reoriented, restored } from '../orientations.mjs';
 import { testPhantoms } from '../phantoms.mjs';
@@ -31,7 +31,7 @@ export async function run(context) {
   const rows = [
     ['threads 1, 2, 2', `${new Set(runs.hashes).size} distinct outputs`],
     ['orientations', `${turned.same} of ${turned.tried} the same`],
-    ['left + right artery against artery', `Dice ${sides.dice}`],
+    ['left + right artery against artery', sides.refused ?? `Dice ${sides.dice}`],
   ];
   const checks = [
     that('1 and 2 threads and repeated runs give the same bytes', new Set(runs.hashes).size === 1),
@@ -82,16 +82,27 @@ async function overOrientations(segmenter, part, { count, say }) {
 /** Dice of the two sides together with the artery prompt, on the whole phantom. */
 async function sidesTogether(segmenter, scan, { say }) {
   const { labels: whole } = await segmenter.segment(scan, { prompts: ['artery'] });
-  const { labels: sided } = await segmenter.segment(scan, { prompts: SIDED });
+  const sided = await sidesOf(segmenter, scan);
+  if (sided.refused) return { dice: null, ...sided };
   let [both, sum] = [0, 0];
   const voxels = new Map();
   for (let i = 0; i < whole.data.length; i++) {
-    const [a, b] = [whole.data[i] ? 1 : 0, sided.data[i] ? 1 : 0];
+    const [a, b] = [whole.data[i] ? 1 : 0, sided.labels.data[i] ? 1 : 0];
     both += a & b;
     sum += a + b;
-    if (b) voxels.set(sided.data[i], (voxels.get(sided.data[i]) ?? 0) + 1);
+    if (b) voxels.set(sided.labels.data[i], (voxels.get(sided.labels.data[i]) ?? 0) + 1);
   }
   const dice = sum === 0 ? null : three((2 * both) / sum);
   say(`sides together: Dice ${dice}`);
   return { dice, voxels: Object.fromEntries(voxels) };
+}
+
+/** The sided prompts' labels, or why the model does not take them. */
+async function sidesOf(segmenter, scan) {
+  try {
+    return await segmenter.segment(scan, { prompts: SIDED });
+  } catch (error) {
+    if (isPulmoavError(error)) return { refused: error.message };
+    throw error;
+  }
 }
