@@ -21,7 +21,7 @@ async function uses(segmenter: Segmenter, volume: Volume, error: PulmoavError, e
   const axes: [number, number, number] = labels.shape;
   const code: ErrorCode = error.code;
   const settings: TrainSettings = { recipe: 'la-caf', steps: 'fit:75m', plan: { patch: [64, 64, 64] } };
-  if (event.type === 'step') event.loss.toFixed(3);
+  if (event.type === 'step') event.loss?.toFixed(3);
   void [label, axes, code, settings, probabilities?.length];
 
   // @ts-expect-error a label map's voxels are bytes, not a list
