@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
+use pulmoav_model::ModelError;
 use pulmoav_model::text::Tower;
 use pulmoav_train::tower::{TowerConfig, train_tower as train_tower_tensors};
 use serde::Serialize;
 
 use crate::engine::{Engine, available_threads};
 use crate::monitor::CallMonitor;
-use crate::outcome::{Success, parse};
+use crate::outcome::{Failure, Success, parse};
 
 #[derive(Serialize)]
 struct Understood {
@@ -84,7 +85,11 @@ pub fn copy_text_tower(env: &Env, model: String, path: String) -> Result<Object<
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn complete_plan(env: &Env, plan: String, text: String) -> Result<Object<'_>> {
     Engine::tensors(available_threads())?.promise(env, move || {
-        let plan = Tower::load(&PathBuf::from(text))?.complete(&plan)?;
+        let completed = Tower::load(&PathBuf::from(text))?.complete(&plan);
+        let plan = completed.map_err(|error| match error {
+            ModelError::Plan(source) => Failure::from(source),
+            other => Failure::from(other),
+        })?;
         Success::json(&plan)
     })
 }

@@ -137,7 +137,8 @@ pub fn write_probabilities<'env>(
         let Either10::G(values) = &data else {
             return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
         };
-        let grid = Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true }.into();
+        let grid =
+            Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true }.into();
         let path = PathBuf::from(path);
         let like = like_header(Some(like), &path)?;
         formats::write(&path, values, given.prompts, &grid, like.as_ref(), &*monitor)?;

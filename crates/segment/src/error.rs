@@ -19,7 +19,9 @@ pub enum SegmentError {
         values: usize,
     },
     /// The scan is larger than a body can be.
-    #[error("the scan has shape {shape:?} at {spacing_mm:?} mm a voxel [z, y, x], which is larger than any body; correct the spacing or its unit in the header")]
+    #[error(
+        "the scan has shape {shape:?} at {spacing_mm:?} mm a voxel [z, y, x], which is larger than any body; correct the spacing or its unit in the header"
+    )]
     Giant {
         /// `[z, y, x]`.
         shape: [usize; 3],

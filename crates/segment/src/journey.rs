@@ -35,7 +35,14 @@ pub struct Request {
 
 impl Default for Request {
     fn default() -> Self {
-        Self { targets: Vec::new(), oriented: true, probabilities: false, max_memory_bytes: None, held_bytes: 0, read_bytes: 0 }
+        Self {
+            targets: Vec::new(),
+            oriented: true,
+            probabilities: false,
+            max_memory_bytes: None,
+            held_bytes: 0,
+            read_bytes: 0,
+        }
     }
 }
 
