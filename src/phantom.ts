@@ -110,8 +110,7 @@ async function phantomCase(
     return { name, image, label, lungs, seed, phase: value.phase, annotated };
   } catch (error) {
     for (const file of [image, label, lungs]) await rm(file, { force: true });
-    delete known.cases[name];
-    await saveDataset(out, known);
+    await unlist(out, known, name);
     throw error;
   }
 }
@@ -119,6 +118,13 @@ async function phantomCase(
 async function list(out: string, known: DatasetDescription, name: string, entry: DatasetDescription['cases'][string]) {
   known.cases[name] = entry;
   await saveDataset(out, known);
+}
+
+/** Takes an unfinished case off the list; a list that is empty then goes too. */
+async function unlist(out: string, known: DatasetDescription, name: string) {
+  delete known.cases[name];
+  if (Object.keys(known.cases).length > 0) await saveDataset(out, known);
+  else await rm(join(out, 'dataset.json'), { force: true });
 }
 
 async function saveDataset(out: string, description: DatasetDescription): Promise<void> {
