@@ -187,6 +187,7 @@ struct Seconds {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_field_names)] // The contract's names, with their unit.
 struct Memory {
     budget_bytes: Option<u64>,
     predicted_bytes: u64,
@@ -230,11 +231,11 @@ fn answer(
     Success::with_arrays(&answer, arrays)
 }
 
-fn on_engine<'env>(
-    env: &'env Env,
+fn on_engine(
+    env: &Env,
     handle: u32,
     work: impl FnOnce(&Loaded) -> std::result::Result<Success, Failure> + Send + 'static,
-) -> Result<Object<'env>> {
+) -> Result<Object<'_>> {
     match SEGMENTERS.get(handle) {
         Ok(loaded) => Engine::tensors(loaded.threads)?.promise(env, move || work(&loaded)),
         Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),

@@ -111,11 +111,11 @@ pub fn close_trainer(handle: u32) {
     TRAINERS.drop(handle);
 }
 
-fn on_engine<'env>(
-    env: &'env Env,
+fn on_engine(
+    env: &Env,
     handle: u32,
     work: impl FnOnce(&OpenTrainer) -> std::result::Result<Success, Failure> + Send + 'static,
-) -> Result<Object<'env>> {
+) -> Result<Object<'_>> {
     match TRAINERS.get(handle) {
         Ok(open) => Engine::tensors(open.threads)?.promise(env, move || work(&open)),
         Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),

@@ -148,7 +148,7 @@ pub fn write_probabilities<'env>(
 
 /// Finds what is wrong with an output's place before any work is done.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn check_output<'env>(env: &'env Env, path: String, input: String) -> Result<Object<'env>> {
+pub fn check_output(env: &Env, path: String, input: String) -> Result<Object<'_>> {
     Engine::workers()?.promise(env, move || {
         formats::check_output(&PathBuf::from(path), &PathBuf::from(input))?;
         Success::json(&())

@@ -96,6 +96,7 @@ const KINK: f32 = 1e-3;
 const LEAKY: Activation = Activation::LeakyRelu(0.01);
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table, a row an operator.
 fn norms_activations_attention_and_resampling() {
     check_rows(&[
         Row {

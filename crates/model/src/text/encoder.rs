@@ -43,7 +43,7 @@ pub enum TextActivation {
 }
 
 impl TextConfig {
-    /// A small tower of our own: a factorised token table, heads of 16 channels, QuickGELU, projection as wide as the tower.
+    /// A small tower of our own: a factorised token table, heads of 16 channels, `QuickGELU`, projection as wide as the tower.
     pub fn small(width: usize, layers: usize) -> Self {
         Self {
             vocabulary: VOCABULARY,

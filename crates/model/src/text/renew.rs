@@ -23,7 +23,7 @@ pub fn renew_text(directory: &Path, tower: &Tower) -> Result<(), ModelError> {
     for (name, tensor) in tower.tensors() {
         parameters.set_frozen(name.clone(), tensor.clone());
     }
-    plan.text_encoder.id = BUNDLED.to_owned();
+    BUNDLED.clone_into(&mut plan.text_encoder.id);
     plan.text_encoder.sha256 = tower.sha256()?;
     weights::save(directory, &plan, &parameters, None)
 }

@@ -82,7 +82,7 @@ impl Tower {
                 hash.update(value.to_le_bytes());
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")))
     }
 
     /// Width of the embeddings.
@@ -125,6 +125,8 @@ impl Tower {
     }
 }
 
+/// More layers than any text tower has.
+const MOST_LAYERS: usize = 1000;
 const TABLE: &str = "text.tokens.table";
 
 /// Sizes of a tower by the shapes of its tensors.
@@ -145,7 +147,7 @@ fn read_config(tensors: &[(String, Tensor)]) -> Result<TextConfig, ModelError> {
     let [context, width] = shape("text.positions")?;
     let [_, inner_width] = shape("text.layers.0.up.weight")?;
     let [_, projection] = shape("text.projection")?;
-    let layers = (0..).take_while(|layer| shape(&format!("text.layers.{layer}.up.weight")).is_ok()).count();
+    let layers = (0..MOST_LAYERS).take_while(|layer| shape(&format!("text.layers.{layer}.up.weight")).is_ok()).count();
     Ok(TextConfig {
         vocabulary,
         context,

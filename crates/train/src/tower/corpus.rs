@@ -46,6 +46,9 @@ pub fn read_table(table: &str) -> Vec<(Option<&str>, &str)> {
         .collect()
 }
 
+/// Makes a phrase of one kind.
+type Maker = fn(&Corpus, &mut Philox) -> String;
+
 impl Corpus {
     /// The corpus of a seed.
     pub fn new(seed: u64) -> Self {
@@ -70,7 +73,7 @@ impl Corpus {
     }
 
     fn refusal(&self, random: &mut Philox) -> String {
-        let kinds: [(u32, fn(&Self, &mut Philox) -> String); 9] = [
+        let kinds: [(u32, Maker); 9] = [
             (34, |corpus, random| other_thing(&corpus.lexicon, random)),
             (22, |corpus, random| other_vessel(&corpus.lexicon, random)),
             (10, Self::random_words),

@@ -19,10 +19,10 @@ pub(super) fn mistype(text: &str, random: &mut Philox) -> String {
 
 fn without_accents(text: &str) -> String {
     let plain = |letter: char| match letter {
-        'à' | 'á' | 'â' | 'ã' => "a",
+        'à' | 'á' | 'â' | 'ã' | 'ą' => "a",
         'ä' => "ae",
         'ç' => "c",
-        'è' | 'é' | 'ê' | 'ë' => "e",
+        'è' | 'é' | 'ê' | 'ë' | 'ę' => "e",
         'í' | 'ï' => "i",
         'ñ' => "n",
         'ó' | 'ô' | 'õ' => "o",
@@ -30,8 +30,6 @@ fn without_accents(text: &str) -> String {
         'ß' => "ss",
         'ú' => "u",
         'ü' => "ue",
-        'ą' => "a",
-        'ę' => "e",
         'ł' => "l",
         'ś' => "s",
         'ż' => "z",
