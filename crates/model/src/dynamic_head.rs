@@ -35,46 +35,52 @@ impl DynamicHead {
         })
     }
 
-    /// The logits of the asked prompts.
+    /// The asked prompts' layers, three a prompt, as [`ops::linear_per_sample`] takes them.
     ///
     /// # Shapes
-    /// `features` `[n, d, h, w, c]`, `fused` `[n, p, fused]`, `asked` places among the prompts → `[n, d, h, w, asked]`.
-    pub(crate) fn forward(
-        &self,
-        features: Tensor,
-        fused: &Tensor,
-        asked: &[usize],
-        mode: Mode,
-    ) -> Result<Tensor, ModelError> {
-        let (n, d, h, w, _) = features.dims5()?;
+    /// `fused` `[n, p, fused]`, `asked` places among the prompts → `[n, 9, 8]`, `[n, 9, 8]`, `[n, 9, 1]` a prompt.
+    pub(crate) fn layers(&self, fused: &Tensor, asked: &[usize], mode: Mode) -> Result<Vec<Tensor>, ModelError> {
         let theta = self.controller.forward(fused, mode)?;
+        let mut layers = Vec::with_capacity(3 * asked.len());
+        for &prompt in asked {
+            let theta = theta.narrow(1, prompt, 1)?.squeeze(1)?;
+            for layer in 0..3 {
+                layers.push(packed(&theta, layer)?);
+            }
+        }
+        Ok(layers)
+    }
+
+    /// The logits of the asked prompts: 8 → 8 → 8 → 1 with ReLU between.
+    ///
+    /// # Shapes
+    /// `features` `[n, d, h, w, c]`, `layers` from [`Self::layers`] → `[n, d, h, w, asked]`.
+    pub(crate) fn forward(&self, features: Tensor, layers: &[Tensor], mode: Mode) -> Result<Tensor, ModelError> {
         let normed = self.norm.forward(&features, Activation::Relu, mode)?;
         drop(features);
-        let reduced = self.reduce.forward(&normed, mode)?.reshape((n, d * h * w, WIDTH))?;
+        let reduced = self.reduce.forward(&normed, mode)?;
         drop(normed);
-        let mut samples = Vec::with_capacity(n);
-        for sample in 0..n {
-            let voxels = reduced.get(sample)?;
-            let logits = asked.iter().map(|&prompt| layers(&voxels, &theta.get(sample)?.get(prompt)?));
-            samples.push(Tensor::cat(&logits.collect::<Result<Vec<_>, _>>()?, 1)?);
+        let mut all: Option<Tensor> = None;
+        for layers in layers.chunks_exact(3) {
+            let first = ops::activate(&ops::linear_per_sample(&reduced, &layers[0])?, Activation::Relu)?;
+            let second = ops::activate(&ops::linear_per_sample(&first, &layers[1])?, Activation::Relu)?;
+            let logits = ops::linear_per_sample(&second, &layers[2])?;
+            all = Some(match all {
+                None => logits,
+                Some(before) => ops::concat_channels(&before, &logits)?,
+            });
         }
-        Ok(Tensor::cat(&samples, 0)?.reshape((n, d, h, w, asked.len()))?)
+        all.ok_or_else(|| candle_core::Error::Msg("no prompt was asked for".to_owned()).into())
     }
 }
 
-/// 8 → 8 → 8 → 1 with ReLU between.
+/// One layer of a prompt: its weights transposed, its bias as the last row.
 ///
 /// # Shapes
-/// `voxels` `[v, 8]`, `theta` `[153]` → `[v, 1]`.
-fn layers(voxels: &Tensor, theta: &Tensor) -> Result<Tensor, ModelError> {
-    let mut x = voxels.clone();
-    for layer in 0..3 {
-        let weight = theta.narrow(0, WEIGHTS[layer], OUT[layer] * WIDTH)?.reshape((OUT[layer], WIDTH))?.t()?;
-        let bias = theta.narrow(0, BIASES[layer], OUT[layer])?;
-        x = ops::linear(&x, &weight.contiguous()?, Some(&bias))?;
-        if layer < 2 {
-            x = ops::activate(&x, Activation::Relu)?;
-        }
-    }
-    Ok(x)
+/// `theta` `[n, 153]` → `[n, 9, out]`.
+fn packed(theta: &Tensor, layer: usize) -> Result<Tensor, ModelError> {
+    let (n, out) = (theta.dim(0)?, OUT[layer]);
+    let weight = theta.narrow(1, WEIGHTS[layer], out * WIDTH)?.reshape((n, out, WIDTH))?.transpose(1, 2)?;
+    let bias = theta.narrow(1, BIASES[layer], out)?.reshape((n, 1, out))?;
+    Ok(Tensor::cat(&[weight.contiguous()?, bias], 1)?)
 }

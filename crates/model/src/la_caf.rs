@@ -3,6 +3,7 @@
 //! `[kd, kh, kw, ci, co]` on `[z, y, x]` grids and `[ci, co]`.
 
 use candle_core::Tensor;
+use pulmoav_ops::tape::region;
 use pulmoav_plan::{LaCaf, LaCafVariant, Plan};
 
 use crate::ModelError;
@@ -71,9 +72,11 @@ impl LaCafNetwork {
         mode: Mode,
     ) -> Result<Vec<Tensor>, ModelError> {
         let encoded = self.encoder.forward(x, mode)?;
-        let fused = self.fusion.forward(&encoded.bottleneck, prompts, mode)?;
+        let layers = region(&[&encoded.bottleneck], |inputs| {
+            self.head.layers(&self.fusion.forward(&inputs[0], prompts, mode)?, asked, mode)
+        })?;
         let features = self.decoder.forward(encoded, 1, mode)?;
-        features.into_iter().map(|finest| self.head.forward(finest, &fused, asked, mode)).collect()
+        features.into_iter().map(|finest| self.head.forward(finest, &layers, mode)).collect()
     }
 
     /// Biases in front of a batch norm, which subtracts them again: their gradient is 0.

@@ -1,7 +1,6 @@
 //! A network of either preset, built from a plan.
 
 use candle_core::{DType, Device, Tensor};
-use pulmoav_ops::tape::region;
 use pulmoav_plan::{self as plan, Plan};
 
 use crate::ModelError;
@@ -100,8 +99,7 @@ impl Network {
             });
         }
         match &self.preset {
-            // Its heads are candle's own operators on large tensors: one region as a whole.
-            Preset::LaCaf(network) => region(&[], |_| network.forward(x, prompts, asked, mode)),
+            Preset::LaCaf(network) => network.forward(x, prompts, asked, mode),
             Preset::Pulmoav(network) => network.forward(x, prompts, asked, mode),
         }
     }
