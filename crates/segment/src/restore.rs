@@ -18,7 +18,7 @@ use crate::tiles::Probabilities;
 /// A voxel is labelled above this probability.
 const THRESHOLD: f32 = 0.5;
 
-/// Share of a group of vessel voxels that must lie in a lung, unless the group is the largest.
+/// Share of a group of vessel voxels that must lie in a lung.
 const LEAST_LUNG_SHARE: f64 = 0.02;
 
 /// What [`restore`] gives back.

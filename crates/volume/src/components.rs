@@ -68,7 +68,7 @@ pub fn remove_small_foreground(data: &mut [u8], shape: [usize; 3], connectivity:
     clear_small(data, shape, connectivity, least, |_, _| true);
 }
 
-/// Clears the components of non-zero voxels of which a share below `least_share` lies `inside`; the largest one stays.
+/// Clears the components of non-zero voxels of which a share below `least_share` lies `inside`.
 ///
 /// # Shapes
 /// `data`: `[z, y, x]` of `shape`, changed in place; `inside` is asked by index.
@@ -84,9 +84,7 @@ pub fn remove_outside(
     for run in &runs {
         counts[run.label as usize - 1] += (run.start..run.end).filter(|&voxel| inside(voxel)).count();
     }
-    let largest = sizes.iter().copied().max().unwrap_or_default();
-    let is_outside =
-        |group: usize| sizes[group] < largest && (counts[group] as f64) < least_share * sizes[group] as f64;
+    let is_outside = |group: usize| (counts[group] as f64) < least_share * sizes[group] as f64;
     for run in runs.iter().filter(|run| is_outside(run.label as usize - 1)) {
         data[run.start..run.end].fill(0);
     }
@@ -240,10 +238,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_outside_go_and_the_largest_stays() {
+    fn groups_outside_go() {
         let mut data = [1, 1, 1, 0, 2, 2, 0, 1, 2];
         remove_outside(&mut data, [1, 1, 9], Connectivity::Corners, |voxel| voxel == 7, 0.5);
-        assert_eq!(data, [1, 1, 1, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(data, [0, 0, 0, 0, 0, 0, 0, 1, 2]);
     }
 
     #[test]
