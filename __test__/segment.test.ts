@@ -145,7 +145,7 @@ test('disposing while a scan is worked on lets it end', async (t) => {
 });
 
 test('an aborted signal rejects with its reason, before and during the work', async (t) => {
-  using segmenter = await Segmenter.load({ model });
+  using segmenter = await Segmenter.load(); // the bundled model, whose work lasts
   const reason = new Error('enough');
   await t.throwsAsync(segmenter.segment(ct, { signal: AbortSignal.abort(reason) }), { is: reason });
   const failure = await segmenter.segment(ct, { signal: AbortSignal.abort() }).catch((thrown: unknown) => thrown);
@@ -160,7 +160,7 @@ test('an aborted signal rejects with its reason, before and during the work', as
 });
 
 test('progress comes stage by stage; a listener that throws ends the call with what it threw', async (t) => {
-  using segmenter = await Segmenter.load({ model });
+  using segmenter = await Segmenter.load(); // the bundled model, whose work lasts
   const stages = new Set<string>();
   await segmenter.segment(ct, {
     onProgress: ({ stage, done, total }) => {
@@ -177,7 +177,7 @@ test('progress comes stage by stage; a listener that throws ends the call with w
 });
 
 test('the event loop goes on while the network computes', async (t) => {
-  using segmenter = await Segmenter.load({ model });
+  using segmenter = await Segmenter.load(); // the bundled model, whose work lasts
   let longest = 0;
   let last = performance.now();
   const timer = setInterval(() => {
