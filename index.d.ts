@@ -62,6 +62,9 @@ declare const trainConfig: z.ZodObject<{
             heads: z.ZodNumber;
             supervisedScales: z.ZodNumber;
             textWidth: z.ZodNumber;
+            auxiliary: z.ZodArray<z.ZodEnum<{
+                airway: "airway";
+            }>>;
         }, z.core.$strict>], "preset">;
     }, z.core.$strict>;
     textModel: z.ZodString;
@@ -128,6 +131,10 @@ declare const trainConfig: z.ZodObject<{
             slices: z.ZodObject<{
                 probability: z.ZodNumber;
                 thicknessMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            coarse: z.ZodObject<{
+                probability: z.ZodNumber;
+                voxelMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
         }, z.core.$strict>;
         loss: z.ZodObject<{
@@ -411,6 +418,8 @@ interface PhantomCase {
     label: string;
     /** Its true lungs: 1 left, 2 right. */
     lungs: string;
+    /** Its bronchi and windpipe, wall and all. */
+    airways: string;
     seed: number;
     /** `arterial`, `venous`, `equal` or `none`. */
     phase: string;

@@ -241,14 +241,14 @@ for (const [signal, status] of [['SIGINT', 130] as const, ['SIGTERM', 143] as co
     const { child, ended } = start(['phantom', '-o', directory, '--json']);
     // Once: a second signal would end the process without a word.
     const wait = setInterval(() => {
-      if (!existsSync(join(directory, 'lungsTr'))) return;
+      if (!existsSync(join(directory, 'airwaysTr'))) return;
       clearInterval(wait);
       child.kill(signal);
     }, 20);
     const end = await ended.finally(() => clearInterval(wait));
     t.is(end.status, status, end.stderr);
     object(end);
-    t.deepEqual(listing(directory), ['imagesTr', 'labelsTr', 'lungsTr']);
+    t.deepEqual(listing(directory), ['airwaysTr', 'imagesTr', 'labelsTr', 'lungsTr']);
   });
 }
 
@@ -269,7 +269,7 @@ test.serial('a full disk is ERR_IO and leaves nothing', async (t) => {
     mkdirSync(join(disk, 'data'));
     const phantom = await pulmoav('phantom', '-o', join(disk, 'data'), '--json');
     t.is(phantom.status, 3, phantom.stderr);
-    t.deepEqual(listing(join(disk, 'data')), ['imagesTr', 'labelsTr', 'lungsTr']);
+    t.deepEqual(listing(join(disk, 'data')), ['airwaysTr', 'imagesTr', 'labelsTr', 'lungsTr']);
   } finally {
     execFileSync('umount', [disk]);
   }

@@ -101,6 +101,7 @@ export const smallest: TrainSettings = {
       heads: 2,
       supervisedScales: 1,
       textWidth: 64,
+      auxiliary: [],
     },
   },
   textModel: 'tiny',

@@ -13,6 +13,8 @@ test('a phantom is a case of a data set, the same for its seed; one that is ther
   t.like(description.cases[made.name], { annotated: made.annotated, phase: made.phase, seed: 77 });
   t.deepEqual(made.annotated, { sides: ['right'], classes: ['artery', 'vein'] });
   t.deepEqual(listing(first), [
+    'airwaysTr',
+    `airwaysTr/${made.name}.nii.gz`,
     'dataset.json',
     'imagesTr',
     `imagesTr/${made.name}_0000.nii.gz`,
@@ -55,5 +57,5 @@ test('an aborted phantom leaves no file behind', async (t) => {
   const controller = new AbortController();
   setTimeout(() => controller.abort(reason), 300);
   await t.throwsAsync(phantom({ out, signal: controller.signal }), { is: reason });
-  t.deepEqual(listing(out), ['imagesTr', 'labelsTr', 'lungsTr']);
+  t.deepEqual(listing(out), ['airwaysTr', 'imagesTr', 'labelsTr', 'lungsTr']);
 });

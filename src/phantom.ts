@@ -30,6 +30,8 @@ export interface PhantomCase {
   label: string;
   /** Its true lungs: 1 left, 2 right. */
   lungs: string;
+  /** Its bronchi and windpipe, wall and all. */
+  airways: string;
   seed: number;
   /** `arterial`, `venous`, `equal` or `none`. */
   phase: string;
@@ -76,6 +78,7 @@ async function phantomCase(
   const image = join(out, 'imagesTr', `${name}_0000.nii.gz`);
   const label = join(out, 'labelsTr', `${name}.nii.gz`);
   const lungs = join(out, 'lungsTr', `${name}.nii.gz`);
+  const airways = join(out, 'airwaysTr', `${name}.nii.gz`);
   const sides: Annotated['sides'] = wanted.halfLabelled
     ? [wanted.seed % 2 === 0 ? 'left' : 'right']
     : ['left', 'right'];
@@ -86,12 +89,13 @@ async function phantomCase(
       hint: 'Choose another folder or seed',
     });
   }
-  if (listed && [image, label, lungs].every((file) => existsSync(file))) {
+  if (listed && [image, label, lungs, airways].every((file) => existsSync(file))) {
     return {
       name,
       image,
       label,
       lungs,
+      airways,
       seed: wanted.seed,
       phase: listed.phase ?? 'unknown',
       annotated: listed.annotated,
@@ -104,12 +108,12 @@ async function phantomCase(
   await list(out, known, name, { annotated, seed });
   try {
     const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
-      addon().phantomCase(request, image, label, lungs, monitor),
+      addon().phantomCase(request, image, label, lungs, airways, monitor),
     );
     await list(out, known, name, { annotated, seed, phase: value.phase });
-    return { name, image, label, lungs, seed, phase: value.phase, annotated };
+    return { name, image, label, lungs, airways, seed, phase: value.phase, annotated };
   } catch (error) {
-    for (const file of [image, label, lungs]) await rm(file, { force: true });
+    for (const file of [image, label, lungs, airways]) await rm(file, { force: true });
     await unlist(out, known, name);
     throw error;
   }
@@ -134,7 +138,7 @@ async function saveDataset(out: string, description: DatasetDescription): Promis
 
 async function openDataset(out: string): Promise<DatasetDescription> {
   const file = join(out, 'dataset.json');
-  for (const folder of ['imagesTr', 'labelsTr', 'lungsTr']) await makeFolder(join(out, folder));
+  for (const folder of ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr']) await makeFolder(join(out, folder));
   if (!existsSync(file)) return structuredClone(emptyDataset);
   const parsed = datasetConfig.safeParse(await readJson(file));
   if (parsed.success) return parsed.data;

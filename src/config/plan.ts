@@ -39,6 +39,7 @@ const pulmoav = z.strictObject({
   heads: count,
   supervisedScales: count,
   textWidth: count,
+  auxiliary: z.array(z.enum(['airway'])),
 });
 
 /**
@@ -102,12 +103,13 @@ export const tinyPlan: PlanConfig = {
   network: {
     preset: 'pulmoav',
     stageChannels: [16, 32, 64, 128],
-    stageBlocks: [1, 1, 1, 1],
+    stageBlocks: [1, 1, 2, 1],
     promptWidth: 64,
     promptLayers: 2,
     heads: 4,
     supervisedScales: 2,
     textWidth: 64,
+    auxiliary: ['airway'],
   },
 };
 

@@ -26,6 +26,7 @@ const augment = z.strictObject({
   blur: z.strictObject({ probability: chance, sigmaVoxels: range }),
   noise: z.strictObject({ probability: chance, sdHu: range, sigmaVoxels: range }),
   slices: z.strictObject({ probability: chance, thicknessMm: range }),
+  coarse: z.strictObject({ probability: chance, voxelMm: range }),
 });
 
 const optimizer = z.strictObject({
@@ -114,7 +115,7 @@ const tinyTower: TrainConfig['tower'] = {
   seed: 1,
   width: 64,
   layers: 2,
-  steps: 1200,
+  steps: 1500,
   batch: 192,
   learningRate: 3e-3,
   smoothing: 0.02,
@@ -140,7 +141,8 @@ export const tinyTraining: TrainConfig = {
       shift: { probability: 0.3, amountHu: 40 },
       blur: { probability: 0.25, sigmaVoxels: [0.3, 0.8] },
       noise: { probability: 0.4, sdHu: [5, 40], sigmaVoxels: [0, 0.8] },
-      slices: { probability: 0.3, thicknessMm: [1.5, 4] },
+      slices: { probability: 0.25, thicknessMm: [1.5, 4] },
+      coarse: { probability: 0.08, voxelMm: [2, 4.5] },
     },
     loss: { dice: 1, bce: 1, smooth: 1, batchDice: true, scaleWeights: [1, 0.4] },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clipNorm: 1, meanDecay: 0.995 },
@@ -170,6 +172,7 @@ export const laCafTraining: TrainConfig = {
       blur: { probability: 0, sigmaVoxels: [0, 0] },
       noise: { probability: 0, sdHu: [0, 0], sigmaVoxels: [0, 0] },
       slices: { probability: 0, thicknessMm: [1.5, 1.5] },
+      coarse: { probability: 0, voxelMm: [1.5, 1.5] },
     },
     loss: { dice: 1, bce: 1, smooth: 1, batchDice: false, scaleWeights: [1] },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },

@@ -62,7 +62,8 @@ impl Network {
     ///
     /// # Shapes
     /// `x` `[n, d, h, w, channels]` with edges that are multiples of [`Plan::edge_multiple`] (`la-caf`: exactly the patch),
-    /// `prompts` `[p, text_width]` → per scale, finest first, `[n, d_s, h_s, w_s, p]`; [`Mode::Infer`] gives the finest only.
+    /// `prompts` `[p, text_width]` → per scale, finest first, `[n, d_s, h_s, w_s, p]`; [`Mode::Infer`] gives the finest only, and
+    /// [`Mode::Train`] the plan's auxiliary maps behind those of the targets.
     ///
     /// # Errors
     /// [`ModelError::Input`] for other shapes, [`ModelError::Tensor`] if an operator fails.

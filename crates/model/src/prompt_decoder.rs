@@ -48,7 +48,9 @@ impl PromptDecoder {
             masks: scales
                 .iter()
                 .enumerate()
-                .map(|(scale, &channels)| MaskHead::build(scope.at(format_args!("masks.{scale}")), width, channels))
+                .map(|(scale, &channels)| {
+                    MaskHead::build(scope.at(format_args!("masks.{scale}")), width, channels, numbers.auxiliary.len())
+                })
                 .collect::<Result<_, _>>()?,
         })
     }
@@ -71,10 +73,10 @@ impl PromptDecoder {
     }
 
     /// The asked prompts' mask embeddings at each of the finest `scales`, finest first, as
-    /// [`ops::linear_per_sample`] takes them.
+    /// [`ops::linear_per_sample`] takes them; [`Mode::Train`] adds the auxiliary ones behind them.
     ///
     /// # Shapes
-    /// `bottleneck` `[n, d, h, w, c]`, `prompts` `[p, text_width]` → per scale `[n, c_s + 1, asked]`.
+    /// `bottleneck` `[n, d, h, w, c]`, `prompts` `[p, text_width]` → per scale `[n, c_s + 1, asked (+ auxiliary)]`.
     pub(crate) fn masks(
         &self,
         bottleneck: &Tensor,
@@ -180,23 +182,32 @@ struct MaskHead {
     embedding: Linear,
     bias_weight: Var,
     bias: Var,
+    /// Embeddings and bias `[c + 1, auxiliary]` of what no prompt asks for.
+    auxiliary: Option<Var>,
 }
 
 impl MaskHead {
-    fn build(mut scope: Scope, width: usize, channels: usize) -> Result<Self, ModelError> {
+    fn build(mut scope: Scope, width: usize, channels: usize, auxiliary: usize) -> Result<Self, ModelError> {
         let init = Init::scaled(1.0, width * channels);
+        let shape = [channels + 1, auxiliary];
+        let auxiliary = (auxiliary > 0).then(|| scope.parameter("auxiliary", &shape, Init::scaled(1.0, channels)));
         Ok(Self {
             embedding: Linear::build(scope.at("embedding"), width, channels, init)?,
             bias_weight: scope.parameter("bias.weight", &[width, 1], Init::scaled(0.1, width))?,
             bias: scope.parameter("bias.bias", &[1], Init::Constant(FIRST_LOGIT))?,
+            auxiliary: auxiliary.transpose()?,
         })
     }
 
     /// # Shapes
-    /// `queries` `[n, p, width]` → `[n, c + 1, p]`, the last row the bias.
+    /// `queries` `[n, p, width]` → `[n, c + 1, p (+ auxiliary)]`, the last row the bias.
     fn forward(&self, queries: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let embeddings = self.embedding.forward(queries, mode)?;
         let biases = ops::linear(queries, &mode.of(&self.bias_weight), Some(&mode.of(&self.bias)))?;
-        Ok(Tensor::cat(&[embeddings, biases], 2)?.transpose(1, 2)?.contiguous()?)
+        let masks = Tensor::cat(&[embeddings, biases], 2)?.transpose(1, 2)?;
+        let (Some(auxiliary), Mode::Train) = (&self.auxiliary, mode) else { return Ok(masks.contiguous()?) };
+        let (n, rows, _) = masks.dims3()?;
+        let auxiliary = mode.of(auxiliary).broadcast_as((n, rows, auxiliary.dim(1)?))?;
+        Ok(Tensor::cat(&[masks, auxiliary], 2)?.contiguous()?)
     }
 }

@@ -28,7 +28,7 @@ struct CaseAnswer<'a> {
     statistics: &'a Statistics,
 }
 
-/// Makes one phantom and writes its CT, its label map and its lungs (1 left, 2 right).
+/// Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right) and its airways.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn phantom_case<'env>(
     env: &'env Env,
@@ -36,6 +36,7 @@ pub fn phantom_case<'env>(
     image: String,
     label: String,
     lungs: String,
+    airways: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
     let monitor = monitor.share();
@@ -48,6 +49,7 @@ pub fn phantom_case<'env>(
         formats::write(&PathBuf::from(image), &phantom.ct.data, 1, &phantom.ct.grid, None, &*monitor)?;
         formats::write(&PathBuf::from(label), &phantom.labels.data, 1, &phantom.labels.grid, None, &*monitor)?;
         formats::write(&PathBuf::from(lungs), &phantom.lungs.data, 1, &phantom.lungs.grid, None, &*monitor)?;
+        formats::write(&PathBuf::from(airways), &phantom.airways.data, 1, &phantom.airways.grid, None, &*monitor)?;
         Success::json(&CaseAnswer { phase: phantom.phase, statistics: &phantom.statistics })
     })
 }

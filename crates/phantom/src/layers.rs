@@ -39,6 +39,8 @@ pub struct Layers {
     pub labels: Vec<u8>,
     /// 0 outside, 1 left lung, 2 right lung; vessels and bronchi inside count as lung.
     pub lungs: Vec<u8>,
+    /// 1 where at least half of the voxel is bronchus or windpipe, wall and all.
+    pub airways: Vec<u8>,
     /// Calibre, length and count of both trees by order.
     pub statistics: Statistics,
 }
@@ -125,6 +127,7 @@ fn draw(
         vein,
         labels,
         lungs,
+        airways: walls.iter().map(|&wall| u8::from(wall >= 128)).collect(),
         statistics: anatomy.statistics.clone(),
     })
 }

@@ -18,6 +18,8 @@ pub struct Phantom {
     pub labels: Volume<u8>,
     /// 0 outside, 1 left lung, 2 right lung.
     pub lungs: Volume<u8>,
+    /// 1 in bronchi and windpipe, wall and all.
+    pub airways: Volume<u8>,
     /// Where the contrast medium is.
     pub phase: Phase,
     /// The look of `ct`.
@@ -43,6 +45,7 @@ pub fn render(layers: Layers, appearance: Appearance, seed: u64) -> Phantom {
         ct: Volume { data: hu, grid },
         labels: Volume { data: layers.labels, grid },
         lungs: Volume { data: layers.lungs, grid },
+        airways: Volume { data: layers.airways, grid },
         phase: appearance.phase,
         appearance,
         statistics: layers.statistics,

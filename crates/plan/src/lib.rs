@@ -10,5 +10,5 @@ mod recipe;
 mod validate;
 
 pub use error::PlanError;
-pub use network::{LaCaf, LaCafVariant, Network, Pulmoav};
+pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav};
 pub use recipe::{Blend, BodySide, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass};

@@ -54,4 +54,15 @@ pub struct Pulmoav {
     pub supervised_scales: usize,
     /// Width of the text embeddings.
     pub text_width: usize,
+    /// What the network learns to find beside its targets, while it trains only.
+    #[serde(default)]
+    pub auxiliary: Vec<Auxiliary>,
+}
+
+/// Anatomy that nobody asks for but that tells the targets apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Auxiliary {
+    /// Bronchi and windpipe: arteries run beside them, veins do not.
+    Airway,
 }

@@ -44,6 +44,7 @@ pub(crate) fn plan() -> Plan {
             heads: 2,
             supervised_scales: 1,
             text_width: 4,
+            auxiliary: vec![],
         }),
     }
 }

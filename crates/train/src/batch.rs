@@ -1,6 +1,6 @@
 //! One step's input: sampled, augmented, windowed. A pure function of (seed, step).
 
-use pulmoav_plan::{BodySide, Channel, Plan};
+use pulmoav_plan::{Auxiliary, BodySide, Channel, Network, Plan};
 use pulmoav_segment::prepare::windowed;
 
 use crate::{
@@ -74,14 +74,15 @@ impl BatchMaker {
 
     fn sample(&self, step: u64, sample: u32) -> Result<(Patch, AnswerTable), TrainError> {
         let stream = |stream| Philox::new(self.config.seed, step, sample, stream);
-        let (mut patch, annotated) = self.crop(&mut stream(Stream::Sample))?;
+        let (mut patch, case) = self.crop(&mut stream(Stream::Sample))?;
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
         self.config.augment.apply(&mut patch, self.plan.spacing_mm, &mut random);
-        Ok((patch, AnswerTable::new(&self.plan.targets, annotated)))
+        let auxiliary = auxiliary(&self.plan);
+        Ok((patch, AnswerTable::new(&self.plan.targets, auxiliary, &case.annotated, case.cached.has_airways())))
     }
 
     /// A patch of which the reference knows something; after [`DRAWS`] misses it is taken as it is.
-    fn crop(&self, random: &mut Philox) -> Result<(Patch, &Annotated), TrainError> {
+    fn crop(&self, random: &mut Philox) -> Result<(Patch, &TrainingCase), TrainError> {
         let mut draws = 1;
         loop {
             let draw = self.config.sampling.draw(&self.cases, self.plan.patch, random)?;
@@ -89,10 +90,18 @@ impl BatchMaker {
             let known = [BodySide::Left, BodySide::Right].map(|side| case.annotated.sides.contains(&side));
             let patch = case.cached.patch(draw.origin, self.plan.patch, known)?;
             if draws == DRAWS || patch.codes.iter().any(|code| code & SUPERVISED_BIT != 0) {
-                return Ok((patch, &case.annotated));
+                return Ok((patch, case));
             }
             draws += 1;
         }
+    }
+}
+
+/// What a plan's network learns beside its targets.
+pub(crate) fn auxiliary(plan: &Plan) -> &[Auxiliary] {
+    match &plan.network {
+        Network::LaCaf(_) => &[],
+        Network::Pulmoav(network) => &network.auxiliary,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Prepared cases on disk: HU and codes on the plan's grid, read patch by patch.
 //!
-//! A file is `PVCASE01`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
+//! A file is `PVCASE02`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
 //! [`crate::code`] byte each (label and side; what is supervised is decided when a patch is cut), and the places of artery and
 //! vein voxels as u32. Files are written to a temporary name, synchronised and renamed, so that a file that exists is whole.
 
@@ -19,7 +19,7 @@ use crate::{
     sampler::Places,
 };
 
-const MAGIC: &[u8; 8] = b"PVCASE01";
+const MAGIC: &[u8; 8] = b"PVCASE02";
 /// Most places listed of each label; more voxels than this are thinned evenly.
 const PLACES: usize = 65_536;
 /// What lies outside the scan.
@@ -54,6 +54,8 @@ pub struct PreparedCase {
     pub plane: SidePlane,
     /// Best Dice of artery and vein that this grid allows.
     pub ceiling: [Option<f64>; 2],
+    /// Whether airways are among the codes.
+    pub airways: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +64,7 @@ struct Header {
     shape: [usize; 3],
     plane: SidePlane,
     ceiling: [Option<f64>; 2],
+    airways: bool,
     /// Places listed of artery and vein.
     places: [usize; 2],
 }
@@ -81,6 +84,7 @@ pub fn write(path: &Path, case: &PreparedCase) -> Result<(), TrainError> {
         shape: case.shape,
         plane: case.plane,
         ceiling: case.ceiling,
+        airways: case.airways,
         places: [places[0].len(), places[1].len()],
     };
     let header = serde_json::to_vec(&header).map_err(|error| TrainError::Internal(error.to_string()))?;
@@ -193,6 +197,11 @@ impl CachedCase {
         self.header.ceiling
     }
 
+    /// Whether its codes know the airways.
+    pub fn has_airways(&self) -> bool {
+        self.header.airways
+    }
+
     fn codes_at(&self) -> u64 {
         self.voxels_at + 2 * self.voxels()
     }
@@ -263,6 +272,7 @@ pub(crate) mod tests {
             codes: vec![0; total],
             plane: SidePlane { plane_x: (shape[2] as f64 - 1.0) / 2.0, half_width: shape[2] as f64 / 2.0 },
             ceiling: [Some(0.9), None],
+            airways: false,
         };
         for i in 0..total {
             let x = i % shape[2];

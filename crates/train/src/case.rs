@@ -2,6 +2,7 @@
 //!
 //! `imagesTr/NAME_0000.nii.gz`, `labelsTr/NAME.nii.gz` (0 background, 1 artery, 2 vein), `dataset.json` with nnU-Net's own
 //! keys and `cases: { NAME: { annotated: { sides, classes }, phase } }`. A case that is not named there is annotated in full.
+//! `airwaysTr/NAME.nii.gz` (1 in bronchi and windpipe) may stand beside them: plans with that auxiliary map learn from it.
 //! Validation is every fifth case in the order of names, or what fold 0 of `splits_final.json` says.
 
 use std::{
@@ -27,6 +28,8 @@ pub struct Case {
     pub annotated: Annotated,
     /// Contrast phase, where known (phantoms).
     pub phase: Option<String>,
+    /// Mask of bronchi and windpipe, where there is one (`airwaysTr/NAME.nii.gz`).
+    pub airways: Option<PathBuf>,
 }
 
 /// Which sides and classes of a case were annotated; the rest carries no loss.
@@ -161,6 +164,7 @@ fn case(dir: &Path, name: &str, ending: &str, description: &Description) -> Resu
         label: dir.join("labelsTr").join(format!("{name}{ending}")),
         annotated,
         phase: described.and_then(|d| d.phase.clone()),
+        airways: Some(dir.join("airwaysTr").join(format!("{name}{ending}"))).filter(|path| path.is_file()),
     })
 }
 

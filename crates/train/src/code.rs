@@ -1,15 +1,17 @@
 //! One byte a voxel: its label, its side, and whether the reference knows it.
 //!
-//! Bits 0–1 the label (0 background, 1 artery, 2 vein), bit 2 the patient's right side, bit 3 supervised (the voxel's side
+//! Bits 0–1 the label (0 background, 1 artery, 2 vein, 3 airway), bit 2 the patient's right side, bit 3 supervised (the voxel's side
 //! was annotated, and the voxel lies inside the scan). Losses, sampling and augmentation work on these bytes; float targets
 //! are never made.
 
-use pulmoav_plan::{BodySide, Target, VesselClass};
+use pulmoav_plan::{Auxiliary, BodySide, Target, VesselClass};
 
 use crate::case::Annotated;
 
 /// The bits of the label.
 pub const LABEL_BITS: u8 = 0b0011;
+/// Label of bronchi and windpipe.
+pub const AIRWAY: u8 = 3;
 /// Set on the patient's right.
 pub const RIGHT_BIT: u8 = 0b0100;
 /// Set where the reference says something.
@@ -32,14 +34,18 @@ pub fn side_bit(side: BodySide) -> u8 {
     }
 }
 
-/// For every target and code: the answer. One table a case, since cases differ in what was annotated.
+/// For every target and auxiliary map, and every code: the answer. One table a case, since cases differ in what was annotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerTable(Vec<[Answer; CODES]>);
 
 impl AnswerTable {
-    /// A target none of whose classes is missing from the annotation is answered on supervised voxels, others nowhere.
-    pub fn new(targets: &[Target], annotated: &Annotated) -> Self {
-        Self(targets.iter().map(|target| answers(target, annotated)).collect())
+    /// A target none of whose classes is missing from the annotation is answered on supervised voxels, others nowhere; so
+    /// are airways, where the case has them.
+    pub fn new(targets: &[Target], auxiliary: &[Auxiliary], annotated: &Annotated, airways: bool) -> Self {
+        let auxiliary = auxiliary.iter().map(|kind| match kind {
+            Auxiliary::Airway => table(airways, |code| code & LABEL_BITS == AIRWAY),
+        });
+        Self(targets.iter().map(|target| answers(target, annotated)).chain(auxiliary).collect())
     }
 
     /// Answers of every target for a code, into `out` (one a target).
@@ -49,22 +55,28 @@ impl AnswerTable {
         }
     }
 
-    /// Number of targets.
-    pub fn targets(&self) -> usize {
+    /// Number of targets and auxiliary maps.
+    pub fn maps(&self) -> usize {
         self.0.len()
     }
 }
 
 fn answers(target: &Target, annotated: &Annotated) -> [Answer; CODES] {
     let known = target.classes.iter().all(|class| annotated.classes.contains(class));
+    table(known, |code| {
+        let of_class = target.classes.iter().any(|class| code & LABEL_BITS == label(*class));
+        of_class && target.side.is_none_or(|side| code & RIGHT_BIT == side_bit(side))
+    })
+}
+
+fn table(known: bool, belongs: impl Fn(u8) -> bool) -> [Answer; CODES] {
     std::array::from_fn(|code| {
         let code = code as u8;
-        if !known || code & SUPERVISED_BIT == 0 {
-            return IGNORED;
+        match known && code & SUPERVISED_BIT != 0 {
+            true if belongs(code) => FULL,
+            true => 0,
+            false => IGNORED,
         }
-        let of_class = target.classes.iter().any(|class| code & LABEL_BITS == label(*class));
-        let of_side = target.side.is_none_or(|side| code & RIGHT_BIT == side_bit(side));
-        if of_class && of_side { FULL } else { 0 }
     })
 }
 
@@ -105,7 +117,7 @@ pub(crate) mod tests {
         ];
         for (annotated, code, expected) in rows {
             let mut out = [0; 3];
-            AnswerTable::new(&targets, &annotated).answer(code, &mut out);
+            AnswerTable::new(&targets, &[], &annotated, false).answer(code, &mut out);
             assert_eq!(out, expected, "{annotated:?} {code:#b}");
         }
     }

@@ -19,12 +19,12 @@ use sha2::{Digest, Sha256};
 use crate::{
     cache::{CachedCase, PreparedCase, SidePlane, write},
     case::Case,
-    code::{LABEL_BITS, RIGHT_BIT},
+    code::{AIRWAY, LABEL_BITS, RIGHT_BIT},
     error::TrainError,
 };
 
 /// Rises when what a cache file holds changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// HU kept in the cache; every window that a plan may use lies inside.
 const KEPT_HU: [f64; 2] = [-1024.0, 3071.0];
 
@@ -52,12 +52,13 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
         Ok(format!("{} bytes, {:?}", data.len(), data.modified().ok()))
     };
     let facts = format!(
-        "{VERSION}\n{:?}\n{:?}\n{:?}\n{}\n{}",
+        "{VERSION}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{}",
         plan.spacing_mm,
         plan.crop,
         plan.tiles.tile,
         identity(&case.image)?,
-        identity(&case.label)?
+        identity(&case.label)?,
+        case.airways.as_deref().map(identity).transpose()?.unwrap_or_default()
     );
     let digest = Sha256::digest(facts.as_bytes());
     let key = digest.iter().take(8).fold(0u64, |key, &byte| key << 8 | u64::from(byte));
@@ -83,13 +84,21 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
             format!("holds label {label}, expected 0 background, 1 artery, 2 vein"),
         ));
     }
+    if let Some(airways) = &case.airways {
+        let airways = prepare_labels(&read_labels(airways, monitor)?, &prepared.way_back).map_err(failed)?;
+        codes.par_iter_mut().zip(&airways).filter(|(code, airway)| **code == 0 && **airway != 0).for_each(
+            |(code, _)| {
+                *code = AIRWAY;
+            },
+        );
+    }
     codes
         .par_iter_mut()
         .zip(&sides)
         .for_each(|(code, &side)| *code = *code & LABEL_BITS | if side == 2 { RIGHT_BIT } else { 0 });
     let (hu, plane) = hu_and_plane(&prepared);
     let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.way_back, label));
-    Ok(PreparedCase { shape: prepared.shape, hu, codes, plane, ceiling })
+    Ok(PreparedCase { shape: prepared.shape, hu, codes, plane, ceiling, airways: case.airways.is_some() })
 }
 
 /// The plan with channels from which HU and the side plane can be read back.

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
-use pulmoav_plan::{Network as NetworkPlan, Plan};
+use pulmoav_plan::{Auxiliary, Network as NetworkPlan, Plan};
 use pulmoav_volume::monitor::Monitor;
 use serde::Serialize;
 
 use crate::{
-    batch::{Batch, BatchMaker, TrainingCase},
+    batch::{Batch, BatchMaker, TrainingCase, auxiliary},
     case::{Case, DataSet},
     config::{StepConfig, StepSettings},
     error::TrainError,
@@ -68,7 +68,7 @@ pub struct StepReport {
     pub seconds: f64,
     /// Of which: waiting for the batch, forward with loss, backward, update.
     pub parts: StepSeconds,
-    /// Loss of each target at the finest scale; targets without supervision in this batch are left out.
+    /// Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out.
     pub targets: BTreeMap<String, f64>,
 }
 
@@ -185,12 +185,15 @@ impl Trainer {
 
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
         let weights = &self.config.loss;
-        self.plan
-            .targets
-            .iter()
+        let targets = self.plan.targets.iter().map(|target| target.name.as_str());
+        let auxiliary = auxiliary(&self.plan).iter().map(|kind| match kind {
+            Auxiliary::Airway => "airway",
+        });
+        targets
+            .chain(auxiliary)
             .zip(losses)
             .filter(|(_, loss)| loss.voxels > 0)
-            .map(|(target, loss)| (target.name.clone(), weights.dice * loss.dice + weights.bce * loss.bce))
+            .map(|(name, loss)| (name.to_owned(), weights.dice * loss.dice + weights.bce * loss.bce))
             .collect()
     }
 

@@ -4,8 +4,8 @@
 #![allow(dead_code)]
 
 use pulmoav_plan::{
-    Blend, Channel, Crop, LaCaf, LaCafVariant, Network, PLAN_VERSION, Plan, Pulmoav, Target, TextEncoder, Tiles,
-    VesselClass,
+    Auxiliary, Blend, Channel, Crop, LaCaf, LaCafVariant, Network, PLAN_VERSION, Plan, Pulmoav, Target, TextEncoder,
+    Tiles, VesselClass,
 };
 
 /// A plan with `targets` targets whose embeddings differ.
@@ -51,6 +51,7 @@ pub(crate) fn pulmoav(stage_channels: &[usize], stage_blocks: &[usize], prompt_w
         heads: 4,
         supervised_scales: 2,
         text_width: 64,
+        auxiliary: vec![Auxiliary::Airway],
     };
     plan(Network::Pulmoav(numbers), 2, edge, 3, 64)
 }

@@ -4,6 +4,7 @@
 //! swaps left and right in both.
 
 mod blur;
+mod coarse;
 mod contrast;
 mod flip;
 mod gamma;
@@ -16,8 +17,8 @@ mod smooth;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    blur::Blur, contrast::Contrast, flip::Flip, gamma::Gamma, noise::Noise, rotate::Rotate, shift::Shift,
-    slices::Slices,
+    blur::Blur, coarse::Coarse, contrast::Contrast, flip::Flip, gamma::Gamma, noise::Noise, rotate::Rotate,
+    shift::Shift, slices::Slices,
 };
 use crate::{config::within, error::TrainError, patch::Patch, random::Philox};
 
@@ -41,6 +42,8 @@ pub struct Augment {
     pub noise: Noise,
     /// Thick slices.
     pub slices: Slices,
+    /// Coarse voxels.
+    pub coarse: Coarse,
 }
 
 /// The two streams a sample's augmentations draw from.
@@ -62,6 +65,7 @@ impl Augment {
         self.blur.apply(patch, random.choice);
         self.noise.apply(patch, random);
         self.slices.apply(patch, spacing_mm, random.choice);
+        self.coarse.apply(patch, spacing_mm, random.choice);
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
@@ -74,6 +78,7 @@ impl Augment {
             ("blur", self.blur.probability),
             ("noise", self.noise.probability),
             ("slices", self.slices.probability),
+            ("coarse", self.coarse.probability),
         ] {
             within(&format!("augment.{name}.probability"), f64::from(probability), 0.0, 1.0)?;
         }
@@ -83,7 +88,8 @@ impl Augment {
         range("augment.blur.sigmaVoxels", self.blur.sigma_voxels, 0.0, 10.0)?;
         range("augment.noise.sdHu", self.noise.sd_hu, 0.0, 1000.0)?;
         range("augment.noise.sigmaVoxels", self.noise.sigma_voxels, 0.0, 10.0)?;
-        range("augment.slices.thicknessMm", self.slices.thickness_mm, 0.1, 20.0)
+        range("augment.slices.thicknessMm", self.slices.thickness_mm, 0.1, 20.0)?;
+        range("augment.coarse.voxelMm", self.coarse.voxel_mm, 0.1, 20.0)
     }
 }
 

@@ -22,24 +22,26 @@ impl Slices {
         let thickness = random.between(self.thickness_mm[0], self.thickness_mm[1]) / spacing_mm[0] as f32;
         let offset = random.uniform();
         if thickness > 1.0 {
-            patch.hu = thicken(&patch.hu, patch.shape, thickness, offset);
+            patch.hu = thicken(&patch.hu, patch.shape, 0, thickness, offset);
         }
     }
 }
 
-/// `thickness` in voxels; slice centres lie at (k + `offset`) · `thickness`.
-fn thicken(hu: &[f32], [depth, height, width]: [usize; 3], thickness: f32, offset: f32) -> Vec<f32> {
-    let plane = height * width;
+/// Averages along `axis`: `thickness` in voxels; slice centres lie at (k + `offset`) · `thickness`.
+pub(super) fn thicken(hu: &[f32], shape: [usize; 3], axis: usize, thickness: f32, offset: f32) -> Vec<f32> {
+    let plane: usize = shape[axis + 1..].iter().product();
+    let stack = (plane * shape[axis]).max(1);
     let mut thick = vec![0.0f32; hu.len()];
-    for (z, out) in thick.chunks_exact_mut(plane.max(1)).enumerate() {
-        let position = (z as f32 + 0.5) / thickness - offset;
+    for at in 0..shape[axis] {
+        let position = (at as f32 + 0.5) / thickness - offset;
         let below = position.floor();
         let share = position - below;
-        let mut weights = vec![0.0f32; depth];
+        let mut weights = vec![0.0f32; shape[axis]];
         add_slice(&mut weights, (below + offset) * thickness, thickness, 1.0 - share);
         add_slice(&mut weights, (below + 1.0 + offset) * thickness, thickness, share);
-        for (source, &weight) in hu.chunks_exact(plane).zip(&weights) {
-            if weight > 0.0 {
+        for (thick, hu) in thick.chunks_exact_mut(stack).zip(hu.chunks_exact(stack)) {
+            let out = &mut thick[at * plane..(at + 1) * plane];
+            for (source, &weight) in hu.chunks_exact(plane).zip(&weights).filter(|(_, weight)| **weight > 0.0) {
                 out.iter_mut().zip(source).for_each(|(out, hu)| *out += weight * hu);
             }
         }
@@ -70,13 +72,13 @@ mod tests {
     fn constants_stay_and_lines_are_smeared() {
         let flat = vec![40.0f32; 16 * 4];
         for (thickness, offset) in [(2.0, 0.0), (3.7, 0.4), (5.0, 0.99)] {
-            for hu in thicken(&flat, [16, 2, 2], thickness, offset) {
+            for hu in (0..3).flat_map(|axis| thicken(&flat, [16, 2, 2], axis, thickness, offset)) {
                 assert!((hu - 40.0).abs() < 1e-3, "{hu}");
             }
         }
         let mut line = vec![0.0f32; 16];
         line[8] = 300.0;
-        let thick = thicken(&line, [16, 1, 1], 3.0, 0.2);
+        let thick = thicken(&line, [1, 16, 1], 1, 3.0, 0.2);
         let peak = thick.iter().copied().fold(0.0f32, f32::max);
         assert!(peak < 101.0, "{peak}");
         assert!(peak > 30.0, "{peak}");

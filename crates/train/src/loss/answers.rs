@@ -14,7 +14,7 @@ pub struct AnswerGrid {
 impl AnswerGrid {
     /// Looks up every voxel of every sample: `codes` `[d, h, w]` with that sample's table.
     pub fn new(shape: [usize; 3], samples: &[(&[u8], AnswerTable)]) -> Self {
-        let targets = samples.first().map_or(0, |(_, table)| table.targets());
+        let targets = samples.first().map_or(0, |(_, table)| table.maps());
         let voxels: usize = shape.iter().product();
         let mut data = vec![IGNORED; samples.len() * voxels * targets];
         for ((codes, table), out) in samples.iter().zip(data.chunks_exact_mut((voxels * targets).max(1))) {
@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn halving_averages_what_is_known() {
-        let table = AnswerTable::new(&[target("artery", &[VesselClass::Artery], None)], &Annotated::default());
+        let table =
+            AnswerTable::new(&[target("artery", &[VesselClass::Artery], None)], &[], &Annotated::default(), false);
         let mut codes = vec![SUPERVISED_BIT; 2 * 2 * 4];
         codes[0] |= 1;
         codes[1] |= 1;
