@@ -170,6 +170,38 @@ def by_hand():
         assert np.array_equal(array.T, data) and np.allclose(theirs, affine), name
 
 
+def other_units():
+    """Lengths in other units than mm. SimpleITK reads the numbers and passes over their units, so the factors are ours."""
+    data = values("int16")
+    raw = data.ravel(order="F").astype("<i2").tobytes()
+    head = "NRRD0005\ntype: short\ndimension: 3\nsizes: 5 4 3\nendian: little\nencoding: raw\n"
+    placed = "space: left-posterior-superior\nspace directions: {} {} {}\nspace origin: {}\n"
+    meta = "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nTransformMatrix = 0 1 0 1 0 0 0 0 -1\n" \
+           "Offset = {} {} {}\nElementSpacing = {} {} {}\nDimSize = 5 4 3\nDistanceUnits = {}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+
+    def vectors(*in_mm, unit_mm):
+        return ["(" + ",".join(repr(float(v / u)) for v, u in zip(vector, unit_mm)) + ")" for vector in in_mm]
+
+    def written(name, text, unit_mm, warnings):
+        (OUT / name).write_bytes(text.encode() + raw)
+        affine, array = sitk_affine(OUT / name)
+        note(name, array.T, np.diag([*unit_mm, 1.0]) @ affine + 0.0, warnings)
+
+    for name, unit_mm, units in (
+        ("units_cm.nrrd", (10.0,) * 3, '"cm" "cm" "cm"'),
+        ("units_um.nrrd", (0.001,) * 3, '"um" "um" "um"'),
+        ("units_m.nrrd", (1000.0,) * 3, '"m" "m" "m"'),
+        ("units_differ.nrrd", (0.001, 1.0, 10.0), '"microns" "mm" "cm"'),
+    ):
+        lines = placed.format(*vectors((0.7, 0, 0), (0, 0.1, 0.8), (0, 2.5, 0), (10, -20, 30), unit_mm=unit_mm))
+        written(name, f"{head}{lines}space units: {units}\n\n", unit_mm, ["UNITS"])
+    lines = 'spacings: 700 0.08 2.5\nunits: "um" "cm" "mm"\n\n'
+    written("units_spacings.nrrd", head + lines, (0.001, 10.0, 1.0), ["NO_ORIENTATION", "UNITS"])
+    for unit, unit_mm in (("cm", 10.0), ("um", 0.001), ("m", 1000.0)):
+        numbers = [float(v / unit_mm) for v in (10, -20, 30, 0.7, 0.8, 2.5)]
+        written(f"units_{unit}.mha", meta.format(*numbers, unit), (unit_mm,) * 3, ["UNITS"])
+
+
 def orientations():
     """Affines near and far from the axes, sheared and singular, with nibabel's axis codes and canonical affine."""
     generator = np.random.default_rng(7)
@@ -203,6 +235,7 @@ for old in OUT.iterdir():
 niftis()
 with_sitk()
 by_hand()
+other_units()
 orientations()
 lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in sorted(expected.items()))
 (OUT / "expected.json").write_text("{\n" + lines + "\n}\n")

@@ -79,6 +79,30 @@ fn every_format_reads_as_its_oracle_reads_it() {
 }
 
 #[test]
+fn lengths_in_other_units_are_millimetres_everywhere() {
+    let folder = folder("units");
+    let names: Vec<String> = expected().keys().filter(|name| name.starts_with("units_")).cloned().collect();
+    assert_eq!(names.len(), 8);
+    for name in &names {
+        let image = read(&golden(name), None, &Silent).expect(name);
+        let path = folder.join(format!("{name}.nii"));
+        write_voxels(&path, &image.voxels, &image.header.grid, Some(&image.header), &Silent).expect(name);
+        let header = fs::read(&path).expect(name);
+        assert_eq!(header[123] & 7, 2, "{name}: xyzt_units says mm");
+        let back = read(&path, None, &Silent).expect(name);
+        assert!(back.header.warnings.iter().all(|warning| warning.code != "UNITS"), "{name}");
+        let lengths = |image: &pulmoav_volume::Image| {
+            let grid = image.header.grid;
+            [&grid.affine.to_array()[..], &grid.spacing_mm].concat()
+        };
+        for (got, want) in lengths(&back).iter().zip(lengths(&image)) {
+            assert!((got - want).abs() <= 1e-6 * want.abs().max(1.0), "{name}: {got} is not {want}");
+        }
+        assert!((image.header.grid.spacing_mm[2] - 0.7).abs() < 1e-9, "{name}: {:?}", image.header.grid.spacing_mm);
+    }
+}
+
+#[test]
 fn outputs_keep_the_input_header_but_for_what_must_change() {
     let folder = folder("like");
     // Bytes that may change: storage type and bits, voxel offset, scaling, display range, magic.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::bytes::{Bytes, Packing, open_raw};
-use super::placement::{LPS, Placement, unit_mm};
+use super::placement::{LPS, Placement, Unit};
 use super::{Opened, VoxelBytes, check_size};
 use crate::error::VolumeError;
 use crate::image::Format;
@@ -145,14 +145,9 @@ impl Fields<'_> {
         for (axis, value) in offset.into_iter().flatten().take(3).enumerate() {
             origin[axis] = value;
         }
-        Ok(Placement {
-            sizes,
-            steps,
-            origin,
-            signs: LPS,
-            oriented: matrix.is_some(),
-            unit_mm: unit_mm(self.get("DistanceUnits").unwrap_or("mm")),
-        })
+        let unit = Unit::named(self.get("DistanceUnits").unwrap_or("mm"));
+        let units = [unit.clone(), unit.clone(), unit];
+        Ok(Placement { sizes, steps, origin, signs: LPS, oriented: matrix.is_some(), units })
     }
 
     /// The numbers of the first of `keys` that is there.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::bytes::{Bytes, Packing, open_raw};
-use super::placement::{LPS, Placement, Signs, unit_mm};
+use super::placement::{LPS, Placement, Signs, Unit};
 use super::{Opened, VoxelBytes, check_size};
 use crate::error::VolumeError;
 use crate::image::Format;
@@ -134,12 +134,12 @@ impl Fields<'_> {
         let (signs, oriented) = self.space();
         let directions = self.directions(axes)?;
         let oriented = oriented && directions.is_some();
-        let (steps, unit) = match directions {
-            Some(steps) => (steps, self.get("space units").unwrap_or("mm")),
-            None => (self.spacings(axes)?, self.get("units").unwrap_or("mm")),
+        let (steps, units) = match directions {
+            Some(steps) => (steps, self.get("space units")),
+            None => (self.spacings(axes)?, self.get("units").or(self.get("space units"))),
         };
-        let first_unit = unit.split_ascii_whitespace().next().unwrap_or("mm");
-        Ok(Placement { sizes, steps, origin: self.origin()?, signs, oriented, unit_mm: unit_mm(first_unit) })
+        let units = units_of(units.unwrap_or("mm"));
+        Ok(Placement { sizes, steps, origin: self.origin()?, signs, oriented, units })
     }
 
     /// Refuses colours and vectors: axes that are not space have to come last.
@@ -286,6 +286,24 @@ fn vector(word: &str) -> Option<Vec<f64>> {
     let numbers: Option<Vec<f64>> =
         inner.split(',').map(|number| number.trim().parse().ok().filter(|value: &f64| value.is_finite())).collect();
     numbers.filter(|numbers| (1..=3).contains(&numbers.len()))
+}
+
+/// The units of the first three axes of a line such as `"mm" "mm" "cm"`; where names are missing, the last one goes on.
+fn units_of(text: &str) -> [Unit; 3] {
+    let mut rest = text;
+    let mut unit = Unit::named("mm");
+    [(); 3].map(|()| {
+        rest = rest.trim_start();
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        if !rest.is_empty() {
+            unit = Unit::named(name);
+        }
+        rest = after;
+        unit.clone()
+    })
 }
 
 fn shortened(text: &str) -> String {

@@ -23,12 +23,12 @@ pub(super) struct Placement {
     pub(super) signs: Signs,
     /// Whether the file says which way the patient lies.
     pub(super) oriented: bool,
-    /// Millimetres in the file's unit, and its name.
-    pub(super) unit_mm: (f64, String),
+    /// Units of length along the axes of the file's world.
+    pub(super) units: [Unit; 3],
 }
 
 impl Placement {
-    /// The header of a file placed so.
+    /// The header of a file placed so, its lengths in millimetres.
     pub(super) fn header(mut self, format: Format, data_type: DataType, little_endian: bool) -> Header {
         while self.sizes.len() > 3 && self.sizes.last() == Some(&1) {
             self.sizes.pop();
@@ -38,9 +38,9 @@ impl Placement {
         let mut affine = Affine::IDENTITY;
         for row in 0..3 {
             for axis in 0..3 {
-                affine.0[row][axis] = turned(self.signs[row], self.steps[axis][row]);
+                affine.0[row][axis] = turned(self.signs[row], self.steps[axis][row] * self.units[row].mm);
             }
-            affine.0[row][3] = turned(self.signs[row], self.origin[row]);
+            affine.0[row][3] = turned(self.signs[row], self.origin[row] * self.units[row].mm);
         }
         let mut warnings = Vec::new();
         if !self.oriented {
@@ -49,23 +49,16 @@ impl Placement {
                 "the header does not say which way the patient lies, so left and right are a guess",
             ));
         }
-        let (unit_mm, unit) = &self.unit_mm;
-        if *unit_mm != 1.0 {
-            warnings.push(Warning::new(
-                "UNITS",
-                format!(
-                    "the header's lengths are in {unit}; spacing was converted to mm, the affine was left as it is"
-                ),
-            ));
+        if self.units.iter().any(|unit| unit.mm != 1.0) {
+            let [x, y, z] = self.units.each_ref().map(|unit| unit.name.as_str());
+            let names = if x == y && y == z { x.to_owned() } else { format!("{x}, {y} and {z}") };
+            let message = format!("the header's lengths are in {names}; spacing and affine were converted to mm");
+            warnings.push(Warning::new("UNITS", message));
         }
         let spacing = affine.spacing().map(|step| if step > 0.0 { step } else { 1.0 });
         Header {
             format,
-            grid: Grid {
-                shape: [self.sizes[2], self.sizes[1], self.sizes[0]],
-                spacing_mm: spacing.map(|step| step * unit_mm),
-                affine,
-            },
+            grid: Grid { shape: [self.sizes[2], self.sizes[1], self.sizes[0]], spacing_mm: spacing, affine },
             extra,
             data_type,
             little_endian,
@@ -79,15 +72,28 @@ impl Placement {
     }
 }
 
-/// Millimetres in a unit's name; names that are no length we know count as mm.
-pub(super) fn unit_mm(name: &str) -> (f64, String) {
-    let factor = match name.trim().trim_matches('"').to_ascii_lowercase().as_str() {
-        "m" | "meter" | "meters" | "metre" | "metres" => 1000.0,
-        "cm" | "centimeter" | "centimeters" => 10.0,
-        "um" | "µm" | "micron" | "microns" | "micrometer" | "micrometers" => 0.001,
-        _ => 1.0,
-    };
-    (factor, name.trim().to_owned())
+/// A unit of length as a file names it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Unit {
+    name: String,
+    /// Millimetres in one of it.
+    mm: f64,
+}
+
+impl Unit {
+    /// The unit of this name; names that are no length we know count as mm.
+    pub(super) fn named(name: &str) -> Self {
+        let name = name.trim();
+        let mm = match name.to_ascii_lowercase().as_str() {
+            "m" | "meter" | "meters" | "metre" | "metres" => 1000.0,
+            "cm" | "centimeter" | "centimeters" | "centimetre" | "centimetres" => 10.0,
+            "um" | "µm" | "μm" | "micron" | "microns" | "micrometer" | "micrometers" | "micrometre" | "micrometres" => {
+                0.001
+            }
+            _ => 1.0,
+        };
+        Self { name: name.to_owned(), mm }
+    }
 }
 
 /// A coordinate on its way to R, A, S, without making negative zeros.
