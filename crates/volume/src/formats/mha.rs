@@ -3,17 +3,15 @@
 //! Source: the `MetaIO` format documentation, <https://itk.org/Wiki/ITK/MetaIO/Documentation>.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::bytes::{Bytes, Packing, open_raw};
+use super::bytes::{Bytes, Packing};
 use super::placement::{LPS, Placement, Unit};
-use super::{Opened, VoxelBytes, check_size};
+use super::text_header::{LONGEST_LINE, MOST_LINES, TextHeader, shortened};
+use super::{Opened, VoxelBytes};
 use crate::error::VolumeError;
 use crate::image::Format;
 use crate::voxels::DataType;
 
-const LONGEST_LINE: usize = 1 << 16;
-const MOST_LINES: usize = 10_000;
 const MOST_AXES: usize = 10;
 
 /// Whether a file that starts so is `MetaImage`: its first line is `Key = value` with one of the format's keys.
@@ -28,16 +26,17 @@ pub(super) fn is_meta_image(head: &[u8]) -> bool {
 
 /// Opens a `MetaImage` by its header.
 pub(super) fn open(mut bytes: Bytes) -> Result<Opened, VolumeError> {
-    let path = bytes.path().to_owned();
-    let fields = Fields { entries: read_fields(&mut bytes)?, path: &path };
+    let (path, entries) = (bytes.path().to_owned(), read_fields(&mut bytes)?);
+    let fields = Fields(TextHeader { path, entries, joint: " = " });
     let data_type = fields.data_type()?;
     let placement = fields.placement()?;
     let volume_bytes = placement.sizes.iter().map(|&size| size as u128).product::<u128>() * data_type.bytes() as u128;
     let big_endian = fields.is_true("ElementByteOrderMSB") || fields.is_true("BinaryDataByteOrderMSB");
     let header = placement.header(Format::MetaImage, data_type, !big_endian);
-    let voxels = match fields.get("ElementDataFile") {
-        Some("LOCAL" | "Local" | "local") => fields.unpack(bytes, volume_bytes),
-        _ => fields.beside().and_then(|bytes| fields.unpack(bytes, volume_bytes)),
+    let voxels = if fields.is_local() {
+        fields.unpack(bytes, volume_bytes)
+    } else {
+        fields.0.open_beside("ElementDataFile").and_then(|bytes| fields.unpack(bytes, volume_bytes))
     };
     Ok(Opened { header, voxels: voxels.unwrap_or_else(VoxelBytes::Missing) })
 }
@@ -72,23 +71,24 @@ fn read_fields(bytes: &mut Bytes) -> Result<BTreeMap<String, String>, VolumeErro
     ))
 }
 
-struct Fields<'a> {
-    entries: BTreeMap<String, String>,
-    path: &'a Path,
-}
+struct Fields(TextHeader);
 
-impl Fields<'_> {
+impl Fields {
     fn get(&self, key: &str) -> Option<&str> {
-        self.entries.get(key).map(String::as_str)
+        self.0.get(key)
+    }
+
+    fn wrong(&self, key: &str, expected: &str) -> VolumeError {
+        self.0.wrong(key, expected)
+    }
+
+    /// Whether the voxels follow the header.
+    fn is_local(&self) -> bool {
+        self.get("ElementDataFile").is_some_and(|name| name.eq_ignore_ascii_case("local"))
     }
 
     fn is_true(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| value.starts_with(['T', 't', 'Y', 'y', '1']))
-    }
-
-    fn wrong(&self, key: &str, expected: &str) -> VolumeError {
-        let value = self.get(key).unwrap_or("nothing");
-        VolumeError::format(self.path, format!("has `{key} = {}`; expected {expected}", shortened(value)))
     }
 
     fn data_type(&self) -> Result<DataType, VolumeError> {
@@ -111,23 +111,8 @@ impl Fields<'_> {
     }
 
     fn placement(&self) -> Result<Placement, VolumeError> {
-        let axes = self
-            .get("NDims")
-            .and_then(|text| text.parse::<usize>().ok())
-            .filter(|axes| (1..=MOST_AXES).contains(axes))
-            .ok_or_else(|| self.wrong("NDims", "1 to 10"))?;
-        let sizes: Vec<usize> = self
-            .get("DimSize")
-            .and_then(|text| text.split_ascii_whitespace().map(|size| size.parse().ok()).collect())
-            .filter(|sizes: &Vec<usize>| sizes.len() == axes)
-            .ok_or_else(|| self.wrong("DimSize", "one length an axis"))?;
-        if sizes.contains(&0) {
-            return Err(VolumeError::geometry(
-                self.path.display(),
-                format!("has no voxels (DimSize {sizes:?}); expected at least one along each axis"),
-            ));
-        }
-        check_size(self.path, &sizes)?;
+        let sizes = self.0.sizes("NDims", MOST_AXES, "DimSize")?;
+        let axes = sizes.len();
         let spacing = self.numbers(&["ElementSpacing", "ElementSize"], axes)?.unwrap_or_else(|| vec![1.0; axes]);
         let matrix = self.numbers(&["TransformMatrix", "Rotation", "Orientation"], axes * axes)?;
         let offset = self.numbers(&["Offset", "Position", "Origin"], axes)?;
@@ -152,7 +137,7 @@ impl Fields<'_> {
 
     /// The numbers of the first of `keys` that is there.
     fn numbers(&self, keys: &[&str], count: usize) -> Result<Option<Vec<f64>>, VolumeError> {
-        let Some(key) = keys.iter().find(|key| self.entries.contains_key(**key)) else {
+        let Some(key) = keys.iter().find(|key| self.0.contains(key)) else {
             return Ok(None);
         };
         let text = self.get(key).unwrap_or_default();
@@ -164,31 +149,13 @@ impl Fields<'_> {
             .ok_or_else(|| self.wrong(key, &format!("{count} finite numbers")))
     }
 
-    fn beside(&self) -> Result<Bytes, VolumeError> {
-        let name = self.get("ElementDataFile").unwrap_or_default();
-        if name.is_empty() || name.starts_with("LIST") || name.contains('%') {
-            return Err(self.wrong("ElementDataFile", "LOCAL or one file, so save it as one .mha file"));
-        }
-        open_raw(&self.path.with_file_name(name))
-    }
-
     /// Skips and unpacks as the header says.
     fn unpack(&self, mut bytes: Bytes, volume_bytes: u128) -> Result<VoxelBytes, VolumeError> {
-        let skip = match self.get("HeaderSize") {
-            None => 0,
-            Some(text) => text.parse::<i64>().map_err(|_| self.wrong("HeaderSize", "a whole number"))?,
-        };
-        let is_local = self.get("ElementDataFile").is_some_and(|name| name.eq_ignore_ascii_case("local"));
-        if skip > 0 && !is_local {
-            if skip as u64 > bytes.budget() {
-                return Err(self.wrong("HeaderSize", "no more bytes than the file has"));
-            }
-            bytes.skip(skip as u64)?;
-        } else if skip == -1 {
-            let before = u128::from(bytes.budget()).saturating_sub(volume_bytes);
-            bytes.skip(before as u64)?;
+        let is_behind = self.0.whole_number("HeaderSize")? == Some(-1);
+        if is_behind || !self.is_local() {
+            self.0.pass(&mut bytes, "HeaderSize", volume_bytes)?;
         }
-        if !self.is_true("BinaryData") && self.entries.contains_key("BinaryData") {
+        if !self.is_true("BinaryData") && self.0.contains("BinaryData") {
             return Ok(VoxelBytes::Text(bytes));
         }
         if self.is_true("CompressedData") {
@@ -197,8 +164,4 @@ impl Fields<'_> {
         }
         Ok(VoxelBytes::Binary(bytes))
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
 }

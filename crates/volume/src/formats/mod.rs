@@ -8,6 +8,7 @@ mod nrrd;
 mod output;
 mod placement;
 mod text;
+mod text_header;
 
 use std::path::Path;
 

@@ -3,17 +3,15 @@
 //! Source: the NRRD definition, <https://teem.sourceforge.net/nrrd/format.html>.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::bytes::{Bytes, Packing, open_raw};
+use super::bytes::{Bytes, Packing};
 use super::placement::{LPS, Placement, Signs, Unit};
-use super::{Opened, VoxelBytes, check_size};
+use super::text_header::{LONGEST_LINE, MOST_LINES, TextHeader, shortened};
+use super::{Opened, VoxelBytes};
 use crate::error::VolumeError;
 use crate::image::Format;
 use crate::voxels::DataType;
 
-const LONGEST_LINE: usize = 1 << 16;
-const MOST_LINES: usize = 10_000;
 const MOST_AXES: usize = 16;
 
 /// Whether a file that starts so is NRRD.
@@ -23,16 +21,18 @@ pub(super) fn is_nrrd(head: &[u8]) -> bool {
 
 /// Opens an NRRD file by its header.
 pub(super) fn open(mut bytes: Bytes) -> Result<Opened, VolumeError> {
-    let path = bytes.path().to_owned();
-    let fields = Fields { entries: read_fields(&mut bytes)?, path: &path };
+    let (path, entries) = (bytes.path().to_owned(), read_fields(&mut bytes)?);
+    let fields = Fields(TextHeader { path, entries, joint: ": " });
     let data_type = fields.data_type()?;
     let placement = fields.placement()?;
     let little_endian = fields.little_endian(data_type)?;
     let volume_bytes = placement.sizes.iter().map(|&size| size as u128).product::<u128>() * data_type.bytes() as u128;
     let header = placement.header(Format::Nrrd, data_type, little_endian);
-    let voxels = match fields.get("data file").or(fields.get("datafile")) {
-        None => fields.unpack(bytes, volume_bytes),
-        Some(name) => fields.detached(name).and_then(|bytes| fields.unpack(bytes, volume_bytes)),
+    let file = fields.spelling("data file", "datafile");
+    let voxels = if fields.0.contains(file) {
+        fields.0.open_beside(file).and_then(|bytes| fields.unpack(bytes, volume_bytes))
+    } else {
+        fields.unpack(bytes, volume_bytes)
     };
     Ok(Opened { header, voxels: voxels.unwrap_or_else(VoxelBytes::Missing) })
 }
@@ -62,19 +62,20 @@ fn read_fields(bytes: &mut Bytes) -> Result<BTreeMap<String, String>, VolumeErro
     Err(VolumeError::format(bytes.path(), format!("has more than {MOST_LINES} header lines; the file is damaged")))
 }
 
-struct Fields<'a> {
-    entries: BTreeMap<String, String>,
-    path: &'a Path,
-}
+struct Fields(TextHeader);
 
-impl Fields<'_> {
+impl Fields {
     fn get(&self, key: &str) -> Option<&str> {
-        self.entries.get(key).map(String::as_str)
+        self.0.get(key)
     }
 
     fn wrong(&self, key: &str, expected: &str) -> VolumeError {
-        let value = self.get(key).unwrap_or("nothing");
-        VolumeError::format(self.path, format!("has `{key}: {}`; expected {expected}", shortened(value)))
+        self.0.wrong(key, expected)
+    }
+
+    /// Of two spellings of a key the one that the file has.
+    fn spelling<'k>(&self, key: &'k str, other: &'k str) -> &'k str {
+        if self.0.contains(key) { key } else { other }
     }
 
     fn data_type(&self) -> Result<DataType, VolumeError> {
@@ -113,23 +114,8 @@ impl Fields<'_> {
     }
 
     fn placement(&self) -> Result<Placement, VolumeError> {
-        let axes = self
-            .get("dimension")
-            .and_then(|text| text.parse::<usize>().ok())
-            .filter(|axes| (1..=MOST_AXES).contains(axes))
-            .ok_or_else(|| self.wrong("dimension", "1 to 16"))?;
-        let sizes: Vec<usize> = self
-            .get("sizes")
-            .and_then(|text| text.split_ascii_whitespace().map(|size| size.parse().ok()).collect())
-            .filter(|sizes: &Vec<usize>| sizes.len() == axes)
-            .ok_or_else(|| self.wrong("sizes", "one length an axis"))?;
-        if sizes.contains(&0) {
-            return Err(VolumeError::geometry(
-                self.path.display(),
-                format!("has no voxels (sizes {sizes:?}); expected at least one along each axis"),
-            ));
-        }
-        check_size(self.path, &sizes)?;
+        let sizes = self.0.sizes("dimension", MOST_AXES, "sizes")?;
+        let axes = sizes.len();
         self.check_kinds(axes)?;
         let (signs, oriented) = self.space();
         let directions = self.directions(axes)?;
@@ -214,51 +200,30 @@ impl Fields<'_> {
         Ok(origin)
     }
 
-    fn detached(&self, name: &str) -> Result<Bytes, VolumeError> {
-        if name.starts_with("LIST") || name.contains('%') {
-            return Err(VolumeError::format(
-                self.path,
-                "keeps its voxels in several files; expected one data file, so save it as one NRRD file",
-            ));
-        }
-        open_raw(&self.path.with_file_name(name))
-    }
-
     /// Skips and unpacks as the header says.
     fn unpack(&self, mut bytes: Bytes, volume_bytes: u128) -> Result<VoxelBytes, VolumeError> {
-        let lines: u64 = self.number("line skip", "lineskip")?.unwrap_or(0).max(0) as u64;
+        let key = self.spelling("line skip", "lineskip");
+        let lines = self.0.whole_number(key)?.unwrap_or(0).max(0) as u64;
         if lines > bytes.budget() {
-            return Err(self.wrong("line skip", "no more lines than the file has bytes"));
+            return Err(self.wrong(key, "no more lines than the file has bytes"));
         }
         for _ in 0..lines {
             bytes.line(1 << 20)?;
         }
-        let skip = self.number("byte skip", "byteskip")?.unwrap_or(0);
         let packing = match self.get("encoding").unwrap_or_default() {
             "raw" => Packing::Raw,
             "gzip" | "gz" => Packing::Gzip,
             "text" | "txt" | "ascii" => return Ok(VoxelBytes::Text(bytes)),
             _ => return Err(self.wrong("encoding", "raw, gzip or text, so save it with one of these")),
         };
-        if skip == -1 && packing == Packing::Raw {
-            let before = u128::from(bytes.budget()).saturating_sub(volume_bytes);
-            bytes.skip(before as u64)?;
-            return Ok(VoxelBytes::Binary(bytes));
+        let key = self.spelling("byte skip", "byteskip");
+        if packing != Packing::Raw && self.0.whole_number(key)? == Some(-1) {
+            return Err(self.wrong(key, "0 or more where voxels are packed"));
         }
+        // Bytes are counted unpacked, lines packed.
         let mut bytes = bytes.unpack(packing);
-        if skip < 0 || skip as u64 > bytes.budget() {
-            return Err(self.wrong("byte skip", "no more bytes than the file has"));
-        }
-        bytes.skip(skip as u64)?;
+        self.0.pass(&mut bytes, key, volume_bytes)?;
         Ok(VoxelBytes::Binary(bytes))
-    }
-
-    fn number(&self, key: &str, other: &str) -> Result<Option<i64>, VolumeError> {
-        let key = if self.entries.contains_key(key) { key } else { other };
-        match self.get(key) {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| self.wrong(key, "a whole number")),
-        }
     }
 }
 
@@ -304,8 +269,4 @@ fn units_of(text: &str) -> [Unit; 3] {
         rest = after;
         unit.clone()
     })
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
 }
