@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use candle_core::{CpuStorage, Layout, Result, Storage, bail};
+use candle_core::{CpuStorage, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 /// The values of a contiguous f32 tensor on the CPU, in row-major order.
@@ -24,6 +24,17 @@ pub(crate) fn values<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f
         Storage::Cpu(storage) => cpu_values(storage, layout),
         _ => bail!("ops: this operator runs on the CPU only; move the tensor with to_device(&Device::Cpu)"),
     }
+}
+
+/// What an operator's backward pass gives for an input: its gradient, which is only computed where the input has one.
+pub(crate) fn gradient(input: &Tensor, compute: impl FnOnce() -> Vec<f32>) -> Result<Option<Tensor>> {
+    input.track_op().then(|| Tensor::from_vec(compute(), input.shape(), input.device())).transpose()
+}
+
+/// The shape with another last dimension.
+pub(crate) fn with_channels(dims: &[usize], channels: usize) -> Shape {
+    let rows = &dims[..dims.len().saturating_sub(1)];
+    Shape::from([rows, &[channels]].concat())
 }
 
 /// A new vector whose blocks are written in parallel: each outer block of `outer` values is cut into blocks of `inner`, and

@@ -5,6 +5,7 @@
 pub mod activation;
 pub mod attention;
 pub mod block_cache;
+mod channelwise;
 pub mod concat;
 pub mod conv3d;
 pub mod conv_transpose3d;

@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pulmoav_ops::simd::{Level, with_level};
 use pulmoav_ops::{
-    Activation, AttentionMask, add_activate, attention, batch_norm, concat_channels, gelu_erf, group_norm,
-    instance_norm, layer_norm, linear, upsample_trilinear3d,
+    Activation, AttentionMask, add_activate, attention, batch_norm, concat_channels, conv_transpose3d, conv3d,
+    gelu_erf, group_norm, instance_norm, layer_norm, linear, upsample_trilinear3d,
 };
 
 const LEAKY: Activation = Activation::LeakyRelu(0.01);
@@ -112,20 +112,47 @@ fn a_query_that_sees_nothing_gets_zeros_and_passes_no_gradient() -> Result<()> {
 fn wrong_shapes_are_refused_with_the_shapes_named() -> Result<()> {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
     let x = zeros(&[1, 2, 2, 2, 6])?;
+    let (q, k) = (zeros(&[1, 2, 6])?, zeros(&[1, 3, 6])?);
     let refused = [
-        instance_norm(&x, Some(&zeros(&[5])?), None, 1e-5, Activation::None),
-        group_norm(&x, None, None, 4, 1e-5, Activation::None),
-        batch_norm(&x, None, None, 1e-5, Activation::LeakyRelu(-1.0)),
-        attention(&zeros(&[1, 2, 6])?, &zeros(&[1, 3, 6])?, &zeros(&[1, 3, 6])?, 4, AttentionMask::None),
-        attention(&zeros(&[1, 2, 6])?, &zeros(&[1, 3, 6])?, &zeros(&[1, 3, 6])?, 2, AttentionMask::Causal),
-        layer_norm(&x, &zeros(&[3])?, &zeros(&[6])?, 1e-5),
-        linear(&x, &zeros(&[5, 2])?, None),
-        add_activate(&x, &zeros(&[1, 2, 2, 2, 5])?, Activation::None),
-        concat_channels(&x, &zeros(&[1, 2, 2, 1, 6])?),
-        upsample_trilinear3d(&x, [2, 0, 2]),
+        (
+            instance_norm(&x, Some(&zeros(&[5])?), None, 1e-5, Activation::None),
+            "instance_norm: gamma has shape [5], expected [6], the channels of x [1, 2, 2, 2, 6]",
+        ),
+        (
+            group_norm(&x, None, Some(&zeros(&[6, 1])?), 3, 1e-5, Activation::None),
+            "group_norm: beta has shape [6, 1], expected [6], the channels of x [1, 2, 2, 2, 6]",
+        ),
+        (
+            group_norm(&x, None, None, 4, 1e-5, Activation::None),
+            "group_norm: 4 groups do not divide the 6 channels of x [1, 2, 2, 2, 6]",
+        ),
+        (batch_norm(&x, None, None, 1e-5, Activation::LeakyRelu(-1.0)), "LeakyRelu: slope -1"),
+        (attention(&q, &k, &k, 4, AttentionMask::None), "attention: 4 heads do not divide the 6 channels of q"),
+        (attention(&q, &k, &k, 2, AttentionMask::Causal), "attention: a causal mask needs as many keys as queries"),
+        (
+            layer_norm(&x, &zeros(&[6])?, &zeros(&[3])?, 1e-5),
+            "layer_norm: beta has shape [3], expected [6], the channels of x [1, 2, 2, 2, 6]",
+        ),
+        (linear(&x, &zeros(&[5, 2])?, None), "linear: x [1, 2, 2, 2, 6] has 6 channels, but weight [5, 2] takes 5"),
+        (
+            linear(&x, &zeros(&[6, 2])?, Some(&zeros(&[6])?)),
+            "linear: bias has shape [6], expected [2], the outputs of weight [6, 2]",
+        ),
+        (
+            conv3d(&x, &zeros(&[1, 1, 1, 6, 2])?, Some(&zeros(&[6])?), [1; 3], [0; 3]),
+            "conv3d: bias has shape [6], expected [2], the outputs of weight [1, 1, 1, 6, 2]",
+        ),
+        (
+            conv_transpose3d(&x, &zeros(&[2, 2, 2, 6, 4])?, Some(&zeros(&[6])?), [2; 3]),
+            "conv_transpose3d: bias has shape [6], expected [4], the outputs of weight [2, 2, 2, 6, 4]",
+        ),
+        (add_activate(&x, &zeros(&[1, 2, 2, 2, 5])?, Activation::None), "add_activate: x has shape"),
+        (concat_channels(&x, &zeros(&[1, 2, 2, 1, 6])?), "concat_channels: a has shape"),
+        (upsample_trilinear3d(&x, [2, 0, 2]), "upsample_trilinear3d: x has shape"),
     ];
-    for (i, result) in refused.into_iter().enumerate() {
-        assert!(result.is_err(), "call {i} should be refused");
+    for (result, message) in refused {
+        let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with(message), "`{error}` should start with `{message}`");
     }
     Ok(())
 }

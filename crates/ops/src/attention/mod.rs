@@ -4,7 +4,7 @@ mod cpu;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use crate::dense::{cpu_values, values};
+use crate::dense::{cpu_values, gradient, values};
 use crate::tape::apply3;
 
 /// What a query may see.
@@ -101,9 +101,6 @@ impl CustomOp3 for Attention {
             let inputs = cpu::Inputs::new(q, k, v, self.extent);
             cpu::backward(&inputs, &self.mask, values(&grad_storage, grad_layout)?)
         };
-        let tensor = |values: Vec<f32>, like: &Tensor| {
-            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
-        };
-        Ok((tensor(dq, q)?, tensor(dk, k)?, tensor(dv, v)?))
+        Ok((gradient(q, || dq)?, gradient(k, || dk)?, gradient(v, || dv)?))
     }
 }

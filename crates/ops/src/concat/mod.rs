@@ -4,7 +4,7 @@ mod cpu;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use crate::dense::{cpu_values, values};
+use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply2;
 
 /// The channels of `a`, then those of `b`.
@@ -35,21 +35,14 @@ impl CustomOp2 for ConcatChannels {
 
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let joined = cpu::join(cpu_values(s1, l1)?, cpu_values(s2, l2)?, self.ca, self.cb);
-        let mut dims = l1.dims().to_vec();
-        if let Some(last) = dims.last_mut() {
-            *last += self.cb;
-        }
-        Ok((CpuStorage::F32(joined), Shape::from(dims)))
+        Ok((CpuStorage::F32(joined), with_channels(l1.dims(), self.ca + self.cb)))
     }
 
     fn bwd(&self, a: &Tensor, b: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let (storage, layout) = grad.storage_and_layout();
         let grad = values(&storage, layout)?;
-        let part = |like: &Tensor, first: usize, width: usize| {
-            let cut = || Tensor::from_vec(cpu::cut(grad, self.ca + self.cb, first, width), like.shape(), like.device());
-            like.track_op().then(cut).transpose()
-        };
+        let part = |like, first, width| gradient(like, || cpu::cut(grad, self.ca + self.cb, first, width));
         Ok((part(a, 0, self.ca)?, part(b, self.ca, self.cb)?))
     }
 }

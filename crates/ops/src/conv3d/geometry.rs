@@ -137,11 +137,3 @@ fn check_stride(op: &str, stride: [usize; 3]) -> Result<()> {
     }
     Ok(())
 }
-
-/// `bias` must be `[channels]`.
-pub(crate) fn check_bias(op: &str, bias: &Tensor, channels: usize) -> Result<()> {
-    if bias.dims() != [channels] {
-        bail!("{op}: bias must be [{channels}], got shape {:?}", bias.dims());
-    }
-    Ok(())
-}

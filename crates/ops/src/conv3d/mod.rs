@@ -19,9 +19,10 @@ mod weight_tile;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
+use crate::channelwise::check;
 use crate::dense::cpu_values;
 use crate::tape::{apply2, apply3};
-use geometry::{Geometry, WeightOrder, check_bias};
+use geometry::{Geometry, WeightOrder};
 
 /// 3-D convolution of any kernel size, with gradients for all inputs.
 ///
@@ -39,131 +40,130 @@ pub fn conv3d(
     padding: [usize; 3],
 ) -> Result<Tensor> {
     let geometry = Geometry::convolution(x, weight, stride, padding)?;
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let op = ToCoarse { geometry, order: WeightOrder::FineCoarse };
-    match bias {
-        None => apply2(&x, &weight, op),
-        Some(bias) => {
-            check_bias("conv3d", bias, geometry.coarse_channels)?;
-            apply3(&x, &weight, &bias.contiguous()?, op)
-        }
-    }
+    Convolution { geometry, order: WeightOrder::FineCoarse, direction: Direction::ToCoarse }.apply(x, weight, bias)
 }
 
-/// From the fine grid to the coarse one: the input, the weight and perhaps a bias.
+/// Between which grids, see [`Geometry`].
 #[derive(Clone, Copy)]
-pub(crate) struct ToCoarse {
-    pub(crate) geometry: Geometry,
-    pub(crate) order: WeightOrder,
+pub(crate) enum Direction {
+    ToCoarse,
+    ToFine,
 }
 
-/// From the coarse grid to the fine one: the input, the weight and perhaps a bias.
+/// One direction of a convolution: an operator of the input, the weight and perhaps a bias.
 #[derive(Clone, Copy)]
-pub(crate) struct ToFine {
+pub(crate) struct Convolution {
     pub(crate) geometry: Geometry,
     pub(crate) order: WeightOrder,
+    pub(crate) direction: Direction,
 }
 
 /// From values on the fine grid and on the coarse one to the weight's gradient.
-pub(crate) struct WeightGradient {
-    pub(crate) geometry: Geometry,
-    pub(crate) order: WeightOrder,
+struct WeightGradient {
+    geometry: Geometry,
+    order: WeightOrder,
 }
 
 /// Sum over all axes but the last: a bias' gradient.
 struct ChannelSum;
 
-impl ToCoarse {
-    fn run(
-        &self,
-        x: (&CpuStorage, &Layout),
-        weight: (&CpuStorage, &Layout),
-        bias: Option<&[f32]>,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (cpu_values(x.0, x.1)?, cpu_values(weight.0, weight.1)?);
-        let y = cpu::to_coarse(&self.geometry, x, weight, self.order, bias);
-        Ok((CpuStorage::F32(y), Shape::from(self.geometry.coarse_shape().as_slice())))
+impl Convolution {
+    /// The recorded result; shapes of `x` and `weight` are checked by who made the geometry.
+    pub(crate) fn apply(self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+        let Some(bias) = bias else {
+            return apply2(&x, &weight, self);
+        };
+        let channels = self.output_shape()[4];
+        check(self.op_name(), "bias", bias, channels, format_args!("the outputs of weight {:?}", weight.dims()))?;
+        apply3(&x, &weight, &bias.contiguous()?, self)
+    }
+
+    fn op_name(&self) -> &'static str {
+        match self.direction {
+            Direction::ToCoarse => "conv3d",
+            Direction::ToFine => "conv_transpose3d",
+        }
+    }
+
+    fn output_shape(&self) -> [usize; 5] {
+        match self.direction {
+            Direction::ToCoarse => self.geometry.coarse_shape(),
+            Direction::ToFine => self.geometry.fine_shape(),
+        }
+    }
+
+    fn run(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> (CpuStorage, Shape) {
+        let y = match self.direction {
+            Direction::ToCoarse => cpu::to_coarse(&self.geometry, x, weight, self.order, bias),
+            Direction::ToFine => cpu::to_fine(&self.geometry, x, weight, self.order, bias),
+        };
+        (CpuStorage::F32(y), Shape::from(self.output_shape().as_slice()))
     }
 
     fn gradients(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Self { geometry, order } = *self;
-        let to_x = || grad.apply_op2_no_bwd(weight, &ToFine { geometry, order });
-        let to_weight = || x.apply_op2_no_bwd(grad, &WeightGradient { geometry, order });
+        let Self { geometry, order, direction } = *self;
+        let (back, fine, coarse) = match direction {
+            Direction::ToCoarse => (Direction::ToFine, x, grad),
+            Direction::ToFine => (Direction::ToCoarse, grad, x),
+        };
+        let to_x = || grad.apply_op2_no_bwd(weight, &Self { direction: back, ..*self });
+        let to_weight = || fine.apply_op2_no_bwd(coarse, &WeightGradient { geometry, order });
         Ok((x.track_op().then(to_x).transpose()?, weight.track_op().then(to_weight).transpose()?))
     }
 }
 
-impl ToFine {
-    fn run(
+impl CustomOp2 for Convolution {
+    fn name(&self) -> &'static str {
+        self.op_name()
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok(self.run(cpu_values(s1, l1)?, cpu_values(s2, l2)?, None))
+    }
+
+    fn bwd(
         &self,
-        x: (&CpuStorage, &Layout),
-        weight: (&CpuStorage, &Layout),
-        bias: Option<&[f32]>,
+        x: &Tensor,
+        weight: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(x, weight, &grad.contiguous()?)
+    }
+}
+
+impl CustomOp3 for Convolution {
+    fn name(&self) -> &'static str {
+        self.op_name()
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (cpu_values(x.0, x.1)?, cpu_values(weight.0, weight.1)?);
-        let y = cpu::to_fine(&self.geometry, x, weight, self.order, bias);
-        Ok((CpuStorage::F32(y), Shape::from(self.geometry.fine_shape().as_slice())))
+        Ok(self.run(cpu_values(s1, l1)?, cpu_values(s2, l2)?, Some(cpu_values(s3, l3)?)))
     }
 
-    fn gradients(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Self { geometry, order } = *self;
-        let to_x = || grad.apply_op2_no_bwd(weight, &ToCoarse { geometry, order });
-        let to_weight = || grad.apply_op2_no_bwd(x, &WeightGradient { geometry, order });
-        Ok((x.track_op().then(to_x).transpose()?, weight.track_op().then(to_weight).transpose()?))
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (to_x, to_weight) = self.gradients(x, weight, &grad)?;
+        let to_bias = bias.track_op().then(|| grad.apply_op1_no_bwd(&ChannelSum)).transpose()?;
+        Ok((to_x, to_weight, to_bias))
     }
 }
-
-/// Both directions are candle operators of two inputs, or of three with a bias.
-macro_rules! convolution_ops {
-    ($($op:ident named $name:literal),*) => {$(
-        impl CustomOp2 for $op {
-            fn name(&self) -> &'static str {
-                $name
-            }
-
-            fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-                self.run((x, xl), (w, wl), None)
-            }
-
-            fn bwd(&self, x: &Tensor, weight: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-                self.gradients(x, weight, &grad.contiguous()?)
-            }
-        }
-
-        impl CustomOp3 for $op {
-            fn name(&self) -> &'static str {
-                $name
-            }
-
-            fn cpu_fwd(
-                &self,
-                x: &CpuStorage,
-                xl: &Layout,
-                w: &CpuStorage,
-                wl: &Layout,
-                b: &CpuStorage,
-                bl: &Layout,
-            ) -> Result<(CpuStorage, Shape)> {
-                self.run((x, xl), (w, wl), Some(cpu_values(b, bl)?))
-            }
-
-            fn bwd(
-                &self,
-                x: &Tensor,
-                weight: &Tensor,
-                bias: &Tensor,
-                _res: &Tensor,
-                grad: &Tensor,
-            ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-                let grad = grad.contiguous()?;
-                let (to_x, to_weight) = self.gradients(x, weight, &grad)?;
-                let to_bias = bias.track_op().then(|| grad.apply_op1_no_bwd(&ChannelSum)).transpose()?;
-                Ok((to_x, to_weight, to_bias))
-            }
-        }
-    )*};
-}
-convolution_ops!(ToCoarse named "conv3d", ToFine named "conv_transpose3d");
 
 impl CustomOp2 for WeightGradient {
     fn name(&self) -> &'static str {

@@ -2,9 +2,8 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::conv3d::ToFine;
-use crate::conv3d::geometry::{Geometry, WeightOrder, check_bias};
-use crate::tape::{apply2, apply3};
+use crate::conv3d::geometry::{Geometry, WeightOrder};
+use crate::conv3d::{Convolution, Direction};
 
 /// Transposed 3-D convolution without padding, with gradients for all inputs.
 ///
@@ -16,13 +15,5 @@ use crate::tape::{apply2, apply3};
 /// Shapes that do not fit each other; types other than f32.
 pub fn conv_transpose3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: [usize; 3]) -> Result<Tensor> {
     let geometry = Geometry::transposed(x, weight, stride)?;
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let op = ToFine { geometry, order: WeightOrder::CoarseFine };
-    match bias {
-        None => apply2(&x, &weight, op),
-        Some(bias) => {
-            check_bias("conv_transpose3d", bias, geometry.fine_channels)?;
-            apply3(&x, &weight, &bias.contiguous()?, op)
-        }
-    }
+    Convolution { geometry, order: WeightOrder::CoarseFine, direction: Direction::ToFine }.apply(x, weight, bias)
 }

@@ -4,7 +4,8 @@ mod cpu;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use crate::dense::{cpu_values, values};
+use crate::channelwise::check;
+use crate::dense::{cpu_values, gradient, values};
 use crate::tape::apply3;
 
 /// (x - mean) / sqrt(var + eps) * gamma + beta, mean and biased variance of each row of the last dimension.
@@ -16,9 +17,11 @@ use crate::tape::apply3;
 /// A tensor of another shape, not f32, or not on the CPU.
 pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Tensor> {
     let channels = x.dims().last().copied().unwrap_or(0);
-    if channels == 0 || gamma.dims() != [channels] || beta.dims() != [channels] {
-        let (x, gamma, beta) = (x.dims(), gamma.dims(), beta.dims());
-        bail!("layer_norm: x has shape {x:?}, gamma {gamma:?}, beta {beta:?}; expected [.., c], [c] and [c]");
+    if channels == 0 {
+        bail!("layer_norm: x has shape {:?}, expected [.., c] with at least one channel", x.dims());
+    }
+    for (what, tensor) in [("gamma", gamma), ("beta", beta)] {
+        check("layer_norm", what, tensor, channels, format_args!("the channels of x {:?}", x.dims()))?;
     }
     apply3(&x.contiguous()?, &gamma.contiguous()?, &beta.contiguous()?, LayerNorm { eps: eps as f32 })
 }
@@ -61,9 +64,6 @@ impl CustomOp3 for LayerNorm {
             let (x, gamma) = (values(&x_storage, x_layout)?, values(&gamma_storage, gamma_layout)?);
             cpu::backward(x, gamma, values(&grad_storage, grad_layout)?, self.eps)
         };
-        let tensor = |values: Vec<f32>, like: &Tensor| {
-            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
-        };
-        Ok((tensor(dx, x)?, tensor(dgamma, gamma)?, tensor(dbeta, beta)?))
+        Ok((gradient(x, || dx)?, gradient(gamma, || dgamma)?, gradient(beta, || dbeta)?))
     }
 }

@@ -5,7 +5,8 @@ mod per_sample;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-use crate::dense::{cpu_values, values};
+use crate::channelwise::{check, or_filled};
+use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply3;
 
 pub use per_sample::linear_per_sample;
@@ -24,17 +25,10 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     if ci != inputs || ci == 0 || co == 0 {
         bail!("linear: x {:?} has {ci} channels, but weight {:?} takes {inputs}", x.dims(), weight.dims());
     }
-    let bias = match bias {
-        Some(bias) if bias.dims() != [co] => {
-            bail!(
-                "linear: bias has shape {:?}, expected [{co}], the outputs of weight {:?}",
-                bias.dims(),
-                weight.dims()
-            )
-        }
-        Some(bias) => bias.contiguous()?,
-        None => Tensor::zeros(co, x.dtype(), x.device())?,
-    };
+    if let Some(bias) = bias {
+        check("linear", "bias", bias, co, format_args!("the outputs of weight {:?}", weight.dims()))?;
+    }
+    let bias = or_filled(bias, 0.0, co, x)?;
     apply3(&x.contiguous()?, &weight.contiguous()?, &bias, Linear { ci, co })
 }
 
@@ -58,11 +52,7 @@ impl CustomOp3 for Linear {
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let y = cpu::forward(cpu_values(s1, l1)?, cpu_values(s2, l2)?, cpu_values(s3, l3)?, self.ci);
-        let mut dims = l1.dims().to_vec();
-        if let Some(last) = dims.last_mut() {
-            *last = self.co;
-        }
-        Ok((CpuStorage::F32(y), Shape::from(dims)))
+        Ok((CpuStorage::F32(y), with_channels(l1.dims(), self.co)))
     }
 
     fn bwd(
@@ -79,13 +69,10 @@ impl CustomOp3 for Linear {
         let (grad_storage, grad_layout) = grad.storage_and_layout();
         let (x_values, weight_values) = (values(&x_storage, x_layout)?, values(&weight_storage, weight_layout)?);
         let grad = values(&grad_storage, grad_layout)?;
-        let gradient = |like: &Tensor, compute: &dyn Fn() -> Vec<f32>| {
-            like.track_op().then(|| Tensor::from_vec(compute(), like.shape(), like.device())).transpose()
-        };
         Ok((
-            gradient(x, &|| cpu::input_gradient(grad, weight_values, self.co))?,
-            gradient(weight, &|| cpu::weight_gradient(x_values, grad, self.ci, self.co))?,
-            gradient(bias, &|| cpu::bias_gradient(grad, self.co))?,
+            gradient(x, || cpu::input_gradient(grad, weight_values, self.co))?,
+            gradient(weight, || cpu::weight_gradient(x_values, grad, self.ci, self.co))?,
+            gradient(bias, || cpu::bias_gradient(grad, self.co))?,
         ))
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::cpu;
-use crate::dense::{cpu_values, values};
+use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply2;
 
 /// x w + bias over the last dimension, each sample with its own w and bias.
@@ -61,11 +61,7 @@ impl CustomOp2 for PerSample {
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (cpu_values(s1, l1)?, cpu_values(s2, l2)?);
         let y = cpu::forward_per_sample(x, self.n, self.ci, self.co, |sample| self.parts(weight, sample));
-        let mut dims = l1.dims().to_vec();
-        if let Some(last) = dims.last_mut() {
-            *last = self.co;
-        }
-        Ok((CpuStorage::F32(y), Shape::from(dims)))
+        Ok((CpuStorage::F32(y), with_channels(l1.dims(), self.co)))
     }
 
     fn bwd(
@@ -81,13 +77,10 @@ impl CustomOp2 for PerSample {
         let (grad_storage, grad_layout) = grad.storage_and_layout();
         let (x_values, weight_values) = (values(&x_storage, x_layout)?, values(&weight_storage, weight_layout)?);
         let grad = values(&grad_storage, grad_layout)?;
-        let gradient = |like: &Tensor, compute: &dyn Fn() -> Vec<f32>| {
-            like.track_op().then(|| Tensor::from_vec(compute(), like.shape(), like.device())).transpose()
-        };
         let to_x = || {
             cpu::input_gradient_per_sample(grad, self.n, self.ci, self.co, |sample| self.parts(weight_values, sample).0)
         };
-        Ok((gradient(x, &to_x)?, gradient(weight, &|| self.weight_gradient(x_values, grad))?))
+        Ok((gradient(x, to_x)?, gradient(weight, || self.weight_gradient(x_values, grad))?))
     }
 }
 

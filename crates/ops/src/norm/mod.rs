@@ -10,7 +10,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use std::sync::OnceLock;
 
 use crate::activation::Activation;
-use crate::dense::{cpu_values, values};
+use crate::channelwise::{check, or_filled};
+use crate::dense::{cpu_values, gradient, values};
 use crate::tape::apply3;
 
 /// Instance norm: statistics per sample and channel, over space.
@@ -98,23 +99,14 @@ fn normalise(
         bail!("{name}: x has shape {:?}, expected [n, .., c] with at least one voxel", x.dims());
     };
     for (what, tensor) in [("gamma", gamma), ("beta", beta)] {
-        if let Some(tensor) = tensor
-            && tensor.dims() != [channels]
-        {
-            bail!(
-                "{name}: {what} has shape {:?}, expected [{channels}], the channels of x {:?}",
-                tensor.dims(),
-                x.dims()
-            );
+        if let Some(tensor) = tensor {
+            check(name, what, tensor, channels, format_args!("the channels of x {:?}", x.dims()))?;
         }
     }
-    let filled = |tensor: Option<&Tensor>, value: f32| match tensor {
-        Some(tensor) => tensor.contiguous(),
-        None => Tensor::from_vec(vec![value; channels], channels, x.device()),
-    };
+    let (gamma, beta) = (or_filled(gamma, 1.0, channels, x)?, or_filled(beta, 0.0, channels, x)?);
     let extent = Extent { samples, rows: x.elem_count() / (samples * channels), channels };
     let op = Norm { name, extent, scope, eps, slope: activation.slope()?, moments: OnceLock::new() };
-    apply3(&x.contiguous()?, &filled(gamma, 1.0)?, &filled(beta, 0.0)?, op)
+    apply3(&x.contiguous()?, &gamma, &beta, op)
 }
 
 /// The op of all three normalisations; keeps the forward pass's moments for the backward pass.
@@ -174,9 +166,6 @@ impl CustomOp3 for Norm {
             };
             problem.run(x.track_op())
         };
-        let tensor = |values: Vec<f32>, like: &Tensor| {
-            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
-        };
-        Ok((tensor(gradients.x, x)?, tensor(gradients.gamma, gamma)?, tensor(gradients.beta, beta)?))
+        Ok((gradient(x, || gradients.x)?, gradient(gamma, || gradients.gamma)?, gradient(beta, || gradients.beta)?))
     }
 }
