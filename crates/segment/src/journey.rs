@@ -1,7 +1,5 @@
 //! The walk from a scan to its label map.
 
-use std::time::Instant;
-
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::Volume;
@@ -9,6 +7,7 @@ use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::warning::Warning;
 
 use crate::budget::{self, Budget};
+use crate::clock::Clock;
 use crate::error::SegmentError;
 use crate::prepare::{Prepared, prepare};
 use crate::prompt::resolve;
@@ -221,22 +220,6 @@ fn told(
         warnings,
         seconds,
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
-    }
-}
-
-struct Clock(Instant);
-
-impl Clock {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// Seconds since the last lap.
-    fn lap(&mut self) -> f64 {
-        let now = Instant::now();
-        let seconds = now.duration_since(self.0).as_secs_f64();
-        self.0 = now;
-        seconds
     }
 }
 

@@ -4,6 +4,7 @@
 //! own grid → tidy. [`journey::segment`] is that walk; each step has its file.
 
 pub mod budget;
+pub mod clock;
 mod error;
 #[cfg(test)]
 mod fixture;

@@ -1,11 +1,12 @@
 //! A training run's state: network, optimiser, data. The loop that drives it stands in TypeScript.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{Auxiliary, Network as NetworkPlan, Plan};
+use pulmoav_segment::clock::Clock;
 use pulmoav_volume::monitor::Monitor;
 use serde::Serialize;
 
@@ -296,22 +297,6 @@ fn take_text(path: &Path, parameters: &mut Parameters) -> Result<(), TrainError>
         }
     }
     Ok(())
-}
-
-struct Clock(Instant);
-
-impl Clock {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// Seconds since the last lap.
-    fn lap(&mut self) -> f64 {
-        let now = Instant::now();
-        let seconds = now.duration_since(self.0).as_secs_f64();
-        self.0 = now;
-        seconds
-    }
 }
 
 #[cfg(test)]
