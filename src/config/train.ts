@@ -61,6 +61,13 @@ const step = z.strictObject({
     smooth: z.number().positive(),
     batchDice: z.boolean(),
     scaleWeights: z.array(z.number().min(0)).min(1),
+    /** Weights in the mean over the maps: targets of one class, of one class and side, of several classes, auxiliary maps. */
+    mapWeights: z.strictObject({
+      class: z.number().min(0),
+      sided: z.number().min(0),
+      union: z.number().min(0),
+      auxiliary: z.number().min(0),
+    }),
   }),
   optimizer,
 });
@@ -144,7 +151,7 @@ export const tinyTraining: TrainConfig = {
       slices: { probability: 0.25, thicknessMm: [1.5, 4] },
       coarse: { probability: 0.08, voxelMm: [2, 4.5] },
     },
-    loss: { dice: 1, bce: 1, smooth: 1, batchDice: true, scaleWeights: [1, 0.4] },
+    loss: { dice: 1, bce: 1, smooth: 1, batchDice: true, scaleWeights: [1, 0.4], mapWeights: { class: 1, sided: 0.1, union: 0.1, auxiliary: 0.3 } },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clipNorm: 1, meanDecay: 0.995 },
   },
   validateEvery: 1000,
@@ -174,7 +181,7 @@ export const laCafTraining: TrainConfig = {
       slices: { probability: 0, thicknessMm: [1.5, 1.5] },
       coarse: { probability: 0, voxelMm: [1.5, 1.5] },
     },
-    loss: { dice: 1, bce: 1, smooth: 1, batchDice: false, scaleWeights: [1] },
+    loss: { dice: 1, bce: 1, smooth: 1, batchDice: false, scaleWeights: [1], mapWeights: { class: 1, sided: 1, union: 1, auxiliary: 0 } },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
   },
   validateEvery: 1000,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::Network;
+use crate::network::{Auxiliary, Network};
 
 /// The only version this build reads and writes.
 pub const PLAN_VERSION: u32 = 1;
@@ -33,6 +33,16 @@ pub struct Plan {
     pub text_encoder: TextEncoder,
     /// The network's own numbers.
     pub network: Network,
+}
+
+impl Plan {
+    /// What the network learns beside its targets.
+    pub fn auxiliary(&self) -> &[Auxiliary] {
+        match &self.network {
+            Network::LaCaf(_) => &[],
+            Network::Pulmoav(network) => &network.auxiliary,
+        }
+    }
 }
 
 /// One input channel.

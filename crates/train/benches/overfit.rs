@@ -12,7 +12,7 @@ use pulmoav_plan::Plan;
 use pulmoav_train::{
     case::{Annotated, DataSet},
     code::{AnswerTable, FULL},
-    loss::{AnswerGrid, LossConfig, supervised},
+    loss::{AnswerGrid, LossConfig, MapWeights, supervised},
     optimizer::{AdamW, AdamWConfig},
     patch::Patch,
     prepare::cached,
@@ -44,12 +44,14 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     println!("la-caf / {WIDTH_DIVISOR}: {} parameters", parameters.element_count());
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
     let mut optimizer = AdamW::new(optimizer_config(), variables)?;
-    let loss_config = LossConfig { dice: 1.0, bce: 1.0, smooth: 1.0, batch_dice: true, scale_weights: vec![1.0] };
+    let map_weights = MapWeights { class: 1.0, sided: 1.0, union: 1.0, auxiliary: 1.0 };
+    let loss_config =
+        LossConfig { dice: 1.0, bce: 1.0, smooth: 1.0, batch_dice: true, scale_weights: vec![1.0], map_weights };
     let prompts = prompt_embeddings(&plan)?;
     let start = Instant::now();
     for step in 0..steps {
         let (logits, tape) = Tape::record(|| network.forward(&image, &prompts, Mode::Train))?;
-        let losses = supervised(&logits, std::slice::from_ref(&answers), &loss_config)?;
+        let losses = supervised(&logits, std::slice::from_ref(&answers), &loss_config, &map_weights.of(&plan))?;
         let (loss, dice) = (losses[0].value, dice(&logits[0], &answers)?);
         if step % 20 == 0 || dice >= WANTED_DICE {
             println!("step {step}  loss {loss:.4}  dice {dice:.4}  {:.0} s", start.elapsed().as_secs_f64());
@@ -117,7 +119,7 @@ fn image(patches: &[Patch]) -> Result<Tensor, candle_core::Error> {
 }
 
 fn answers(patches: &[Patch], plan: &Plan) -> AnswerGrid {
-    let table = AnswerTable::new(&plan.targets, &Annotated::default());
+    let table = AnswerTable::new(&plan.targets, &[], &Annotated::default(), false);
     let samples: Vec<(&[u8], AnswerTable)> = patches.iter().map(|patch| (&*patch.codes, table.clone())).collect();
     AnswerGrid::new([EDGE; 3], &samples)
 }

@@ -7,7 +7,7 @@ use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings};
 use pulmoav_ops::{block_cache::BlockCache, tape::Tape};
 use pulmoav_plan::Plan;
 use pulmoav_train::{
-    loss::{AnswerGrid, LossConfig, supervised},
+    loss::{AnswerGrid, LossConfig, MapWeights, supervised},
     optimizer::{AdamW, AdamWConfig},
     trainer::supervised_scales,
 };
@@ -30,13 +30,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
     let mut optimizer = AdamW::new(config, variables)?;
     let scales = supervised_scales(&plan);
-    let loss_config =
-        LossConfig { dice: 1.0, bce: 1.0, smooth: 1.0, batch_dice: true, scale_weights: vec![1.0; scales] };
+    let map_weights = MapWeights { class: 1.0, sided: 1.0, union: 1.0, auxiliary: 1.0 };
+    let loss_config = LossConfig {
+        dice: 1.0,
+        bce: 1.0,
+        smooth: 1.0,
+        batch_dice: true,
+        scale_weights: vec![1.0; scales],
+        map_weights,
+    };
     let [d, h, w] = plan.patch;
     let channels = plan.channels.len();
     let image = noise(batch * d * h * w * channels);
     let image = Tensor::from_vec(image, (batch, d, h, w, channels), &Device::Cpu)?;
-    let shape = [batch, d, h, w, plan.targets.len()];
+    let shape = [batch, d, h, w, plan.targets.len() + plan.auxiliary().len()];
     let mut answers = vec![AnswerGrid { shape, data: vec![0; shape.iter().product()] }];
     while answers.len() < scales {
         answers.push(answers[answers.len() - 1].halved());
@@ -49,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let (logits, tape) = Tape::record(|| network.forward(&image, &prompts, Mode::Train))?;
         lap("forward");
-        let losses = supervised(&logits, &answers, &loss_config)?;
+        let losses = supervised(&logits, &answers, &loss_config, &map_weights.of(&plan))?;
         lap("loss");
         let seeds = logits.into_iter().zip(losses).map(|(logits, loss)| (logits, loss.gradient)).collect();
         let mut gradients = tape.backward(seeds)?;

@@ -1,6 +1,6 @@
 //! One step's input: sampled, augmented, windowed. A pure function of (seed, step).
 
-use pulmoav_plan::{Auxiliary, BodySide, Channel, Network, Plan};
+use pulmoav_plan::{BodySide, Channel, Plan};
 use pulmoav_segment::prepare::windowed;
 
 use crate::{
@@ -77,8 +77,10 @@ impl BatchMaker {
         let (mut patch, case) = self.crop(&mut stream(Stream::Sample))?;
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
         self.config.augment.apply(&mut patch, self.plan.spacing_mm, &mut random);
-        let auxiliary = auxiliary(&self.plan);
-        Ok((patch, AnswerTable::new(&self.plan.targets, auxiliary, &case.annotated, case.cached.has_airways())))
+        Ok((
+            patch,
+            AnswerTable::new(&self.plan.targets, self.plan.auxiliary(), &case.annotated, case.cached.has_airways()),
+        ))
     }
 
     /// A patch of which the reference knows something; after [`DRAWS`] misses it is taken as it is.
@@ -94,14 +96,6 @@ impl BatchMaker {
             }
             draws += 1;
         }
-    }
-}
-
-/// What a plan's network learns beside its targets.
-pub(crate) fn auxiliary(plan: &Plan) -> &[Auxiliary] {
-    match &plan.network {
-        Network::LaCaf(_) => &[],
-        Network::Pulmoav(network) => &network.auxiliary,
     }
 }
 

@@ -11,7 +11,7 @@ use pulmoav_volume::monitor::Monitor;
 use serde::Serialize;
 
 use crate::{
-    batch::{Batch, BatchMaker, TrainingCase, auxiliary},
+    batch::{Batch, BatchMaker, TrainingCase},
     case::{Case, DataSet},
     config::{StepConfig, StepSettings},
     error::TrainError,
@@ -94,6 +94,7 @@ pub struct Trainer {
     network: Network,
     pub(crate) parameters: Parameters,
     prompts: Tensor,
+    map_weights: Vec<f64>,
     optimizer: AdamW,
     batches: Prefetch,
     facts: Facts,
@@ -140,6 +141,7 @@ impl Trainer {
         let maker = BatchMaker::new(plan.clone(), config.clone(), supervised_scales(&plan), cases);
         Ok(Self {
             prompts: prompt_embeddings(&plan)?,
+            map_weights: config.loss.map_weights.of(&plan),
             batches: Prefetch::start(maker)?,
             optimizer: AdamW::new(config.optimizer, variables)?,
             validation: Vec::new(),
@@ -163,7 +165,7 @@ impl Trainer {
         let batch = self.batches.take(step)?;
         let waited = clock.lap();
         let (logits, tape) = Tape::record(|| self.forward(&batch))?;
-        let losses = supervised(&logits, &batch.answers, &self.config.loss)?;
+        let losses = supervised(&logits, &batch.answers, &self.config.loss, &self.map_weights)?;
         let forward = clock.lap();
         let loss = losses.iter().map(|scale| scale.value).sum();
         let targets = losses.first().map(|finest| self.by_name(&finest.targets)).unwrap_or_default();
@@ -187,7 +189,7 @@ impl Trainer {
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
         let weights = &self.config.loss;
         let targets = self.plan.targets.iter().map(|target| target.name.as_str());
-        let auxiliary = auxiliary(&self.plan).iter().map(|kind| match kind {
+        let auxiliary = self.plan.auxiliary().iter().map(|kind| match kind {
             Auxiliary::Airway => "airway",
         });
         targets
@@ -399,7 +401,7 @@ mod tests {
         let mut trainer = trainer(&dir, PULMOAV);
         let batch = trainer.batches.take(0).unwrap();
         let seeds_of = |logits: &[Tensor]| -> Vec<Tensor> {
-            let losses = supervised(logits, &batch.answers, &trainer.config.loss).unwrap();
+            let losses = supervised(logits, &batch.answers, &trainer.config.loss, &trainer.map_weights).unwrap();
             losses.into_iter().map(|scale| scale.gradient).collect()
         };
         let (logits, tape) = Tape::record(|| trainer.forward(&batch)).unwrap();

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! dice = 1 − (2 Σ m p y + ε) / (Σ m p + Σ m y + ε)        bce = Σ m (softplus(z) − y z) / Σ m
-//! loss = weight · mean over prompts with Σ m > 0 of (w_dice · dice + w_bce · bce)
+//! loss = weight · mean over prompts with Σ m > 0, weighted by the prompts, of (w_dice · dice + w_bce · bce)
 //! ```
 //!
 //! Sums run over the batch, or per sample when `batch_dice` is off (then the mean is over samples and prompts).
@@ -41,20 +41,30 @@ pub struct ScaleLoss {
     pub targets: Vec<TargetLoss>,
 }
 
-/// The masked loss of one scale.
+/// The masked loss of one scale; `maps` holds one weight a prompt.
 ///
 /// # Shapes
 /// `logits [n, d, h, w, p]`, answers the same.
 ///
 /// # Errors
-/// If the shapes differ or the logits are not contiguous f32 on the CPU.
-pub fn dice_bce(logits: &Tensor, answers: &AnswerGrid, config: &LossConfig, weight: f64) -> Result<ScaleLoss> {
+/// If the shapes differ, there is not one weight a prompt, or the logits are not contiguous f32 on the CPU.
+pub fn dice_bce(
+    logits: &Tensor,
+    answers: &AnswerGrid,
+    config: &LossConfig,
+    weight: f64,
+    maps: &[f64],
+) -> Result<ScaleLoss> {
     let [n, d, h, w, p] = answers.shape;
-    if logits.dims() != answers.shape {
-        candle_core::bail!("dice_bce: logits are {:?}, answers [{n}, {d}, {h}, {w}, {p}]", logits.dims());
+    if logits.dims() != answers.shape || maps.len() != p {
+        candle_core::bail!(
+            "dice_bce: logits are {:?}, answers [{n}, {d}, {h}, {w}, {p}], weights {}",
+            logits.dims(),
+            maps.len()
+        );
     }
     let groups = if config.batch_dice { 1 } else { n };
-    let loss = DiceBce { answers: &answers.data, groups, prompts: p, config, weight };
+    let loss = DiceBce { answers: &answers.data, groups, prompts: p, maps, config, weight };
     let (storage, layout) = logits.storage_and_layout();
     let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
         candle_core::bail!("dice_bce: logits must be contiguous and on the CPU");
@@ -68,6 +78,8 @@ struct DiceBce<'a> {
     /// 1, or the number of samples.
     groups: usize,
     prompts: usize,
+    /// Weight of each prompt.
+    maps: &'a [f64],
     config: &'a LossConfig,
     weight: f64,
 }
@@ -105,15 +117,17 @@ impl DiceBce<'_> {
     fn compute(&self, logits: &[f32]) -> (f64, Vec<f32>, Vec<TargetLoss>) {
         let mut gradient = vec![0.0f32; logits.len()];
         let sums = self.sweep_sums(logits, &mut gradient);
-        let used = sums.iter().filter(|sums| sums.voxels > 0.0).count().max(1);
-        let scale = self.weight / used as f64;
+        let maps = || self.maps.iter().copied().cycle();
+        let used: f64 = sums.iter().zip(maps()).filter(|(sums, _)| sums.voxels > 0.0).map(|(_, map)| map).sum();
+        let scale = if used > 0.0 { self.weight / used } else { 0.0 };
         let terms: Vec<(f64, f64)> = sums.iter().map(|sums| self.terms(sums)).collect();
         let loss = terms
             .iter()
-            .filter(|(_, bce)| bce.is_finite())
-            .map(|(dice, bce)| scale * (self.config.dice * dice + self.config.bce * bce))
+            .zip(maps())
+            .filter(|((_, bce), _)| bce.is_finite())
+            .map(|((dice, bce), map)| scale * map * (self.config.dice * dice + self.config.bce * bce))
             .sum();
-        let slopes: Vec<Slopes> = sums.iter().map(|sums| self.slopes(sums, scale)).collect();
+        let slopes: Vec<Slopes> = sums.iter().zip(maps()).map(|(sums, map)| self.slopes(sums, scale * map)).collect();
         self.sweep_slopes(&slopes, &mut gradient);
         (loss, gradient, self.parts(&sums, &terms))
     }
@@ -245,7 +259,7 @@ mod tests {
     use candle_core::Device;
     use serde::Deserialize;
 
-    use super::*;
+    use super::{super::MapWeights, *};
 
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -269,13 +283,14 @@ mod tests {
             smooth: golden.smooth,
             batch_dice: golden.batch_dice,
             scale_weights: vec![golden.weight],
+            map_weights: MapWeights { class: 1.0, sided: 1.0, union: 1.0, auxiliary: 1.0 },
         }
     }
 
     fn run(golden: &Golden, logits: Vec<f32>) -> (f64, Vec<f32>, Vec<TargetLoss>) {
         let logits = Tensor::from_vec(logits, &golden.shape, &Device::Cpu).unwrap();
         let answers = AnswerGrid { shape: golden.shape, data: golden.answers.clone() };
-        let loss = dice_bce(&logits, &answers, &config(golden), golden.weight).unwrap();
+        let loss = dice_bce(&logits, &answers, &config(golden), golden.weight, &vec![1.0; golden.shape[4]]).unwrap();
         (loss.value, loss.gradient.flatten_all().unwrap().to_vec1().unwrap(), loss.targets)
     }
 
@@ -310,6 +325,24 @@ mod tests {
                 assert!((slope - f64::from(gradient[at])).abs() < 2e-6, "{slope} {}", gradient[at]);
             }
         }
+    }
+
+    #[test]
+    fn a_map_counts_as_much_as_it_weighs() {
+        let golden = goldens().remove(0);
+        let prompts = golden.shape[4];
+        let maps: Vec<f64> = (0..prompts).map(|prompt| f64::from(prompt as u8) * 0.5).collect();
+        let logits = Tensor::from_vec(golden.logits.clone(), &golden.shape, &Device::Cpu).unwrap();
+        let answers = AnswerGrid { shape: golden.shape, data: golden.answers.clone() };
+        let config = LossConfig { batch_dice: true, ..config(&golden) };
+        let loss = dice_bce(&logits, &answers, &config, 1.0, &maps).unwrap();
+        let known = || loss.targets.iter().zip(&maps).filter(|(target, _)| target.voxels > 0);
+        let sum: f64 = known().map(|(target, map)| map * (config.dice * target.dice + config.bce * target.bce)).sum();
+        let expected = sum / known().map(|(_, map)| map).sum::<f64>();
+        assert!((loss.value - expected).abs() < 1e-12, "{} {expected}", loss.value);
+        let first: Vec<f32> = loss.gradient.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(first.iter().step_by(prompts).all(|&slope| slope == 0.0));
+        assert!(dice_bce(&logits, &answers, &config, 1.0, &maps[1..]).is_err());
     }
 
     #[test]
