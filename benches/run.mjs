@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { commandLine, machine, root, sourceState } from './machine.mjs';
 import { printTable } from './table.mjs';
 
-const STAGES = ['phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'start', 'conv3d'];
+const STAGES = ['phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'start', 'conv3d', 'unet-forward'];
 
 const { values } = parseArgs({
   options: {
@@ -20,6 +20,8 @@ const { values } = parseArgs({
     steps: { type: 'string' },
     whole: { type: 'boolean', default: false },
     python: { type: 'string' },
+    peers: { type: 'string', default: join(root, '..', 'shared', 'peers') },
+    'print-seconds': { type: 'boolean', default: false },
   },
 });
 
@@ -38,6 +40,7 @@ if (!values.only) {
 /** One stage: run, print, record. A check that does not hold makes the exit status 1. */
 async function bench(name) {
   const { about, run } = await stage(name);
+  if (values['print-seconds']) return process.stdout.write(`${(await run(context(values.work))).print}\n`);
   say(`${name}: ${about}`);
   const work = join(resolve(values.work), name);
   await mkdir(work, { recursive: true });
@@ -63,10 +66,23 @@ async function stage(name) {
 /** What a stage is told: where to work, what to use, how much to do. */
 function context(work) {
   const number = (text) => (text === undefined ? undefined : Number(text));
-  const { model, whole, python } = values;
+  const { model, whole, python, peers, 'print-seconds': printSeconds } = values;
   const [threads, count, steps] = [values.threads, values.count, values.steps].map(number);
   const shared = join(resolve(values.work), 'phantoms');
-  return { work, shared, data: resolve(values.data), model, threads, count, steps, whole, python, say };
+  return {
+    work,
+    shared,
+    data: resolve(values.data),
+    model,
+    threads,
+    count,
+    steps,
+    whole,
+    python,
+    peers,
+    printSeconds,
+    say,
+  };
 }
 
 async function keep(record) {

@@ -1,0 +1,156 @@
+//! A plain 3-D U-Net of nnU-Net's kind (32 to 320 channels, two convolutions a stage) in our operators: seconds of a warm
+//! forward pass or of a whole training step.
+//!
+//! Input: noise, one channel, one sample. Peer: PyTorch and onnxruntime with the same network, round by round.
+//!
+//! `cargo bench --profile dev -p pulmoav-ops --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--print-seconds]`
+#![allow(missing_docs)]
+
+use std::time::Instant;
+
+use candle_core::{Device, Result, Tensor, Var};
+use pulmoav_ops::block_cache::BlockCache;
+use pulmoav_ops::tape::Tape;
+use pulmoav_ops::{Activation, concat_channels, conv_transpose3d, conv3d, instance_norm};
+
+/// As in the addon: results reuse the memory of results.
+#[global_allocator]
+static ALLOCATOR: BlockCache = BlockCache::new();
+
+const FEATURES: [usize; 6] = [32, 64, 128, 256, 320, 320];
+const CLASSES: usize = 3;
+
+fn main() -> Result<()> {
+    let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
+    let number = |name: &str, default: usize| option(name).map_or(default, |text| text.parse().unwrap_or(default));
+    let flag = |name: &str| std::env::args().any(|arg| arg == name);
+    let threads = number("--threads", std::thread::available_parallelism().map_or(1, usize::from));
+    let (patch, repeats, train) = (number("--patch", 96), number("--repeats", 3).max(1), flag("--train"));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+    let mut seconds = pool.install(|| measure(patch, repeats, train))?;
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds[seconds.len() / 2];
+    if flag("--print-seconds") {
+        println!("{median}");
+    } else {
+        let what = if train { "training step" } else { "forward" };
+        println!("{what}, patch {patch}, {threads} threads: median {median:.3} s, least {:.3} s", seconds[0]);
+    }
+    Ok(())
+}
+
+/// Seconds of each repeat, after one to warm up.
+fn measure(patch: usize, repeats: usize, train: bool) -> Result<Vec<f64>> {
+    let mut noise = Noise(1);
+    let network = Network::new(&mut noise)?;
+    let x = noise.tensor(&[1, patch, patch, patch, 1], 1.0)?;
+    let run = || {
+        if train {
+            return network.step(&x);
+        }
+        network.forward(&x, &network.detached())?;
+        Ok(())
+    };
+    run()?;
+    (0..repeats)
+        .map(|_| {
+            let start = Instant::now();
+            run()?;
+            Ok(start.elapsed().as_secs_f64())
+        })
+        .collect()
+}
+
+/// Weights in the order in which a forward pass takes them.
+struct Network(Vec<Var>);
+
+impl Network {
+    fn new(noise: &mut Noise) -> Result<Self> {
+        let mut weights = Vec::new();
+        let mut block = |ci: usize, co: usize, noise: &mut Noise| -> Result<()> {
+            weights.push(noise.variable(&[3, 3, 3, ci, co], (2.0 / (27 * ci) as f32).sqrt())?);
+            weights.push(noise.variable(&[co], 1.0)?);
+            weights.push(noise.variable(&[co], 0.1)?);
+            Ok(())
+        };
+        for (stage, &width) in FEATURES.iter().enumerate() {
+            block(if stage == 0 { 1 } else { FEATURES[stage - 1] }, width, noise)?;
+            block(width, width, noise)?;
+        }
+        let mut up = Vec::new();
+        for stage in (0..FEATURES.len() - 1).rev() {
+            let (coarse, fine) = (FEATURES[stage + 1], FEATURES[stage]);
+            up.push(noise.variable(&[2, 2, 2, coarse, fine], (1.0 / coarse as f32).sqrt())?);
+            block(2 * fine, fine, noise)?;
+            block(fine, fine, noise)?;
+        }
+        weights.extend(up);
+        weights.push(noise.variable(&[1, 1, 1, FEATURES[0], CLASSES], 0.2)?);
+        Ok(Self(weights))
+    }
+
+    fn detached(&self) -> Vec<Tensor> {
+        self.0.iter().map(|var| var.as_detached_tensor()).collect()
+    }
+
+    fn forward(&self, x: &Tensor, weights: &[Tensor]) -> Result<Tensor> {
+        let stages = FEATURES.len();
+        let mut blocks = weights.chunks_exact(3);
+        let mut block = |x: &Tensor, stride: usize| -> Result<Tensor> {
+            let Some([weight, gamma, beta]) = blocks.next() else { candle_core::bail!("a block without weights") };
+            let y = conv3d(x, weight, None, [stride; 3], [1; 3])?;
+            instance_norm(&y, Some(gamma), Some(beta), 1e-5, Activation::LeakyRelu(0.01))
+        };
+        let ups = &weights[weights.len() - stages..weights.len() - 1];
+        let mut skips = Vec::with_capacity(stages);
+        let mut x = x.clone();
+        for stage in 0..stages {
+            x = block(&x, if stage == 0 { 1 } else { 2 })?;
+            x = block(&x, 1)?;
+            skips.push(x.clone());
+        }
+        skips.pop();
+        for up in ups {
+            let Some(skip) = skips.pop() else { candle_core::bail!("a step up without a skip") };
+            x = concat_channels(&conv_transpose3d(&x, up, None, [2; 3])?, &skip)?;
+            drop(skip);
+            x = block(&x, 1)?;
+            x = block(&x, 1)?;
+        }
+        conv3d(&x, &weights[weights.len() - 1], None, [1; 3], [0; 3])
+    }
+
+    /// Forward, a gradient of the logits' shape, backward, a plain descent: what a training step costs but for its loss.
+    fn step(&self, x: &Tensor) -> Result<()> {
+        let weights: Vec<Tensor> = self.0.iter().map(|var| var.as_tensor().clone()).collect();
+        let (logits, tape) = Tape::record(|| self.forward(x, &weights))?;
+        let seed = logits.detach();
+        let gradients = tape.backward(vec![(logits, seed)])?;
+        for var in &self.0 {
+            if let Some(gradient) = gradients.get(var) {
+                var.set(&(var.as_detached_tensor() - (gradient * 1e-6)?)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Uniform noise, the same on every run.
+struct Noise(u32);
+
+impl Noise {
+    fn tensor(&mut self, shape: &[usize], scale: f32) -> Result<Tensor> {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count)
+            .map(|_| {
+                self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                scale * ((self.0 >> 8) as f32 / (1 << 23) as f32 - 1.0)
+            })
+            .collect();
+        Tensor::from_vec(values, shape, &Device::Cpu)
+    }
+
+    fn variable(&mut self, shape: &[usize], scale: f32) -> Result<Var> {
+        Var::from_tensor(&self.tensor(shape, scale)?)
+    }
+}
