@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { encodeText, UsageError, understand } from 'pulmoav';
 
@@ -35,4 +38,16 @@ test('what is no list of strings is refused', async (t) => {
   await t.throwsAsync(understand(['artery'], { model: 'no such model' }), { code: 'ERR_MODEL' });
   t.deepEqual(await understand([]), []);
   t.is((await encodeText([])).embeddings.length, 0);
+});
+
+test('CLIP’s own ViT-B/32 gives the embeddings that it is known for', (t) => {
+  const model = process.env.PULMOAV_CLIP;
+  const root = join(import.meta.dirname, '..');
+  if (!model || !existsSync(join(root, '../shared/data/clip'))) {
+    t.log('skipped: PULMOAV_CLIP names no folder with the weights, or the expected embeddings are not here');
+    return t.pass();
+  }
+  const bench = ['benches/run.mjs', '--only', 'clip-text', '--model', model, '--no-record'];
+  const { status, stderr } = spawnSync(process.execPath, bench, { cwd: root, encoding: 'utf8' });
+  t.is(status, 0, stderr);
 });

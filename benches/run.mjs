@@ -5,7 +5,17 @@ import { parseArgs } from 'node:util';
 import { commandLine, machine, root, sourceState } from './machine.mjs';
 import { printTable } from './table.mjs';
 
-const STAGES = ['phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'start', 'conv3d', 'unet-forward'];
+const STAGES = [
+  'phantom-scores',
+  'real-ct',
+  'determinism',
+  'memory',
+  'overfit',
+  'start',
+  'conv3d',
+  'unet-forward',
+  'clip-text',
+];
 
 const { values } = parseArgs({
   options: {

@@ -1,12 +1,14 @@
 //! Words: tokens, embeddings, and what a prompt means.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::ModelError;
-use pulmoav_model::text::Tower;
+use pulmoav_model::text::source::tokens;
+use pulmoav_model::text::{TextCache, TextModel, Tower};
 use pulmoav_train::tower::{TowerConfig, train_tower as train_tower_tensors};
 use serde::Serialize;
 
@@ -54,10 +56,11 @@ pub fn understand(env: &Env, model: String, prompts: Vec<String>) -> Result<Obje
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn encode_text(env: &Env, model: String, prompts: Vec<String>) -> Result<Object<'_>> {
     Engine::tensors(available_threads())?.promise(env, move || {
-        let tower = Tower::of_model(&PathBuf::from(model))?;
-        let ids = tower.resolve(&prompts)?.into_iter().map(|resolution| resolution.ids).collect();
-        let encoded = Encoded { ids, width: tower.width() };
-        Success::with_arrays(&encoded, vec![Either10::G(tower.embedding_values(&prompts)?.into())])
+        static CACHE: Mutex<Option<TextCache>> = Mutex::new(None);
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (width, embeddings) = cache.get_or_insert_default().embed(&PathBuf::from(model), &prompts)?;
+        let ids = tokens(&prompts).into_iter().map(|prompt| prompt.ids).collect();
+        Success::with_arrays(&Encoded { ids, width }, vec![Either10::G(embeddings.into())])
     })
 }
 
@@ -81,12 +84,13 @@ pub fn copy_text_tower(env: &Env, model: String, path: String) -> Result<Object<
     })
 }
 
-/// A config's plan with the embeddings of its prompts.
+/// A config's plan with the embeddings of its prompts; `text` is a file of text tensors, or a text model's directory.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn complete_plan(env: &Env, plan: String, text: String) -> Result<Object<'_>> {
     Engine::tensors(available_threads())?.promise(env, move || {
-        let completed = Tower::load(&PathBuf::from(text))?.complete(&plan);
-        let plan = completed.map_err(|error| match error {
+        let text = PathBuf::from(text);
+        let model = if text.is_dir() { TextModel::open(&text)? } else { TextModel::Tower(Tower::load(&text)?) };
+        let plan = model.complete(&plan).map_err(|error| match error {
             ModelError::Plan(source) => Failure::from(source),
             other => Failure::from(other),
         })?;

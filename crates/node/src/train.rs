@@ -35,7 +35,7 @@ struct OpenRequest {
     step: StepConfig,
     dataset: PathBuf,
     cache: PathBuf,
-    text: PathBuf,
+    text: Option<PathBuf>,
     resume: Option<PathBuf>,
     threads: usize,
 }
@@ -62,7 +62,7 @@ pub fn open_trainer<'env>(env: &'env Env, request: String, monitor: &CallMonitor
             step: request.step,
             dataset: &request.dataset,
             cache: &request.cache,
-            text: Some(&request.text),
+            text: request.text.as_deref(),
             resume: request.resume.as_deref(),
         };
         let trainer = Trainer::open(setup, &*monitor)?;

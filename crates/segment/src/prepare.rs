@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::error::SegmentError;
 
 /// Slices thicker than this deserve a word.
-const COARSE_MM: f64 = 3.0;
+pub(crate) const COARSE_MM: f64 = 3.0;
 
 /// More voxels on the plan's grid than any body has: 2 m × 0.6 m × 0.6 m at 1 mm, and some.
 const MOST_VOXELS: usize = 1 << 30;

@@ -1,7 +1,9 @@
 //! From probabilities on the plan's grid to labels on the scan's own grid.
 //!
 //! Probabilities travel, labels do not: a thin vessel survives the way back only so (METHOD §7). Each plane of the scan
-//! is interpolated, decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+//! is interpolated (or, along coarse axes, takes what is highest inside its voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+
+use std::ops::Range;
 
 use pulmoav_plan::{BodySide, Crop, Plan};
 use pulmoav_volume::Volume;
@@ -11,7 +13,7 @@ use pulmoav_volume::lungs::{LEFT, Lungs, RIGHT};
 use pulmoav_volume::resample::{Order, Taps};
 use rayon::prelude::*;
 
-use crate::prepare::{Prepared, WayBack};
+use crate::prepare::{COARSE_MM, Prepared, WayBack};
 use crate::prompt::contains;
 use crate::tiles::Probabilities;
 
@@ -147,20 +149,60 @@ impl Rules {
     }
 }
 
-/// Linear interpolation from the plan's grid to planes of the scan's canonical part.
+/// How values get from the plan's grid to a voxel of the scan along one axis.
+enum Way {
+    /// Linear interpolation.
+    Between(Taps),
+    /// The highest inside the voxel, for voxels of [`COARSE_MM`] and more: a vessel that passes through one is thinner than
+    /// it, and would fall between the places that interpolation looks at.
+    Highest(Vec<Range<usize>>),
+}
+
+impl Way {
+    /// From `size` values to `new_size` voxels of `voxel_mm`.
+    fn new(size: usize, new_size: usize, voxel_mm: f64) -> Self {
+        if voxel_mm <= COARSE_MM || size < new_size {
+            return Self::Between(Taps::new(size, new_size, Order::Linear));
+        }
+        let edge = |voxel: usize| (voxel * size + new_size / 2) / new_size;
+        Self::Highest((0..new_size).map(|voxel| edge(voxel)..edge(voxel + 1)).collect())
+    }
+
+    /// Combines blocks of as many values as `sum` holds into it, for one voxel.
+    fn combine(&self, values: &[f32], voxel: usize, sum: &mut [f32]) {
+        sum.fill(0.0);
+        let size = sum.len();
+        let block = |from: usize| &values[from * size..][..size];
+        match self {
+            Self::Between(taps) => {
+                for (from, weight) in taps.of(voxel) {
+                    sum.iter_mut().zip(block(from)).for_each(|(to, value)| *to += weight * value);
+                }
+            }
+            Self::Highest(inside) => {
+                for from in inside[voxel].clone() {
+                    sum.iter_mut().zip(block(from)).for_each(|(to, &value)| *to = to.max(value));
+                }
+            }
+        }
+    }
+}
+
+/// From the plan's grid to planes of the scan's canonical part.
 struct Planes<'a> {
     found: &'a Probabilities,
     lungs: Option<&'a Lungs>,
     part: VoxelBox,
     limited: bool,
-    taps: [Taps; 3],
+    ways: [Way; 3],
 }
 
 impl<'a> Planes<'a> {
     fn new(found: &'a Probabilities, way_back: &WayBack, lungs: Option<&'a Lungs>, limited: bool) -> Self {
         let size = way_back.part.shape();
-        let taps = std::array::from_fn(|axis| Taps::new(found.shape[axis], size[axis], Order::Linear));
-        Self { found, lungs, part: way_back.part, limited, taps }
+        let voxel_mm = |axis: usize| way_back.original.spacing_mm[way_back.orientation.source[axis]];
+        let ways = std::array::from_fn(|axis| Way::new(found.shape[axis], size[axis], voxel_mm(axis)));
+        Self { found, lungs, part: way_back.part, limited, ways }
     }
 
     /// Calls `see(voxel in the plane, probabilities of the prompts)` for each voxel of plane z that may hold a vessel;
@@ -169,7 +211,8 @@ impl<'a> Planes<'a> {
         let prompts = self.found.prompts;
         let [_, height, width] = self.found.shape;
         let row = width * prompts;
-        let blended = blend(&self.found.values, height * row, self.taps[0].of(z));
+        let mut blended = vec![0f32; height * row];
+        self.ways[0].combine(&self.found.values, z, &mut blended);
         if blended.iter().all(|&p| p == 0.0) {
             return;
         }
@@ -183,18 +226,15 @@ impl<'a> Planes<'a> {
         let nearest = self.lungs.filter(|_| sided).map(|lungs| lungs.nearest_in(&slice, one_plane));
         let region = self.lungs.filter(|_| self.limited).map(|lungs| lungs.vessel_region_in(&slice, one_plane));
         let mut voxel_probabilities = vec![0f32; prompts];
+        let mut line = vec![0f32; row];
         for y in 0..size[1] {
-            let line = blend(&blended, row, self.taps[1].of(y));
+            self.ways[1].combine(&blended, y, &mut line);
             for x in 0..size[2] {
                 let voxel = y * size[2] + x;
                 if region.as_ref().is_some_and(|region| region[voxel] == 0) {
                     continue;
                 }
-                voxel_probabilities.fill(0.0);
-                for (from, weight) in self.taps[2].of(x) {
-                    let at = &line[from * prompts..][..prompts];
-                    voxel_probabilities.iter_mut().zip(at).for_each(|(to, value)| *to += weight * value);
-                }
+                self.ways[2].combine(&line, x, &mut voxel_probabilities);
                 if let Some(nearest) = &nearest {
                     for (probability, &side) in voxel_probabilities.iter_mut().zip(&rules.sides) {
                         if side > 0 && side != nearest[voxel] {
@@ -208,20 +248,25 @@ impl<'a> Planes<'a> {
     }
 }
 
-/// The weighted sum of blocks of `size` values.
-fn blend(values: &[f32], size: usize, taps: impl Iterator<Item = (usize, f32)>) -> Vec<f32> {
-    let mut sum = vec![0f32; size];
-    for (from, weight) in taps {
-        let block = &values[from * size..][..size];
-        sum.iter_mut().zip(block).for_each(|(to, value)| *to += weight * value);
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::plan;
+
+    #[test]
+    fn coarse_voxels_take_the_highest_inside_them() {
+        let values = [0.1, 0.9, 0.2, 0.3, 0.0, 0.4, 0.8, 0.1, 0.6];
+        let coarse = Way::new(9, 4, 4.0);
+        let found = [0, 1, 2, 3].map(|voxel| {
+            let mut value = [0.0];
+            coarse.combine(&values, voxel, &mut value);
+            value[0]
+        });
+        assert_eq!(found, [0.9, 0.3, 0.8, 0.6]);
+        let mut between = [0.0];
+        Way::new(9, 9, 1.25).combine(&values, 3, &mut between);
+        assert_eq!(between, [0.3]);
+    }
 
     #[test]
     fn the_most_probable_wins_and_the_narrower_goes_first() {
