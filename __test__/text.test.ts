@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { encodeText, UsageError, understand } from 'pulmoav';
+import { root } from './fixture.js';
 
 test('prompts become ids with start and end, and rows of embeddings', async (t) => {
   const prompts = ['artery', 'A computerized tomography of a left vein'];
@@ -42,7 +43,6 @@ test('what is no list of strings is refused', async (t) => {
 
 test('CLIP’s own ViT-B/32 gives the embeddings that it is known for', (t) => {
   const model = process.env.PULMOAV_CLIP;
-  const root = join(import.meta.dirname, '..');
   if (!model || !existsSync(join(root, '../shared/data/clip'))) {
     t.log('skipped: PULMOAV_CLIP names no folder with the weights, or the expected embeddings are not here');
     return t.pass();
