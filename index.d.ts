@@ -143,6 +143,12 @@ declare const trainConfig: z.ZodObject<{
             smooth: z.ZodNumber;
             batchDice: z.ZodBoolean;
             scaleWeights: z.ZodArray<z.ZodNumber>;
+            mapWeights: z.ZodObject<{
+                class: z.ZodNumber;
+                sided: z.ZodNumber;
+                union: z.ZodNumber;
+                auxiliary: z.ZodNumber;
+            }, z.core.$strict>;
         }, z.core.$strict>;
         optimizer: z.ZodObject<{
             beta1: z.ZodNumber;
@@ -349,8 +355,72 @@ interface Health {
 /** Looks at this installation: addon, processor, devices, bundled model. */
 declare function doctor(): Health;
 
-/** What a model directory holds. */
+/** `pulmoav`: networks with their plan; `clip`: text models in Hugging Face's naming. */
+type ModelKind = 'pulmoav' | 'clip';
+
+/** A file of a model, and what is known of its content. */
+interface VerifiedFile {
+    name: string;
+    bytes: number;
+    /** The hash that its content was found to have, hex; `null` where nothing says what it should be. */
+    hash: string | null;
+}
+
+/** Options of {@link pullModel}. */
+interface PullOptions extends CallOptions {
+    /** Branch, tag, `refs/pr/N` or commit. @default 'main' */
+    revision?: string | undefined;
+    /** Take what the cache has, and never use the network. @default what HF_HUB_OFFLINE says */
+    offline?: boolean | undefined;
+    /** Silence after which a transfer counts as broken, ms. @default 30000 */
+    timeoutMs?: number | undefined;
+    /** Further tries of a transfer that breaks off. @default 4 */
+    retries?: number | undefined;
+}
+/** A model that is now in the cache. */
+interface PulledModel {
+    /** `owner/name`. */
+    name: string;
+    /** `pulmoav` (a network with its plan) or `clip` (a text model). */
+    kind: ModelKind;
+    /** The directory, for `model` and `textModel`. */
+    path: string;
+    /** The revision that was taken. */
+    revision: string;
+    /** Its commit. */
+    commit: string;
+    /** What was downloaded now, bytes; 0 where all of it was there. */
+    downloadedBytes: number;
+    /** `SIDE_REVISION` where the asked revision has no weights and a known other one was taken. */
+    warnings: Warning[];
+}
+/**
+ * Brings a model of the Hugging Face hub into Hugging Face's cache, or goes on where an earlier call stopped. Every
+ * file's hash is checked before it gets its name. The environment's HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN,
+ * HF_HUB_OFFLINE, HTTP_PROXY, HTTPS_PROXY and NO_PROXY are heeded.
+ *
+ * @example
+ * const { path } = await pullModel('openai/clip-vit-base-patch32');
+ *
+ * @throws UsageError; ModelError where there is none; IoError where network or disk fail; FormatError where what came
+ * is not what was named; ConfigError where the environment's addresses are none; `signal.reason` when cancelled
+ */
+declare function pullModel(name: string, options?: PullOptions): Promise<PulledModel>;
+
+/** A model on this machine. */
+interface ListedModel {
+    /** What to call it by: `tiny`, or `owner/name`. */
+    name: string;
+    /** `pulmoav` (a network with its plan) or `clip` (a text model). */
+    kind: ModelKind;
+    /** With the package, or in Hugging Face's cache. */
+    source: 'bundled' | 'cache';
+    /** Its directory. */
+    path: string;
+}
+/** What a directory with a network and its plan holds. */
 interface ModelInfo {
+    kind: 'pulmoav';
     /** The plan's name. */
     name: string;
     /** Its directory. */
@@ -369,21 +439,47 @@ interface ModelInfo {
     }[];
     /** Id of the text encoder whose embeddings the plan holds. */
     textEncoder: string;
+    /** For a model of the cache: its files, each with the hash that was checked. */
+    files?: VerifiedFile[];
 }
-/** Names of the models on this machine. */
-declare function listModels(): string[];
+/** What a directory with a CLIP text model holds. */
+interface TextModelInfo {
+    kind: 'clip';
+    /** As it was asked for. */
+    name: string;
+    /** Its directory. */
+    path: string;
+    /** Tensors in its weights, those of the image side included. */
+    tensors: number;
+    /** For a model of the cache: its files, each with the hash that was checked. */
+    files?: VerifiedFile[];
+}
+/** The models on this machine: bundled ones, then whole ones of Hugging Face's cache that can be used here. */
+declare function listModels(): ListedModel[];
 /**
- * The directory of a model given by name or by path.
+ * The directory of a model given by name (`tiny`, or `owner/name` for a pulled one) or by path.
  *
  * @throws ModelError where there is none
  */
 declare function findModel(model?: string): string;
 /**
- * Loads a model once and says what it is; whatever is wrong with it is found.
+ * Checks a model and says what it is: a network is loaded once, so whatever is wrong with it is found; weights of a
+ * text model must be whole; and what was pulled must still have the hashes it was pulled with.
  *
- * @throws ModelError
+ * @throws ModelError, FormatError, IoError
  */
-declare function verifyModel(model?: string, options?: CallOptions): Promise<ModelInfo>;
+declare function verifyModel(model?: string, options?: CallOptions): Promise<ModelInfo | TextModelInfo>;
+/**
+ * Deletes all that Hugging Face's cache has of a model, every revision and what other programs put there included, and
+ * says what that was.
+ *
+ * @throws UsageError for what is not in the cache's keeping; ModelError where there is none; IoError
+ */
+declare function removeModel(name: string): Promise<{
+    name: string;
+    path: string;
+    bytes: number;
+}>;
 
 /** Which sides and classes of a case were annotated; the rest is 0 in the file and carries no loss. */
 declare const annotated: z.ZodObject<{
@@ -700,5 +796,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, findModel, info, isPulmoavError, listModels, phantom, readVolume, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Axes, CallOptions, EncodedText, EndReason, ErrorCode, EvaluateOptions, FileInfo, Health, LoadOptions, ModelInfo, PhantomCase, PhantomOptions, Progress, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, findModel, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Axes, CallOptions, EncodedText, EndReason, ErrorCode, EvaluateOptions, FileInfo, Health, ListedModel, LoadOptions, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

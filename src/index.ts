@@ -2,7 +2,20 @@ export type { TrainConfig, TrainSettings } from './config/train.js';
 export * from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluate.js';
 export { doctor, type FileInfo, type Health, info } from './inspect.js';
-export { findModel, listModels, type ModelInfo, verifyModel } from './models.js';
+export {
+  findModel,
+  type ListedModel,
+  listModels,
+  type ModelInfo,
+  type ModelKind,
+  type PulledModel,
+  type PullOptions,
+  pullModel,
+  removeModel,
+  type TextModelInfo,
+  type VerifiedFile,
+  verifyModel,
+} from './models.js';
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
 export type { Scores, TargetScores } from './scores.js';
 export {

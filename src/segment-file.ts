@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { UsageError } from './errors.js';
-import { findModel } from './models.js';
+import { findNetwork } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
@@ -71,7 +71,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   const now = performance.now();
   return {
     output,
-    model: findModel(model),
+    model: findNetwork(model),
     device: 'cpu',
     seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
     memory: result.memory,

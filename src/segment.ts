@@ -1,6 +1,6 @@
 import { checkInteger, checkPath, checkStrings, checkVolume, defaultThreads, MOST_THREADS } from './check.js';
 import { UsageError } from './errors.js';
-import { findModel } from './models.js';
+import { findNetwork } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume, Warning } from './types.js';
@@ -87,7 +87,7 @@ export class Segmenter {
     const { model, device = 'auto', threads = defaultThreads() } = options;
     checkDevice(device);
     checkInteger('threads', threads, 1, MOST_THREADS);
-    const directory = findModel(model);
+    const directory = findNetwork(model);
     const { value } = await call<{ handle: number }>(options, () => addon().loadSegmenter(directory, threads));
     return new Segmenter(value.handle);
   }
