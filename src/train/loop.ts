@@ -63,9 +63,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
   const run = await openRun(out, options.config, resume);
-  const text = join(out, 'text.safetensors');
-  const plan = await completePlan(run.config, text, options);
-  const setup = { plan, step: run.config.step, dataset: options.dataset, cache: join(out, 'cache'), text, threads };
+  const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
+  const setup = { ...completed, step: run.config.step, dataset: options.dataset, cache: join(out, 'cache'), threads };
   const trainer = await Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
   await findCheckpoint(out, 'best');
   const diary = new Diary(out, options.onEvent);

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { TrainConfig } from '../config/train.js';
+import { kindOf } from '../models/kind.js';
 import { findModel } from '../models.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
@@ -8,20 +9,29 @@ import type { CallOptions } from '../types.js';
 /** `textModel` of a run that trains its own small text tower first. */
 const OWN_TOWER = 'tower';
 
+/** A plan with its prompts' embeddings, and where they came from. */
+export interface CompletePlan {
+  plan: object;
+  /** File of the text tensors that travel with the weights; `null` where CLIP, which stays where it is, made the embeddings. */
+  text: string | null;
+}
+
 /**
- * The complete plan of a run: the config's plan with the prompts' embeddings. The text tensors that made them
- * are written to `text`, trained first where the config asks for a tower of its own, else taken from a model.
+ * The complete plan of a run: the config's plan with the prompts' embeddings. A small tower's tensors are written to `file`,
+ * trained first where the config asks for a tower of its own, else taken from a model; a CLIP text model only lends its words.
  *
  * @throws ModelError, IoError
  */
-export async function completePlan(config: TrainConfig, text: string, options: CallOptions): Promise<object> {
-  if (!existsSync(text)) {
-    await call(options, (monitor) =>
-      config.textModel === OWN_TOWER
-        ? addon().trainTower(JSON.stringify(config.tower), text, monitor)
-        : addon().copyTextTower(findModel(config.textModel), text),
-    );
+export async function completePlan(config: TrainConfig, file: string, options: CallOptions): Promise<CompletePlan> {
+  const complete = async (text: string) =>
+    (await call<object>(options, () => addon().completePlan(JSON.stringify(config.plan), text))).value;
+  if (existsSync(file)) return { plan: await complete(file), text: file };
+  if (config.textModel === OWN_TOWER) {
+    await call(options, (monitor) => addon().trainTower(JSON.stringify(config.tower), file, monitor));
+  } else {
+    const model = findModel(config.textModel);
+    if (kindOf(model) === 'clip') return { plan: await complete(model), text: null };
+    await call(options, () => addon().copyTextTower(model, file));
   }
-  const { value } = await call<object>(options, () => addon().completePlan(JSON.stringify(config.plan), text));
-  return value;
+  return { plan: await complete(file), text: file };
 }

@@ -14,8 +14,8 @@ export interface TrainerSetup {
   dataset: string;
   /** Where prepared cases are kept. */
   cache: string;
-  /** File of text tensors that travel with the weights. */
-  text: string;
+  /** File of text tensors that travel with the weights, if any do. */
+  text: string | null;
   /** Checkpoint to go on from. */
   resume: string | null;
   /** Threads to compute with. */
