@@ -1,6 +1,7 @@
 //! A model directory: `model.safetensors` (its metadata key `plan` is the truth), `plan.json` (a copy), `card.md`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use pulmoav_plan::Plan;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use sha2::{Digest, Sha256};
 
 use crate::{ModelError, Network, Parameters, prompt_embeddings};
 
@@ -19,6 +21,8 @@ pub const PLAN_FILE: &str = "plan.json";
 pub const CARD_FILE: &str = "card.md";
 /// Metadata key of the plan.
 const PLAN_KEY: &str = "plan";
+/// Metadata key of the tensors' [`content_hash`]; files from before it was written lack it.
+const CONTENT_KEY: &str = "content-sha256";
 /// Tensor of the targets' embeddings, `[p, text_width]`, as they stand in the plan.
 const PROMPTS: &str = "prompts.embeddings";
 /// Names of tensors that travel along and are not the network's.
@@ -26,7 +30,8 @@ const FROZEN: [&str; 2] = ["text.", "prompts."];
 /// Largest weights file that is read, bytes.
 const MAX_BYTES: u64 = 16 << 30;
 
-/// Reads a model directory and checks all of it: plan, copy, every tensor's name, shape and type, finite values.
+/// Reads a model directory and checks all of it: plan, copy, every tensor's name, shape and type, finite values, and that
+/// all are to the bit what was saved (where the file holds their hash).
 ///
 /// The parameters are the plan's network's, no more and no less; tensors named `text.*` are among the frozen ones.
 ///
@@ -35,15 +40,11 @@ const MAX_BYTES: u64 = 16 << 30;
 pub fn load(directory: &Path) -> Result<(Plan, Parameters), ModelError> {
     let path = directory.join(WEIGHTS_FILE);
     let bytes = read(&path)?;
-    let damaged = |problem: String| ModelError::Damaged { path: path.clone(), problem };
-    let broken = |error: &dyn std::fmt::Display| damaged(format!("not a whole safetensors file ({error})"));
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(&error))?;
-    let text = metadata.metadata().as_ref().and_then(|entries| entries.get(PLAN_KEY));
-    let text = text.ok_or_else(|| damaged("it holds no plan (metadata key `plan`)".to_owned()))?;
+    let (tensors, metadata) = open(&path, &bytes)?;
+    let text = metadata.get(PLAN_KEY).ok_or_else(|| damaged(&path, "it holds no plan (metadata key `plan`)"))?;
     let plan = Plan::from_json(text)?;
     compare_copy(&directory.join(PLAN_FILE), &plan)?;
 
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| broken(&error))?;
     let (mut trained, mut frozen) = (BTreeMap::new(), BTreeMap::new());
     for (name, view) in tensors.iter() {
         let tensor = read_tensor(name, &view)?;
@@ -78,8 +79,7 @@ pub fn save(directory: &Path, plan: &Plan, parameters: &Parameters, card: Option
         parameters.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect();
     tensors.extend(parameters.frozen_iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())));
     tensors.insert(PROMPTS.to_owned(), prompt_embeddings(plan)?);
-    let metadata = HashMap::from([(PLAN_KEY.to_owned(), text.clone())]);
-    let bytes = to_bytes(&tensors, metadata)?;
+    let bytes = to_bytes(&tensors, &[(PLAN_KEY, &text)])?;
     replace(&directory.join(PLAN_FILE), text.as_bytes())?;
     replace(&directory.join(WEIGHTS_FILE), &bytes)
 }
@@ -90,10 +90,7 @@ pub fn save(directory: &Path, plan: &Plan, parameters: &Parameters, card: Option
 /// [`ModelError`]; a damaged file is one clear [`ModelError::Damaged`].
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, ModelError> {
     let bytes = read(path)?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| ModelError::Damaged {
-        path: path.to_owned(),
-        problem: format!("not a whole safetensors file ({error})"),
-    })?;
+    let (tensors, _) = open(path, &bytes)?;
     tensors.iter().map(|(name, view)| Ok((name.to_owned(), read_tensor(name, &view)?))).collect()
 }
 
@@ -102,11 +99,11 @@ pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, ModelError>
 /// # Errors
 /// [`ModelError::Io`].
 pub fn save_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), ModelError> {
-    replace(path, &to_bytes(tensors, HashMap::new())?)
+    replace(path, &to_bytes(tensors, &[])?)
 }
 
 /// Tensors as a safetensors file, sorted by name: the same tensors give the same bytes.
-fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: HashMap<String, String>) -> Result<Vec<u8>, ModelError> {
+fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, &str)]) -> Result<Vec<u8>, ModelError> {
     let mut parts = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let flat = tensor.flatten_all()?;
@@ -118,16 +115,56 @@ fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: HashMap<String, String
         };
         parts.push((name, dtype, tensor.dims().to_vec(), data));
     }
-    let mut views = Vec::with_capacity(parts.len());
+    let mut views = BTreeMap::new();
     for (name, dtype, shape, data) in &parts {
         let view = TensorView::new(*dtype, shape.clone(), data).map_err(|error| unwritable(&error))?;
-        views.push((name.as_str(), view));
+        views.insert(name.as_str(), view);
     }
-    safetensors::serialize(views, Some(metadata)).map_err(|error| unwritable(&error))
+    let content = content_hash(&views);
+    let metadata = metadata.iter().copied().chain([(CONTENT_KEY, content.as_str())]).collect();
+    let bytes = safetensors::serialize(views, None).map_err(|error| unwritable(&error))?;
+    put_metadata(bytes, &metadata).ok_or_else(|| unwritable(&"a header without end"))
 }
 
-fn unwritable(error: &safetensors::SafeTensorError) -> ModelError {
+/// Puts metadata into a safetensors file that has none. The crate's own way leaves their order to chance.
+fn put_metadata(mut bytes: Vec<u8>, metadata: &BTreeMap<&str, &str>) -> Option<Vec<u8>> {
+    let end = 8 + usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    let tensors = str::from_utf8(bytes.get(8..end)?).ok()?.trim_end().strip_prefix('{')?;
+    let comma = if tensors == "}" { "" } else { "," };
+    let mut header =
+        format!("{{\"__metadata__\":{}{comma}{tensors}", serde_json::to_string(metadata).ok()?).into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    bytes.splice(..end, length.into_iter().chain(header));
+    Some(bytes)
+}
+
+fn unwritable(error: &dyn Display) -> ModelError {
     ModelError::Tensor(candle_core::Error::Msg(format!("tensors cannot be serialised: {error}")))
+}
+
+/// The tensors and the metadata of a safetensors file, which are whole and, where the file holds their hash, what was saved.
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, HashMap<String, String>), ModelError> {
+    let broken = |error| damaged(path, format!("not a whole safetensors file ({error})"));
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    if let Some(saved) = metadata.get(CONTENT_KEY)
+        && *saved != content_hash(&tensors.iter().collect())
+    {
+        return Err(damaged(path, "its numbers are not those that were saved (the SHA-256 of the tensors differs)"));
+    }
+    Ok((tensors, metadata))
+}
+
+/// SHA-256 over name, type, shape and bytes of every tensor, sorted by name, hex.
+fn content_hash(tensors: &BTreeMap<&str, TensorView>) -> String {
+    let mut hash = Sha256::new();
+    for (name, view) in tensors {
+        hash.update(format!("{name}\0{}\0{:?}\0", view.dtype(), view.shape()));
+        hash.update(view.data());
+    }
+    format!("{:x}", hash.finalize())
 }
 
 /// Copies a tensor out of the file: f32 or f16.
@@ -186,17 +223,19 @@ fn check_prompts(stored: Option<Tensor>, plan: &Plan) -> Result<(), ModelError> 
 /// `plan.json` must say what the weights say.
 fn compare_copy(path: &Path, plan: &Plan) -> Result<(), ModelError> {
     let bytes = read(path)?;
-    let damaged = |problem: &str| ModelError::Damaged { path: path.to_owned(), problem: problem.to_owned() };
-    let text = String::from_utf8(bytes).map_err(|_| damaged("it is not text"))?;
-    let copy = Plan::from_json(&text).map_err(|error| damaged(&error.to_string()))?;
-    if copy == *plan { Ok(()) } else { Err(damaged("it differs from the plan inside the weights, which is the truth")) }
+    let text = String::from_utf8(bytes).map_err(|_| damaged(path, "it is not text"))?;
+    let copy = Plan::from_json(&text).map_err(|error| damaged(path, error.to_string()))?;
+    if copy == *plan {
+        return Ok(());
+    }
+    Err(damaged(path, "it differs from the plan inside the weights, which is the truth"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let length = std::fs::metadata(path).map_err(|source| io(path, "read", source))?.len();
     if length > MAX_BYTES {
         let problem = format!("it is {length} bytes long, more than the {MAX_BYTES} that are read");
-        return Err(ModelError::Damaged { path: path.to_owned(), problem });
+        return Err(damaged(path, problem));
     }
     std::fs::read(path).map_err(|source| io(path, "read", source))
 }
@@ -218,6 +257,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
         let _ = std::fs::remove_file(&beside);
     }
     done
+}
+
+fn damaged(path: &Path, problem: impl Into<String>) -> ModelError {
+    ModelError::Damaged { path: path.to_owned(), problem: problem.into() }
 }
 
 fn io(path: &Path, action: &'static str, source: std::io::Error) -> ModelError {

@@ -106,6 +106,53 @@ fn damaged_files_are_one_clear_error() -> Result<(), ModelError> {
 }
 
 #[test]
+fn a_flipped_bit_in_a_number_is_noticed() -> Result<(), ModelError> {
+    let folder = Folder::new("bits");
+    let (plan, mut parameters) = model()?;
+    parameters.set_frozen("text.table", Tensor::new(&[0.5_f32, -2.0], &Device::Cpu)?.to_dtype(DType::F16)?);
+    weights::save(&folder.0, &plan, &parameters, None)?;
+    let path = folder.0.join(weights::WEIGHTS_FILE);
+    let whole = std::fs::read(&path).expect("file");
+    let header = 8 + u64::from_le_bytes(*whole.first_chunk().expect("length")) as usize;
+    // The lowest bit of a mantissa: a finite number as before. At the start, within, and in the f16 table at the end.
+    for at in [header, header + 4 * 100, whole.len() - 2] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&path, flipped).expect("written");
+        let error = refused(&folder.0);
+        assert!(
+            error.code() == "ERR_MODEL" && error.to_string().contains("not those that were saved"),
+            "{at}: {error}"
+        );
+    }
+    let tensors = Folder::new("bits-tensors");
+    std::fs::create_dir_all(&tensors.0).expect("folder");
+    let file = tensors.0.join("text.safetensors");
+    weights::save_tensors(&file, &[("a".to_owned(), Tensor::new(&[1_f32], &Device::Cpu)?)].into())?;
+    let mut bytes = std::fs::read(&file).expect("file");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+    assert_eq!(weights::load_tensors(&file).expect_err("refused").code(), "ERR_MODEL");
+    Ok(())
+}
+
+#[test]
+fn files_from_before_the_hash_still_load() -> Result<(), ModelError> {
+    let folder = Folder::new("old");
+    let (plan, parameters) = model()?;
+    weights::save(&folder.0, &plan, &parameters, None)?;
+    let path = folder.0.join(weights::WEIGHTS_FILE);
+    let bytes = std::fs::read(&path).expect("file");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("whole");
+    let metadata = [("plan".to_owned(), plan.to_json()?)].into();
+    let old = safetensors::serialize(tensors.iter(), Some(metadata)).expect("serialised");
+    std::fs::write(&path, old).expect("written");
+    let (_, again) = weights::load(&folder.0)?;
+    assert!(parameters.iter().zip(again.iter()).all(|(one, two)| values(one.1) == values(two.1)));
+    Ok(())
+}
+
+#[test]
 fn tensors_must_be_the_plan_s_no_more_and_no_less() -> Result<(), ModelError> {
     let folder = Folder::new("tensors");
     let (plan, parameters) = model()?;
