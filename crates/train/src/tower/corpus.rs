@@ -8,6 +8,7 @@ use pulmoav_model::text::{TARGETS, Tokenizer, template};
 
 use super::lexicon::{Language, Lexicon};
 use super::noise::mistype;
+use crate::error::TrainError;
 use crate::random::{Philox, Stream};
 
 /// Phrases that are never made, so that they can measure what was learned.
@@ -32,10 +33,7 @@ pub struct Corpus {
     words: Vec<String>,
 }
 
-/// A table of phrases: `target TAB phrase` a line, `-` where it is to be refused.
-///
-/// # Panics
-/// On a line that names no target: tables are part of the program.
+/// A table of phrases: `target TAB phrase` a line, `-` where it is to be refused; a line without a tab has no phrase.
 pub fn read_table(table: &str) -> Vec<(Option<&str>, &str)> {
     table
         .lines()
@@ -51,11 +49,14 @@ type Maker = fn(&Corpus, &mut Philox) -> String;
 
 impl Corpus {
     /// The corpus of a seed.
-    pub fn new(seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`TrainError::Internal`] where the built-in words cannot be read.
+    pub fn new(seed: u64) -> Result<Self, TrainError> {
         let tokenizer = Tokenizer::shared();
         let held_out = read_table(HELD_OUT).into_iter().map(|(_, text)| tokenizer.encode(text)).collect();
-        let lexicon = Lexicon::new();
-        Self { seed, held_out, words: ordinary_words(tokenizer, lexicon.english()), lexicon }
+        let lexicon = Lexicon::new()?;
+        Ok(Self { seed, held_out, words: ordinary_words(tokenizer, lexicon.english()), lexicon })
     }
 
     /// Phrase `sample` of batch `step`.
@@ -84,7 +85,7 @@ impl Corpus {
             (5, |_, random| gibberish(random)),
             (1, |_, _| String::new()),
         ];
-        let make = weighted(kinds.iter().map(|(weight, make)| (*weight, make)), random);
+        let (_, make) = weighted(&kinds, |(weight, _)| *weight, random);
         make(self, random)
     }
 
@@ -298,19 +299,19 @@ fn pick<'a, S: AsRef<str>>(choices: &'a [S], random: &mut Philox) -> &'a str {
 }
 
 fn any_language<'a>(lexicon: &'a Lexicon, random: &mut Philox) -> &'a Language {
-    weighted(lexicon.languages.iter().map(|language| (language.weight, language)), random)
+    weighted(&lexicon.languages, |language| language.weight, random)
 }
 
-fn weighted<T>(choices: impl Iterator<Item = (u32, T)> + Clone, random: &mut Philox) -> T {
-    let total: u32 = choices.clone().map(|(weight, _)| weight).sum();
-    let mut left = random.below(total as usize) as u32;
-    for (weight, choice) in choices {
-        if left < weight {
-            return choice;
-        }
-        left -= weight;
-    }
-    unreachable!("weights sum to the total")
+/// One of `choices`, of which there is at least one: each as likely as its share of all weight.
+fn weighted<'a, T>(choices: &'a [T], weight: impl Fn(&T) -> u32, random: &mut Philox) -> &'a T {
+    let total: u32 = choices.iter().map(&weight).sum();
+    let mark = random.below(total as usize) as u32;
+    let mut passed = 0;
+    let place = choices.iter().take_while(|choice| {
+        passed += weight(choice);
+        passed <= mark
+    });
+    &choices[place.count()]
 }
 
 /// Whole words of the vocabulary that no target's phrase uses.
@@ -332,13 +333,26 @@ mod tests {
 
     #[test]
     fn phrases_are_reproducible_and_half_are_refusals() {
-        let (one, two) = (Corpus::new(1), Corpus::new(1));
+        let corpus = |seed| Corpus::new(seed).expect("built-in words");
+        let (one, two, other) = (corpus(1), corpus(1), corpus(2));
         let phrases: Vec<Phrase> = (0..2000).map(|sample| one.phrase(3, sample)).collect();
         assert_eq!(phrases[7], two.phrase(3, 7));
-        assert_ne!(phrases[..50], (0..50).map(|sample| Corpus::new(2).phrase(3, sample)).collect::<Vec<_>>()[..]);
+        assert_ne!(phrases[..50], (0..50).map(|sample| other.phrase(3, sample)).collect::<Vec<_>>()[..]);
         let refusals = phrases.iter().filter(|phrase| phrase.class == REJECT).count();
         assert!(refusals.abs_diff(1000) < 100, "{refusals}");
         assert!((0..TARGETS.len()).all(|class| phrases.iter().any(|phrase| phrase.class == class)));
+    }
+
+    #[test]
+    fn choices_come_as_often_as_they_weigh() {
+        let mut random = Philox::new(1, 0, 0, Stream::Sample);
+        let mut counts = [0; 4];
+        for _ in 0..6000 {
+            counts[*weighted(&[0, 1, 2, 3], |&place| [3, 0, 2, 1][place], &mut random)] += 1;
+        }
+        for (count, expected) in counts.into_iter().zip([3000_i32, 0, 2000, 1000]) {
+            assert!((count - expected).abs() <= expected / 10, "{counts:?}");
+        }
     }
 
     #[test]
@@ -347,7 +361,7 @@ mod tests {
         assert_eq!(table.len(), 100);
         assert_eq!(table.iter().filter(|(target, _)| target.is_none()).count(), 50);
         assert!(table.iter().all(|(target, _)| target.is_none_or(|target| TARGETS.contains(&target))));
-        let corpus = Corpus::new(5);
+        let corpus = Corpus::new(5).expect("built-in words");
         for sample in 0..3000 {
             let phrase = corpus.phrase(0, sample);
             assert!(phrase.text.is_empty() || table.iter().all(|(_, text)| *text != phrase.text), "{phrase:?}");

@@ -1,9 +1,12 @@
 //! The words of the corpus: `words/*.json`, one file a language.
 
+use std::collections::BTreeMap;
+
+use pulmoav_model::text::TARGETS;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use pulmoav_model::text::TARGETS;
+use crate::error::TrainError;
 
 /// All words.
 #[derive(Debug)]
@@ -51,32 +54,35 @@ pub(super) struct Refusals {
     pub(super) chatter: Vec<String>,
 }
 
-const LANGUAGES: [&str; 13] = [
-    include_str!("words/english.json"),
-    include_str!("words/latin.json"),
-    include_str!("words/german.json"),
-    include_str!("words/french.json"),
-    include_str!("words/spanish.json"),
-    include_str!("words/italian.json"),
-    include_str!("words/portuguese.json"),
-    include_str!("words/dutch.json"),
-    include_str!("words/russian.json"),
-    include_str!("words/chinese.json"),
-    include_str!("words/japanese.json"),
-    include_str!("words/korean.json"),
-    include_str!("words/polish.json"),
+const LANGUAGES: [(&str, &str); 13] = [
+    ("english", include_str!("words/english.json")),
+    ("latin", include_str!("words/latin.json")),
+    ("german", include_str!("words/german.json")),
+    ("french", include_str!("words/french.json")),
+    ("spanish", include_str!("words/spanish.json")),
+    ("italian", include_str!("words/italian.json")),
+    ("portuguese", include_str!("words/portuguese.json")),
+    ("dutch", include_str!("words/dutch.json")),
+    ("russian", include_str!("words/russian.json")),
+    ("chinese", include_str!("words/chinese.json")),
+    ("japanese", include_str!("words/japanese.json")),
+    ("korean", include_str!("words/korean.json")),
+    ("polish", include_str!("words/polish.json")),
 ];
 
 impl Lexicon {
     /// The built-in words.
-    pub(super) fn new() -> Self {
-        let mut by_target: std::collections::BTreeMap<String, Vec<String>> =
-            built_in(include_str!("words/abbreviations.json"));
-        Self {
-            languages: LANGUAGES.into_iter().map(built_in).collect(),
+    ///
+    /// # Errors
+    /// [`TrainError::Internal`], which names the file: the words are part of the program.
+    pub(super) fn new() -> Result<Self, TrainError> {
+        let mut by_target: BTreeMap<String, Vec<String>> =
+            read("abbreviations", include_str!("words/abbreviations.json"))?;
+        Ok(Self {
+            languages: LANGUAGES.into_iter().map(|(name, json)| read(name, json)).collect::<Result<_, _>>()?,
             abbreviations: TARGETS.iter().map(|target| by_target.remove(*target).unwrap_or_default()).collect(),
-            refusals: built_in(include_str!("words/refusals.json")),
-        }
+            refusals: read("refusals", include_str!("words/refusals.json"))?,
+        })
     }
 
     /// The language of most phrases.
@@ -96,8 +102,8 @@ impl Language {
     }
 }
 
-fn built_in<T: DeserializeOwned>(json: &str) -> T {
-    serde_json::from_str(json).expect("the built-in words are checked by the tests")
+fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, TrainError> {
+    serde_json::from_str(json).map_err(|error| TrainError::Internal(format!("words/{name}.json: {error}")))
 }
 
 #[cfg(test)]
@@ -105,8 +111,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_is_no_lexicon_is_named() {
+        let error = read::<Language>("klingon", "{\"weight\": 1}").expect_err("refused").to_string();
+        assert!(error.contains("words/klingon.json") && error.contains("artery"), "{error}");
+    }
+
+    #[test]
     fn every_list_has_words_and_every_pattern_a_place_for_the_rest() {
-        let lexicon = Lexicon::new();
+        let lexicon = Lexicon::new().expect("every file is read");
         assert!(lexicon.abbreviations.iter().all(|list| !list.is_empty()));
         for language in &lexicon.languages {
             assert!((0..3).all(|kind| !language.heads(kind).is_empty()) && !language.others.is_empty());

@@ -66,7 +66,7 @@ impl TowerConfig {
 /// [`TrainError::Config`], [`TrainError::Cancelled`] (checked every step).
 pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower, TrainError> {
     config.validate()?;
-    let corpus = Corpus::new(config.seed);
+    let corpus = Corpus::new(config.seed)?;
     let mut parameters = Parameters::new(config.seed);
     let sizes = TextConfig::small(config.width, config.layers);
     let encoder = TextEncoder::build(&sizes, &mut parameters)?;
