@@ -159,6 +159,32 @@ test('an aborted signal rejects with its reason, before and during the work', as
   await t.notThrowsAsync(segmenter.segment(ct), 'and the segmenter works on');
 });
 
+test('a call that waits its turn is cancelled at once', async (t) => {
+  using segmenter = await Segmenter.load(); // the bundled model, whose work lasts
+  const reason = new Error('enough');
+  const controller = new AbortController();
+  const { signal } = controller;
+  let hasEnded = false;
+  const running = segmenter.segment(ct).then(() => {
+    hasEnded = true;
+  });
+  const waiting = [segmenter.segment(ct, { signal }), Segmenter.load({ signal })];
+  setTimeout(() => controller.abort(reason), 20);
+  for (const call of waiting) await t.throwsAsync(call, { is: reason });
+  t.false(hasEnded, 'the call before is still at work');
+  await t.notThrowsAsync(running);
+  await t.notThrowsAsync(segmenter.segment(ct), 'and the queue goes on');
+});
+
+test('a refused prompt is told before the scan is read', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const missing = join(folder(), 'missing.nii.gz');
+  for (const prompts of [['spleen'], ['artery', 'arteries']]) {
+    await t.throwsAsync(segmenter.segment(missing, { prompts }), { code: 'ERR_PROMPT' }, prompts.join());
+  }
+  await t.throwsAsync(segmenter.segment(missing, { prompts: ['artery'] }), { code: 'ERR_IO' });
+});
+
 test('progress comes stage by stage; a listener that throws ends the call with what it threw', async (t) => {
   using segmenter = await Segmenter.load(); // the bundled model, whose work lasts
   const stages = new Set<string>();

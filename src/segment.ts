@@ -88,7 +88,9 @@ export class Segmenter {
     checkDevice(device);
     checkInteger('threads', threads, 1, MOST_THREADS);
     const directory = findNetwork(model);
-    const { value } = await call<{ handle: number }>(options, () => addon().loadSegmenter(directory, threads));
+    const { value } = await call<{ handle: number }>(options, (monitor) =>
+      addon().loadSegmenter(directory, threads, monitor),
+    );
     return new Segmenter(value.handle);
   }
 

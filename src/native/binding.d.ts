@@ -17,7 +17,7 @@ export type TypedArray =
 /** The JavaScript handle of one running call. */
 export declare class CallMonitor {
   constructor()
-  /** Asks the call to stop at its next step. */
+  /** Asks the call to stop: at its next step, or at once where its turn has not come. */
   cancel(): void
   /** The latest report, or `null` before the first. */
   progress(): Progress | null
@@ -64,7 +64,7 @@ export declare function health(): MachineHealth
 export declare function inspect(path: string): Promise<Outcome>
 
 /** Loads a model directory. */
-export declare function loadSegmenter(model: string, threads: number): Promise<Outcome>
+export declare function loadSegmenter(model: string, threads: number, monitor: CallMonitor): Promise<Outcome>
 
 /** What this build and machine are. */
 export interface MachineHealth {

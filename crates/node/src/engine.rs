@@ -11,6 +11,7 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Error, JsDeferred, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::monitor::CallMonitor;
 use crate::outcome::{Failure, Outcome, Success};
 
 /// Graphs of candle drop recursively, so the threads that hold them need room.
@@ -55,13 +56,37 @@ impl Engine {
         env: &'env Env,
         work: impl FnOnce() -> std::result::Result<Success, Failure> + Send + 'static,
     ) -> Result<Object<'env>> {
-        let (deferred, promise): (JsDeferred<Outcome, Resolver>, _) = env.create_deferred()?;
-        let job = Box::new(move || {
-            let outcome = Outcome::from(guarded(work));
-            deferred.resolve(Box::new(move |_| Ok(outcome)));
-        });
-        self.jobs.send(job).map_err(|_| Error::from_reason("the engine thread has ended"))?;
+        let (call, promise) = Call::new(env, work)?;
+        self.send(Box::new(move || call.run()))?;
         Ok(promise)
+    }
+
+    /// As [`Engine::promise`], for work that its monitor can cancel: before its turn the promise is settled with `CANCELLED`
+    /// at once, and the work is let go; from then on the work itself has to look at the monitor.
+    pub fn cancellable<'env>(
+        &self,
+        env: &'env Env,
+        monitor: &CallMonitor,
+        work: impl FnOnce() -> std::result::Result<Success, Failure> + Send + 'static,
+    ) -> Result<Object<'env>> {
+        let (call, promise) = Call::new(env, work)?;
+        let waiting = Arc::new(Mutex::new(Some(call)));
+        let leaving = Arc::clone(&waiting);
+        self.send(Box::new(move || {
+            if let Some(call) = take(&waiting) {
+                call.run();
+            }
+        }))?;
+        monitor.share().on_cancel(move || {
+            if let Some(call) = take(&leaving) {
+                call.settle(Err(Failure::new("CANCELLED", "cancelled")));
+            }
+        });
+        Ok(promise)
+    }
+
+    fn send(&self, job: Job) -> Result<()> {
+        self.jobs.send(job).map_err(|_| Error::from_reason("the engine thread has ended"))
     }
 
     fn start(name: &str, readers: usize, threads: usize) -> Result<Self> {
@@ -87,6 +112,39 @@ impl Engine {
         }
         Ok(Self { jobs })
     }
+}
+
+/// Work that JavaScript holds a promise of.
+struct Call<Work> {
+    work: Work,
+    deferred: JsDeferred<Outcome, Resolver>,
+}
+
+impl<Work: FnOnce() -> std::result::Result<Success, Failure>> Call<Work> {
+    fn new(env: &Env, work: Work) -> Result<(Self, Object<'_>)> {
+        let (deferred, promise) = env.create_deferred()?;
+        Ok((Self { work, deferred }, promise))
+    }
+
+    fn run(self) {
+        let Self { work, deferred } = self;
+        settle(deferred, guarded(work));
+    }
+
+    /// Ends the call without its work.
+    fn settle(self, result: std::result::Result<Success, Failure>) {
+        settle(self.deferred, result);
+    }
+}
+
+fn settle(deferred: JsDeferred<Outcome, Resolver>, result: std::result::Result<Success, Failure>) {
+    let outcome = Outcome::from(result);
+    deferred.resolve(Box::new(move |_| Ok(outcome)));
+}
+
+/// What is there, for the first who asks.
+fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Threads this process may use.

@@ -30,7 +30,7 @@ pub fn evaluate_files<'env>(
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
-    Engine::workers()?.promise(env, move || {
+    Engine::workers()?.cancellable(env, monitor, move || {
         let pred = read_mask(&PathBuf::from(pred), &shared)?;
         let reference = read_mask(&PathBuf::from(reference), &shared)?;
         score(&pred, &reference, &asked, &shared)
@@ -49,7 +49,7 @@ pub fn evaluate_volumes<'env>(
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
-    Engine::workers()?.promise(env, move || {
+    Engine::workers()?.cancellable(env, monitor, move || {
         let pred = Given::new(&pred_geometry, &pred)?.labels()?;
         let reference = Given::new(&reference_geometry, &reference)?.labels()?;
         score(&pred, &reference, &asked, &shared)

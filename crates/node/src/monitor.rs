@@ -10,6 +10,14 @@ use napi_derive::napi;
 pub struct Shared {
     cancelled: AtomicBool,
     progress: Mutex<Option<Progress>>,
+    on_cancel: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Shared {
+    /// What cancelling does at once, beside telling the work; a later one takes its place.
+    pub fn on_cancel(&self, action: impl FnOnce() + Send + 'static) {
+        *self.on_cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
+    }
 }
 
 /// How far a call has come.
@@ -46,10 +54,14 @@ impl CallMonitor {
         Self::default()
     }
 
-    /// Asks the call to stop at its next step.
+    /// Asks the call to stop: at its next step, or at once where its turn has not come.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Relaxed);
+        let action = self.shared.on_cancel.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(action) = action {
+            action();
+        }
     }
 
     /// The latest report, or `null` before the first.

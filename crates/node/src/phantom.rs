@@ -39,17 +39,17 @@ pub fn phantom_case<'env>(
     airways: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let monitor = monitor.share();
-    Engine::workers()?.promise(env, move || {
+    let shared = monitor.share();
+    Engine::workers()?.cancellable(env, monitor, move || {
         let request: CaseRequest = parse("the phantom's request", &request)?;
-        let mut phantom = generate(&request.config, &*monitor)?;
+        let mut phantom = generate(&request.config, &*shared)?;
         if request.annotated_lungs != [1, 2] {
             phantom.keep_annotated(&request.annotated_lungs);
         }
-        formats::write(&PathBuf::from(image), &phantom.ct.data, 1, &phantom.ct.grid, None, &*monitor)?;
-        formats::write(&PathBuf::from(label), &phantom.labels.data, 1, &phantom.labels.grid, None, &*monitor)?;
-        formats::write(&PathBuf::from(lungs), &phantom.lungs.data, 1, &phantom.lungs.grid, None, &*monitor)?;
-        formats::write(&PathBuf::from(airways), &phantom.airways.data, 1, &phantom.airways.grid, None, &*monitor)?;
+        formats::write(&PathBuf::from(image), &phantom.ct.data, 1, &phantom.ct.grid, None, &*shared)?;
+        formats::write(&PathBuf::from(label), &phantom.labels.data, 1, &phantom.labels.grid, None, &*shared)?;
+        formats::write(&PathBuf::from(lungs), &phantom.lungs.data, 1, &phantom.lungs.grid, None, &*shared)?;
+        formats::write(&PathBuf::from(airways), &phantom.airways.data, 1, &phantom.airways.grid, None, &*shared)?;
         Success::json(&CaseAnswer { phase: phantom.phase, statistics: &phantom.statistics })
     })
 }

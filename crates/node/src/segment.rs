@@ -9,6 +9,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::text::Tower;
 use pulmoav_model::weights;
+use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
 use pulmoav_volume::hounsfield::hounsfield;
@@ -39,9 +40,14 @@ struct Handle {
 
 /// Loads a model directory.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn load_segmenter(env: &Env, model: String, threads: u32) -> Result<Object<'_>> {
+pub fn load_segmenter<'env>(
+    env: &'env Env,
+    model: String,
+    threads: u32,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
     let threads = threads as usize;
-    Engine::tensors(threads)?.promise(env, move || {
+    Engine::tensors(threads)?.cancellable(env, monitor, move || {
         let (plan, mut parameters) = weights::load(&PathBuf::from(model))?;
         let has_text = parameters.frozen_iter().any(|(name, _)| name.starts_with("text."));
         let tower = if has_text { Some(Tower::from_tensors(parameters.frozen_iter())?) } else { None };
@@ -63,6 +69,26 @@ struct Asked {
     probabilities: bool,
     index: Option<usize>,
     max_memory_bytes: Option<u64>,
+}
+
+/// A request whose prompts mean something.
+struct Resolved {
+    prompts: Vec<String>,
+    request: Request,
+    index: Option<usize>,
+}
+
+impl Loaded {
+    /// Refuses what can be refused before a scan is read.
+    fn resolve(&self, asked: &str) -> std::result::Result<Resolved, Failure> {
+        let asked: Asked = parse("the request", asked)?;
+        let prompts = asked.prompts.unwrap_or_default();
+        let targets = targets_of(&prompts, self.segmenter.plan(), self.tower.as_ref())?;
+        resolve(&targets, self.segmenter.plan(), true)?;
+        let (probabilities, max_memory_bytes) = (asked.probabilities, asked.max_memory_bytes);
+        let request = Request { targets, probabilities, max_memory_bytes, ..Request::default() };
+        Ok(Resolved { prompts, request, index: asked.index })
+    }
 }
 
 /// A scan in Hounsfield units with what its file said.
@@ -87,8 +113,8 @@ pub fn segment_file<'env>(
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
-    on_engine(env, handle, move |loaded| {
-        let asked: Asked = parse("the request", &asked)?;
+    on_engine(env, handle, monitor, move |loaded| {
+        let asked = loaded.resolve(&asked)?;
         let clock = Instant::now();
         let image = formats::read(&PathBuf::from(path), asked.index, &*shared)?;
         let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
@@ -111,8 +137,8 @@ pub fn segment_volume<'env>(
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
-    on_engine(env, handle, move |loaded| {
-        let asked: Asked = parse("the request", &asked)?;
+    on_engine(env, handle, monitor, move |loaded| {
+        let asked = loaded.resolve(&asked)?;
         let clock = Instant::now();
         let given = Given::new(&geometry, &data)?;
         let mut scan = Scan::new(given.voxels, given.grid, given.oriented, Vec::new(), clock);
@@ -134,26 +160,16 @@ impl Scan {
     }
 }
 
-fn run(loaded: &Loaded, scan: Scan, asked: Asked, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {
+fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {
     let clock = Instant::now();
     let _released = Released;
     let Scan { ct, oriented, mut warnings, load_seconds, read_bytes, held_bytes } = scan;
-    let plan = loaded.segmenter.plan();
-    let prompts = asked.prompts.unwrap_or_default();
-    let targets = targets_of(&prompts, plan, loaded.tower.as_ref())?;
-    let request = Request {
-        targets,
-        oriented,
-        probabilities: asked.probabilities,
-        max_memory_bytes: asked.max_memory_bytes,
-        held_bytes,
-        read_bytes,
-    };
+    let request = Request { oriented, held_bytes, read_bytes, ..asked.request };
     let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;
     drop(ct);
     warnings.append(&mut found.warnings);
     let total_seconds = load_seconds + clock.elapsed().as_secs_f64();
-    answer(&prompts, found, oriented, warnings, load_seconds, total_seconds)
+    answer(&asked.prompts, found, oriented, warnings, load_seconds, total_seconds)
 }
 
 #[derive(Serialize)]
@@ -231,13 +247,14 @@ fn answer(
     Success::with_arrays(&answer, arrays)
 }
 
-fn on_engine(
-    env: &Env,
+fn on_engine<'env>(
+    env: &'env Env,
     handle: u32,
+    monitor: &CallMonitor,
     work: impl FnOnce(&Loaded) -> std::result::Result<Success, Failure> + Send + 'static,
-) -> Result<Object<'_>> {
+) -> Result<Object<'env>> {
     match SEGMENTERS.get(handle) {
-        Ok(loaded) => Engine::tensors(loaded.threads)?.promise(env, move || work(&loaded)),
+        Ok(loaded) => Engine::tensors(loaded.threads)?.cancellable(env, monitor, move || work(&loaded)),
         Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
     }
 }

@@ -67,10 +67,10 @@ pub fn encode_text(env: &Env, model: String, prompts: Vec<String>) -> Result<Obj
 /// Trains the small text tower and writes its tensors.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn train_tower<'env>(env: &'env Env, config: String, path: String, monitor: &CallMonitor) -> Result<Object<'env>> {
-    let monitor = monitor.share();
-    Engine::tensors(available_threads())?.promise(env, move || {
+    let shared = monitor.share();
+    Engine::tensors(available_threads())?.cancellable(env, monitor, move || {
         let config: TowerConfig = parse("the tower's config", &config)?;
-        train_tower_tensors(&config, &*monitor)?.save(&PathBuf::from(path))?;
+        train_tower_tensors(&config, &*shared)?.save(&PathBuf::from(path))?;
         Success::json(&())
     })
 }

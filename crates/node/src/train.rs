@@ -50,13 +50,13 @@ struct Opened<'a> {
 /// Prepares the data set and builds the network, new or from a checkpoint.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn open_trainer<'env>(env: &'env Env, request: String, monitor: &CallMonitor) -> Result<Object<'env>> {
-    let monitor = monitor.share();
+    let shared = monitor.share();
     let request: OpenRequest = match parse("the training setup", &request) {
         Ok(request) => request,
         Err(failure) => return Engine::workers()?.promise(env, move || Err(failure)),
     };
     let threads = request.threads;
-    Engine::tensors(threads)?.promise(env, move || {
+    Engine::tensors(threads)?.cancellable(env, monitor, move || {
         let setup = Setup {
             plan: request.plan,
             step: request.step,
@@ -65,7 +65,7 @@ pub fn open_trainer<'env>(env: &'env Env, request: String, monitor: &CallMonitor
             text: request.text.as_deref(),
             resume: request.resume.as_deref(),
         };
-        let trainer = Trainer::open(setup, &*monitor)?;
+        let trainer = Trainer::open(setup, &*shared)?;
         let facts = trainer.facts().clone();
         let handle = TRAINERS.keep(OpenTrainer { trainer: Mutex::new(trainer), threads });
         Success::json(&Opened { handle, facts: &facts })

@@ -83,9 +83,9 @@ pub fn read_volume<'env>(
     index: Option<u32>,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let monitor = monitor.share();
-    Engine::workers()?.promise(env, move || {
-        let image = formats::read(&PathBuf::from(path), index.map(|index| index as usize), &*monitor)?;
+    let shared = monitor.share();
+    Engine::workers()?.cancellable(env, monitor, move || {
+        let image = formats::read(&PathBuf::from(path), index.map(|index| index as usize), &*shared)?;
         let geometry = Geometry::of(&image.header.grid, image.header.oriented);
         let answer = ReadVolume { geometry, warnings: &image.header.warnings };
         Success::with_arrays(&answer, vec![typed_array(image.voxels)])
@@ -102,12 +102,12 @@ pub fn write_volume<'env>(
     like: Option<String>,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let monitor = monitor.share();
-    Engine::workers()?.promise(env, move || {
+    let shared = monitor.share();
+    Engine::workers()?.cancellable(env, monitor, move || {
         let volume = Given::new(&geometry, &data)?;
         let path = PathBuf::from(path);
         let like = like_header(like, &path)?;
-        formats::write_voxels(&path, &volume.voxels, &volume.grid, like.as_ref(), &*monitor)?;
+        formats::write_voxels(&path, &volume.voxels, &volume.grid, like.as_ref(), &*shared)?;
         Success::json(&())
     })
 }
@@ -131,8 +131,8 @@ pub fn write_probabilities<'env>(
     like: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let monitor = monitor.share();
-    Engine::workers()?.promise(env, move || {
+    let shared = monitor.share();
+    Engine::workers()?.cancellable(env, monitor, move || {
         let given: ProbabilityGeometry = parse("the probabilities' geometry", &geometry)?;
         let Either10::G(values) = &data else {
             return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
@@ -141,7 +141,7 @@ pub fn write_probabilities<'env>(
             Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true }.into();
         let path = PathBuf::from(path);
         let like = like_header(Some(like), &path)?;
-        formats::write(&path, values, given.prompts, &grid, like.as_ref(), &*monitor)?;
+        formats::write(&path, values, given.prompts, &grid, like.as_ref(), &*shared)?;
         Success::json(&())
     })
 }
