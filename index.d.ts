@@ -301,6 +301,108 @@ interface EvaluateOptions extends CallOptions {
  */
 declare function evaluate(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<Scores>;
 
+/** What to export, and where to. */
+interface ExportOptions extends CallOptions {
+    /** Name or directory of a `la-caf` model. */
+    model: string;
+    /** The file to write, `.safetensors`; it is replaced in one step. */
+    out: string;
+}
+/** What was written. */
+interface ExportReport {
+    /** The file. */
+    output: string;
+    /** Tensors in it. */
+    tensors: number;
+    /** Numbers in them. */
+    parameters: number;
+}
+/**
+ * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them back.
+ *
+ * @throws UsageError, ModelError, IoError
+ */
+declare function exportCheckpoint(options: ExportOptions): Promise<ExportReport>;
+
+/** Variants of the published family. */
+type CheckpointVariant = 'la-caf' | 'gap';
+/** What a checkpoint's row of embeddings was a prompt for. */
+interface PromptTarget {
+    /** Its name, by which it can be asked for. */
+    name: string;
+    /** Its value in label maps, 1 to 255. */
+    value: number;
+    /** The words it was trained with. */
+    prompt: string;
+    /** The vessels it is made of. */
+    classes: ('artery' | 'vein')[];
+    /** The patient's side; `null` for both. */
+    side: 'left' | 'right' | null;
+}
+/** What to import, and what the file does not say. */
+interface ImportOptions extends CallOptions {
+    /** The checkpoint: `.pth` or `.pt` as PyTorch writes them, or `.safetensors`. Told by content; nothing in it is executed. */
+    file: string;
+    /** The model directory to write: a new one, an empty one, or a model to replace. */
+    out: string;
+    /** The variant. @default told by the tensors */
+    variant?: CheckpointVariant | undefined;
+    /**
+     * The prompts in the checkpoint's order: names of our targets (`'left artery'`), or targets of its own.
+     *
+     * @default left artery, left vein, right artery, right vein
+     */
+    prompts?: (string | PromptTarget)[] | undefined;
+    /** The window that the network was trained with, HU; the scan is cropped to what lies above its low end. @default [-700, 300] */
+    windowHu?: [low: number, high: number] | undefined;
+    /** The voxel size that the network was trained at, mm: one for all axes, or `[z, y, x]`. @default 1.5 */
+    spacingMm?: number | Axes | undefined;
+}
+/** What became of every tensor of a checkpoint. */
+interface ImportReport {
+    /** The model directory. */
+    output: string;
+    /** Name of the checkpoint's file, without its folder. */
+    file: string;
+    /** SHA-256 of the file, hex. */
+    sha256: string;
+    /** `PyTorch zip`, `PyTorch legacy` or `safetensors`. */
+    container: string;
+    /** The dictionary that was taken, `net` for instance; empty at the top. */
+    key: string;
+    /** What every name began with, `module.` for instance. */
+    prefix: string;
+    /** The variant that was told or found. */
+    variant: CheckpointVariant;
+    /** The published widths are divided by this. */
+    widthDivisor: number;
+    /** The only patch that the network takes, voxels, `[z, y, x]`; of variant `gap` the published one. */
+    patch: Axes;
+    /** Tensors that are part of the model, with their shape and type in the file. */
+    mapped: {
+        name: string;
+        shape: number[];
+        dataType: string;
+    }[];
+    /** Tensors that nothing uses, each with the reason. */
+    unused: {
+        name: string;
+        shape: number[];
+        reason: string;
+    }[];
+}
+/**
+ * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at all.
+ *
+ * @example
+ * const { output, unused } = await importCheckpoint({ file: 'best.pth', out: 'imported' });
+ * using segmenter = await Segmenter.load({ model: output });
+ *
+ * @throws UsageError for another number of prompts than the checkpoint's; ModelError for tensors that are missing, of
+ * another kind or damaged, and for pickles that hold more than data; FormatError for what is no checkpoint; IoError
+ */
+declare function importCheckpoint(options: ImportOptions): Promise<ImportReport>;
+
 /** What a file's header says. */
 interface FileInfo {
     /** Voxels along `[z, y, x]`. */
@@ -796,5 +898,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, findModel, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Axes, CallOptions, EncodedText, EndReason, ErrorCode, EvaluateOptions, FileInfo, Health, ListedModel, LoadOptions, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

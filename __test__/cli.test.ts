@@ -48,7 +48,19 @@ function object({
   return JSON.parse(stdout);
 }
 
-const commands = ['segment', 'train', 'evaluate', 'phantom', 'info', 'text', 'models', 'doctor', 'demo'];
+const commands = [
+  'segment',
+  'train',
+  'evaluate',
+  'phantom',
+  'import',
+  'export',
+  'info',
+  'text',
+  'models',
+  'doctor',
+  'demo',
+];
 
 test.serial('every command has --help, plain and as JSON', async (t) => {
   const main = await pulmoav('--help');

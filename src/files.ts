@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { FormatError, IoError } from './errors.js';
 
 /**
@@ -37,6 +38,35 @@ export async function makeFolder(path: string): Promise<void> {
     throw new IoError('ERR_IO', `The folder "${path}" could not be made: ${(error as Error).message}.`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Replaces a folder by what `fill` writes into a fresh one beside it: after a failure or a cancellation the old one stands
+ * as it was. A kill leaves whole folders too, at worst `.NAME.old` and `.NAME.new` between the two renames.
+ *
+ * @throws IoError, and what `fill` throws
+ */
+export async function replaceFolder<T>(path: string, fill: (fresh: string) => Promise<T>): Promise<T> {
+  const place = resolve(path);
+  const [fresh, old] = ['new', 'old'].map((state) => join(dirname(place), `.${basename(place)}.${state}`)) as [
+    string,
+    string,
+  ];
+  await makeFolder(dirname(place));
+  try {
+    await rm(fresh, { recursive: true, force: true });
+    const result = await fill(fresh);
+    await rm(old, { recursive: true, force: true });
+    if (existsSync(place)) await rename(place, old);
+    await rename(fresh, place);
+    await rm(old, { recursive: true, force: true });
+    return result;
+  } catch (error) {
+    if (existsSync(old) && !existsSync(place)) await rename(old, place);
+    await rm(fresh, { recursive: true, force: true });
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new IoError('ERR_IO', `"${path}" could not be written: ${error.message}.`, { cause: error });
   }
 }
 

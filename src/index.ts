@@ -1,6 +1,14 @@
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export * from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluate.js';
+export { type ExportOptions, type ExportReport, exportCheckpoint } from './export.js';
+export {
+  type CheckpointVariant,
+  type ImportOptions,
+  type ImportReport,
+  importCheckpoint,
+  type PromptTarget,
+} from './import.js';
 export { doctor, type FileInfo, type Health, info } from './inspect.js';
 export {
   findModel,

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
+import { addExport } from './export.js';
+import { addImport } from './import.js';
 import { addInfo } from './info.js';
 import { addModels } from './models.js';
 import { addPhantom } from './phantom.js';
@@ -10,7 +12,19 @@ import { addText } from './text.js';
 import { addTrain } from './train.js';
 
 /** Every command, in the order in which the help lists them. */
-export const all = [addSegment, addTrain, addEvaluate, addPhantom, addInfo, addText, addModels, addDoctor, addDemo];
+export const all = [
+  addSegment,
+  addTrain,
+  addEvaluate,
+  addPhantom,
+  addImport,
+  addExport,
+  addInfo,
+  addText,
+  addModels,
+  addDoctor,
+  addDemo,
+];
 
 /** The package's version. */
 export function version(): string {

@@ -11,6 +11,18 @@ export function integer(flag: string, low: number): (text: string) => number {
   };
 }
 
+/** Parses numbers with commas between: `-700,300`; `counts` says how many there may be. */
+export function numbers(flag: string, counts: number[]): (text: string) => number[] {
+  return (text) => {
+    const parts = text.split(',');
+    const values = parts.map(Number);
+    if (!counts.includes(values.length) || parts.some((part) => part.trim() === '') || !values.every(Number.isFinite)) {
+      throw new InvalidArgumentError(`${flag} takes ${counts.join(' or ')} numbers with commas between.`);
+    }
+    return values;
+  };
+}
+
 /** Parses a flag that takes one of a few words. */
 export function choice<T extends string>(flag: string, words: readonly T[]): (text: string) => T {
   return (text) => {

@@ -29,7 +29,7 @@ export declare function checkOutput(path: string, input: string): Promise<Outcom
 /** Lets go of a trainer. */
 export declare function closeTrainer(handle: number): void
 
-/** A config's plan with the embeddings of its prompts. */
+/** A config's plan with the embeddings of its prompts; `text` is a file of text tensors, or a text model's directory. */
 export declare function completePlan(plan: string, text: string): Promise<Outcome>
 
 /** Takes the text tensors of a model over into a file of their own. */
@@ -57,8 +57,14 @@ export declare function evaluateFiles(pred: string, reference: string, asked: st
 /** Scores a volume against a volume. */
 export declare function evaluateVolumes(predGeometry: string, pred: TypedArray, referenceGeometry: string, reference: TypedArray, asked: string, monitor: CallMonitor): Promise<Outcome>
 
+/** Writes a model's weights under PyTorch's names. */
+export declare function exportCheckpoint(model: string, file: string): Promise<Outcome>
+
 /** Looks at the build and the processor. */
 export declare function health(): MachineHealth
+
+/** Writes the model directory of a checkpoint. */
+export declare function importCheckpoint(file: string, directory: string, asked: string): Promise<Outcome>
 
 /** What a file's header says. */
 export declare function inspect(path: string): Promise<Outcome>

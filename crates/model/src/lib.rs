@@ -6,8 +6,10 @@
 mod block;
 mod dynamic_head;
 mod error;
+pub mod export;
 mod fusion;
 mod image;
+pub mod import;
 mod la_caf;
 mod network;
 pub mod parameters;

@@ -11,6 +11,7 @@
 // Under test napi registers nothing, so nothing looks used.
 #![cfg_attr(test, allow(dead_code))]
 
+mod checkpoint;
 mod engine;
 mod evaluate;
 mod memory;

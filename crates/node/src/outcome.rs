@@ -82,6 +82,7 @@ failures!(
     pulmoav_volume::VolumeError,
     pulmoav_phantom::PhantomError,
     pulmoav_model::ModelError,
+    pulmoav_model::import::ImportError,
     pulmoav_plan::PlanError,
     pulmoav_segment::SegmentError,
     pulmoav_train::TrainError,

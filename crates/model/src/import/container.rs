@@ -1,0 +1,240 @@
+//! The files that checkpoints come in: PyTorch's zip, its older plain stream of pickles, and safetensors. Told by content.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+use zip::{CompressionMethod, ZipArchive};
+
+use super::error::{Fault, ImportError, damaged, refused};
+use super::globals::ElementType;
+use super::objects::{Object, Pickle};
+use super::tensors::{Dictionary, StoredTensor, dictionaries, storage_id};
+
+/// Largest pickle in a zip: names and shapes only.
+const MOST_PICKLE_BYTES: u64 = 64 << 20;
+/// Largest file that is read whole.
+const MOST_BYTES: u64 = 4 << 30;
+/// The number that PyTorch's older files begin with, little-endian.
+const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/// An open checkpoint.
+pub(crate) struct Container {
+    /// `PyTorch zip`, `PyTorch legacy` or `safetensors`.
+    pub(crate) kind: &'static str,
+    /// SHA-256 of the file, hex.
+    pub(crate) sha256: String,
+    /// Length of the file, bytes.
+    pub(crate) length: u64,
+    storages: Storages,
+}
+
+enum Storages {
+    /// Entries of a zip below this folder, read when asked for, each once; together no longer than the file.
+    Zip { archive: ZipArchive<BufReader<File>>, folder: String, read: HashMap<String, Vec<u8>>, left: u64 },
+    /// Ranges of a file that was read whole.
+    Whole { bytes: Vec<u8>, ranges: HashMap<String, Range<usize>> },
+}
+
+impl Container {
+    /// Opens a checkpoint and lists the tensors of each of its dictionaries.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Dictionary>), ImportError> {
+        let io = |source| ImportError::Io { path: path.to_owned(), source };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(Fault::NotACheckpoint.of(path));
+        }
+        let length = metadata.len();
+        let mut file = File::open(path).map_err(io)?;
+        let mut start = Vec::new();
+        file.by_ref().take(9).read_to_end(&mut start).map_err(io)?;
+        let is_zip = start.starts_with(b"PK");
+        let is_safetensors = start.len() == 9 && start[8] == b'{';
+        let is_pickle = start.first() == Some(&0x80);
+        if !is_zip && !is_safetensors && !is_pickle {
+            return Err(Fault::NotACheckpoint.of(path));
+        }
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let sha256 = hash(&mut file).map_err(io)?;
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        if is_zip {
+            let (storages, found) = open_zip(file, length).map_err(|fault| fault.of(path))?;
+            return Ok((Self { kind: "PyTorch zip", sha256, length, storages }, found));
+        }
+        if length > MOST_BYTES {
+            let problem = format!("it is {length} bytes long, more than the {MOST_BYTES} that are read");
+            return Err(ImportError::Refused { path: path.to_owned(), problem });
+        }
+        let mut bytes = Vec::with_capacity(length as usize);
+        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        let (kind, opened) = if is_safetensors {
+            ("safetensors", open_safetensors(&bytes))
+        } else {
+            ("PyTorch legacy", open_legacy(&bytes))
+        };
+        let (ranges, found) = opened.map_err(|fault| fault.of(path))?;
+        Ok((Self { kind, sha256, length, storages: Storages::Whole { bytes, ranges } }, found))
+    }
+
+    /// The bytes of a storage.
+    pub(crate) fn storage(&mut self, key: &str) -> Result<&[u8], Fault> {
+        match &mut self.storages {
+            Storages::Whole { bytes, ranges } => match ranges.get(key) {
+                Some(range) => Ok(&bytes[range.clone()]),
+                None => damaged(format!("storage `{key}` is not in it")),
+            },
+            Storages::Zip { archive, folder, read, left } => {
+                if !read.contains_key(key) {
+                    let bytes = entry(archive, &format!("{folder}data/{key}"), *left)?;
+                    *left -= bytes.len() as u64;
+                    read.insert(key.to_owned(), bytes);
+                }
+                Ok(read.get(key).map(Vec::as_slice).unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn hash(file: &mut File) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")));
+        }
+        hash.update(&buffer[..count]);
+    }
+}
+
+/// `FOLDER/data.pkl` names the tensors, `FOLDER/data/KEY` holds a storage; nothing is compressed.
+fn open_zip(file: File, length: u64) -> Result<(Storages, Vec<Dictionary>), Fault> {
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| zip_fault("it", &error))?;
+    let pickle_name = archive.file_names().flatten().find(|name| is_pickle(name)).map(String::from);
+    let Some(pickle_name) = pickle_name else { return Err(Fault::NotACheckpoint) };
+    let folder = pickle_name.trim_end_matches("data.pkl").to_owned();
+    let order = format!("{folder}byteorder");
+    if archive.index_for_name(&order).is_some() && entry(&mut archive, &order, 16)? != b"little" {
+        return refused("it was written on a big-endian machine");
+    }
+    let bytes = entry(&mut archive, &pickle_name, length.min(MOST_PICKLE_BYTES))?;
+    let found = dictionaries(&Pickle::walk(&bytes)?)?;
+    Ok((Storages::Zip { archive, folder, read: HashMap::new(), left: length }, found))
+}
+
+fn is_pickle(name: &str) -> bool {
+    name == "data.pkl" || name.strip_suffix("/data.pkl").is_some_and(|folder| !folder.contains('/'))
+}
+
+/// An entry's bytes, at most `most`; its checksum is compared.
+fn entry(archive: &mut ZipArchive<BufReader<File>>, name: &str, most: u64) -> Result<Vec<u8>, Fault> {
+    let Some(index) = archive.index_for_name(name) else { return damaged(format!("`{name}` is not in it")) };
+    let file = archive.by_index(index).map_err(|error| zip_fault(name, &error))?;
+    if file.compression() != CompressionMethod::Stored {
+        return refused(format!("`{name}` is compressed, which PyTorch never does"));
+    }
+    let size = file.size();
+    if size > most || file.compressed_size() != size {
+        return damaged(format!("`{name}` claims {size} bytes, more than it can have"));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    match file.take(size + 1).read_to_end(&mut bytes) {
+        Ok(read) if read as u64 == size => Ok(bytes),
+        Ok(read) => damaged(format!("`{name}` has {read} bytes instead of {size}")),
+        Err(error) => damaged(format!("`{name}` cannot be read whole ({error})")),
+    }
+}
+
+fn zip_fault(name: &str, error: &zip::result::ZipError) -> Fault {
+    match error {
+        zip::result::ZipError::UnsupportedArchive(_) | zip::result::ZipError::CompressionMethodNotSupported(_) => {
+            Fault::Refused(format!("`{name}` is compressed or encrypted, which PyTorch never does ({error})"))
+        }
+        _ => Fault::Damaged(format!("{name} cannot be read as a zip ({error})")),
+    }
+}
+
+type Opened = (HashMap<String, Range<usize>>, Vec<Dictionary>);
+
+/// Pickles one behind another (magic number, version, system, object, keys), then each storage: its count and its numbers.
+fn open_legacy(bytes: &[u8]) -> Result<Opened, Fault> {
+    let mut at = 0;
+    let mut next = || -> Result<Pickle, Fault> {
+        let pickle = Pickle::walk(&bytes[at..])?;
+        at += pickle.length();
+        Ok(pickle)
+    };
+    let magic = next()?;
+    if *magic.get(magic.root()) != Object::Long(&MAGIC) {
+        return refused("it is a pickle, but none that torch.save wrote");
+    }
+    next()?;
+    if is_big_endian(&next()?) {
+        return refused("it was written on a big-endian machine");
+    }
+    let (object, list) = (next()?, next()?);
+    let mut elements = HashMap::new();
+    for stored in object.objects() {
+        if let Object::Stored(id) = stored {
+            let storage = storage_id(&object, *id)?;
+            elements.insert(storage.key, storage.element);
+        }
+    }
+    let Object::List(keys) = list.get(list.root()) else { return damaged("the list of its storages is missing") };
+    let mut ranges = HashMap::new();
+    for &key in keys {
+        let Some(key) = list.text(key) else { return damaged("a storage's key is no string") };
+        let Some(element) = elements.get(key) else { return damaged(format!("storage `{key}` belongs to no tensor")) };
+        let count = bytes[at..].first_chunk().map(|count| u64::from_le_bytes(*count));
+        at += 8;
+        let size = count.and_then(|count| usize::try_from(count).ok()?.checked_mul(element.bytes()));
+        let end = size.and_then(|size| at.checked_add(size)).filter(|&end| end <= bytes.len());
+        let Some(end) = end else { return damaged(format!("storage `{key}` claims more than the file holds")) };
+        ranges.insert(key.to_owned(), at..end);
+        at = end;
+    }
+    Ok((ranges, dictionaries(&object)?))
+}
+
+fn is_big_endian(system: &Pickle) -> bool {
+    let Object::Dict(entries) = system.get(system.root()) else { return false };
+    entries
+        .iter()
+        .any(|&(key, value)| system.text(key) == Some("little_endian") && *system.get(value) == Object::Bool(false))
+}
+
+fn open_safetensors(bytes: &[u8]) -> Result<Opened, Fault> {
+    let broken = |error: safetensors::SafeTensorError| Fault::Damaged(format!("no whole safetensors file ({error})"));
+    // Compares every range with the file.
+    SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let (mut ranges, mut tensors) = (HashMap::new(), Vec::new());
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else { continue };
+        let (begin, end) = info.data_offsets;
+        ranges.insert(name.clone(), 8 + header + begin..8 + header + end);
+        let Some(element) = element(info.dtype) else { continue };
+        tensors.push((name.clone(), StoredTensor::whole(element, info.shape.clone(), name)));
+    }
+    Ok((ranges, vec![Dictionary { key: String::new(), tensors }]))
+}
+
+fn element(dtype: Dtype) -> Option<ElementType> {
+    Some(match dtype {
+        Dtype::F64 => ElementType::F64,
+        Dtype::F32 => ElementType::F32,
+        Dtype::F16 => ElementType::F16,
+        Dtype::BF16 => ElementType::Bf16,
+        Dtype::I64 => ElementType::I64,
+        Dtype::I32 => ElementType::I32,
+        Dtype::I16 => ElementType::I16,
+        Dtype::I8 => ElementType::I8,
+        Dtype::U8 => ElementType::U8,
+        Dtype::BOOL => ElementType::Bool,
+        _ => return None,
+    })
+}

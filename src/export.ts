@@ -1,0 +1,47 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { checkPath } from './check.js';
+import { IoError, UsageError } from './errors.js';
+import { findModel } from './models.js';
+import { addon } from './native/load.js';
+import { call } from './progress.js';
+import type { CallOptions } from './types.js';
+
+/** What to export, and where to. */
+export interface ExportOptions extends CallOptions {
+  /** Name or directory of a `la-caf` model. */
+  model: string;
+  /** The file to write, `.safetensors`; it is replaced in one step. */
+  out: string;
+}
+
+/** What was written. */
+export interface ExportReport {
+  /** The file. */
+  output: string;
+  /** Tensors in it. */
+  tensors: number;
+  /** Numbers in them. */
+  parameters: number;
+}
+
+/**
+ * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them back.
+ *
+ * @throws UsageError, ModelError, IoError
+ */
+export async function exportCheckpoint(options: ExportOptions): Promise<ExportReport> {
+  const { model, out } = options;
+  checkPath('The file', out);
+  if (!out.endsWith('.safetensors')) {
+    throw new UsageError(`The file to write must end in .safetensors, but it is "${out}".`);
+  }
+  const directory = findModel(model);
+  const folder = dirname(out);
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) {
+    throw new IoError('ERR_IO', `"${out}" could not be written: there is no folder "${folder}".`);
+  }
+  if (existsSync(out) && statSync(out).isDirectory()) throw new UsageError(`"${out}" is a folder.`);
+  const { value } = await call<Omit<ExportReport, 'output'>>(options, () => addon().exportCheckpoint(directory, out));
+  return { output: out, ...value };
+}
