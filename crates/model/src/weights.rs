@@ -21,8 +21,8 @@ pub const PLAN_FILE: &str = "plan.json";
 pub const CARD_FILE: &str = "card.md";
 /// Metadata key of the plan.
 const PLAN_KEY: &str = "plan";
-/// Metadata key of the tensors' [`content_hash`]; files from before it was written lack it.
-const CONTENT_KEY: &str = "content-sha256";
+/// Metadata key of the tensors' [`tensors_hash`]; files from before it was written lack it.
+const HASH_KEY: &str = "tensors-sha256";
 /// Tensor of the targets' embeddings, `[p, text_width]`, as they stand in the plan.
 const PROMPTS: &str = "prompts.embeddings";
 /// Names of tensors that travel along and are not the network's.
@@ -120,8 +120,8 @@ fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, &str)]) -> Re
         let view = TensorView::new(*dtype, shape.clone(), data).map_err(|error| unwritable(&error))?;
         views.insert(name.as_str(), view);
     }
-    let content = content_hash(&views);
-    let metadata = metadata.iter().copied().chain([(CONTENT_KEY, content.as_str())]).collect();
+    let hash = tensors_hash(&views);
+    let metadata = metadata.iter().copied().chain([(HASH_KEY, hash.as_str())]).collect();
     let bytes = safetensors::serialize(views, None).map_err(|error| unwritable(&error))?;
     put_metadata(bytes, &metadata).ok_or_else(|| unwritable(&"a header without end"))
 }
@@ -149,8 +149,8 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, HashMap<St
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    if let Some(saved) = metadata.get(CONTENT_KEY)
-        && *saved != content_hash(&tensors.iter().collect())
+    if let Some(saved) = metadata.get(HASH_KEY)
+        && *saved != tensors_hash(&tensors.iter().collect())
     {
         return Err(damaged(path, "its numbers are not those that were saved (the SHA-256 of the tensors differs)"));
     }
@@ -158,7 +158,7 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, HashMap<St
 }
 
 /// SHA-256 over name, type, shape and bytes of every tensor, sorted by name, hex.
-fn content_hash(tensors: &BTreeMap<&str, TensorView>) -> String {
+fn tensors_hash(tensors: &BTreeMap<&str, TensorView>) -> String {
     let mut hash = Sha256::new();
     for (name, view) in tensors {
         hash.update(format!("{name}\0{}\0{:?}\0", view.dtype(), view.shape()));
