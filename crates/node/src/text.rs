@@ -40,7 +40,7 @@ struct Encoded {
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn understand(env: &Env, model: String, prompts: Vec<String>) -> Result<Object<'_>> {
     Engine::tensors(available_threads())?.promise(env, move || {
-        let resolutions = Tower::of_model(&PathBuf::from(model))?.resolve(&prompts)?;
+        let resolutions = TextModel::open(&PathBuf::from(model))?.resolve(&prompts)?;
         let prompts = prompts.into_iter().zip(resolutions).map(|(text, resolution)| Understood {
             text,
             ids: resolution.ids,

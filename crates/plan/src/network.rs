@@ -55,7 +55,6 @@ pub struct Pulmoav {
     /// Width of the text embeddings.
     pub text_width: usize,
     /// What the network learns to find beside its targets, while it trains only.
-    #[serde(default)]
     pub auxiliary: Vec<Auxiliary>,
 }
 

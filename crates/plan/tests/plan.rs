@@ -20,7 +20,7 @@ fn pulmoav() -> Value {
         "textEncoder": {"id": "bundled", "sha256": "00"},
         "network": {
             "preset": "pulmoav", "stageChannels": [16, 32, 64, 128], "stageBlocks": [1, 1, 1, 1], "promptWidth": 64,
-            "promptLayers": 2, "heads": 4, "supervisedScales": 2, "textWidth": 2
+            "promptLayers": 2, "heads": 4, "supervisedScales": 2, "textWidth": 2, "auxiliary": ["airway"]
         }
     })
 }

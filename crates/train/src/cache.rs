@@ -262,6 +262,7 @@ fn offset([z, y, x]: [usize; 3], origin: [isize; 3], size: [usize; 3]) -> usize 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::code::AIRWAY;
 
     /// A small case: a bar of artery on the left, one of vein on the right.
     pub(crate) fn example(shape: [usize; 3]) -> PreparedCase {
@@ -272,7 +273,7 @@ pub(crate) mod tests {
             codes: vec![0; total],
             plane: SidePlane { plane_x: (shape[2] as f64 - 1.0) / 2.0, half_width: shape[2] as f64 / 2.0 },
             ceiling: [Some(0.9), None],
-            airways: false,
+            airways: true,
         };
         for i in 0..total {
             let x = i % shape[2];
@@ -284,12 +285,14 @@ pub(crate) mod tests {
                 1
             } else if x / 2 == 3 * shape[2] / 8 {
                 2
+            } else if x / 2 == shape[2] / 8 + 1 {
+                AIRWAY
             } else {
                 0
             };
             if label > 0 && y * 2 > shape[1] {
                 case.codes[i] |= label;
-                case.hu[i] = if label == 1 { 200 } else { 60 };
+                case.hu[i] = [0, 200, 60, -950][usize::from(label)];
             }
         }
         case
