@@ -48,7 +48,7 @@ fn measure(patch: usize, repeats: usize, train: bool) -> Result<Vec<f64>> {
         if train {
             return network.step(&x);
         }
-        network.forward(&x, &network.detached())?;
+        Network::forward(&x, &network.detached())?;
         Ok(())
     };
     run()?;
@@ -90,10 +90,10 @@ impl Network {
     }
 
     fn detached(&self) -> Vec<Tensor> {
-        self.0.iter().map(|var| var.as_detached_tensor()).collect()
+        self.0.iter().map(Var::as_detached_tensor).collect()
     }
 
-    fn forward(&self, x: &Tensor, weights: &[Tensor]) -> Result<Tensor> {
+    fn forward(x: &Tensor, weights: &[Tensor]) -> Result<Tensor> {
         let stages = FEATURES.len();
         let mut blocks = weights.chunks_exact(3);
         let mut block = |x: &Tensor, stride: usize| -> Result<Tensor> {
@@ -123,7 +123,7 @@ impl Network {
     /// Forward, a gradient of the logits' shape, backward, a plain descent: what a training step costs but for its loss.
     fn step(&self, x: &Tensor) -> Result<()> {
         let weights: Vec<Tensor> = self.0.iter().map(|var| var.as_tensor().clone()).collect();
-        let (logits, tape) = Tape::record(|| self.forward(x, &weights))?;
+        let (logits, tape) = Tape::record(|| Self::forward(x, &weights))?;
         let seed = logits.detach();
         let gradients = tape.backward(vec![(logits, seed)])?;
         for var in &self.0 {
