@@ -1,4 +1,5 @@
-//! The linear layer on the CPU: blocks of rows of a fixed size, each one single-threaded GEMM.
+//! The linear layer on the CPU: blocks of rows of a fixed size, each one single-threaded GEMM; where rows are few and weights
+//! many, as in a text tower, panels of columns instead, so that every weight is read once.
 
 use rayon::prelude::*;
 
@@ -8,9 +9,40 @@ use crate::multiversion::multiversion;
 /// Multiply-adds of one block: large enough to hide the start, small enough to share.
 const BLOCK_PRODUCTS: usize = 1 << 20;
 
+/// At most so many rows, and at least so many columns, are worked off by panels of [`PANEL`] columns.
+const FEW_ROWS: usize = 256;
+const MANY_COLUMNS: usize = 256;
+const PANEL: usize = 64;
+
 /// y = x w + bias.
 pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec<f32> {
+    if x.len() / ci <= FEW_ROWS && bias.len() >= MANY_COLUMNS {
+        return forward_by_panels(x, weight, bias, ci);
+    }
     forward_per_sample(x, 1, ci, bias.len(), |_| (weight, bias))
+}
+
+/// y = x w + bias, panel by panel.
+fn forward_by_panels(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec<f32> {
+    let (rows, co) = (x.len() / ci, bias.len());
+    let panels: Vec<Vec<f32>> = bias
+        .par_chunks(PANEL)
+        .enumerate()
+        .map(|(panel, bias)| {
+            let mut y = bias.repeat(rows);
+            let columns = Matrix { columns: bias.len(), ..Matrix::rows(weight, co) }.from_column(panel * PANEL);
+            multiply(&mut y, bias.len(), &Matrix::rows(x, ci), &columns, true);
+            y
+        })
+        .collect();
+    let mut y = Vec::with_capacity(rows * co);
+    for row in 0..rows {
+        for panel in &panels {
+            let width = panel.len() / rows.max(1);
+            y.extend_from_slice(&panel[row * width..][..width]);
+        }
+    }
+    y
 }
 
 /// y = x w + bias, where `parts` gives each sample's w and bias.
@@ -120,6 +152,19 @@ impl<'a> Matrix<'a> {
         Self { values, rows: values.len() / columns, columns, row_stride: columns, column_stride: 1 }
     }
 
+    /// The same from a column on, without those before.
+    fn from_column(self, column: usize) -> Self {
+        Self { values: &self.values[column * self.column_stride..], ..self }
+    }
+
+    /// One more than the last index that it reads.
+    fn reach(&self) -> usize {
+        match (self.rows, self.columns) {
+            (0, _) | (_, 0) => 0,
+            (rows, columns) => (rows - 1) * self.row_stride + (columns - 1) * self.column_stride + 1,
+        }
+    }
+
     fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -136,10 +181,10 @@ impl<'a> Matrix<'a> {
 fn multiply(out: &mut [f32], columns: usize, a: &Matrix, b: &Matrix, accumulate: bool) {
     assert!(a.columns == b.rows && columns == b.columns && out.len() == a.rows * columns, "linear: sizes disagree");
     for matrix in [a, b] {
-        assert!(matrix.values.len() == matrix.rows * matrix.columns, "linear: a matrix has ragged rows");
+        assert!(matrix.reach() <= matrix.values.len(), "linear: a matrix reaches beyond its values");
     }
-    // SAFETY: the assertions above hold every index row * row_stride + column * column_stride inside its slice, since a
-    // matrix is row-major or the transpose of one; `out` is borrowed mutably, so it overlaps neither input.
+    // SAFETY: the assertions above hold every index row * row_stride + column * column_stride inside its slice; `out` is
+    // borrowed mutably, so it overlaps neither input.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -162,5 +207,23 @@ fn multiply(out: &mut [f32], columns: usize, a: &Matrix, b: &Matrix, accumulate:
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_give_what_blocks_of_rows_give() {
+        let noise =
+            |count: usize, step: usize| -> Vec<f32> { (0..count).map(|i| (i * step % 17) as f32 - 8.0).collect() };
+        for (rows, ci, co) in [(1, 3, 256), (5, 40, 300), (36, 64, 321)] {
+            let (x, weight, bias) = (noise(rows * ci, 7), noise(ci * co, 5), noise(co, 3));
+            // Small whole numbers: every order of summing gives the same.
+            let expected = forward_per_sample(&x, 1, ci, co, |_| (&weight, &bias));
+            assert_eq!(forward(&x, &weight, &bias, ci), expected, "{rows} {ci} {co}");
+        }
+        assert!(forward(&[], &noise(3 * 300, 5), &noise(300, 3), 3).is_empty());
     }
 }
