@@ -10,7 +10,7 @@ use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::error::SegmentError;
 use crate::prepare::{Prepared, prepare};
-use crate::prompt::resolve;
+use crate::prompt::{maps, resolve};
 use crate::restore::{Restored, restore};
 use crate::tidy::tidy;
 use crate::tiles::{self, PromptedNetwork, TileNetwork};
@@ -152,7 +152,8 @@ pub fn segment(
     let prepare_s = clock.lap();
     let budget = budget::choose(&prepared, plan, asked.len(), request)?;
     let found = if has_work(&prepared, plan) {
-        Some(tiles::run(&prepared, plan, budget.tile, network, &asked, monitor)?)
+        let maps = if prepared.lungs.is_some() { maps(plan, &asked) } else { asked.clone() };
+        Some(tiles::run(&prepared, plan, budget.tile, network, &maps, monitor)?)
     } else {
         None
     };

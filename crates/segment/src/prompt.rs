@@ -28,6 +28,15 @@ pub fn resolve(names: &[String], plan: &Plan, oriented: bool) -> Result<Vec<usiz
     Ok(asked)
 }
 
+/// The places of the maps that answer for the targets asked, where the lungs are known: they tell sides better than a network
+/// does (METHOD §1), so a sided target is answered by the map of its classes on both sides, if the plan has one, and what lies
+/// on the other side is cleared on the way back.
+pub fn maps(plan: &Plan, asked: &[usize]) -> Vec<usize> {
+    let both_sides =
+        |target: &Target| plan.targets.iter().position(|other| other.side.is_none() && other.classes == target.classes);
+    asked.iter().map(|&place| both_sides(&plan.targets[place]).unwrap_or(place)).collect()
+}
+
 /// Whether everything in `narrow` is also in `wide`, another target.
 pub fn contains(wide: &Target, narrow: &Target) -> bool {
     let classes = narrow.classes.iter().all(|class| wide.classes.contains(class));
@@ -54,6 +63,15 @@ mod tests {
         let plan = plan();
         assert_eq!(resolve(&[], &plan, true).unwrap(), [0, 1]);
         assert_eq!(resolve(&names(&["vein", "left artery"]), &plan, true).unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn sides_are_answered_by_the_map_of_both() {
+        let mut plan = plan();
+        // artery, left artery, right artery, vessels
+        assert_eq!(maps(&plan, &[0, 2, 3, 4]), [0, 0, 0, 4]);
+        plan.targets.remove(0);
+        assert_eq!(maps(&plan, &[1, 2]), [1, 2]);
     }
 
     #[test]

@@ -311,5 +311,5 @@ if __name__ == "__main__":
         write(name, net, {"preset": "la-caf", "widthDivisor": 32, "variant": variant, "textWidth": 12}, [32] * 3, 1, 12, True)
     numbers = dict(channels=[4, 6, 8], blocks=[1, 2, 1], width=8, heads=2, layers=2, scales=2, text_width=12)
     network = {"preset": "pulmoav", "stageChannels": [4, 6, 8], "stageBlocks": [1, 2, 1], "promptWidth": 8, "promptLayers": 2,
-               "heads": 2, "supervisedScales": 2, "textWidth": 12}
+               "heads": 2, "supervisedScales": 2, "textWidth": 12, "auxiliary": []}
     write("pulmoav", Pulmoav(2, **numbers), network, [16, 8, 24], 2, 12, False)
