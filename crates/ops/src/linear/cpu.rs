@@ -30,7 +30,7 @@ fn forward_by_panels(x: &[f32], weight: &[f32], bias: &[f32], ci: usize) -> Vec<
         .enumerate()
         .map(|(panel, bias)| {
             let mut y = bias.repeat(rows);
-            let columns = Matrix { columns: bias.len(), ..Matrix::rows(weight, co) }.from_column(panel * PANEL);
+            let columns = Matrix { columns: bias.len(), ..Matrix::rows(weight, co) }.starting_at_column(panel * PANEL);
             multiply(&mut y, bias.len(), &Matrix::rows(x, ci), &columns, true);
             y
         })
@@ -153,7 +153,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// The same from a column on, without those before.
-    fn from_column(self, column: usize) -> Self {
+    fn starting_at_column(self, column: usize) -> Self {
         Self { values: &self.values[column * self.column_stride..], ..self }
     }
 
