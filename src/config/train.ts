@@ -149,7 +149,7 @@ export const tinyTraining: TrainConfig = {
       blur: { probability: 0.25, sigmaVoxels: [0.3, 0.8] },
       noise: { probability: 0.4, sdHu: [5, 40], sigmaVoxels: [0, 0.8] },
       slices: { probability: 0.25, thicknessMm: [1.5, 4] },
-      coarse: { probability: 0.08, voxelMm: [2, 4.5] },
+      coarse: { probability: 0.12, voxelMm: [2, 4.5] },
     },
     loss: {
       dice: 1,
