@@ -31,6 +31,10 @@ declare const trainConfig: z.ZodObject<{
             }>;
             skipEmpty: z.ZodBoolean;
         }, z.core.$strict>;
+        walls: z.ZodNullable<z.ZodObject<{
+            hu: z.ZodNumber;
+            reachMm: z.ZodNumber;
+        }, z.core.$strict>>;
         targets: z.ZodArray<z.ZodObject<{
             name: z.ZodString;
             value: z.ZodNumber;

@@ -64,6 +64,8 @@ export const planConfig = z.strictObject({
     blend: z.enum(['logits', 'probabilities']),
     skipEmpty: z.boolean(),
   }),
+  /** Vessel walls in the lungs follow the scan: above `hu` and this near a vessel found is vessel; `null`: as the network saw them. */
+  walls: z.strictObject({ hu: z.number(), reachMm: z.number().min(0).max(10) }).nullable(),
   /** What can be asked for. */
   targets: z.array(target).min(1),
   /** Target names used when the user gives no prompt. */
@@ -98,6 +100,7 @@ export const tinyPlan: PlanConfig = {
   patch: [64, 64, 64],
   crop: { kind: 'lungs', marginMm: 25 },
   tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'probabilities', skipEmpty: true },
+  walls: { hu: -400, reachMm: 1.3 },
   targets: ourTargets,
   defaultTargets: ['artery', 'vein'],
   network: {
@@ -121,6 +124,7 @@ export const laCafPlan: PlanConfig = {
   patch: [96, 96, 96],
   crop: { kind: 'foreground', aboveHu: -700 },
   tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'logits', skipEmpty: false },
+  walls: null,
   targets: ourTargets.filter(({ side, classes }) => side !== null && classes.length === 1).sort(byPublishedOrder),
   defaultTargets: ['left artery', 'left vein', 'right artery', 'right vein'],
   network: { preset: 'la-caf', widthDivisor: 1, variant: 'la-caf', textWidth: 64 },

@@ -11,4 +11,4 @@ mod validate;
 
 pub use error::PlanError;
 pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav};
-pub use recipe::{Blend, BodySide, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass};
+pub use recipe::{Blend, BodySide, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass, Walls};

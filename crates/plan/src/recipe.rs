@@ -25,6 +25,8 @@ pub struct Plan {
     pub crop: Crop,
     /// Sliding-window settings.
     pub tiles: Tiles,
+    /// How vessel walls in the lungs follow the scan; `null` leaves them where the network saw them.
+    pub walls: Option<Walls>,
     /// What can be asked for, each with its stored prompt embedding.
     pub targets: Vec<Target>,
     /// Target names used when the user gives no prompt.
@@ -91,6 +93,16 @@ pub struct Tiles {
     pub blend: Blend,
     /// Tiles without a lung voxel (grown by the crop's margin) are skipped.
     pub skip_empty: bool,
+}
+
+/// How vessel walls in the lungs follow the scan's own voxels, which are finer than the network's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Walls {
+    /// Half-way between lung and blood, HU: a voxel of the lung above it is at least half filled by something.
+    pub hu: f64,
+    /// What is above `hu` belongs to a vessel that was found this near, mm.
+    pub reach_mm: f64,
 }
 
 /// What is blended where tiles overlap.

@@ -28,6 +28,7 @@ impl Plan {
         validate_edges("patch", self.patch)?;
         self.validate_crop()?;
         self.validate_tiles()?;
+        self.validate_walls()?;
         self.validate_targets()?;
         ensure(!self.text_encoder.id.is_empty(), "textEncoder.id", &self.text_encoder.id, "a name such as `bundled`")?;
         match &self.network {
@@ -91,6 +92,12 @@ impl Plan {
             ensure(right, name, edges, &format!("multiples of {multiple}, by which the network halves the grid"))?;
         }
         Ok(())
+    }
+
+    fn validate_walls(&self) -> Result<(), PlanError> {
+        let Some(walls) = self.walls else { return Ok(()) };
+        ensure((-1024.0..=3071.0).contains(&walls.hu), "walls.hu", walls.hu, "-1024 to 3071 HU")?;
+        ensure((0.0..=10.0).contains(&walls.reach_mm), "walls.reachMm", walls.reach_mm, "0 to 10 mm")
     }
 
     fn validate_targets(&self) -> Result<(), PlanError> {

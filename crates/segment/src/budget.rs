@@ -83,7 +83,7 @@ pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize,
     let sums = (prompts + 1) * seen * F32;
     let running = channels + sums + tile_bytes(plan, count(tile), prompts);
     let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
-    let restoring = channels + prompts * seen * F32 + part + scan + kept;
+    let restoring = channels + prompts * seen * F32 + 3 * part + scan + kept;
     let peak = always + [reading, searching, preparing, running, restoring].into_iter().max().unwrap_or(0);
     peak + peak / SLACK_DIVISOR
 }

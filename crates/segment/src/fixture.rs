@@ -27,6 +27,7 @@ pub(crate) fn plan() -> Plan {
         patch: [16; 3],
         crop: Crop::Lungs { margin_mm: 25.0 },
         tiles: Tiles { tile: [16; 3], overlap: 0.5, blend: Blend::Probabilities, skip_empty: true },
+        walls: None,
         targets: vec![
             target("artery", 1, &artery, None),
             target("vein", 2, &vein, None),

@@ -160,7 +160,7 @@ pub fn segment(
     let network_s = clock.lap();
     monitor.report("restore", 0, 1);
     let mut restored = match &found {
-        Some(found) => restore(found, &prepared, plan, &asked, request.probabilities),
+        Some(found) => restore(ct, found, &prepared, plan, &asked, request.probabilities),
         None => nothing(ct, asked.len(), request.probabilities),
     };
     tidy(&mut restored.labels, &ct.data);

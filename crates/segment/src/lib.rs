@@ -14,6 +14,7 @@ pub mod prompt;
 pub mod restore;
 pub mod tidy;
 pub mod tiles;
+pub mod walls;
 pub mod words;
 
 pub use error::SegmentError;

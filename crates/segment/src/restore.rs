@@ -16,11 +16,12 @@ use rayon::prelude::*;
 use crate::prepare::{COARSE_MM, Prepared, WayBack};
 use crate::prompt::contains;
 use crate::tiles::Probabilities;
+use crate::walls;
 
 /// A voxel is labelled above this probability.
 const THRESHOLD: f32 = 0.5;
 
-/// Share of a group of vessel voxels that must lie in a lung.
+/// Share of a group of touching vessel voxels that must lie in a lung; others were seen in bone or the chest wall.
 const LEAST_LUNG_SHARE: f64 = 0.02;
 
 /// What [`restore`] gives back.
@@ -28,16 +29,17 @@ const LEAST_LUNG_SHARE: f64 = 0.02;
 pub struct Restored {
     /// The plan's label values on the scan's own grid.
     pub labels: Volume<u8>,
-    /// `[p, z, y, x]` on the scan's own grid, when asked for.
+    /// `[p, z, y, x]` on the scan's own grid, when asked for; the network's, whatever the walls.
     pub probabilities: Option<Vec<f32>>,
 }
 
 /// Carries probabilities back, decides each voxel, undoes crop and orientation.
 ///
 /// # Shapes
-/// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, → labels `[z, y, x]`
-/// on the scan's own grid.
+/// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, `ct` `[z, y, x]` → labels
+/// on the grid of `ct`.
 pub fn restore(
+    ct: &Volume<f32>,
     found: &Probabilities,
     prepared: &Prepared,
     plan: &Plan,
@@ -67,8 +69,12 @@ pub fn restore(
     } else {
         labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
     }
-    if let Some(lungs) = prepared.lungs.as_ref().filter(|_| limited) {
-        clear_strays(&mut labels, lungs, &way_back.part);
+    if let Some(lungs) = &prepared.lungs {
+        let sides = lungs.sides_in(&way_back.part, part);
+        follow_walls(&mut labels, ct, way_back, plan, &sides);
+        if limited {
+            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, LEAST_LUNG_SHARE);
+        }
     }
     let probabilities = keep_probabilities.then(|| {
         let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
@@ -77,14 +83,18 @@ pub fn restore(
     Restored { labels: Volume { data: undo(&labels, way_back), grid: way_back.original }, probabilities }
 }
 
-/// Clears groups of labelled voxels that do not reach into a lung: what was seen in bone or the chest wall.
+/// Vessel walls follow the scan where the plan says so and the scan's voxels are fine enough to be half filled by a vessel.
 ///
 /// # Shapes
-/// `labels`: `[z, y, x]` of the canonical `part`.
-fn clear_strays(labels: &mut [u8], lungs: &Lungs, part: &VoxelBox) {
-    let shape = part.shape();
-    let sides = lungs.sides_in(part, shape);
-    remove_outside(labels, shape, Connectivity::Corners, |voxel| sides[voxel] != 0, LEAST_LUNG_SHARE);
+/// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
+fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, way_back: &WayBack, plan: &Plan, sides: &[u8]) {
+    let spacing_mm = way_back.canonical.spacing_mm;
+    let fine = spacing_mm.iter().all(|&mm| mm <= COARSE_MM);
+    if let Some(walls) = plan.walls.filter(|_| fine) {
+        let moves = way_back.orientation;
+        let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&way_back.part);
+        walls::follow(labels, &hu, sides, walls, spacing_mm);
+    }
 }
 
 /// Puts the part back into the scan's own array order; 0 outside the part.

@@ -20,6 +20,7 @@ fn plan(network: Network, channels: usize, edge: usize, targets: usize, text_wid
         patch: [edge; 3],
         crop: Crop::None,
         tiles: Tiles { tile: [edge; 3], overlap: 0.5, blend: Blend::Logits, skip_empty: false },
+        walls: None,
         targets: (0..targets)
             .map(|target| Target {
                 name: format!("target {target}"),

@@ -1,0 +1,114 @@
+//! Vessel walls in the lungs, on the scan's own grid.
+//!
+//! The plan's grid is as coarse as a small vessel is wide, and what the network says there is blurred further. Where lung
+//! meets blood the scan itself tells which voxels are at least half filled: those above the value half-way between both. So
+//! a label ends there, and reaches there. Outside the lungs vessels lie in tissue as bright as they are: the network's answer
+//! stands.
+
+use pulmoav_plan::Walls;
+use pulmoav_volume::crop::View;
+use rayon::prelude::*;
+
+/// Clears labels of lung voxels that are not above `walls.hu`; gives those above it that have none the nearest label within
+/// `walls.reach_mm`, of equally near ones the lowest.
+///
+/// # Shapes
+/// All `[z, y, x]` on one grid of `spacing_mm`; `lungs` is 0 outside the lungs.
+pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls, spacing_mm: [f64; 3]) {
+    let [_, height, width] = hu.shape();
+    let found = Found { labels: labels.to_vec(), shape: hu.shape(), near: near(walls.reach_mm, spacing_mm) };
+    let rows = labels.par_chunks_mut(width).zip(lungs.par_chunks(width)).enumerate();
+    rows.for_each_init(
+        || vec![0f32; width],
+        |row, (index, (labels, lungs))| {
+            let (z, y) = (index / height, index % height);
+            hu.copy_row(z, y, row);
+            for x in (0..width).filter(|&x| lungs[x] != 0) {
+                if f64::from(row[x]) <= walls.hu {
+                    labels[x] = 0;
+                } else if labels[x] == 0 {
+                    labels[x] = found.nearest([z, y, x]);
+                }
+            }
+        },
+    );
+}
+
+/// Steps to every voxel within `reach_mm`, nearest first, each with its squared length.
+fn near(reach_mm: f64, spacing_mm: [f64; 3]) -> Vec<(f64, [isize; 3])> {
+    let [z, y, x] = spacing_mm.map(|mm| (reach_mm / mm) as isize);
+    let steps = (-z..=z).flat_map(|z| (-y..=y).flat_map(move |y| (-x..=x).map(move |x| [z, y, x])));
+    let length2 = |step: [isize; 3]| step.iter().zip(spacing_mm).map(|(&n, mm)| (n as f64 * mm).powi(2)).sum::<f64>();
+    let mut near: Vec<_> = steps.map(|step| (length2(step), step)).filter(|near| near.0 <= reach_mm.powi(2)).collect();
+    near.sort_by(|a, b| a.0.total_cmp(&b.0));
+    near
+}
+
+/// The labels as the network gave them.
+struct Found {
+    labels: Vec<u8>,
+    shape: [usize; 3],
+    near: Vec<(f64, [isize; 3])>,
+}
+
+impl Found {
+    /// The nearest label, of equally near ones the lowest; 0 where none is near.
+    fn nearest(&self, place: [usize; 3]) -> u8 {
+        let (mut nearest, mut least) = (0, f64::INFINITY);
+        for &(length2, step) in &self.near {
+            if length2 > least {
+                break;
+            }
+            let label = self.at(place, step);
+            if label != 0 && (nearest == 0 || label < nearest) {
+                (nearest, least) = (label, length2);
+            }
+        }
+        nearest
+    }
+
+    fn at(&self, place: [usize; 3], step: [isize; 3]) -> u8 {
+        let [z, y, x] = std::array::from_fn(|axis| place[axis].wrapping_add_signed(step[axis]));
+        let [depth, height, width] = self.shape;
+        if z < depth && y < height && x < width { self.labels[(z * height + y) * width + x] } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALLS: Walls = Walls { hu: -400.0, reach_mm: 1.5 };
+
+    fn followed(labels: &[u8], hu: &[f32], lungs: &[u8], spacing_mm: f64) -> Vec<u8> {
+        let mut labels = labels.to_vec();
+        let shape = [1, 1, hu.len()];
+        follow(&mut labels, &View::new(hu, shape), lungs, WALLS, [1.0, 1.0, spacing_mm]);
+        labels
+    }
+
+    #[test]
+    fn labels_end_and_reach_where_the_lung_begins() {
+        let hu = [-870.0, -300.0, 40.0, 40.0, -300.0, -870.0, -870.0, 40.0];
+        let labels = [0, 0, 1, 1, 0, 0, 2, 0];
+        assert_eq!(followed(&labels, &hu, &[1; 8], 1.0), [0, 1, 1, 1, 1, 0, 0, 2]);
+        assert_eq!(followed(&labels, &hu, &[0; 8], 1.0), labels);
+        assert_eq!(followed(&labels, &hu, &[1; 8], 2.0), [0, 0, 1, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_nearest_label_wins_and_of_equals_the_lowest() {
+        let hu = [40.0; 7];
+        assert_eq!(followed(&[2, 0, 1, 0, 0, 0, 0], &hu, &[1; 7], 1.0), [2, 1, 1, 1, 0, 0, 0]);
+        assert_eq!(followed(&[0, 0, 0, 1, 0, 0, 2], &hu, &[1; 7], 0.7), [0, 1, 1, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn steps_are_a_ball() {
+        let near = near(1.5, [1.0, 1.0, 0.7]);
+        assert_eq!(near[0], (0.0, [0, 0, 0]));
+        assert!(near.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+        assert!(near.iter().any(|step| step.1 == [0, 0, 2]));
+        assert!(near.iter().all(|step| step.1 != [1, 1, 1] && step.1 != [0, 1, 2]));
+    }
+}
