@@ -12,6 +12,7 @@ fn pulmoav() -> Value {
         "patch": [64, 64, 64],
         "crop": {"kind": "lungs", "marginMm": 25.0},
         "tiles": {"tile": [96, 96, 96], "overlap": 0.5, "blend": "probabilities", "skipEmpty": true},
+        "walls": {"hu": -400.0, "reachMm": 1.3},
         "targets": [
             {"name": "artery", "value": 1, "prompt": "pulmonary artery", "classes": ["artery"], "side": null, "embedding": [0.1, -0.2]},
             {"name": "left vein", "value": 5, "prompt": "left vein", "classes": ["vein"], "side": "left", "embedding": [0.3, 0.4]}
@@ -53,6 +54,8 @@ fn what_cannot_be_used_is_refused_by_name() {
         ("/tiles/tile/2", json!(100), "tiles.tile"),
         ("/tiles/overlap", json!(0.95), "tiles.overlap"),
         ("/crop/marginMm", json!(-1.0), "crop.marginMm"),
+        ("/walls/hu", json!(4000.0), "walls.hu"),
+        ("/walls/reachMm", json!(-1.0), "walls.reachMm"),
         ("/targets", json!([]), "targets"),
         ("/targets/1/name", json!("artery"), "targets[1].name"),
         ("/targets/1/value", json!(1), "targets[1].value"),
