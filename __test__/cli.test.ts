@@ -73,6 +73,13 @@ test.serial('every command has --help, plain and as JSON', async (t) => {
   t.true('text' in object(await pulmoav('segment', '--help', '--json')));
 });
 
+test.serial('a reader that goes away ends nothing', async (t) => {
+  const { child, ended } = start(['segment', scan, '-o', join(folder(), 'out.nii.gz'), '--model', model, '--json']);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  t.is((await ended).status, 0);
+});
+
 test.serial('failures have the documented status and one JSON object', async (t) => {
   const directory = folder();
   const output = join(directory, 'out.nii.gz');

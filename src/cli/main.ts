@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import * as commands from './commands.js';
 import { exitStatus, reportError, watchSignals } from './exit.js';
-import { printJson } from './output.js';
+import { outliveReaders, printJson } from './output.js';
 
 const json = process.argv.includes('--json');
 const program = new Command('pulmoav')
@@ -20,6 +20,7 @@ for (const command of [program, ...program.commands]) {
 }
 
 const stop = watchSignals();
+outliveReaders();
 try {
   await program.parseAsync();
   process.exitCode ??= 0;

@@ -1,5 +1,17 @@
 import type { Progress, Warning } from '../types.js';
 
+/**
+ * Lets a run end in peace whose reader has gone (`pulmoav … | head`): what is not read is not an error, and long work is not
+ * lost because nobody listens.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
 /** Prints the one object that `--json` promises. */
 export function printJson(result: object): void {
   process.stdout.write(`${JSON.stringify({ schemaVersion: 1, ...result })}\n`);

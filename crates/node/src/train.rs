@@ -89,11 +89,16 @@ struct Validated<T> {
 /// Segments and scores validation cases with the running mean of the weights.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn validate_trainer<'env>(env: &'env Env, handle: u32, cases: u32, monitor: &CallMonitor) -> Result<Object<'env>> {
-    let monitor = monitor.share();
-    on_engine(env, handle, move |open| {
-        let cases = open.with(|trainer| trainer.validate(cases as usize, &*monitor))?;
-        Success::json(&Validated { cases })
-    })
+    match TRAINERS.get(handle) {
+        Ok(open) => {
+            let shared = monitor.share();
+            Engine::tensors(open.threads)?.cancellable(env, monitor, move || {
+                let cases = open.with(|trainer| trainer.validate(cases as usize, &*shared))?;
+                Success::json(&Validated { cases })
+            })
+        }
+        Err(failure) => refused(env, failure),
+    }
 }
 
 /// Writes a model directory with the training state beside.
@@ -118,6 +123,10 @@ fn on_engine(
 ) -> Result<Object<'_>> {
     match TRAINERS.get(handle) {
         Ok(open) => Engine::tensors(open.threads)?.promise(env, move || work(&open)),
-        Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
+        Err(failure) => refused(env, failure),
     }
+}
+
+fn refused(env: &Env, failure: Failure) -> Result<Object<'_>> {
+    Engine::workers()?.promise(env, move || Err(failure))
 }
