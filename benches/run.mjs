@@ -14,7 +14,10 @@ const STAGES = [
   'start',
   'conv3d',
   'unet-forward',
+  'unet-step',
   'clip-text',
+  'volume-io',
+  'resample',
 ];
 
 const { values } = parseArgs({

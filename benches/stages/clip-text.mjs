@@ -4,8 +4,8 @@
 // With --model DIR|owner/name and the shared data at hand: how far that checkpoint is from the real ViT-B/32.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { encodeText } from '../../dist/index.js';
 import { DEFAULT_MODEL } from '../../dist/models.js';
 import { root } from '../machine.mjs';

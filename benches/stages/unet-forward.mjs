@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { root } from '../machine.mjs';
 import { three, within } from '../table.mjs';
+import { ownUnet } from '../unet.mjs';
 
 export const about = 'a plain U-Net forward at 96³ against PyTorch and onnxruntime (--python FILE, --peers DIR)';
 
@@ -54,23 +55,7 @@ export async function run({ threads, count, python, peers, work, printSeconds })
   };
 }
 
-/** Median seconds of warm forward passes. */
-function seconds(threads, repeats) {
-  const size = [
-    '--patch',
-    String(PATCH),
-    '--repeats',
-    String(repeats),
-    ...(threads ? ['--threads', String(threads)] : []),
-  ];
-  const bench = ['bench', '--quiet', '--profile', 'dev', '-p', 'pulmoav-ops', '--bench', 'unet', '--'];
-  return Number(
-    output('cargo', [...bench, ...size, '--print-seconds'], root)
-      .trim()
-      .split('\n')
-      .at(-1),
-  );
-}
+const seconds = (threads, repeats) => ownUnet({ patch: PATCH, threads, repeats }).seconds;
 
 function output(command, args, cwd) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 26 });

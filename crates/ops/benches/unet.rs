@@ -3,7 +3,7 @@
 //!
 //! Input: noise, one channel, one sample. Peer: PyTorch and onnxruntime with the same network, round by round.
 //!
-//! `cargo bench --profile dev -p pulmoav-ops --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--print-seconds]`
+//! `cargo bench --profile dev -p pulmoav-ops --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--json]`
 #![allow(missing_docs)]
 
 use std::time::Instant;
@@ -30,13 +30,21 @@ fn main() -> Result<()> {
     let mut seconds = pool.install(|| measure(patch, repeats, train))?;
     seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
-    if flag("--print-seconds") {
-        println!("{median}");
+    if flag("--json") {
+        println!("{{\"seconds\":{median},\"peakBytes\":{}}}", peak_bytes());
     } else {
         let what = if train { "training step" } else { "forward" };
         println!("{what}, patch {patch}, {threads} threads: median {median:.3} s, least {:.3} s", seconds[0]);
     }
     Ok(())
+}
+
+/// The most memory this process has had resident, bytes; 0 where the system does not tell.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or_default() * 1024
 }
 
 /// Seconds of each repeat, after one to warm up.

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::gzip::{BLOCK_BYTES, Gzip};
+use super::gzip::{BATCH, BLOCK_BYTES, Gzip};
 use super::nifti;
 use crate::error::VolumeError;
 use crate::image::Header;
@@ -13,9 +13,6 @@ use crate::monitor::Monitor;
 use crate::volume::Grid;
 use crate::voxels::{Voxel, Voxels, swap_bytes};
 use crate::with_voxels;
-
-/// Blocks handed to the threads at a time.
-const BATCH: usize = 16;
 
 /// Writes `volumes` volumes on one grid (the volume slowest, then z) as `.nii` or `.nii.gz`, by the name.
 ///
@@ -183,7 +180,8 @@ fn write_packed<T: Voxel>(
     swap: bool,
     monitor: &dyn Monitor,
 ) -> io::Result<bool> {
-    let mut out = Gzip::start(BufWriter::with_capacity(1 << 18, file))?;
+    let blocks = 1 + size_of_val(data).div_ceil(BLOCK_BYTES);
+    let mut out = Gzip::start(BufWriter::with_capacity(1 << 18, file), blocks)?;
     out.blocks(&[header])?;
     let mut done = 0;
     for values in data.chunks(BLOCK_BYTES * BATCH / size_of::<T>()) {
