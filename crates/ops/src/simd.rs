@@ -148,6 +148,20 @@ pub unsafe trait Lanes: Copy + 'static {
     #[must_use]
     unsafe fn plus_product(self, a: Self, b: Self) -> Self;
 
+    /// `self + other`.
+    ///
+    /// # Safety
+    /// As [`Lanes::zero`].
+    #[must_use]
+    unsafe fn plus(self, other: Self) -> Self;
+
+    /// `self − other`.
+    ///
+    /// # Safety
+    /// As [`Lanes::zero`].
+    #[must_use]
+    unsafe fn minus(self, other: Self) -> Self;
+
     /// Asks the cache for the line of `at`; any address will do.
     ///
     /// # Safety
@@ -202,6 +216,18 @@ unsafe impl Lanes for Portable {
     }
 
     #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        let (a, b) = (self.0, other.0);
+        Self([a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]])
+    }
+
+    #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        let (a, b) = (self.0, other.0);
+        Self([a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]])
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
 
     const SQUARE: usize = 4;
@@ -221,9 +247,10 @@ unsafe impl Lanes for Portable {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps,
-        _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
-        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+        _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_sub_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps,
+        _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
     };
 
     use super::{Kernel, Lanes};
@@ -282,7 +309,7 @@ mod x86 {
     }
 
     macro_rules! lanes {
-        ($name:ident, $n:literal, $zero:ident, $set1:ident, $load:ident, $store:ident, $fma:ident) => {
+        ($name:ident, $n:literal, $zero:ident, $set1:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident) => {
             // SAFETY: only `run_avx2` and `run_avx512` name the types, and they need the instruction sets.
             unsafe impl Lanes for $name {
                 const N: usize = $n;
@@ -318,6 +345,18 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                unsafe fn plus(self, other: Self) -> Self {
+                    // SAFETY: as above.
+                    Self(unsafe { $add(self.0, other.0) })
+                }
+
+                #[inline(always)]
+                unsafe fn minus(self, other: Self) -> Self {
+                    // SAFETY: as above.
+                    Self(unsafe { $sub(self.0, other.0) })
+                }
+
+                #[inline(always)]
                 unsafe fn prefetch(at: *const f32) {
                     // SAFETY: a prefetch of any address changes nothing.
                     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
@@ -333,6 +372,26 @@ mod x86 {
             }
         };
     }
-    lanes!(Avx2, 8, _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps);
-    lanes!(Avx512, 16, _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps);
+    lanes!(
+        Avx2,
+        8,
+        _mm256_setzero_ps,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps
+    );
+    lanes!(
+        Avx512,
+        16,
+        _mm512_setzero_ps,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps
+    );
 }

@@ -2,6 +2,7 @@
 mod harness;
 
 use harness::{Row, check_rows};
+use pulmoav_ops::simd::{Level, with_level};
 use pulmoav_ops::{self as ops, Activation, AttentionMask};
 
 /// Sums of some hundred products in f32.
@@ -226,6 +227,17 @@ fn norms_activations_attention_and_resampling() {
 
 fn keys_seen() -> AttentionMask {
     AttentionMask::Keys([1, 0, 1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0].iter().map(|&bit| bit == 1).collect())
+}
+
+#[test]
+fn convolutions_in_few_products_have_gradients() {
+    // 64 tiles of 16 channels: large enough for Winograd's kernels.
+    let inputs = [[1, 8, 8, 8, 16], [3, 3, 3, 16, 16]].map(|shape| harness::noise(&shape, 1));
+    let run: harness::Run = |i| ops::conv3d(&i[0], &i[1], None, [1; 3], [1; 3]);
+    for level in Level::present() {
+        let checked = with_level(level, || harness::check_finite_differences(run, &inputs, &[true; 2], 0.1));
+        assert_eq!(checked, Ok(()), "{level:?}");
+    }
 }
 
 #[test]

@@ -1,263 +1,32 @@
-//! The passes on the CPU: work is cut into blocks of fixed size, which run on the cores of the surrounding rayon pool.
-//!
-//! A block of results packs its inputs with their halo into a scratch of this thread (`pack.rs`) and walks over it with the
-//! register kernel (`tile.rs`), one vector of output channels at a time so that its weights stay in the cache.
-#![allow(unsafe_code)] // Tasks write their own places of one result; the register kernel takes pointers.
-
-use std::cell::RefCell;
+//! The passes on the CPU: which kernel runs, and the sum of a bias' gradient.
 
 use rayon::prelude::*;
 
 use super::geometry::{Geometry, WeightOrder};
-use super::pack::{self, PackRow, RowLayout};
-use super::pass::{Class, Pass};
-use super::tile::{Rows, Segment, Tiles};
-use super::weight;
-use crate::memory::{Aligned, Results};
-use crate::simd::Level;
+use super::{direct, winograd};
 
-/// Packed inputs of one block should stay in the second-level cache together with one vector's weights.
-const BLOCK_BYTES: usize = 768 << 10;
-/// Planes and rows of results in a block, if [`BLOCK_BYTES`] allows.
-const BLOCK_PLANES: usize = 4;
-const BLOCK_ROWS: usize = 16;
-/// With fewer blocks than this, output channels are shared out too.
-const LEAST_TASKS: usize = 16;
 /// Voxels summed by one task of [`channel_sum`].
 const CHANNEL_SUM_BLOCK: usize = 4096;
 
-thread_local! {
-    /// Packed inputs of the block that this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
-    static SCRATCH: RefCell<Aligned> = RefCell::default();
-}
-
 /// See [`super::reference::to_coarse`].
 pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
-    run(&Pass::to_coarse(g, order), fine, weight, bias)
+    if winograd::pays(g) {
+        return winograd::to_coarse(g, fine, weight, order, bias);
+    }
+    direct::to_coarse(g, fine, weight, order, bias)
 }
 
 /// See [`super::reference::to_fine`].
 pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
-    run(&Pass::to_fine(g, order), coarse, weight, bias)
+    if winograd::pays(g) {
+        return winograd::to_fine(g, coarse, weight, order, bias);
+    }
+    direct::to_fine(g, coarse, weight, order, bias)
 }
 
 /// See [`super::reference::weight_gradient`].
 pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
-    weight::weight_gradient(g, fine, coarse, order)
-}
-
-fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let voxels = |size: [usize; 3]| pass.batch * size.iter().product::<usize>();
-    assert_eq!(input.len(), voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
-    let work = Work::new(pass, input, weight, bias);
-    let tasks = work.tasks();
-    // SAFETY: the classes share out all output voxels, the blocks all results of a class, the vectors all channels.
-    unsafe {
-        Results::collect(voxels(pass.output) * pass.output_channels, |output| {
-            tasks.par_iter().for_each(|task| {
-                SCRATCH.with_borrow_mut(|scratch| {
-                    work.pack(task, scratch);
-                    work.compute(task, scratch, output);
-                });
-            });
-        })
-    }
-}
-
-/// Everything that the tasks of a pass share.
-struct Work<'a> {
-    pass: &'a Pass,
-    input: &'a [f32],
-    level: Level,
-    tile: TileShape,
-    /// Planes and rows of results in a block.
-    block: [usize; 2],
-    layout: RowLayout,
-    classes: Vec<(&'a Class, Vec<Segment>, Aligned)>,
-    bias: Aligned,
-}
-
-/// Rows and results of a register tile.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct TileShape {
-    rows: usize,
-    results: usize,
-}
-
-/// A block of results of one sample, and the vectors of output channels to compute.
-struct Task {
-    sample: usize,
-    planes: [usize; 2],
-    rows: [usize; 2],
-    vectors: [usize; 2],
-}
-
-impl<'a> Work<'a> {
-    fn new(pass: &'a Pass, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
-        let level = Level::current();
-        let lanes = level.lanes();
-        let tile = TileShape::choose(level, pass.largest_count());
-        let (block, layout) = blocks(pass, tile);
-        let classes = pass
-            .classes
-            .iter()
-            .map(|class| (class, pack::segments(pass, class, &layout), pack::weights(pass, class, weight, lanes)))
-            .collect();
-        let mut padded_bias = Aligned::zeros(pass.output_channels.next_multiple_of(lanes));
-        if let Some(bias) = bias {
-            padded_bias[..pass.output_channels].copy_from_slice(bias);
-        }
-        Self { pass, input, level, tile, block, layout, classes, bias: padded_bias }
-    }
-
-    fn tasks(&self) -> Vec<Task> {
-        let [planes, rows, _] = self.pass.largest_count();
-        let blocks = self.pass.batch * planes.div_ceil(self.block[0]) * rows.div_ceil(self.block[1]);
-        let vectors = self.pass.output_channels.div_ceil(self.level.lanes());
-        let group = vectors.div_ceil(LEAST_TASKS.div_ceil(blocks).min(vectors));
-        let mut tasks = vec![];
-        for sample in 0..self.pass.batch {
-            for z in (0..planes).step_by(self.block[0]) {
-                for y in (0..rows).step_by(self.block[1]) {
-                    for vector in (0..vectors).step_by(group) {
-                        tasks.push(Task {
-                            sample,
-                            planes: [z, planes.min(z + self.block[0])],
-                            rows: [y, rows.min(y + self.block[1])],
-                            vectors: [vector, vectors.min(vector + group)],
-                        });
-                    }
-                }
-            }
-        }
-        tasks
-    }
-
-    /// Brings a block's inputs, with halo, into the scratch.
-    fn pack(&self, task: &Task, scratch: &mut Aligned) {
-        let (pass, low, reach) = (self.pass, self.pass.low(), self.pass.reach());
-        let [depth, height, width] = pass.input;
-        let planes = (task.planes[1] - task.planes[0] - 1) * pass.step[0] + reach[0];
-        scratch.grow(planes * self.layout.rows * self.layout.row);
-        for (row, to) in scratch.chunks_exact_mut(self.layout.row).enumerate() {
-            let z = (task.planes[0] * pass.step[0] + row / self.layout.rows) as isize + low[0];
-            let y = (task.rows[0] * pass.step[1] + row % self.layout.rows) as isize + low[1];
-            let inside = (0..depth as isize).contains(&z) && (0..height as isize).contains(&y);
-            let from = inside.then(|| {
-                let row = (task.sample * depth + z as usize) * height + y as usize;
-                &self.input[row * width * pass.input_channels..][..width * pass.input_channels]
-            });
-            let row = PackRow {
-                from,
-                to,
-                layout: self.layout,
-                channels: pass.input_channels,
-                low: low[2],
-                step: pass.step[2],
-            };
-            self.level.run(row);
-        }
-    }
-
-    /// Computes a block's results from its packed inputs.
-    fn compute(&self, task: &Task, packed: &Aligned, output: Results) {
-        for vector in task.vectors[0]..task.vectors[1] {
-            for (class, segments, weights) in &self.classes {
-                let vector_weights = weights.len() / self.bias.len() * self.level.lanes();
-                for z in task.planes[0]..task.planes[1].min(class.count[0]) {
-                    for y in (task.rows[0]..task.rows[1].min(class.count[1])).step_by(self.tile.rows) {
-                        let inputs = ((z - task.planes[0]) * self.pass.step[0] * self.layout.rows
-                            + (y - task.rows[0]) * self.pass.step[1])
-                            * self.layout.row;
-                        let rows = self.rows(
-                            (task.sample, z, y, vector),
-                            class,
-                            segments,
-                            &packed[inputs..],
-                            &weights[vector * vector_weights..],
-                            output,
-                        );
-                        self.tile.run(self.level, &rows);
-                    }
-                }
-            }
-        }
-    }
-
-    fn rows(
-        &self,
-        (sample, z, y, vector): (usize, usize, usize, usize),
-        class: &Class,
-        segments: &'a [Segment],
-        packed: &[f32],
-        weights: &[f32],
-        output: Results,
-    ) -> Rows<'a> {
-        let Pass { output: [depth, height, width], output_channels: channels, spread, step, .. } = *self.pass;
-        let first = vector * self.level.lanes();
-        let out_z = class.offset[0] + z * spread[0];
-        let out_y = class.offset[1] + y * spread[1];
-        let place = (((sample * depth + out_z) * height + out_y) * width + class.offset[2]) * channels + first;
-        Rows {
-            input: packed.as_ptr(),
-            row_step: step[1] * self.layout.row,
-            pitch: self.layout.pitch,
-            channels: self.pass.input_channels,
-            segments,
-            weights: weights.as_ptr(),
-            bias: self.bias[first..].as_ptr(),
-            // SAFETY: z and y are results of the class, so their place lies within the output.
-            output: unsafe { output.place(place) },
-            voxel_step: spread[2] * channels,
-            line_step: spread[1] * width * channels,
-            width: class.count[2],
-            height: self.tile.rows.min(class.count[1] - y),
-            lanes: self.level.lanes().min(channels - first),
-        }
-    }
-}
-
-impl TileShape {
-    /// The shape that wastes the fewest results beyond the volume's edge; the first of equals.
-    fn choose(level: Level, count: [usize; 3]) -> Self {
-        let shapes: &[(usize, usize)] = match level {
-            Level::Avx512 => &[(1, 16), (2, 8), (4, 4)],
-            Level::Portable | Level::Avx2 => &[(1, 8), (2, 4)],
-        };
-        let cost =
-            |&&(rows, results): &&(usize, usize)| count[1].next_multiple_of(rows) * count[2].next_multiple_of(results);
-        let (rows, results) = *shapes.iter().min_by_key(cost).unwrap_or(&(1, 8));
-        Self { rows, results }
-    }
-
-    fn run(self, level: Level, rows: &Rows) {
-        match (self.rows, self.results) {
-            (1, 16) => level.run(Tiles::<1, 16>(rows)),
-            (2, 8) => level.run(Tiles::<2, 8>(rows)),
-            (4, 4) => level.run(Tiles::<4, 4>(rows)),
-            (1, 8) => level.run(Tiles::<1, 8>(rows)),
-            _ => level.run(Tiles::<2, 4>(rows)),
-        }
-    }
-}
-
-/// Planes and rows of results in a block, and the layout of its inputs. Depends on shapes alone.
-fn blocks(pass: &Pass, tile: TileShape) -> ([usize; 2], RowLayout) {
-    let [planes, rows, _] = pass.largest_count();
-    let reach = pass.reach();
-    let mut block = [planes.clamp(1, BLOCK_PLANES), rows.clamp(1, BLOCK_ROWS).next_multiple_of(tile.rows)];
-    loop {
-        let layout = RowLayout::new(pass, tile.results, (block[1] - 1) * pass.step[1] + reach[1]);
-        let bytes = ((block[0] - 1) * pass.step[0] + reach[0]) * layout.rows * layout.row * size_of::<f32>();
-        if bytes <= BLOCK_BYTES || block == [1, tile.rows] {
-            return (block, layout);
-        }
-        if block[0] > 1 {
-            block[0] /= 2;
-        } else {
-            block[1] = (block[1] / 2).next_multiple_of(tile.rows);
-        }
-    }
+    direct::weight_gradient(g, fine, coarse, order)
 }
 
 /// Sum of rows of `channels` values; partial sums a block, added in block order.

@@ -155,26 +155,31 @@ impl Kernel for PackRow<'_> {
                     to_step: pitch,
                     to_first: start,
                     count: end - start,
+                    channels,
                 };
-                block.run::<L>(channels);
+                block.run::<L>();
             }
         }
     }
 }
 
 /// `to[c · to_step + to_first + e] = from[e · from_step + c]` for `count` voxels e.
-struct Transposition<'a> {
-    from: &'a [f32],
-    from_step: usize,
-    to: &'a mut [f32],
-    to_step: usize,
-    to_first: usize,
-    count: usize,
+pub(super) struct Transposition<'a> {
+    pub(super) from: &'a [f32],
+    pub(super) from_step: usize,
+    pub(super) to: &'a mut [f32],
+    pub(super) to_step: usize,
+    pub(super) to_first: usize,
+    pub(super) count: usize,
+    pub(super) channels: usize,
 }
 
-impl Transposition<'_> {
+impl Kernel for Transposition<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run<L: Lanes>(self, channels: usize) {
+    fn run<L: Lanes>(self) {
+        let channels = self.channels;
         let whole_channels = channels - channels % L::SQUARE;
         let whole_voxels = self.count - self.count % L::SQUARE;
         assert!(self.from.len() >= (self.count - 1) * self.from_step + channels, "a row is too short to pack");
