@@ -18,6 +18,7 @@ const STAGES = [
   'clip-text',
   'volume-io',
   'resample',
+  'augment',
 ];
 
 const { values } = parseArgs({

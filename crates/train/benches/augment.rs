@@ -1,0 +1,63 @@
+//! Time of augmenting one 96³ patch with its codes and side channel, everything applied every time.
+//!
+//! Input: noise. Peer: `benches/augment_monai.py`, MONAI's transforms of the same kinds, beside it in
+//! `npm run bench -- --only augment`.
+//!
+//! `cargo bench --profile dev -p pulmoav-train --bench augment -- [--repeats N]`: a line of JSON, the median seconds of a patch.
+//! One thread, as in training, where patches are made beside the steps.
+#![allow(missing_docs)]
+
+use std::time::Instant;
+
+use pulmoav_train::augment::{Augment, Blur, Coarse, Contrast, Flip, Gamma, Noise, Randoms, Rotate, Shift, Slices};
+use pulmoav_train::patch::Patch;
+use pulmoav_train::random::{Philox, Stream};
+
+const EDGE: usize = 96;
+const SPACING_MM: [f64; 3] = [1.25; 3];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
+    let repeats: u64 = option("--repeats").map_or(Ok(9), |text| text.parse())?;
+    rayon::ThreadPoolBuilder::new().num_threads(1).build()?.install(|| run(repeats));
+    Ok(())
+}
+
+fn run(repeats: u64) {
+    let augment = Augment {
+        flip: Flip { probability: 1.0 },
+        rotate: Rotate { probability: 1.0 },
+        gamma: Gamma { probability: 1.0, exponent: [0.8, 1.25] },
+        contrast: Contrast { probability: 1.0, factor: [0.85, 1.15] },
+        shift: Shift { probability: 1.0, amount_hu: 40.0 },
+        blur: Blur { probability: 1.0, sigma_voxels: [0.3, 0.8] },
+        noise: Noise { probability: 1.0, sd_hu: [5.0, 40.0], sigma_voxels: [0.0, 0.0] },
+        slices: Slices { probability: 1.0, thickness_mm: [1.5, 4.0] },
+        coarse: Coarse { probability: 0.0, voxel_mm: [2.0, 4.5] },
+    };
+    let fresh = patch();
+    let mut seconds: Vec<f64> = (0..=repeats)
+        .map(|step| {
+            let mut patch = fresh.clone();
+            let stream = |stream| Philox::new(1, step, 0, stream);
+            let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
+            let start = Instant::now();
+            augment.apply(&mut patch, SPACING_MM, &mut random);
+            start.elapsed().as_secs_f64()
+        })
+        .skip(1)
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    println!("{{\"seconds\":{:.5}}}", seconds[seconds.len() / 2]);
+}
+
+fn patch() -> Patch {
+    let mut random = Philox::new(7, 0, 0, Stream::Noise);
+    let voxels = EDGE * EDGE * EDGE;
+    Patch {
+        shape: [EDGE; 3],
+        hu: (0..voxels).map(|_| random.between(-1000.0, 400.0)).collect(),
+        side: (0..voxels).map(|voxel| (voxel % EDGE) as f32 / EDGE as f32 * 2.0 - 1.0).collect(),
+        codes: (0..voxels).map(|_| (random.next_u32() % 3) as u8).collect(),
+    }
+}
