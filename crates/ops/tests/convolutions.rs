@@ -36,7 +36,7 @@ const CASES: &[Case] = &[
     (1, [2, 2, 3], 1, 1, [3; 3], [5; 3], [1; 3]),
     // Winograd's: several blocks, partial groups, odd sizes, one and more vectors, any padding.
     (1, [5, 14, 33], 16, 32, [3; 3], [1; 3], [1; 3]),
-    (2, [8, 8, 8], 32, 16, [3; 3], [1; 3], [1; 3]),
+    (2, [16, 15, 17], 32, 16, [3; 3], [1; 3], [1; 3]),
     (2, [3, 4, 13], 48, 80, [3; 3], [1; 3], [0, 1, 2]),
     (1, [3, 3, 3], 16, 16, [3; 3], [1; 3], [0; 3]),
 ];
@@ -48,7 +48,7 @@ type Kernels = (
 );
 
 const DIRECT: Kernels = (direct::to_coarse, direct::to_fine, direct::weight_gradient);
-const WINOGRAD: Kernels = (winograd::to_coarse, winograd::to_fine, direct::weight_gradient);
+const WINOGRAD: Kernels = (winograd::to_coarse, winograd::to_fine, winograd::weight_gradient);
 
 /// The three passes on noise.
 fn passes(kernels: Kernels, g: &Geometry, order: WeightOrder) -> [Vec<f32>; 3] {

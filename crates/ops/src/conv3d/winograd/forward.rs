@@ -1,7 +1,7 @@
 //! Both directions: blocks of tiles, each transformed, multiplied and transformed back by one task.
 //!
-//! A block's transformed inputs stay in the second-level cache where channels are few; where they are many, it has enough tiles that the
-//! weights are worth fetching. Every result is the same sum in the same order whatever block it falls into.
+//! A block's points are transformed and multiplied a layer at a time, so that they are still in the cache when they are multiplied. Every
+//! result is the same sum in the same order whatever block it falls into.
 #![allow(unsafe_code)] // Tasks write their own places of one result; the kernels take pointers.
 
 use std::cell::RefCell;
@@ -10,19 +10,18 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::product::Products;
-use super::tiling::{GROUP, PLANE_POINTS, Panels, ROW_POINTS, TileRun, Tiling};
+use super::tiling::{BLOCK, GROUP, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, ROWS, TileRun, Tiling};
 use super::transform::{TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack;
 use crate::conv3d::pass::Pass;
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
 
-/// Transformed inputs of one block, unless [`LEAST_BLOCK_TILES`] need more.
-const BLOCK_BYTES: usize = 512 << 10;
-/// Fewer tiles would wait for their weights.
-const LEAST_BLOCK_TILES: usize = 48;
 /// Output channels that one task computes at most: the products of all would crowd out the inputs.
 const TASK_CHANNELS: usize = 64;
+
+/// Tiles of one task, whole blocks.
+const TASK_TILES: usize = 2 * BLOCK;
 
 thread_local! {
     /// What this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
@@ -55,7 +54,6 @@ struct Work<'a> {
     input: &'a [f32],
     level: Level,
     tiling: Tiling,
-    block: usize,
     /// For each vector of output channels the points along z and y, input channels, points along x.
     weights: Aligned,
     bias: Aligned,
@@ -63,7 +61,7 @@ struct Work<'a> {
     zeros: Aligned,
 }
 
-/// A block of tiles, and the vectors of output channels to compute.
+/// Some blocks of tiles, and the vectors of output channels to compute.
 struct Task {
     tiles: Range<usize>,
     vectors: Range<usize>,
@@ -82,7 +80,6 @@ impl<'a> Work<'a> {
             input,
             level,
             tiling,
-            block: block_tiles(tiling.count(), pass.input_channels),
             weights: weights(pass, weight, level),
             bias: own_bias,
             zeros: Aligned::zeros(pass.input[2] * pass.input_channels),
@@ -94,10 +91,10 @@ impl<'a> Work<'a> {
         let vectors = self.pass.output_channels / self.level.lanes();
         let most_vectors = TASK_CHANNELS / self.level.lanes();
         let mut tasks = vec![];
-        for tile in (0..tiles).step_by(self.block) {
+        for tile in (0..tiles).step_by(TASK_TILES) {
             for vector in (0..vectors).step_by(most_vectors) {
                 tasks.push(Task {
-                    tiles: tile..tiles.min(tile + self.block),
+                    tiles: tile..tiles.min(tile + TASK_TILES),
                     vectors: vector..vectors.min(vector + most_vectors),
                 });
             }
@@ -106,40 +103,50 @@ impl<'a> Work<'a> {
     }
 
     fn compute(&self, task: &Task, scratch: &mut Scratch, output: Results) {
-        let (lanes, tiles) = (self.level.lanes(), task.tiles.len());
-        let input_vectors = self.pass.input_channels / lanes;
-        let input_panels = Panels::new(tiles, input_vectors, lanes, ROW_POINTS);
-        let output_panels = Panels::new(tiles, task.vectors.len(), lanes, 2);
-        scratch.inputs.grow(input_panels.len());
-        scratch.products.grow(output_panels.len());
-        for run in self.tiling.runs(task.tiles.clone()) {
-            self.level.run(self.input_transform(&run, input_panels, &mut scratch.inputs));
-        }
-        let point_weights = self.pass.input_channels * ROW_POINTS * lanes;
-        for point in 0..PLANE_POINTS {
-            self.level.run(Products {
-                input: scratch.inputs[point * input_panels.point..].as_ptr(),
-                input_panels,
-                output: scratch.products[point * output_panels.point..].as_mut_ptr(),
-                output_panels,
-                groups: tiles.div_ceil(GROUP),
-                weights: self.weights[(task.vectors.start * PLANE_POINTS + point) * point_weights..].as_ptr(),
-                vector_step: PLANE_POINTS * point_weights,
-                input_vectors,
-                output_vectors: task.vectors.len(),
-            });
-        }
-        for run in self.tiling.runs(task.tiles.clone()) {
-            self.level.run(self.output_transform(&run, task, output_panels, &scratch.products, output));
+        for first in task.tiles.clone().step_by(BLOCK) {
+            let block = first..task.tiles.end.min(first + BLOCK);
+            self.block(block, task.vectors.clone(), scratch, output);
         }
     }
 
-    fn input_transform(&self, run: &TileRun, panels: Panels, to: &mut Aligned) -> TransformInput {
+    fn block(&self, block: Range<usize>, vectors: Range<usize>, scratch: &mut Scratch, output: Results) {
+        let (lanes, tiles) = (self.level.lanes(), block.len());
+        let input_vectors = self.pass.input_channels / lanes;
+        let input_panels = Panels::new(tiles, input_vectors, lanes, ROW_POINTS);
+        let output_panels = Panels::new(tiles, vectors.len(), lanes, 2);
+        scratch.inputs.grow(LAYER_ROWS * input_panels.row);
+        scratch.products.grow(ROWS * output_panels.row);
+        let row_weights = self.pass.input_channels * ROW_POINTS * lanes;
+        for layer in 0..LAYERS {
+            for run in self.tiling.runs(block.clone()) {
+                self.level.run(self.input_transform(&run, layer, input_panels, &mut scratch.inputs));
+            }
+            for y in 0..LAYER_ROWS {
+                let row = LAYER_ROWS * layer + y;
+                self.level.run(Products {
+                    input: scratch.inputs[y * input_panels.row..].as_ptr(),
+                    input_panels,
+                    output: scratch.products[row * output_panels.row..].as_mut_ptr(),
+                    output_panels,
+                    groups: tiles.div_ceil(GROUP),
+                    weights: self.weights[(vectors.start * ROWS + row) * row_weights..].as_ptr(),
+                    vector_step: ROWS * row_weights,
+                    input_vectors,
+                    output_vectors: vectors.len(),
+                });
+            }
+        }
+        for run in self.tiling.runs(block) {
+            self.level.run(self.output_transform(&run, &vectors, output_panels, &scratch.products, output));
+        }
+    }
+
+    fn input_transform(&self, run: &TileRun, layer: usize, panels: Panels, to: &mut Aligned) -> TransformInput {
         let Pass { input: [depth, height, width], input_channels: channels, .. } = *self.pass;
         let low = self.pass.low();
-        let rows = std::array::from_fn(|point| {
-            let z = (2 * run.first[0] + point / 4).wrapping_add_signed(low[0]);
-            let y = (2 * run.first[1] + point % 4).wrapping_add_signed(low[1]);
+        let rows = std::array::from_fn(|row| {
+            let z = (2 * run.first[0] + row / 4).wrapping_add_signed(low[0]);
+            let y = (2 * run.first[1] + row % 4).wrapping_add_signed(low[1]);
             if z < depth && y < height {
                 self.input[((run.sample * depth + z) * height + y) * width * channels..].as_ptr()
             } else {
@@ -147,20 +154,31 @@ impl<'a> Work<'a> {
             }
         });
         let first = (2 * run.first[2]) as isize + low[2];
-        TransformInput { rows, width, channels, first, tiles: run.tiles, place: run.place, panels, to: to.as_mut_ptr() }
+        TransformInput {
+            layer,
+            rows,
+            width,
+            step: channels,
+            vectors: channels / self.level.lanes(),
+            first,
+            tiles: run.tiles,
+            place: run.place,
+            panels,
+            to: to.as_mut_ptr(),
+        }
     }
 
     fn output_transform(
         &self,
         run: &TileRun,
-        task: &Task,
+        vectors: &Range<usize>,
         panels: Panels,
         from: &Aligned,
         output: Results,
     ) -> TransformOutput {
         let Pass { output: [depth, height, width], output_channels: channels, .. } = *self.pass;
         let [z, y, x] = run.first.map(|tile| 2 * tile);
-        let first_channel = task.vectors.start * self.level.lanes();
+        let first_channel = vectors.start * self.level.lanes();
         let place = (((run.sample * depth + z) * height + y) * width + x) * channels + first_channel;
         let corner = [0, 1, 2, 3].map(|i| [i / 2, i % 2]);
         TransformOutput {
@@ -168,7 +186,7 @@ impl<'a> Work<'a> {
             panels,
             from: from.as_ptr(),
             bias: self.bias[first_channel..].as_ptr(),
-            vectors: task.vectors.len(),
+            vectors: vectors.len(),
             tiles: run.tiles,
             // SAFETY: the run's first result lies within the volume.
             output: unsafe { output.place(place) },
@@ -180,19 +198,13 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Tiles of a block, in whole groups; all blocks about the same. Depends on shapes alone.
-fn block_tiles(tiles: usize, channels: usize) -> usize {
-    let most = (BLOCK_BYTES / (PLANE_POINTS * ROW_POINTS * channels * size_of::<f32>())).max(LEAST_BLOCK_TILES);
-    tiles.div_ceil(tiles.div_ceil(most)).next_multiple_of(GROUP)
-}
-
 /// Transforms the weights, a vector of output channels at a time.
 fn weights(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
     let (lanes, channels) = (level.lanes(), pass.input_channels);
     let class = &pass.classes[0];
     let taps: [&[f32]; 27] = std::array::from_fn(|t| pass.tap_weights(weight, class, [t / 9, t / 3 % 3, t % 3]));
-    let mut all = Aligned::zeros(PLANE_POINTS * ROW_POINTS * channels * pass.output_channels);
-    all.par_chunks_mut(PLANE_POINTS * ROW_POINTS * channels * lanes).enumerate().for_each(|(vector, to)| {
+    let mut all = Aligned::zeros(POINTS * channels * pass.output_channels);
+    all.par_chunks_mut(POINTS * channels * lanes).enumerate().for_each(|(vector, to)| {
         let first = vector * lanes;
         let mut turned = Aligned::default();
         let (taps, step) = if pass.weight_is_transposed {

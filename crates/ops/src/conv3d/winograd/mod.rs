@@ -17,10 +17,13 @@
 //! Sources: S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; A. Lavin and S. Gray, *Fast Algorithms for Convolutional Neural
 //! Networks*, CVPR 2016, from which the matrices are.
 //!
-//! `forward.rs` drives both directions, `transform.rs` applies the matrices, `product.rs` multiplies, `tiling.rs` says where everything lies.
+//! `forward.rs` drives both directions with the products of `product.rs`, `gradient.rs` the weight's gradient with those of `outer.rs`;
+//! `transform.rs` applies the matrices, `tiling.rs` says where everything lies.
 //! The plain reference is [`super::reference`], as for the direct kernel.
 
 mod forward;
+mod gradient;
+mod outer;
 mod product;
 mod tiling;
 mod transform;
@@ -60,4 +63,13 @@ pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder,
 pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
     assert!(fits(g), "{g:?} is not for these kernels");
     forward::run(&Pass::to_fine(g, order), coarse, weight, bias)
+}
+
+/// See [`super::reference::weight_gradient`].
+///
+/// # Panics
+/// If the convolution does not [fit][fits].
+pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
+    assert!(fits(g), "{g:?} is not for these kernels");
+    gradient::weight_gradient(g, fine, coarse, order)
 }

@@ -4,9 +4,14 @@ use std::ops::Range;
 
 /// Tiles whose values lie side by side, so that the products' register kernels find them at fixed distances.
 pub(super) const GROUP: usize = 6;
-/// Points of a tile along z and y, and along x.
-pub(super) const PLANE_POINTS: usize = 16;
+/// Tiles of a block, whole groups: enough that weights and sums are worth fetching, few enough that a layer stays in the cache.
+pub(super) const BLOCK: usize = 8 * GROUP;
+/// Points of a tile: layers along z, rows along y, points along x.
+pub(super) const LAYERS: usize = 4;
+pub(super) const LAYER_ROWS: usize = 4;
 pub(super) const ROW_POINTS: usize = 4;
+pub(super) const ROWS: usize = LAYERS * LAYER_ROWS;
+pub(super) const POINTS: usize = ROWS * ROW_POINTS;
 
 /// The tiles of a batch of volumes, numbered row by row: 2³ results each, some of which may lie beyond the volume's end.
 #[derive(Clone, Copy)]
@@ -53,15 +58,15 @@ impl Tiling {
     }
 }
 
-/// Where a block's transformed values lie: for each point along z and y the groups, in each the vectors of channels, for each of these a
-/// *panel* of points along x, tiles of the group, lanes.
+/// Where a block's transformed values lie: for each row of points the groups, in each the vectors of channels, for each of these a *panel*
+/// of points along x, tiles of the group, lanes.
 #[derive(Clone, Copy)]
 pub(super) struct Panels {
     /// Values of a panel.
     pub(super) panel: usize,
-    /// Values between groups and between points along z and y.
+    /// Values between groups and between rows of points.
     pub(super) group: usize,
-    pub(super) point: usize,
+    pub(super) row: usize,
 }
 
 impl Panels {
@@ -69,14 +74,9 @@ impl Panels {
     pub(super) fn new(tiles: usize, vectors: usize, lanes: usize, row_points: usize) -> Self {
         let panel = row_points * GROUP * lanes;
         let group = vectors * panel;
-        // An odd number of cache lines between points, or all points of a tile would compete for one set of the cache.
-        let point = (tiles.div_ceil(GROUP) * group).next_multiple_of(32) + 16;
-        Self { panel, group, point }
-    }
-
-    /// Values of a whole block.
-    pub(super) fn len(&self) -> usize {
-        PLANE_POINTS * self.point
+        // An odd number of cache lines between rows, or all points of a tile would compete for one set of the cache.
+        let row = (tiles.div_ceil(GROUP) * group).next_multiple_of(32) + 16;
+        Self { panel, group, row }
     }
 
     /// The place of a tile's first value, for point 0 and channel 0.

@@ -2,11 +2,8 @@
 #![allow(unsafe_code)] // Raw loads and stores: bounds checks would cost more than the sums between them.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
-use super::tiling::{GROUP, PLANE_POINTS, Panels, ROW_POINTS};
+use super::tiling::{GROUP, POINTS, Panels, ROW_POINTS, ROWS};
 use crate::simd::{Kernel, Lanes};
-
-/// Lanes of the widest vector.
-const MOST_LANES: usize = 16;
 
 /// `Bᵀ d`.
 #[inline(always)]
@@ -33,6 +30,23 @@ pub(super) unsafe fn output_line<L: Lanes>(m: [L; 4]) -> [L; 2] {
     unsafe { [m[0].plus(m[1]).plus(m[2]), m[1].minus(m[2]).minus(m[3])] }
 }
 
+/// `A d`.
+#[inline(always)]
+unsafe fn gradient_line<L: Lanes>(d: [L; 2]) -> [L; 4] {
+    // SAFETY: the caller found the instruction set.
+    unsafe { [d[0], d[0].plus(d[1]), d[0].minus(d[1]), L::zero().minus(d[1])] }
+}
+
+/// `Gᵀ u`.
+#[inline(always)]
+unsafe fn weight_gradient_line<L: Lanes>(u: [L; 4], half: L) -> [L; 3] {
+    // SAFETY: the caller found the instruction set.
+    unsafe {
+        let (sum, difference) = (u[1].plus(u[2]), u[1].minus(u[2]));
+        [u[0].plus_product(sum, half), L::zero().plus_product(difference, half), u[3].plus_product(sum, half)]
+    }
+}
+
 /// Four vectors, `step` values apart.
 #[inline(always)]
 unsafe fn load_line<L: Lanes>(from: *const f32, step: usize) -> [L; 4] {
@@ -46,16 +60,19 @@ unsafe fn load_line<L: Lanes>(from: *const f32, step: usize) -> [L; 4] {
     }
 }
 
-/// `Bᵀ x B` of neighbouring tiles of a row, into panels.
+/// One layer of `Bᵀ x B`, its points of one z, for neighbouring tiles of a row, into panels.
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
 pub(super) struct TransformInput {
+    pub(super) layer: usize,
     /// Voxel 0 of the 4 × 4 rows that the tiles reach, z first; rows of zeros where the padding lies.
-    pub(super) rows: [*const f32; PLANE_POINTS],
-    /// Voxels of a row and channels of a voxel, whole vectors.
+    pub(super) rows: [*const f32; ROWS],
+    /// Voxels of a row, and values between them.
     pub(super) width: usize,
-    pub(super) channels: usize,
+    pub(super) step: usize,
+    /// Vectors of channels to transform.
+    pub(super) vectors: usize,
     /// The first voxel that the first tile reaches; negative = in the padding.
     pub(super) first: isize,
     pub(super) tiles: usize,
@@ -65,27 +82,19 @@ pub(super) struct TransformInput {
     pub(super) to: *mut f32,
 }
 
-/// Columns transformed along z and y, of which two serve the next tile too.
-#[repr(align(64))]
-struct Columns([f32; 4 * PLANE_POINTS * MOST_LANES]);
-
 impl Kernel for TransformInput {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let mut columns = Columns([0.0; 4 * PLANE_POINTS * MOST_LANES]);
-        let columns = columns.0.as_mut_ptr();
-        for vector in 0..self.channels / L::N {
-            // SAFETY: see the fields; `Level::run` vouches for the instruction set; four columns have room.
+        for vector in 0..self.vectors {
+            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
             unsafe {
-                let halves = [columns, columns.add(2 * PLANE_POINTS * L::N)];
-                self.two_columns::<L>(vector, 0, halves[0]);
-                for tile in 0..self.tiles {
-                    let (now, next) = (halves[tile % 2], halves[(tile + 1) % 2]);
-                    self.two_columns::<L>(vector, 2 * tile + 2, next);
-                    let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
-                    along_x::<L>([now, next], self.to.add(place), self.panels.point);
+                match self.layer {
+                    0 => self.layer::<L, 0>(vector),
+                    1 => self.layer::<L, 1>(vector),
+                    2 => self.layer::<L, 2>(vector),
+                    _ => self.layer::<L, 3>(vector),
                 }
             }
         }
@@ -93,59 +102,52 @@ impl Kernel for TransformInput {
 }
 
 impl TransformInput {
+    /// Columns along y pass through registers, two of them serving the next tile too.
     #[inline(always)]
-    unsafe fn two_columns<L: Lanes>(&self, vector: usize, column: usize, to: *mut f32) {
-        // SAFETY: the caller has room for two columns.
+    unsafe fn layer<L: Lanes, const Z: usize>(&self, vector: usize) {
+        // SAFETY: see the fields.
         unsafe {
-            self.column::<L>(vector, column, to);
-            self.column::<L>(vector, column + 1, to.add(PLANE_POINTS * L::N));
+            let mut columns = [[L::zero(); 4]; 4];
+            columns[2] = self.column::<L, Z>(vector, 0);
+            columns[3] = self.column::<L, Z>(vector, 1);
+            for tile in 0..self.tiles {
+                columns[0] = columns[2];
+                columns[1] = columns[3];
+                columns[2] = self.column::<L, Z>(vector, 2 * tile + 2);
+                columns[3] = self.column::<L, Z>(vector, 2 * tile + 3);
+                let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
+                for y in 0..4usize {
+                    let line = input_line([columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
+                    let to = self.to.add(place + y.wrapping_mul(self.panels.row));
+                    for x in 0..ROW_POINTS {
+                        line[x].store(to.add(x * GROUP * L::N));
+                    }
+                }
+            }
         }
     }
 
-    /// Transforms the `column`th voxels of the rows along z and y.
+    /// The `column`th voxels of the rows: point `Z` along z, all points along y.
     #[inline(always)]
-    unsafe fn column<L: Lanes>(&self, vector: usize, column: usize, to: *mut f32) {
+    unsafe fn column<L: Lanes, const Z: usize>(&self, vector: usize, column: usize) -> [L; 4] {
         let x = self.first.wrapping_add(column as isize) as usize;
-        // SAFETY: the voxel exists or isn't read; the caller has room for a column.
-        unsafe {
-            let mut values = [[L::zero(); 4]; 4];
-            if x < self.width {
-                let at = x * self.channels + vector * L::N;
-                for y in 0..4 {
-                    let mut line = [L::zero(); 4];
-                    for z in 0..4 {
-                        line[z] = L::load(self.rows[4 * z + y].add(at));
-                    }
-                    line = input_line(line);
-                    for z in 0..4 {
-                        values[z][y] = line[z];
-                    }
-                }
-            }
-            for z in 0..4 {
-                let line = input_line(values[z]);
-                for y in 0..4 {
-                    line[y].store(to.add((4 * z + y) * L::N));
-                }
-            }
+        let mut values = [unsafe { L::zero() }; 4];
+        if x >= self.width {
+            return values;
         }
-    }
-}
-
-/// Transforms twice two columns along x, for each point along z and y.
-#[inline(always)]
-unsafe fn along_x<L: Lanes>(halves: [*mut f32; 2], to: *mut f32, point_step: usize) {
-    for point in 0..PLANE_POINTS {
-        // SAFETY: the caller's columns hold all points, and so do its panels.
+        let at = x.wrapping_mul(self.step).wrapping_add(vector * L::N);
+        // SAFETY: the voxel exists.
         unsafe {
-            let mut line = [L::zero(); 4];
-            for x in 0..4 {
-                line[x] = L::load(halves[x / 2].add((x % 2 * PLANE_POINTS + point) * L::N));
+            for y in 0..4 {
+                let row = |z: usize| self.rows[4 * z + y].add(at);
+                values[y] = match Z {
+                    0 => L::load(row(0)).minus(L::load(row(2))),
+                    1 => L::load(row(1)).plus(L::load(row(2))),
+                    2 => L::load(row(2)).minus(L::load(row(1))),
+                    _ => L::load(row(1)).minus(L::load(row(3))),
+                };
             }
-            line = input_line(line);
-            for x in 0..ROW_POINTS {
-                line[x].store(to.add(point.wrapping_mul(point_step)).add(x * GROUP * L::N));
-            }
+            input_line(values)
         }
     }
 }
@@ -200,8 +202,8 @@ impl TransformOutput {
         unsafe {
             let mut values = [[L::zero(); 4]; 2];
             for y in 0..4usize {
-                let column = from.add(y.wrapping_mul(self.panels.point));
-                let line = output_line(load_line(column, self.panels.point.wrapping_mul(4)));
+                let column = from.add(y.wrapping_mul(self.panels.row));
+                let line = output_line(load_line(column, self.panels.row.wrapping_mul(4)));
                 for z in 0..2 {
                     values[z][y] = line[z];
                 }
@@ -214,6 +216,154 @@ impl TransformOutput {
                     }
                 }
             }
+        }
+    }
+}
+
+/// One layer of `A dy Aᵀ`, its points of one z, for neighbouring tiles of a row, into panels.
+///
+/// # Safety
+/// Whoever builds one makes sure of what the fields say.
+pub(super) struct TransformGradient {
+    pub(super) layer: usize,
+    /// The first tile's first voxel in its 2 × 2 rows, z first; rows of zeros beyond the volume's end.
+    pub(super) rows: [*const f32; 4],
+    /// Voxels left in the row, and values between them.
+    pub(super) width: usize,
+    pub(super) step: usize,
+    /// Vectors of channels to transform.
+    pub(super) vectors: usize,
+    pub(super) tiles: usize,
+    /// The first tile's number in the block, and where the block's panels lie.
+    pub(super) place: usize,
+    pub(super) panels: Panels,
+    pub(super) to: *mut f32,
+}
+
+impl Kernel for TransformGradient {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for vector in 0..self.vectors {
+            for tile in 0..self.tiles {
+                let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
+                // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+                unsafe {
+                    let to = self.to.add(place);
+                    match self.layer {
+                        0 => self.tile::<L, 0>(tile, vector * L::N, to),
+                        1 => self.tile::<L, 1>(tile, vector * L::N, to),
+                        2 => self.tile::<L, 2>(tile, vector * L::N, to),
+                        _ => self.tile::<L, 3>(tile, vector * L::N, to),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl TransformGradient {
+    #[inline(always)]
+    unsafe fn tile<L: Lanes, const Z: usize>(&self, tile: usize, channel: usize, to: *mut f32) {
+        let at = (2 * tile).wrapping_mul(self.step).wrapping_add(channel);
+        // SAFETY: the caller's tile and channels exist; its second voxel is read if it does.
+        unsafe {
+            let mut columns = [[L::zero(); 4]; 2];
+            columns[0] = gradient_line([self.voxel::<L, Z>(0, at), self.voxel::<L, Z>(1, at)]);
+            if 2 * tile + 1 < self.width {
+                let at = at.wrapping_add(self.step);
+                columns[1] = gradient_line([self.voxel::<L, Z>(0, at), self.voxel::<L, Z>(1, at)]);
+            }
+            for y in 0..4usize {
+                let line = gradient_line([columns[0][y], columns[1][y]]);
+                for x in 0..ROW_POINTS {
+                    line[x].store(to.add(y.wrapping_mul(self.panels.row)).add(x * GROUP * L::N));
+                }
+            }
+        }
+    }
+
+    /// Point `Z` along z of the voxels at `at` in the rows of one y.
+    #[inline(always)]
+    unsafe fn voxel<L: Lanes, const Z: usize>(&self, y: usize, at: usize) -> L {
+        // SAFETY: the caller's voxels exist.
+        unsafe {
+            let (low, high) = (self.rows[y].add(at), self.rows[2 + y].add(at));
+            match Z {
+                0 => L::load(low),
+                1 => L::load(low).plus(L::load(high)),
+                2 => L::load(low).minus(L::load(high)),
+                _ => L::zero().minus(L::load(high)),
+            }
+        }
+    }
+}
+
+/// `Gᵀ u G` of the sums of some parts, for some pairs of fine and coarse channels.
+///
+/// # Safety
+/// Whoever builds one makes sure that `values` values, whole vectors, can be read for every part and point and written for every tap.
+pub(super) struct TransformWeightGradient {
+    pub(super) sums: *const f32,
+    pub(super) parts: usize,
+    /// Values between points, and between taps.
+    pub(super) step: usize,
+    pub(super) values: usize,
+    pub(super) to: *mut f32,
+}
+
+impl Kernel for TransformWeightGradient {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for at in (0..self.values).step_by(L::N) {
+            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+            unsafe {
+                let half = L::splat(&raw const HALF);
+                let mut along_x = [[[L::zero(); 3]; 4]; 4];
+                for zy in 0..ROWS {
+                    let mut line = [L::zero(); 4];
+                    for x in 0..4 {
+                        line[x] = self.sum(4 * zy + x, at);
+                    }
+                    along_x[zy / 4][zy % 4] = weight_gradient_line(line, half);
+                }
+                for x in 0..3 {
+                    let mut along_y = [[L::zero(); 4]; 3];
+                    for z in 0..4 {
+                        let v = &along_x[z];
+                        let line = weight_gradient_line([v[0][x], v[1][x], v[2][x], v[3][x]], half);
+                        for y in 0..3 {
+                            along_y[y][z] = line[y];
+                        }
+                    }
+                    for y in 0..3 {
+                        let line = weight_gradient_line(along_y[y], half);
+                        for z in 0..3 {
+                            line[z].store(self.to.add((9 * z + 3 * y + x).wrapping_mul(self.step) + at));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl TransformWeightGradient {
+    /// A point's sums over all parts.
+    #[inline(always)]
+    unsafe fn sum<L: Lanes>(&self, point: usize, at: usize) -> L {
+        // SAFETY: see the fields.
+        unsafe {
+            let mut from = self.sums.add(point.wrapping_mul(self.step) + at);
+            let mut sum = L::load(from);
+            for _ in 1..self.parts {
+                from = from.add(POINTS.wrapping_mul(self.step));
+                sum = sum.plus(L::load(from));
+            }
+            sum
         }
     }
 }

@@ -1,0 +1,250 @@
+//! The weight's gradient, the adjoint of the other passes: `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
+//!
+//! Tiles are cut into parts whose number depends on shapes alone. A task sums one layer of points of one part for some fine and coarse
+//! channels, block by block; the parts are added in their order before `Gᵀ … G`, so the result has the same bits for any number of threads.
+#![allow(unsafe_code)] // Tasks write their own places of the parts' sums; the kernels take pointers.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::outer::OuterProducts;
+use super::tiling::{BLOCK, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, TileRun, Tiling};
+use super::transform::{TransformGradient, TransformInput, TransformWeightGradient};
+use crate::conv3d::geometry::{Geometry, WeightOrder};
+use crate::conv3d::pack::Transposition;
+use crate::memory::{Aligned, Results};
+use crate::simd::Level;
+
+/// Fine and coarse channels of one task at most.
+const TASK_CHANNELS: usize = 64;
+/// A part has at least this many tiles, or writing and reading its sums would take longer than computing them.
+const LEAST_PART_TILES: usize = 512;
+const MOST_PARTS: usize = 16;
+/// Bytes of all parts' sums together, unless a single part needs more.
+const PARTS_BYTES: usize = 64 << 20;
+/// Values transformed back by one task.
+const BACK_CHUNK: usize = 1024;
+
+thread_local! {
+    /// What this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Scratch {
+    fine: Aligned,
+    coarse: Aligned,
+}
+
+/// See [`crate::conv3d::reference::weight_gradient`].
+pub(super) fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
+    let length = |shape: [usize; 5]| shape.iter().product::<usize>();
+    assert_eq!(coarse.len(), length(g.coarse_shape()), "the coarse array's length differs from its shape");
+    assert_eq!(fine.len(), length(g.fine_shape()), "the fine array's length differs from its shape");
+    let work = Work::new(g, fine, coarse);
+    let tasks = work.tasks();
+    let part = POINTS * g.fine_channels * g.coarse_channels;
+    // SAFETY: the tasks share out parts and channels, and each writes all points of its own.
+    let sums = unsafe {
+        Results::collect(work.parts() * part, |sums| {
+            tasks.par_iter().for_each(|task| {
+                SCRATCH.with_borrow_mut(|scratch| work.compute(task, scratch, sums.at(task.part * part)));
+            });
+        })
+    };
+    let gradient = work.transform_back(&sums);
+    match order {
+        WeightOrder::FineCoarse => gradient,
+        WeightOrder::CoarseFine => turned(g, &gradient, work.level),
+    }
+}
+
+struct Work<'a> {
+    g: &'a Geometry,
+    fine: &'a [f32],
+    coarse: &'a [f32],
+    level: Level,
+    tiling: Tiling,
+    /// Tiles of a part, whole blocks.
+    part: usize,
+    /// A row of the padding, fine or coarse.
+    zeros: Aligned,
+}
+
+/// One layer of points and some channels of one part.
+struct Task {
+    part: usize,
+    layer: usize,
+    fine: Range<usize>,
+    coarse: Range<usize>,
+}
+
+impl<'a> Work<'a> {
+    fn new(g: &'a Geometry, fine: &'a [f32], coarse: &'a [f32]) -> Self {
+        let tiling = Tiling::new(g.batch, g.coarse);
+        let bytes = POINTS * g.fine_channels * g.coarse_channels * size_of::<f32>();
+        let parts = (tiling.count() / LEAST_PART_TILES).min(PARTS_BYTES / bytes).clamp(1, MOST_PARTS);
+        let zeros = (g.fine[2] * g.fine_channels).max(g.coarse[2] * g.coarse_channels);
+        Self {
+            g,
+            fine,
+            coarse,
+            level: Level::current(),
+            tiling,
+            part: tiling.count().div_ceil(parts).next_multiple_of(BLOCK),
+            zeros: Aligned::zeros(zeros),
+        }
+    }
+
+    fn parts(&self) -> usize {
+        self.tiling.count().div_ceil(self.part)
+    }
+
+    fn tasks(&self) -> Vec<Task> {
+        let mut tasks = vec![];
+        for part in 0..self.parts() {
+            for layer in 0..LAYERS {
+                for fine in ranges(self.g.fine_channels) {
+                    tasks.extend(ranges(self.g.coarse_channels).map(|coarse| Task {
+                        part,
+                        layer,
+                        fine: fine.clone(),
+                        coarse,
+                    }));
+                }
+            }
+        }
+        tasks
+    }
+
+    /// Sums a layer's points, block by block.
+    fn compute(&self, task: &Task, scratch: &mut Scratch, sums: Results) {
+        let lanes = self.level.lanes();
+        let tiles = task.part * self.part..self.tiling.count().min((task.part + 1) * self.part);
+        let (fine, coarse) = (self.g.fine_channels, self.g.coarse_channels);
+        for first in tiles.clone().step_by(BLOCK) {
+            let block = first..tiles.end.min(first + BLOCK);
+            let fine_panels = Panels::new(block.len(), task.fine.len() / lanes, lanes, ROW_POINTS);
+            let coarse_panels = Panels::new(block.len(), task.coarse.len() / lanes, lanes, ROW_POINTS);
+            scratch.fine.grow(LAYER_ROWS * fine_panels.row);
+            scratch.coarse.grow(LAYER_ROWS * coarse_panels.row);
+            for run in self.tiling.runs(block.clone()) {
+                self.level.run(self.fine_transform(&run, task, fine_panels, &mut scratch.fine));
+                self.level.run(self.coarse_transform(&run, task, coarse_panels, &mut scratch.coarse));
+            }
+            for y in 0..LAYER_ROWS {
+                let first_point = (LAYER_ROWS * task.layer + y) * ROW_POINTS;
+                self.level.run(OuterProducts {
+                    fine: scratch.fine[y * fine_panels.row..].as_ptr(),
+                    fine_panels,
+                    coarse: scratch.coarse[y * coarse_panels.row..].as_ptr(),
+                    coarse_panels,
+                    tiles: block.len(),
+                    fine_vectors: task.fine.len() / lanes,
+                    coarse_vectors: task.coarse.len() / lanes,
+                    // SAFETY: the point's sums lie within the part's.
+                    sums: unsafe { sums.place((first_point * fine + task.fine.start) * coarse + task.coarse.start) },
+                    channel_step: coarse,
+                    point_step: fine * coarse,
+                    is_first: first == tiles.start,
+                });
+            }
+        }
+    }
+
+    fn fine_transform(&self, run: &TileRun, task: &Task, panels: Panels, to: &mut Aligned) -> TransformInput {
+        let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
+        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| 2 * run.first[axis]);
+        let rows = std::array::from_fn(|row| {
+            let z = (first_z + row / 4).wrapping_sub(padding[0]);
+            let y = (first_y + row % 4).wrapping_sub(padding[1]);
+            if z < depth && y < height {
+                self.fine[((run.sample * depth + z) * height + y) * width * channels + task.fine.start..].as_ptr()
+            } else {
+                self.zeros.as_ptr()
+            }
+        });
+        TransformInput {
+            layer: task.layer,
+            rows,
+            width,
+            step: channels,
+            vectors: task.fine.len() / self.level.lanes(),
+            first: first_x as isize - padding[2] as isize,
+            tiles: run.tiles,
+            place: run.place,
+            panels,
+            to: to.as_mut_ptr(),
+        }
+    }
+
+    fn coarse_transform(&self, run: &TileRun, task: &Task, panels: Panels, to: &mut Aligned) -> TransformGradient {
+        let Geometry { coarse: [depth, height, width], coarse_channels: channels, .. } = *self.g;
+        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| 2 * run.first[axis]);
+        let rows = std::array::from_fn(|corner| {
+            let (z, y) = (first_z + corner / 2, first_y + corner % 2);
+            if z < depth && y < height {
+                let row = (run.sample * depth + z) * height + y;
+                self.coarse[(row * width + first_x) * channels + task.coarse.start..].as_ptr()
+            } else {
+                self.zeros.as_ptr()
+            }
+        });
+        TransformGradient {
+            layer: task.layer,
+            rows,
+            width: width - first_x,
+            step: channels,
+            vectors: task.coarse.len() / self.level.lanes(),
+            tiles: run.tiles,
+            place: run.place,
+            panels,
+            to: to.as_mut_ptr(),
+        }
+    }
+
+    /// Adds the parts and applies `Gᵀ … G`.
+    fn transform_back(&self, sums: &[f32]) -> Vec<f32> {
+        let tap_step = self.g.fine_channels * self.g.coarse_channels;
+        // SAFETY: the chunks share out all values of a tap.
+        unsafe {
+            Results::collect(27 * tap_step, |gradient| {
+                (0..tap_step.div_ceil(BACK_CHUNK)).into_par_iter().for_each(|chunk| {
+                    let first = chunk * BACK_CHUNK;
+                    self.level.run(TransformWeightGradient {
+                        sums: sums[first..].as_ptr(),
+                        parts: self.parts(),
+                        step: tap_step,
+                        values: BACK_CHUNK.min(tap_step - first),
+                        to: gradient.place(first),
+                    });
+                });
+            })
+        }
+    }
+}
+
+/// All channels, cut as tasks want them.
+fn ranges(channels: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..channels).step_by(TASK_CHANNELS).map(move |first| first..channels.min(first + TASK_CHANNELS))
+}
+
+/// The gradient with the coarse channel first.
+fn turned(g: &Geometry, gradient: &[f32], level: Level) -> Vec<f32> {
+    let mut turned = vec![0f32; gradient.len()];
+    let tap = g.fine_channels * g.coarse_channels;
+    turned.par_chunks_exact_mut(tap).zip(gradient.par_chunks_exact(tap)).for_each(|(to, from)| {
+        level.run(Transposition {
+            from,
+            from_step: g.coarse_channels,
+            to,
+            to_step: g.fine_channels,
+            to_first: 0,
+            count: g.fine_channels,
+            channels: g.coarse_channels,
+        });
+    });
+    turned
+}
