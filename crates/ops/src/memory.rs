@@ -20,6 +20,20 @@ impl Aligned {
         aligned
     }
 
+    /// `len` values, whole lines, each written by `fill`; skips zeroing what is overwritten anyway.
+    ///
+    /// # Safety
+    /// `fill` writes every value.
+    pub(crate) unsafe fn collect(len: usize, fill: impl FnOnce(Results)) -> Self {
+        assert!(len.is_multiple_of(16), "{len} values are not whole lines");
+        let mut lines: Vec<Line> = Vec::with_capacity(len / 16);
+        ask_for_large_pages(&lines);
+        fill(Results(lines.as_mut_ptr().cast()));
+        // SAFETY: the capacity is there and `fill` has written all of it.
+        unsafe { lines.set_len(len / 16) };
+        Self { lines, len }
+    }
+
     /// Makes room for `len` values; what they are is left open.
     pub(crate) fn grow(&mut self, len: usize) {
         if self.lines.len() * 16 < len {
@@ -88,12 +102,12 @@ impl Results {
 }
 
 /// Large results are fresh from the kernel, 4 KiB at a time; with 2 MiB at a time a convolution of 16 channels spends a fifth less.
-fn ask_for_large_pages(values: &Vec<f32>) {
+fn ask_for_large_pages<T>(values: &Vec<T>) {
     #[cfg(target_os = "linux")]
     {
         const PAGE: usize = 2 << 20;
         let start = (values.as_ptr() as usize).next_multiple_of(PAGE);
-        let end = (values.as_ptr() as usize + values.capacity() * size_of::<f32>()) / PAGE * PAGE;
+        let end = (values.as_ptr() as usize + values.capacity() * size_of::<T>()) / PAGE * PAGE;
         if start < end {
             // SAFETY: the range lies within the vector's own memory; the call is a hint and its failure changes nothing.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };

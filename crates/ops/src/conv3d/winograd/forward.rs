@@ -10,18 +10,15 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::product::Products;
-use super::tiling::{BLOCK, GROUP, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, ROWS, TileRun, Tiling};
+use super::tiling::{GROUP, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, ROWS, TileRun, Tiling};
 use super::transform::{TransformInput, TransformOutput, TransformWeights};
-use crate::conv3d::pack;
+use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
 
 /// Output channels that one task computes at most: the products of all would crowd out the inputs.
 const TASK_CHANNELS: usize = 64;
-
-/// Tiles of one task, whole blocks.
-const TASK_TILES: usize = 2 * BLOCK;
 
 thread_local! {
     /// What this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
@@ -61,7 +58,7 @@ struct Work<'a> {
     zeros: Aligned,
 }
 
-/// Some blocks of tiles, and the vectors of output channels to compute.
+/// A block of tiles, and the vectors of output channels to compute.
 struct Task {
     tiles: Range<usize>,
     vectors: Range<usize>,
@@ -87,38 +84,27 @@ impl<'a> Work<'a> {
     }
 
     fn tasks(&self) -> Vec<Task> {
-        let tiles = self.tiling.count();
         let vectors = self.pass.output_channels / self.level.lanes();
         let most_vectors = TASK_CHANNELS / self.level.lanes();
         let mut tasks = vec![];
-        for tile in (0..tiles).step_by(TASK_TILES) {
-            for vector in (0..vectors).step_by(most_vectors) {
-                tasks.push(Task {
-                    tiles: tile..tiles.min(tile + TASK_TILES),
-                    vectors: vector..vectors.min(vector + most_vectors),
-                });
+        for tiles in self.tiling.blocks() {
+            for first in (0..vectors).step_by(most_vectors) {
+                tasks.push(Task { tiles: tiles.clone(), vectors: first..vectors.min(first + most_vectors) });
             }
         }
         tasks
     }
 
     fn compute(&self, task: &Task, scratch: &mut Scratch, output: Results) {
-        for first in task.tiles.clone().step_by(BLOCK) {
-            let block = first..task.tiles.end.min(first + BLOCK);
-            self.block(block, task.vectors.clone(), scratch, output);
-        }
-    }
-
-    fn block(&self, block: Range<usize>, vectors: Range<usize>, scratch: &mut Scratch, output: Results) {
-        let (lanes, tiles) = (self.level.lanes(), block.len());
+        let (lanes, tiles) = (self.level.lanes(), task.tiles.len());
         let input_vectors = self.pass.input_channels / lanes;
         let input_panels = Panels::new(tiles, input_vectors, lanes, ROW_POINTS);
-        let output_panels = Panels::new(tiles, vectors.len(), lanes, 2);
+        let output_panels = Panels::new(tiles, task.vectors.len(), lanes, 2);
         scratch.inputs.grow(LAYER_ROWS * input_panels.row);
         scratch.products.grow(ROWS * output_panels.row);
         let row_weights = self.pass.input_channels * ROW_POINTS * lanes;
         for layer in 0..LAYERS {
-            for run in self.tiling.runs(block.clone()) {
+            for run in self.tiling.runs(task.tiles.clone()) {
                 self.level.run(self.input_transform(&run, layer, input_panels, &mut scratch.inputs));
             }
             for y in 0..LAYER_ROWS {
@@ -129,34 +115,37 @@ impl<'a> Work<'a> {
                     output: scratch.products[row * output_panels.row..].as_mut_ptr(),
                     output_panels,
                     groups: tiles.div_ceil(GROUP),
-                    weights: self.weights[(vectors.start * ROWS + row) * row_weights..].as_ptr(),
+                    weights: self.weights[(task.vectors.start * ROWS + row) * row_weights..].as_ptr(),
                     vector_step: ROWS * row_weights,
                     input_vectors,
-                    output_vectors: vectors.len(),
+                    output_vectors: task.vectors.len(),
                 });
             }
         }
-        for run in self.tiling.runs(block) {
-            self.level.run(self.output_transform(&run, &vectors, output_panels, &scratch.products, output));
+        for run in self.tiling.runs(task.tiles.clone()) {
+            self.level.run(self.output_transform(&run, task, output_panels, &scratch.products, output));
         }
     }
 
     fn input_transform(&self, run: &TileRun, layer: usize, panels: Panels, to: &mut Aligned) -> TransformInput {
         let Pass { input: [depth, height, width], input_channels: channels, .. } = *self.pass;
         let low = self.pass.low();
-        let rows = std::array::from_fn(|row| {
-            let z = (2 * run.first[0] + row / 4).wrapping_add_signed(low[0]);
-            let y = (2 * run.first[1] + row % 4).wrapping_add_signed(low[1]);
-            if z < depth && y < height {
-                self.input[((run.sample * depth + z) * height + y) * width * channels..].as_ptr()
-            } else {
-                self.zeros.as_ptr()
-            }
+        let (planes, is_sum) = TransformInput::PLANES[layer];
+        let rows = planes.map(|plane| {
+            let z = (2 * run.first[0] + plane).wrapping_add_signed(low[0]);
+            [0, 1, 2, 3].map(|y| {
+                let y = (2 * run.first[1] + y).wrapping_add_signed(low[1]);
+                if z < depth && y < height {
+                    self.input[((run.sample * depth + z) * height + y) * width * channels..].as_ptr()
+                } else {
+                    self.zeros.as_ptr()
+                }
+            })
         });
         let first = (2 * run.first[2]) as isize + low[2];
         TransformInput {
-            layer,
             rows,
+            is_sum,
             width,
             step: channels,
             vectors: channels / self.level.lanes(),
@@ -171,14 +160,14 @@ impl<'a> Work<'a> {
     fn output_transform(
         &self,
         run: &TileRun,
-        vectors: &Range<usize>,
+        task: &Task,
         panels: Panels,
         from: &Aligned,
         output: Results,
     ) -> TransformOutput {
         let Pass { output: [depth, height, width], output_channels: channels, .. } = *self.pass;
         let [z, y, x] = run.first.map(|tile| 2 * tile);
-        let first_channel = vectors.start * self.level.lanes();
+        let first_channel = task.vectors.start * self.level.lanes();
         let place = (((run.sample * depth + z) * height + y) * width + x) * channels + first_channel;
         let corner = [0, 1, 2, 3].map(|i| [i / 2, i % 2]);
         TransformOutput {
@@ -186,7 +175,7 @@ impl<'a> Work<'a> {
             panels,
             from: from.as_ptr(),
             bias: self.bias[first_channel..].as_ptr(),
-            vectors: vectors.len(),
+            vectors: task.vectors.len(),
             tiles: run.tiles,
             // SAFETY: the run's first result lies within the volume.
             output: unsafe { output.place(place) },
@@ -203,28 +192,33 @@ fn weights(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
     let (lanes, channels) = (level.lanes(), pass.input_channels);
     let class = &pass.classes[0];
     let taps: [&[f32]; 27] = std::array::from_fn(|t| pass.tap_weights(weight, class, [t / 9, t / 3 % 3, t % 3]));
-    let mut all = Aligned::zeros(POINTS * channels * pass.output_channels);
-    all.par_chunks_mut(POINTS * channels * lanes).enumerate().for_each(|(vector, to)| {
-        let first = vector * lanes;
-        let mut turned = Aligned::default();
-        let (taps, step) = if pass.weight_is_transposed {
-            turned.grow(27 * channels * lanes);
-            for (tap, to) in taps.iter().zip(turned.chunks_exact_mut(channels * lanes)) {
-                level.run(pack::Transposition {
-                    from: &tap[first * channels..],
-                    from_step: channels,
-                    to,
-                    to_step: lanes,
-                    to_first: 0,
-                    count: lanes,
-                    channels,
-                });
-            }
-            (std::array::from_fn(|tap| turned[tap * channels * lanes..].as_ptr()), lanes)
-        } else {
-            (taps.map(|tap| tap[first..].as_ptr()), pass.output_channels)
-        };
-        level.run(TransformWeights { taps, step, channels, to: to.as_mut_ptr() });
-    });
-    all
+    let vectors = pass.output_channels / lanes;
+    let length = POINTS * channels * lanes;
+    // SAFETY: each vector writes all points and channels of its own.
+    unsafe {
+        Aligned::collect(vectors * length, |weights| {
+            (0..vectors).into_par_iter().for_each(|vector| {
+                let to = weights.place(vector * length);
+                let first = vector * lanes;
+                if pass.weight_is_transposed {
+                    let turned = turned(taps.map(|tap| &tap[first * channels..][..lanes * channels]), channels, level);
+                    let taps = std::array::from_fn(|tap| turned[tap * channels * lanes..].as_ptr());
+                    level.run(TransformWeights { taps, step: lanes, channels, to });
+                } else {
+                    let taps = taps.map(|tap| tap[first..].as_ptr());
+                    level.run(TransformWeights { taps, step: pass.output_channels, channels, to });
+                }
+            });
+        })
+    }
+}
+
+/// The weights of a vector of output channels with the output channel last.
+fn turned(taps: [&[f32]; 27], channels: usize, level: Level) -> Aligned {
+    let lanes = level.lanes();
+    let mut turned = Aligned::zeros(27 * channels * lanes);
+    for (from, to) in taps.iter().zip(turned.chunks_exact_mut(channels * lanes)) {
+        level.run(Transposition { from, from_step: channels, to, to_step: lanes, to_first: 0, count: lanes, channels });
+    }
+    turned
 }

@@ -157,18 +157,21 @@ impl<'a> Work<'a> {
     fn fine_transform(&self, run: &TileRun, task: &Task, panels: Panels, to: &mut Aligned) -> TransformInput {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
         let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| 2 * run.first[axis]);
-        let rows = std::array::from_fn(|row| {
-            let z = (first_z + row / 4).wrapping_sub(padding[0]);
-            let y = (first_y + row % 4).wrapping_sub(padding[1]);
-            if z < depth && y < height {
-                self.fine[((run.sample * depth + z) * height + y) * width * channels + task.fine.start..].as_ptr()
-            } else {
-                self.zeros.as_ptr()
-            }
+        let (planes, is_sum) = TransformInput::PLANES[task.layer];
+        let rows = planes.map(|plane| {
+            let z = (first_z + plane).wrapping_sub(padding[0]);
+            [0, 1, 2, 3].map(|y| {
+                let y = (first_y + y).wrapping_sub(padding[1]);
+                if z < depth && y < height {
+                    self.fine[((run.sample * depth + z) * height + y) * width * channels + task.fine.start..].as_ptr()
+                } else {
+                    self.zeros.as_ptr()
+                }
+            })
         });
         TransformInput {
-            layer: task.layer,
             rows,
+            is_sum,
             width,
             step: channels,
             vectors: task.fine.len() / self.level.lanes(),

@@ -6,9 +6,16 @@
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
+use std::ops::Range;
+
 use super::tiling::{GROUP, Panels, ROW_POINTS};
 use super::transform::output_line;
 use crate::simd::{Kernel, Lanes};
+
+/// Input channels multiplied at a time: the weights of two output vectors then stay in the first-level cache from one tile to the next.
+const CHUNK: usize = 64;
+/// Values of a cache line.
+const LINE: usize = 16;
 
 /// All products of one point along z and y.
 ///
@@ -37,37 +44,53 @@ impl Kernel for Products {
     fn run<L: Lanes>(self) {
         // SAFETY: see the fields; `Level::run` vouches for the instruction set.
         unsafe {
-            if L::N < 16 {
-                for vector in 0..self.output_vectors {
-                    self.vectors::<L, 1, 3>(vector);
-                }
-                return;
-            }
-            let mut vector = 0;
-            while vector + 2 <= self.output_vectors {
-                self.vectors::<L, 2, 3>(vector);
-                vector += 2;
-            }
-            if vector < self.output_vectors {
-                self.vectors::<L, 1, 6>(vector);
+            self.chunk::<L, true>(0);
+            for first in (0..self.input_vectors).step_by(CHUNK / L::N).skip(1) {
+                self.chunk::<L, false>(first);
             }
         }
     }
 }
 
 impl Products {
-    /// `V` vectors of output channels from `vector` on, `T` tiles at a time.
+    /// Multiplies a chunk of input channels; the `FIRST` writes what the others add to.
     #[inline(always)]
-    unsafe fn vectors<L: Lanes, const V: usize, const T: usize>(&self, vector: usize) {
+    unsafe fn chunk<L: Lanes, const FIRST: bool>(&self, first: usize) {
+        let chunk = first..self.input_vectors.min(first + CHUNK / L::N);
         // SAFETY: see the fields.
         unsafe {
-            let weights = self.weights.add(vector * self.vector_step);
+            if L::N < 16 {
+                for vector in 0..self.output_vectors {
+                    self.vectors::<L, 1, 3, FIRST>(chunk.clone(), vector);
+                }
+                return;
+            }
+            for vector in (0..self.output_vectors).step_by(2) {
+                if vector + 1 < self.output_vectors {
+                    self.vectors::<L, 2, 3, FIRST>(chunk.clone(), vector);
+                } else {
+                    self.vectors::<L, 1, 6, FIRST>(chunk.clone(), vector);
+                }
+            }
+        }
+    }
+
+    /// `V` vectors of output channels from `vector` on, `T` tiles at a time.
+    #[inline(always)]
+    unsafe fn vectors<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(
+        &self,
+        chunk: Range<usize>,
+        vector: usize,
+    ) {
+        // SAFETY: see the fields.
+        unsafe {
+            let weights = self.weights.add(vector * self.vector_step + chunk.start * (L::N * ROW_POINTS * L::N));
             for group in 0..self.groups {
                 for tile in (0..GROUP).step_by(T) {
-                    let input = self.input.add(group * self.input_panels.group + tile * L::N);
+                    let place = group * self.input_panels.group + chunk.start * self.input_panels.panel + tile * L::N;
+                    let sums = self.sums::<L, V, T>(chunk.len(), self.input.add(place), weights);
                     let place = group * self.output_panels.group + vector * self.output_panels.panel + tile * L::N;
-                    let sums = self.sums::<L, V, T>(input, weights);
-                    store(&sums, self.output.add(place), self.output_panels.panel);
+                    self.store::<L, V, T, FIRST>(&sums, self.output.add(place));
                 }
             }
         }
@@ -76,14 +99,18 @@ impl Products {
     #[inline(always)]
     unsafe fn sums<L: Lanes, const V: usize, const T: usize>(
         &self,
+        input_vectors: usize,
         mut input: *const f32,
         mut weights: *const f32,
     ) -> [[[L; V]; T]; ROW_POINTS] {
         // SAFETY: see the fields.
         unsafe {
             let mut sums = [[[L::zero(); V]; T]; ROW_POINTS];
-            for _ in 0..self.input_vectors {
+            for _ in 0..input_vectors {
                 for channel in 0..L::N {
+                    for line in 2 * channel..2 * channel + 2 {
+                        L::prefetch(input.wrapping_add(ROW_POINTS * GROUP * L::N + line * LINE));
+                    }
                     for x in 0..ROW_POINTS {
                         let mut factors = [L::zero(); V];
                         for v in 0..V {
@@ -103,21 +130,24 @@ impl Products {
             sums
         }
     }
-}
 
-#[inline(always)]
-unsafe fn store<L: Lanes, const V: usize, const T: usize>(
-    sums: &[[[L; V]; T]; ROW_POINTS],
-    to: *mut f32,
-    vector_step: usize,
-) {
-    for v in 0..V {
-        for t in 0..T {
-            // SAFETY: the caller's panels hold all tiles and vectors.
-            unsafe {
-                let line = output_line([sums[0][t][v], sums[1][t][v], sums[2][t][v], sums[3][t][v]]);
-                for x in 0..2 {
-                    line[x].store(to.add(v.wrapping_mul(vector_step)).add((x * GROUP + t) * L::N));
+    /// Writes results, or adds to those of the channels before.
+    #[inline(always)]
+    unsafe fn store<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(
+        &self,
+        sums: &[[[L; V]; T]; ROW_POINTS],
+        to: *mut f32,
+    ) {
+        for v in 0..V {
+            for t in 0..T {
+                // SAFETY: the caller's panels hold all tiles and vectors.
+                unsafe {
+                    let line = output_line([sums[0][t][v], sums[1][t][v], sums[2][t][v], sums[3][t][v]]);
+                    for x in 0..2 {
+                        let to = to.add(v.wrapping_mul(self.output_panels.panel)).add((x * GROUP + t) * L::N);
+                        let sum = if FIRST { line[x] } else { line[x].plus(L::load(to)) };
+                        sum.store(to);
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Tiles whose values lie side by side, so that the products' register kernels find them at fixed distances.
 pub(super) const GROUP: usize = 6;
-/// Tiles of a block, whole groups: enough that weights and sums are worth fetching, few enough that a layer stays in the cache.
+/// Most tiles of a block, whole groups: enough that weights and sums are worth fetching, few enough that a layer stays in the cache.
 pub(super) const BLOCK: usize = 8 * GROUP;
 /// Points of a tile: layers along z, rows along y, points along x.
 pub(super) const LAYERS: usize = 4;
@@ -38,6 +38,13 @@ impl Tiling {
 
     pub(super) fn count(&self) -> usize {
         self.batch * self.tiles.iter().product::<usize>()
+    }
+
+    /// All tiles in blocks of about the same size, which depends on shapes alone.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        let tiles = self.count();
+        let block = tiles.div_ceil(tiles.div_ceil(BLOCK)).next_multiple_of(GROUP);
+        (0..tiles).step_by(block).map(move |first| first..tiles.min(first + block))
     }
 
     /// A block of tiles, row by row.

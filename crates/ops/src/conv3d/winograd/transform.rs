@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // Raw loads and stores: bounds checks would cost more than the sums between them.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
-use super::tiling::{GROUP, POINTS, Panels, ROW_POINTS, ROWS};
+use super::tiling::{GROUP, LAYERS, POINTS, Panels, ROW_POINTS, ROWS};
 use crate::simd::{Kernel, Lanes};
 
 /// `Bᵀ d`.
@@ -65,9 +65,10 @@ unsafe fn load_line<L: Lanes>(from: *const f32, step: usize) -> [L; 4] {
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
 pub(super) struct TransformInput {
-    pub(super) layer: usize,
-    /// Voxel 0 of the 4 × 4 rows that the tiles reach, z first; rows of zeros where the padding lies.
-    pub(super) rows: [*const f32; ROWS],
+    /// Voxel 0 of the four rows along y that the tiles reach, in the two planes whose sum or difference the layer is; rows of zeros where the
+    /// padding lies.
+    pub(super) rows: [[*const f32; 4]; 2],
+    pub(super) is_sum: bool,
     /// Voxels of a row, and values between them.
     pub(super) width: usize,
     pub(super) step: usize,
@@ -82,39 +83,24 @@ pub(super) struct TransformInput {
     pub(super) to: *mut f32,
 }
 
-impl Kernel for TransformInput {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) {
-        for vector in 0..self.vectors {
-            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
-            unsafe {
-                match self.layer {
-                    0 => self.layer::<L, 0>(vector),
-                    1 => self.layer::<L, 1>(vector),
-                    2 => self.layer::<L, 2>(vector),
-                    _ => self.layer::<L, 3>(vector),
-                }
-            }
-        }
-    }
-}
-
 impl TransformInput {
+    /// The planes of a tile that make up a layer, and whether it is their sum: the rows of `Bᵀ`.
+    pub(super) const PLANES: [([usize; 2], bool); LAYERS] =
+        [([0, 2], false), ([1, 2], true), ([2, 1], false), ([1, 3], false)];
+
     /// Columns along y pass through registers, two of them serving the next tile too.
     #[inline(always)]
-    unsafe fn layer<L: Lanes, const Z: usize>(&self, vector: usize) {
+    unsafe fn vector<L: Lanes, const SUM: bool>(&self, vector: usize) {
         // SAFETY: see the fields.
         unsafe {
             let mut columns = [[L::zero(); 4]; 4];
-            columns[2] = self.column::<L, Z>(vector, 0);
-            columns[3] = self.column::<L, Z>(vector, 1);
+            columns[2] = self.column::<L, SUM>(vector, 0);
+            columns[3] = self.column::<L, SUM>(vector, 1);
             for tile in 0..self.tiles {
                 columns[0] = columns[2];
                 columns[1] = columns[3];
-                columns[2] = self.column::<L, Z>(vector, 2 * tile + 2);
-                columns[3] = self.column::<L, Z>(vector, 2 * tile + 3);
+                columns[2] = self.column::<L, SUM>(vector, 2 * tile + 2);
+                columns[3] = self.column::<L, SUM>(vector, 2 * tile + 3);
                 let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
                 for y in 0..4usize {
                     let line = input_line([columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
@@ -127,27 +113,40 @@ impl TransformInput {
         }
     }
 
-    /// The `column`th voxels of the rows: point `Z` along z, all points along y.
+    /// The `column`th voxels of the rows: the layer's point along z, all points along y.
     #[inline(always)]
-    unsafe fn column<L: Lanes, const Z: usize>(&self, vector: usize, column: usize) -> [L; 4] {
+    unsafe fn column<L: Lanes, const SUM: bool>(&self, vector: usize, column: usize) -> [L; 4] {
         let x = self.first.wrapping_add(column as isize) as usize;
-        let mut values = [unsafe { L::zero() }; 4];
-        if x >= self.width {
-            return values;
-        }
-        let at = x.wrapping_mul(self.step).wrapping_add(vector * L::N);
-        // SAFETY: the voxel exists.
+        // SAFETY: the voxels exist if they lie within the row.
         unsafe {
+            let mut values = [L::zero(); 4];
+            if x >= self.width {
+                return values;
+            }
+            let at = x.wrapping_mul(self.step).wrapping_add(vector * L::N);
             for y in 0..4 {
-                let row = |z: usize| self.rows[4 * z + y].add(at);
-                values[y] = match Z {
-                    0 => L::load(row(0)).minus(L::load(row(2))),
-                    1 => L::load(row(1)).plus(L::load(row(2))),
-                    2 => L::load(row(2)).minus(L::load(row(1))),
-                    _ => L::load(row(1)).minus(L::load(row(3))),
-                };
+                let (a, b) = (L::load(self.rows[0][y].add(at)), L::load(self.rows[1][y].add(at)));
+                values[y] = if SUM { a.plus(b) } else { a.minus(b) };
             }
             input_line(values)
+        }
+    }
+}
+
+impl Kernel for TransformInput {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for vector in 0..self.vectors {
+            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+            unsafe {
+                if self.is_sum {
+                    self.vector::<L, true>(vector);
+                } else {
+                    self.vector::<L, false>(vector);
+                }
+            }
         }
     }
 }
@@ -178,8 +177,8 @@ impl Kernel for TransformOutput {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        for vector in 0..self.vectors {
-            for tile in 0..self.tiles {
+        for tile in 0..self.tiles {
+            for vector in 0..self.vectors {
                 let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
                 for x in 0..2.min(self.width - 2 * tile) {
                     // SAFETY: see the fields; `Level::run` vouches for the instruction set.
