@@ -83,14 +83,15 @@ pub fn restore(
     Restored { labels: Volume { data: undo(&labels, way_back), grid: way_back.original }, probabilities }
 }
 
-/// Vessel walls follow the scan where the plan says so and the scan's voxels are fine enough to be half filled by a vessel.
+/// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a vessel: thick
+/// slices of fine pixels are.
 ///
 /// # Shapes
 /// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
 fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, way_back: &WayBack, plan: &Plan, sides: &[u8]) {
     let spacing_mm = way_back.canonical.spacing_mm;
-    let fine = spacing_mm.iter().all(|&mm| mm <= COARSE_MM);
-    if let Some(walls) = plan.walls.filter(|_| fine) {
+    let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
+    if let Some(walls) = plan.walls.filter(|_| small) {
         let moves = way_back.orientation;
         let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&way_back.part);
         walls::follow(labels, &hu, sides, walls, spacing_mm);
