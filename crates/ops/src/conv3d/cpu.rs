@@ -26,7 +26,7 @@ pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder,
 
 /// See [`super::reference::weight_gradient`].
 pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
-    if winograd::pays(g) {
+    if winograd::gradient_pays(g) {
         return winograd::weight_gradient(g, fine, coarse, order);
     }
     direct::weight_gradient(g, fine, coarse, order)

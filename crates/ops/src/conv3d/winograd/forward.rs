@@ -201,7 +201,7 @@ fn weights(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
                 let to = weights.place(vector * length);
                 let first = vector * lanes;
                 if pass.weight_is_transposed {
-                    let turned = turned(taps.map(|tap| &tap[first * channels..][..lanes * channels]), channels, level);
+                    let turned = turned(&taps.map(|tap| &tap[first * channels..][..lanes * channels]), channels, level);
                     let taps = std::array::from_fn(|tap| turned[tap * channels * lanes..].as_ptr());
                     level.run(TransformWeights { taps, step: lanes, channels, to });
                 } else {
@@ -214,7 +214,7 @@ fn weights(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
 }
 
 /// The weights of a vector of output channels with the output channel last.
-fn turned(taps: [&[f32]; 27], channels: usize, level: Level) -> Aligned {
+fn turned(taps: &[&[f32]; 27], channels: usize, level: Level) -> Aligned {
     let lanes = level.lanes();
     let mut turned = Aligned::zeros(27 * channels * lanes);
     for (from, to) in taps.iter().zip(turned.chunks_exact_mut(channels * lanes)) {
