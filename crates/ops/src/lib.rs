@@ -27,7 +27,7 @@ pub use concat::concat_channels;
 pub use conv_transpose3d::conv_transpose3d;
 pub use conv3d::conv3d;
 pub use layer_norm::layer_norm;
-pub use linear::{linear, linear_per_sample};
+pub use linear::{PackedLinear, linear, linear_per_sample};
 pub use norm::{batch_norm, group_norm, instance_norm};
 pub use pool3d::{avg_pool3d, max_pool3d};
 pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};

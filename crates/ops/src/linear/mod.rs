@@ -1,6 +1,8 @@
 //! The linear layer.
 
 mod cpu;
+mod packed;
+mod panel;
 mod per_sample;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
@@ -9,6 +11,7 @@ use crate::channelwise::{check, or_filled};
 use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply3;
 
+pub use packed::PackedLinear;
 pub use per_sample::linear_per_sample;
 
 /// x w + bias over the last dimension.
