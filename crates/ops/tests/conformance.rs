@@ -156,6 +156,15 @@ fn norms_activations_attention_and_resampling() {
             step: 0.01,
         },
         Row {
+            name: "attention/causal_from",
+            run: |i| {
+                let texts = AttentionMask::CausalFrom(vec![0, 0, 0, 0, 4, 5, 5, 5]);
+                ops::attention(&i[0], &i[1], &i[2], 2, texts)
+            },
+            tolerance: SUMS,
+            step: 0.01,
+        },
+        Row {
             name: "attention/keys",
             run: |i| ops::attention(&i[0], &i[1], &i[2], 1, keys_seen()),
             tolerance: SUMS,

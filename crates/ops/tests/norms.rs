@@ -130,6 +130,14 @@ fn wrong_shapes_are_refused_with_the_shapes_named() -> Result<()> {
         (attention(&q, &k, &k, 4, AttentionMask::None), "attention: 4 heads do not divide the 6 channels of q"),
         (attention(&q, &k, &k, 2, AttentionMask::Causal), "attention: a causal mask needs as many keys as queries"),
         (
+            attention(&k, &k, &k, 2, AttentionMask::CausalFrom(vec![0, 0])),
+            "attention: the mask has 2 entries, expected one for each of 3 queries",
+        ),
+        (
+            attention(&k, &k, &k, 2, AttentionMask::CausalFrom(vec![0, 2, 2])),
+            "attention: the mask lets a query start behind itself: [0, 2, 2]",
+        ),
+        (
             layer_norm(&x, &zeros(&[6])?, &zeros(&[3])?, 1e-5),
             "layer_norm: beta has shape [3], expected [6], the channels of x [1, 2, 2, 2, 6]",
         ),

@@ -95,6 +95,10 @@ case("add_activate/none", lambda x, skip: x + skip, x=random(3, 5), skip=random(
 case("concat_channels/odd", lambda a, b: torch.cat([a, b], -1), a=random(2, 3, 2, 3, 5), b=random(2, 3, 2, 3, 2))
 case("batch_norm/smooth", lambda x, gamma, beta: last(F.batch_norm(first(x), None, None, gamma, beta, training=True)),
      x=random(2, 3, 4, 3, 5), **affine(5))
+# Three texts of 4, 1 and 3 tokens in a row, each blind to the others.
+text = torch.tensor([0, 0, 0, 0, 1, 2, 2, 2])
+case("attention/causal_from", lambda q, k, v: attention(q, k, v, 2, torch.ones(8, 8).tril().bool() & (text[:, None] == text)),
+     q=random(2, 8, 12), k=random(2, 8, 12), v=random(2, 8, 12))
 
 path = Path(__file__).parent / "ops" / "norm.safetensors"
 path.parent.mkdir(exist_ok=True)

@@ -43,8 +43,9 @@ pub(super) fn forward(inputs: &Inputs, mask: &AttentionMask) -> Vec<f32> {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let query = block * QUERY_BLOCK + i;
                 let seen = Seen::new(mask, unit / heads, query, keys);
-                attend(&q[query * width..][..width], k, inputs.scale, seen, &mut weights);
-                weighted_sum(&weights, v, out);
+                let weights = &mut weights[..seen.count];
+                attend(&q[query * width..][..width], seen.rows(k, width), inputs.scale, seen, weights);
+                weighted_sum(weights, seen.rows(v, width), out);
             }
         });
     });
@@ -66,12 +67,14 @@ pub(super) fn backward(inputs: &Inputs, mask: &AttentionMask, grad: &[f32]) -> [
             for (i, dq) in dq.chunks_exact_mut(width).enumerate() {
                 let q = &inputs.q[(unit * queries + i) * width..][..width];
                 let grad = &grad[(unit * queries + i) * width..][..width];
-                attend(q, k, inputs.scale, Seen::new(mask, unit / heads, i, keys), &mut weights);
-                dots(grad, v, 1.0, &mut slopes);
-                softmax_backward(&weights, inputs.scale, &mut slopes);
-                weighted_sum(&slopes, k, dq);
-                add_outer(&slopes, q, dk);
-                add_outer(&weights, grad, dv);
+                let seen = Seen::new(mask, unit / heads, i, keys);
+                let (weights, slopes) = (&mut weights[..seen.count], &mut slopes[..seen.count]);
+                attend(q, seen.rows(k, width), inputs.scale, seen, weights);
+                dots(grad, seen.rows(v, width), 1.0, slopes);
+                softmax_backward(weights, inputs.scale, slopes);
+                weighted_sum(slopes, seen.rows(k, width), dq);
+                add_outer(slopes, q, &mut dk[seen.first * width..]);
+                add_outer(weights, grad, &mut dv[seen.first * width..]);
             }
         });
     [
@@ -81,44 +84,47 @@ pub(super) fn backward(inputs: &Inputs, mask: &AttentionMask, grad: &[f32]) -> [
     ]
 }
 
-/// The keys that one query may see: the first `limit`, of those the marked ones.
+/// The keys that one query may see: `count` from `first` on, of those the marked ones.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
-    limit: usize,
+    first: usize,
+    count: usize,
     marked: Option<&'a [bool]>,
 }
 
 impl<'a> Seen<'a> {
     fn new(mask: &'a AttentionMask, sample: usize, query: usize, keys: usize) -> Self {
+        let until = |first: usize, end: usize| Self { first, count: end - first, marked: None };
         match mask {
-            AttentionMask::None => Self { limit: keys, marked: None },
-            AttentionMask::Causal => Self { limit: query + 1, marked: None },
-            AttentionMask::Keys(marked) => Self { limit: keys, marked: Some(&marked[sample * keys..][..keys]) },
+            AttentionMask::None => until(0, keys),
+            AttentionMask::Causal => until(0, query + 1),
+            AttentionMask::CausalFrom(first) => until(first[query], query + 1),
+            AttentionMask::Keys(marked) => Self { marked: Some(&marked[sample * keys..][..keys]), ..until(0, keys) },
         }
+    }
+
+    /// The rows of these keys among all.
+    fn rows<'b>(&self, values: &'b [f32], width: usize) -> &'b [f32] {
+        &values[self.first * width..][..self.count * width]
     }
 }
 
-/// The softmax weights of one query over all keys; zeros for keys that it may not see.
+/// The softmax weights of one query over the keys that it may see, `k`; zeros for those not marked.
 fn attend(q: &[f32], k: &[f32], scale: f32, seen: Seen, weights: &mut [f32]) {
-    let (visible, hidden) = weights.split_at_mut(seen.limit);
-    hidden.fill(0.0);
-    dots(q, k, scale, visible);
-    match seen.marked {
-        None => softmax(visible),
-        Some(marked) => {
-            // Hidden keys get the lowest score that keeps the arithmetic finite, then weight zero exactly.
-            let lowest =
-                visible.iter().zip(marked).filter(|(_, seen)| **seen).map(|(score, _)| *score).reduce(f32::min);
-            let Some(lowest) = lowest else {
-                visible.fill(0.0);
-                return;
-            };
-            visible.iter_mut().zip(marked).filter(|(_, seen)| !**seen).for_each(|(score, _)| *score = lowest);
-            exponentials(visible);
-            visible.iter_mut().zip(marked).filter(|(_, seen)| !**seen).for_each(|(weight, _)| *weight = 0.0);
-            divide_by_sum(visible);
-        }
-    }
+    dots(q, k, scale, weights);
+    let Some(marked) = seen.marked else {
+        return softmax(weights);
+    };
+    // Hidden keys get the lowest score that keeps the arithmetic finite, then weight zero exactly.
+    let lowest = weights.iter().zip(marked).filter(|(_, seen)| **seen).map(|(score, _)| *score).reduce(f32::min);
+    let Some(lowest) = lowest else {
+        weights.fill(0.0);
+        return;
+    };
+    weights.iter_mut().zip(marked).filter(|(_, seen)| !**seen).for_each(|(score, _)| *score = lowest);
+    exponentials(weights);
+    weights.iter_mut().zip(marked).filter(|(_, seen)| !**seen).for_each(|(weight, _)| *weight = 0.0);
+    divide_by_sum(weights);
 }
 
 fn softmax(scores: &mut [f32]) {

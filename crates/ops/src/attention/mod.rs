@@ -14,6 +14,9 @@ pub enum AttentionMask {
     None,
     /// Itself and what came before it (needs as many keys as queries).
     Causal,
+    /// Itself and what came before it, from the key on that is named for it (`[t]`, the same for all samples; needs as many keys as
+    /// queries). So several texts can stand in one sample, each blind to the others.
+    CausalFrom(Vec<usize>),
     /// The keys marked true, `[n * tk]`, the same for all queries of a sample.
     Keys(Vec<bool>),
 }
@@ -38,8 +41,14 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: Attenti
         bail!("attention: {heads} heads do not divide the {channels} channels of q {:?}", q.dims());
     }
     match &mask {
-        AttentionMask::Causal if queries != keys => {
+        AttentionMask::Causal | AttentionMask::CausalFrom(_) if queries != keys => {
             bail!("attention: a causal mask needs as many keys as queries, got {keys} and {queries}")
+        }
+        AttentionMask::CausalFrom(first) if first.len() != queries => {
+            bail!("attention: the mask has {} entries, expected one for each of {queries} queries", first.len())
+        }
+        AttentionMask::CausalFrom(first) if first.iter().enumerate().any(|(query, &first)| first > query) => {
+            bail!("attention: the mask lets a query start behind itself: {first:?}")
         }
         AttentionMask::Keys(seen) if seen.len() != n * keys => {
             bail!("attention: the mask has {} entries, expected n * tk = {n} * {keys}", seen.len())
