@@ -36,7 +36,12 @@ pub fn load_checkpoint(folder: &Path) -> Result<TextEncoder, ModelError> {
             tensors.push((ours, if transpose { tensor.t()?.contiguous()? } else { tensor }));
         }
     }
-    TextEncoder::build(&config, &mut Parameters::from_tensors(tensors)?)
+    drop(bytes);
+    let mut parameters = Parameters::from_tensors(tensors)?;
+    let encoder = TextEncoder::build(&config, &mut parameters)?;
+    // Each layer's own weights go as soon as they are packed.
+    drop(parameters);
+    encoder.packed()
 }
 
 const PROJECTION: &str = "text_projection.weight";

@@ -1,10 +1,12 @@
 //! The text tower of CLIP (Radford et al., "Learning transferable visual models from natural language supervision", ICML 2021),
 //! at any size: a causal transformer, pooled at the end token.
 
-use candle_core::{Device, Tensor, Var};
-use pulmoav_ops::{AttentionMask, attention, gelu_erf, layer_norm, linear, quick_gelu};
+use std::sync::Arc;
 
-use super::tokenizer::{CONTEXT, END, VOCABULARY};
+use candle_core::{Device, Tensor, Var};
+use pulmoav_ops::{AttentionMask, PackedLinear, attention, gelu_erf, layer_norm, linear, quick_gelu};
+
+use super::tokenizer::{CONTEXT, VOCABULARY};
 use crate::ModelError;
 use crate::parameters::{Init, Parameters, Scope};
 
@@ -93,9 +95,9 @@ struct Layer {
 }
 
 #[derive(Debug, Clone)]
-struct Linear {
-    weight: Var,
-    bias: Var,
+enum Linear {
+    Trained { weight: Var, bias: Var },
+    Packed(Arc<PackedLinear>),
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +143,15 @@ impl TextEncoder {
         })
     }
 
+    /// The same with its layers laid out for a few tokens at a time, for use without training: no gradient passes them.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] if a copy fails.
+    pub fn packed(self) -> Result<Self, ModelError> {
+        let layers = self.layers.into_iter().map(Layer::packed).collect::<Result<_, _>>()?;
+        Ok(Self { layers, ..self })
+    }
+
     /// The sizes.
     pub fn config(&self) -> &TextConfig {
         &self.config
@@ -148,7 +159,7 @@ impl TextEncoder {
 
     /// Embeddings of prompts: pooled at the last token, normed, projected; not L2-normalised.
     ///
-    /// Nothing behind a prompt's own end is computed but for what the longest prompt of the batch asks.
+    /// The prompts' tokens go through the layers as one list, without padding.
     ///
     /// # Shapes
     /// `prompts` p lists of ids, each with start and end → `[p, embedding_width]`.
@@ -168,28 +179,23 @@ impl TextEncoder {
     /// # Shapes
     /// As [`TextEncoder::embed`] → `[p, width]`.
     pub fn pooled(&self, prompts: &[Vec<u32>]) -> Result<Tensor, ModelError> {
-        let tokens = self.check(prompts)?;
-        let (count, width) = (prompts.len(), self.config.width);
-        let ids: Vec<u32> = prompts
-            .iter()
-            .flat_map(|ids| ids.iter().copied().chain(std::iter::repeat_n(END, tokens - ids.len())))
-            .map(|id| id.min(self.config.vocabulary as u32 - 1))
-            .collect();
-        let mut x = self.table.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?;
+        self.check(prompts)?;
+        let list = TokenList::new(prompts);
+        let rows = |table: &Var, places: Vec<u32>| table.index_select(&Tensor::new(places, &Device::Cpu)?, 0);
+        let mut x = rows(&self.table, list.ids)?;
         if let Some(projection) = &self.table_projection {
             x = linear(&x, projection, None)?;
         }
-        let mut x = x.reshape((count, tokens, width))?.broadcast_add(&self.positions.narrow(0, 0, tokens)?)?;
+        let mut x = (x + rows(&self.positions, list.positions)?)?.unsqueeze(0)?;
+        let mask = AttentionMask::CausalFrom(list.starts);
         for layer in &self.layers {
-            x = layer.forward(&x, &self.config)?;
+            x = layer.forward(&x, &mask, &self.config)?;
         }
-        let ends: Vec<u32> = prompts.iter().enumerate().map(|(at, ids)| (at * tokens + ids.len() - 1) as u32).collect();
-        let ends = x.reshape((count * tokens, width))?.index_select(&Tensor::new(ends, &Device::Cpu)?, 0)?;
+        let ends = x.squeeze(0)?.index_select(&Tensor::new(list.ends, &Device::Cpu)?, 0)?;
         self.norm.forward(&ends, self.config.epsilon)
     }
 
-    /// Tokens of the longest prompt.
-    fn check(&self, prompts: &[Vec<u32>]) -> Result<usize, ModelError> {
+    fn check(&self, prompts: &[Vec<u32>]) -> Result<(), ModelError> {
         let (context, vocabulary) = (self.config.context, self.config.vocabulary);
         let wrong =
             |ids: &Vec<u32>| ids.is_empty() || ids.len() > context || ids.iter().any(|&id| id as usize >= vocabulary);
@@ -197,11 +203,35 @@ impl TextEncoder {
             let expected = format!("1 to {context} ids below {vocabulary} a prompt");
             return Err(ModelError::Input { what: "prompts", found: vec![prompts.len(), ids.len()], expected });
         }
-        prompts.iter().map(Vec::len).max().ok_or_else(|| ModelError::Input {
-            what: "prompts",
-            found: vec![0],
-            expected: "at least one prompt".to_owned(),
-        })
+        if prompts.is_empty() {
+            let expected = "at least one prompt".to_owned();
+            return Err(ModelError::Input { what: "prompts", found: vec![0], expected });
+        }
+        Ok(())
+    }
+}
+
+/// The tokens of several prompts, one prompt after the other.
+struct TokenList {
+    ids: Vec<u32>,
+    /// Each token's place in its prompt.
+    positions: Vec<u32>,
+    /// Where each token's prompt starts.
+    starts: Vec<usize>,
+    /// Each prompt's last token.
+    ends: Vec<u32>,
+}
+
+impl TokenList {
+    fn new(prompts: &[Vec<u32>]) -> Self {
+        let mut list = Self { ids: prompts.concat(), positions: Vec::new(), starts: Vec::new(), ends: Vec::new() };
+        for ids in prompts {
+            let start = list.starts.len();
+            list.positions.extend(0..ids.len() as u32);
+            list.starts.extend(std::iter::repeat_n(start, ids.len()));
+            list.ends.push((start + ids.len() - 1) as u32);
+        }
+        list
     }
 }
 
@@ -224,11 +254,17 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor, config: &TextConfig) -> Result<Tensor, ModelError> {
+    fn packed(self) -> Result<Self, ModelError> {
+        let Self { norm1, query, key, value, out, norm2, up, down } = self;
+        let (query, key, value, out) = (query.packed()?, key.packed()?, value.packed()?, out.packed()?);
+        Ok(Self { norm1, query, key, value, out, norm2, up: up.packed()?, down: down.packed()? })
+    }
+
+    fn forward(&self, x: &Tensor, mask: &AttentionMask, config: &TextConfig) -> Result<Tensor, ModelError> {
         let normed = self.norm1.forward(x, config.epsilon)?;
         let (query, key, value) =
             (self.query.forward(&normed)?, self.key.forward(&normed)?, self.value.forward(&normed)?);
-        let seen = attention(&query, &key, &value, config.heads, AttentionMask::Causal)?;
+        let seen = attention(&query, &key, &value, config.heads, mask.clone())?;
         let x = (x + self.out.forward(&seen)?)?;
         let inner = self.up.forward(&self.norm2.forward(&x, config.epsilon)?)?;
         let inner = match config.activation {
@@ -241,14 +277,24 @@ impl Layer {
 
 impl Linear {
     fn build(from: usize, to: usize, gain: f64, scope: &mut Scope<'_>) -> Result<Self, ModelError> {
-        Ok(Self {
+        Ok(Self::Trained {
             weight: scope.parameter("weight", &[from, to], Init::scaled(gain, from))?,
             bias: scope.parameter("bias", &[to], Init::Constant(0.0))?,
         })
     }
 
+    fn packed(self) -> Result<Self, ModelError> {
+        Ok(match self {
+            Self::Trained { weight, bias } => Self::Packed(Arc::new(PackedLinear::new(&weight, Some(&bias))?)),
+            Self::Packed(_) => self,
+        })
+    }
+
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(linear(x, &self.weight, Some(&self.bias))?)
+        Ok(match self {
+            Self::Trained { weight, bias } => linear(x, weight, Some(bias))?,
+            Self::Packed(layer) => layer.forward(x)?,
+        })
     }
 }
 
