@@ -78,12 +78,8 @@ pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower,
             return Err(TrainError::Cancelled);
         }
         let (ids, answers) = batch(&corpus, config, step);
-        // Prompts of like length go together, so that short ones are not padded to the longest.
-        let embeddings: Vec<Tensor> = ids
-            .chunks(ids.len().div_ceil(LENGTH_GROUPS))
-            .map(|group| encoder.embed(group))
-            .collect::<Result<_, _>>()?;
-        let loss = cross_entropy(&head.logits(&Tensor::cat(&embeddings, 0)?)?, &answers, config.smoothing)?;
+        let logits = head.logits(&encoder.embed(&ids)?)?;
+        let loss = cross_entropy(&logits, &answers, config.smoothing)?;
         let mut gradients = loss.backward()?;
         optimizer.update(step + 1, config.learning_rate_at(step), &mut gradients)?;
         monitor.report("tower", step + 1, config.steps);
@@ -91,19 +87,11 @@ pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower,
     Ok(Tower::from_parameters(&parameters)?)
 }
 
-const LENGTH_GROUPS: usize = 6;
-
-/// A batch's prompts, short ones first, and their classes.
+/// A batch's prompts and their classes.
 fn batch(corpus: &Corpus, config: &TowerConfig, step: u64) -> (Vec<Vec<u32>>, Vec<usize>) {
     let tokenizer = Tokenizer::shared();
-    let mut phrases: Vec<(Vec<u32>, usize)> = (0..config.batch)
-        .map(|sample| {
-            let phrase = corpus.phrase(step, sample);
-            (tokenizer.prompt(&phrase.text).ids, phrase.class)
-        })
-        .collect();
-    phrases.sort_by_key(|(ids, _)| ids.len());
-    phrases.into_iter().unzip()
+    let phrases = (0..config.batch).map(|sample| corpus.phrase(step, sample));
+    phrases.map(|phrase| (tokenizer.prompt(&phrase.text).ids, phrase.class)).unzip()
 }
 
 /// Mean over phrases of -sum(target * log softmax(logits)).
