@@ -18,6 +18,17 @@ test('prompts become ids with start and end, and rows of embeddings', async (t) 
   t.deepEqual(alone.embeddings, embeddings.subarray(0, width), 'a prompt’s row does not depend on its neighbours');
 });
 
+test('known prompts have the same answer in any order, and it is the caller’s own', async (t) => {
+  const prompts = ['artery', 'left vein'];
+  const first = await encodeText(prompts);
+  const wanted = { ...first, embeddings: first.embeddings.slice() };
+  first.embeddings.fill(0);
+  t.deepEqual(await encodeText(prompts), wanted);
+  const { ids, embeddings, width } = await encodeText([...prompts].reverse());
+  t.deepEqual(ids, [...wanted.ids].reverse());
+  t.deepEqual(embeddings.subarray(width), wanted.embeddings.subarray(0, width));
+});
+
 test('words that mean nothing the model knows have no target', async (t) => {
   const [artery, banana] = await understand(['artery', 'banana']);
   t.is(artery?.target, 'artery');

@@ -6,13 +6,13 @@ import type { CallOptions, Progress } from './types.js';
 const POLL_MS = 100;
 
 /**
- * Runs one native call: progress out about ten times a second, cancellation in.
+ * Runs one native call: progress out about ten times a second, cancellation in. What needs no waiting may come at once.
  *
  * @throws `signal.reason` when cancelled; the native error's class otherwise.
  */
 export async function call<T>(
   options: CallOptions,
-  start: (monitor: CallMonitor) => Promise<unknown>,
+  start: (monitor: CallMonitor) => Promise<unknown> | Outcome,
 ): Promise<Unwrapped<T>> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();

@@ -38,8 +38,8 @@ export declare function copyTextTower(model: string, path: string): Promise<Outc
 /** Frees a loaded model. */
 export declare function disposeSegmenter(handle: number): void
 
-/** Token ids and embeddings of prompts. */
-export declare function encodeText(model: string, prompts: Array<string>): Promise<Outcome>
+/** Token ids and embeddings of prompts; at once, without a promise, where all are known. */
+export declare function encodeText(model: string, prompts: Array<string>): Promise<Outcome> | Outcome
 
 /** An error on its way to its TypeScript class. */
 export interface ErrorInfo {

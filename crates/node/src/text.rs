@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use napi::bindgen_prelude::{Either10, Object};
+use napi::bindgen_prelude::{Either, Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::ModelError;
-use pulmoav_model::text::source::tokens;
-use pulmoav_model::text::{TextCache, TextModel, Tower};
+use pulmoav_model::text::{Encoded, TextCache, TextModel, Tower};
 use pulmoav_train::tower::{TowerConfig, train_tower as train_tower_tensors};
 use serde::Serialize;
 
 use crate::engine::{Engine, available_threads};
 use crate::monitor::CallMonitor;
-use crate::outcome::{Failure, Success, parse};
+use crate::outcome::{Failure, Outcome, Success, parse};
 
 #[derive(Serialize)]
 struct Understood {
@@ -31,7 +30,7 @@ struct Prompts {
 }
 
 #[derive(Serialize)]
-struct Encoded {
+struct Tokens {
     ids: Vec<Vec<u32>>,
     width: usize,
 }
@@ -52,16 +51,25 @@ pub fn understand(env: &Env, model: String, prompts: Vec<String>) -> Result<Obje
     })
 }
 
-/// Token ids and embeddings of prompts.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn encode_text(env: &Env, model: String, prompts: Vec<String>) -> Result<Object<'_>> {
-    Engine::tensors(available_threads())?.promise(env, move || {
-        static CACHE: Mutex<Option<TextCache>> = Mutex::new(None);
+/// Token ids and embeddings of prompts; at once, without a promise, where all are known.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome> | Outcome")]
+pub fn encode_text(env: &Env, model: String, prompts: Vec<String>) -> Result<Either<Outcome, Object<'_>>> {
+    static CACHE: Mutex<Option<TextCache>> = Mutex::new(None);
+    let model = PathBuf::from(model);
+    // Held by an engine that computes, the cache is not waited for.
+    let known = CACHE.try_lock().ok().and_then(|cache| cache.as_ref()?.known(&model, &prompts));
+    if let Some(known) = known {
+        return Ok(Either::A(encoded(known).into()));
+    }
+    let promise = Engine::tensors(available_threads())?.promise(env, move || {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        let (width, embeddings) = cache.get_or_insert_default().embed(&PathBuf::from(model), &prompts)?;
-        let ids = tokens(&prompts).into_iter().map(|prompt| prompt.ids).collect();
-        Success::with_arrays(&Encoded { ids, width }, vec![Either10::G(embeddings.into())])
-    })
+        encoded(cache.get_or_insert_default().encode(&model, &prompts)?)
+    })?;
+    Ok(Either::B(promise))
+}
+
+fn encoded(Encoded { ids, embeddings, width }: Encoded) -> std::result::Result<Success, Failure> {
+    Success::with_arrays(&Tokens { ids, width }, vec![Either10::G(embeddings.into())])
 }
 
 /// Trains the small text tower and writes its tensors.

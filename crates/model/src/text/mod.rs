@@ -14,6 +14,6 @@ pub use checkpoint::load_checkpoint;
 pub use encoder::{TextActivation, TextConfig, TextEncoder};
 pub use head::{PromptHead, TARGETS, Verdict, template};
 pub use renew::renew_text;
-pub use source::{TextCache, TextModel};
+pub use source::{Encoded, TextCache, TextModel};
 pub use tokenizer::{PromptIds, Tokenizer};
 pub use tower::{Resolution, Tower};

@@ -130,7 +130,18 @@ pub fn tokens<S: AsRef<str>>(prompts: &[S]) -> Vec<PromptIds> {
     prompts.iter().map(|prompt| Tokenizer::shared().prompt(prompt.as_ref())).collect()
 }
 
-/// The text model used last, and the embeddings it gave.
+/// Prompts as a text model reads them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Encoded {
+    /// Token ids of each prompt, with start and end.
+    pub ids: Vec<Vec<u32>>,
+    /// Prompts × width, row after row.
+    pub embeddings: Vec<f32>,
+    /// Numbers of one embedding.
+    pub width: usize,
+}
+
+/// The text model used last, and what it made of prompts.
 #[derive(Debug, Default)]
 pub struct TextCache {
     last: Option<Remembered>,
@@ -139,47 +150,86 @@ pub struct TextCache {
 #[derive(Debug)]
 struct Remembered {
     directory: PathBuf,
-    written: Option<(u64, SystemTime)>,
+    written: Option<Written>,
     model: TextModel,
-    embeddings: HashMap<String, Vec<f32>>,
+    prompts: HashMap<String, Known>,
 }
 
-/// Embeddings kept at most; beyond that all are forgotten.
-const MOST_EMBEDDINGS: usize = 4096;
+#[derive(Debug)]
+struct Known {
+    ids: Vec<u32>,
+    embedding: Vec<f32>,
+}
+
+/// Size and time of a directory's weights.
+type Written = (u64, SystemTime);
+
+fn written(directory: &Path) -> Option<Written> {
+    let data = std::fs::metadata(directory.join(WEIGHTS_FILE)).ok()?;
+    Some((data.len(), data.modified().ok()?))
+}
+
+/// Prompts kept at most; beyond that all are forgotten.
+const MOST_PROMPTS: usize = 4096;
 
 impl TextCache {
-    /// Width of a directory's text model, and embeddings of prompts, row after row. The model is read again only if another
-    /// is asked for or its weights were written since; a prompt is computed once.
+    /// What a directory's text model makes of prompts, if it is known for each of them.
+    pub fn known(&self, directory: &Path, prompts: &[String]) -> Option<Encoded> {
+        let last = self.last.as_ref().filter(|last| last.is_of(directory, written(directory)))?;
+        last.encoded(prompts)
+    }
+
+    /// What a directory's text model makes of prompts. The model is read again only if another is asked for or its weights were
+    /// written since; a prompt is computed once.
     ///
     /// # Errors
     /// As [`TextModel::open`] and [`TextModel::embedding_values`].
-    pub fn embed(&mut self, directory: &Path, prompts: &[String]) -> Result<(usize, Vec<f32>), ModelError> {
-        let data = std::fs::metadata(directory.join(WEIGHTS_FILE)).ok();
-        let written = data.and_then(|data| Some((data.len(), data.modified().ok()?)));
-        let known = self.last.take().filter(|last| last.directory == directory && last.written == written);
-        let last = match known {
+    pub fn encode(&mut self, directory: &Path, prompts: &[String]) -> Result<Encoded, ModelError> {
+        let written = written(directory);
+        let last = match self.last.take().filter(|last| last.is_of(directory, written)) {
             Some(last) => last,
             None => Remembered {
                 directory: directory.to_owned(),
                 written,
                 model: TextModel::open(directory)?,
-                embeddings: HashMap::new(),
+                prompts: HashMap::new(),
             },
         };
         let last = self.last.insert(last);
-        let width = last.model.width();
-        let mut new: Vec<&String> = prompts.iter().filter(|&prompt| !last.embeddings.contains_key(prompt)).collect();
-        new.sort();
-        new.dedup();
-        if last.embeddings.len() + new.len() > MOST_EMBEDDINGS {
-            last.embeddings.clear();
+        last.learn(prompts)?;
+        Ok(last.encoded(prompts).unwrap_or_default())
+    }
+}
+
+impl Remembered {
+    fn is_of(&self, directory: &Path, written: Option<Written>) -> bool {
+        self.directory == directory && self.written == written
+    }
+
+    /// Computes the prompts that are new.
+    fn learn(&mut self, prompts: &[String]) -> Result<(), ModelError> {
+        let mut new: Vec<&String> = prompts.iter().filter(|&prompt| !self.prompts.contains_key(prompt)).collect();
+        if self.prompts.len() + new.len() > MOST_PROMPTS {
+            self.prompts.clear();
             new = prompts.iter().collect();
         }
-        let values = last.model.embedding_values(&new)?;
-        let rows = new.into_iter().cloned().zip(values.chunks(width.max(1)).map(<[f32]>::to_vec));
-        last.embeddings.extend(rows);
-        let all = prompts.iter().filter_map(|prompt| last.embeddings.get(prompt)).flatten().copied().collect();
-        Ok((width, all))
+        new.sort();
+        new.dedup();
+        let values = self.model.embedding_values(&new)?;
+        let embeddings = values.chunks(self.model.width().max(1)).map(<[f32]>::to_vec);
+        for ((prompt, tokens), embedding) in new.iter().zip(tokens(&new)).zip(embeddings) {
+            self.prompts.insert((*prompt).clone(), Known { ids: tokens.ids, embedding });
+        }
+        Ok(())
+    }
+
+    fn encoded(&self, prompts: &[String]) -> Option<Encoded> {
+        let known: Vec<&Known> = prompts.iter().map(|prompt| self.prompts.get(prompt)).collect::<Option<_>>()?;
+        Some(Encoded {
+            ids: known.iter().map(|known| known.ids.clone()).collect(),
+            embeddings: known.iter().flat_map(|known| &known.embedding).copied().collect(),
+            width: self.model.width(),
+        })
     }
 }
 
@@ -216,15 +266,23 @@ mod tests {
         let (one, other) = (folder("one", 1)?, folder("other", 2)?);
         let prompts = ["left artery", "left", "left artery"].map(str::to_owned);
         let mut cache = TextCache::default();
-        let (width, first) = cache.embed(&one, &prompts)?;
-        assert_eq!((width, first.len()), (8, 24));
-        assert_eq!(first[..width], first[2 * width..]);
-        assert_ne!(first[..width], first[width..2 * width]);
-        assert_eq!(cache.embed(&one, &prompts)?, (width, first.clone()));
-        assert_eq!(cache.embed(&one, &prompts[1..2])?.1, first[width..2 * width]);
-        assert_ne!(cache.embed(&other, &prompts)?.1, first);
-        assert!(cache.embed(&other.join("nowhere"), &prompts).is_err());
-        assert_eq!(cache.embed(&one, &prompts)?.1, first);
+        assert_eq!(cache.known(&one, &prompts), None);
+        let first = cache.encode(&one, &prompts)?;
+        let (width, rows) = (first.width, &first.embeddings);
+        assert_eq!((width, rows.len(), first.ids.len()), (8, 24, 3));
+        assert_eq!(rows[..width], rows[2 * width..]);
+        assert_ne!(rows[..width], rows[width..2 * width]);
+        assert_eq!(cache.encode(&one, &prompts)?, first);
+        assert_eq!(cache.known(&one, &prompts).as_ref(), Some(&first));
+        assert_eq!(cache.known(&one, &["left vein".to_owned()]), None);
+        assert_eq!(cache.encode(&one, &prompts[1..2])?.embeddings, rows[width..2 * width]);
+        assert_ne!(cache.encode(&other, &prompts)?.embeddings, first.embeddings);
+        assert_eq!(cache.known(&one, &prompts), None);
+        assert!(cache.encode(&other.join("nowhere"), &prompts).is_err());
+        assert_eq!(cache.encode(&one, &prompts)?, first);
+        folder("one", 3)?;
+        assert_eq!(cache.known(&one, &prompts), None);
+        assert_ne!(cache.encode(&one, &prompts)?.embeddings, first.embeddings);
         let known = TextModel::open(&one)?.resolve(&prompts)?;
         assert_eq!((known[0].target, known[0].ids.len()), (None, 4));
         Ok(())
