@@ -1,6 +1,6 @@
 import { checkInteger, checkPath, checkStrings, checkVolume, defaultThreads, MOST_THREADS } from './check.js';
 import { UsageError } from './errors.js';
-import { findNetwork } from './models.js';
+import { bundledModel, findNetwork } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume, Warning } from './types.js';
@@ -89,7 +89,7 @@ export class Segmenter {
     checkInteger('threads', threads, 1, MOST_THREADS);
     const directory = findNetwork(model);
     const { value } = await call<{ handle: number }>(options, (monitor) =>
-      addon().loadSegmenter(directory, threads, monitor),
+      addon().loadSegmenter(directory, bundledModel(), threads, monitor),
     );
     return new Segmenter(value.handle);
   }

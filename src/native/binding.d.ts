@@ -69,8 +69,8 @@ export declare function importCheckpoint(file: string, directory: string, asked:
 /** What a file's header says. */
 export declare function inspect(path: string): Promise<Outcome>
 
-/** Loads a model directory. */
-export declare function loadSegmenter(model: string, threads: number, monitor: CallMonitor): Promise<Outcome>
+/** Loads a model directory; if no text tower travels with it, that of the model `words` reads the prompts. */
+export declare function loadSegmenter(model: string, words: string, threads: number, monitor: CallMonitor): Promise<Outcome>
 
 /** What this build and machine are. */
 export interface MachineHealth {

@@ -29,7 +29,7 @@ static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
 
 struct Loaded {
     segmenter: Segmenter,
-    tower: Option<Tower>,
+    tower: Tower,
     threads: usize,
 }
 
@@ -38,11 +38,12 @@ struct Handle {
     handle: u32,
 }
 
-/// Loads a model directory.
+/// Loads a model directory; if no text tower travels with it, that of the model `words` reads the prompts.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn load_segmenter<'env>(
     env: &'env Env,
     model: String,
+    words: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
@@ -50,7 +51,11 @@ pub fn load_segmenter<'env>(
     Engine::tensors(threads)?.cancellable(env, monitor, move || {
         let (plan, mut parameters) = weights::load(&PathBuf::from(model))?;
         let has_text = parameters.frozen_iter().any(|(name, _)| name.starts_with("text."));
-        let tower = if has_text { Some(Tower::from_tensors(parameters.frozen_iter())?) } else { None };
+        let tower = if has_text {
+            Tower::from_tensors(parameters.frozen_iter())?
+        } else {
+            Tower::of_model(&PathBuf::from(words))?
+        };
         let segmenter = Segmenter::new(plan, &mut parameters)?;
         Success::json(&Handle { handle: SEGMENTERS.keep(Loaded { segmenter, tower, threads }) })
     })
@@ -83,7 +88,7 @@ impl Loaded {
     fn resolve(&self, asked: &str) -> std::result::Result<Resolved, Failure> {
         let asked: Asked = parse("the request", asked)?;
         let prompts = asked.prompts.unwrap_or_default();
-        let targets = targets_of(&prompts, self.segmenter.plan(), self.tower.as_ref())?;
+        let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
         let (probabilities, max_memory_bytes) = (asked.probabilities, asked.max_memory_bytes);
         let request = Request { targets, probabilities, max_memory_bytes, ..Request::default() };

@@ -5,18 +5,19 @@ use pulmoav_plan::Plan;
 
 use crate::error::SegmentError;
 
-/// The target each prompt means, by the model's own text tower; without one a prompt must be a target's name or its prompt.
+/// The target each prompt means: the one whose name or prompt it is, else the one that the text tower takes it for.
+///
+/// The tower may be another model's: what it knows by a name that the plan has, it names here too.
 ///
 /// # Errors
 /// `ERR_PROMPT` for the first prompt that means nothing the model knows, with what it knows; what the tower returns.
 pub fn targets_of(prompts: &[String], plan: &Plan, tower: Option<&Tower>) -> Result<Vec<String>, SegmentError> {
-    let meant: Vec<Option<String>> = match tower {
-        Some(tower) => {
-            let resolutions = tower.resolve(prompts)?;
-            resolutions.into_iter().map(|resolution| resolution.target.map(str::to_owned)).collect()
+    let mut meant: Vec<Option<String>> = prompts.iter().map(|prompt| literal(prompt, plan)).collect();
+    if let Some(tower) = tower {
+        for (meant, resolution) in meant.iter_mut().zip(tower.resolve(prompts)?) {
+            *meant = meant.take().or_else(|| resolution.target.map(str::to_owned));
         }
-        None => prompts.iter().map(|prompt| literal(prompt, plan)).collect(),
-    };
+    }
     prompts
         .iter()
         .zip(meant)

@@ -67,8 +67,8 @@ const UNKNOWN: &str = "
 A checkpoint holds numbers, not words. Nothing in it says
 
 - what the prompts were: the words above are those given to the import, or the published four in the published order;
-- which text encoder made their embeddings: they are the checkpoint's own (`organ_embedding`), so words of your own are not
-  understood, only the names and prompts above;
+- which text encoder made their embeddings: they are the checkpoint's own (`organ_embedding`), so words of your own are only
+  taken for one of the names above, by the bundled model's tower;
 - at which voxel size and window it was trained, and that its arrays are [x, y, z] from left to right, back to front, feet to
   head, as published;
 - who trained it, on which scans, how well it does, and under which licence it may be used.
