@@ -100,7 +100,7 @@ export const tinyPlan: PlanConfig = {
   patch: [64, 64, 64],
   crop: { kind: 'lungs', marginMm: 25 },
   tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'probabilities', skipEmpty: true },
-  walls: { hu: -400, reachMm: 1.3 },
+  walls: { hu: -375, reachMm: 1.3 },
   targets: ourTargets,
   defaultTargets: ['artery', 'vein'],
   network: {
