@@ -30,6 +30,7 @@ declare const trainConfig: z.ZodObject<{
                 probabilities: "probabilities";
             }>;
             skipEmpty: z.ZodBoolean;
+            mirror: z.ZodBoolean;
         }, z.core.$strict>;
         walls: z.ZodNullable<z.ZodObject<{
             hu: z.ZodNumber;

@@ -63,8 +63,9 @@ export const planConfig = z.strictObject({
     overlap: z.number().min(0).max(0.9),
     blend: z.enum(['logits', 'probabilities']),
     skipEmpty: z.boolean(),
+    mirror: z.boolean(),
   }),
-  /** Vessel walls in the lungs follow the scan: above `hu` and this near a vessel found is vessel; `null`: as the network saw them. */
+  /** Vessel walls in the lungs follow the scan; a voxel above `hu` and this near a vessel becomes part of it. `null`: as the network saw them. */
   walls: z.strictObject({ hu: z.number(), reachMm: z.number().min(0).max(10) }).nullable(),
   /** What can be asked for. */
   targets: z.array(target).min(1),
@@ -99,8 +100,8 @@ export const tinyPlan: PlanConfig = {
   channels: [{ kind: 'window', windowHu: [-1000, -400] }, { kind: 'window', windowHu: [-500, 400] }, { kind: 'side' }],
   patch: [64, 64, 64],
   crop: { kind: 'lungs', marginMm: 25 },
-  tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'probabilities', skipEmpty: true },
-  walls: { hu: -375, reachMm: 1.3 },
+  tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'probabilities', skipEmpty: true, mirror: true },
+  walls: { hu: -400, reachMm: 1.3 },
   targets: ourTargets,
   defaultTargets: ['artery', 'vein'],
   network: {
@@ -123,7 +124,7 @@ export const laCafPlan: PlanConfig = {
   channels: [{ kind: 'window', windowHu: [-700, 300] }],
   patch: [96, 96, 96],
   crop: { kind: 'foreground', aboveHu: -700 },
-  tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'logits', skipEmpty: false },
+  tiles: { tile: [96, 96, 96], overlap: 0.5, blend: 'logits', skipEmpty: false, mirror: false },
   walls: null,
   targets: ourTargets.filter(({ side, classes }) => side !== null && classes.length === 1).sort(byPublishedOrder),
   defaultTargets: ['left artery', 'left vein', 'right artery', 'right vein'],

@@ -93,15 +93,19 @@ pub struct Tiles {
     pub blend: Blend,
     /// Tiles without a lung voxel (grown by the crop's margin) are skipped.
     pub skip_empty: bool,
+    /// Every second tile goes through the network mirrored left–right, where no target with a side is asked of it: neighbours
+    /// that overlap even each other's errors out. For networks that learned from mirrored patches too.
+    #[serde(default)]
+    pub mirror: bool,
 }
 
 /// How vessel walls in the lungs follow the scan's own voxels, which are finer than the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Walls {
-    /// Half-way between lung and blood, HU: a voxel of the lung above it is at least half filled by something.
+    /// No voxel below this becomes vessel that the network did not call so, HU: about half-way between lung and blood.
     pub hu: f64,
-    /// What is above `hu` belongs to a vessel that was found this near, mm.
+    /// How near to a vessel that was found a voxel must be to become part of it, mm.
     pub reach_mm: f64,
 }
 

@@ -80,13 +80,21 @@ pub fn run(
     let weights = gaussian(tile);
     let total = origins.len() as u64;
     let mut sum = Sum::new(prepared.shape, asked.len());
+    let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
     for (done, origin) in (0..).zip(origins) {
         if monitor.cancelled() {
             return Err(SegmentError::Cancelled);
         }
         monitor.report("network", done, total);
-        let input = cut(prepared, plan, &layout, origin);
+        let mirrored = may_mirror && layout.is_odd(origin);
+        let mut input = cut(prepared, plan, &layout, origin);
+        if mirrored {
+            mirror_input(&mut input, plan, tile);
+        }
         let mut answer = network.logits(input, tile, asked)?;
+        if mirrored {
+            mirror_rows(&mut answer, tile[2], asked.len());
+        }
         if plan.tiles.blend == Blend::Probabilities {
             answer.par_iter_mut().with_min_len(1 << 14).for_each(|v| *v = sigmoid(*v));
         }
@@ -121,6 +129,12 @@ impl Layout {
     pub fn origins(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
         let [zs, ys, xs] = &self.starts;
         zs.iter().flat_map(move |&z| ys.iter().flat_map(move |&y| xs.iter().map(move |&x| [z, y, x])))
+    }
+
+    /// Whether a tile is one of those that differ from all their neighbours, as on a chessboard.
+    fn is_odd(&self, origin: [usize; 3]) -> bool {
+        let place = |axis: usize| self.starts[axis].iter().take_while(|&&start| start < origin[axis]).count();
+        (0..3).map(place).sum::<usize>() % 2 == 1
     }
 
     /// The part of the grid that a tile covers along one axis, and where in the tile it begins.
@@ -186,6 +200,25 @@ fn cut(prepared: &Prepared, plan: &Plan, layout: &Layout, origin: [usize; 3]) ->
         }
     }
     input
+}
+
+/// Mirrors a tile's input left–right: the side channel says the other side then.
+fn mirror_input(input: &mut [f32], plan: &Plan, tile: [usize; 3]) {
+    let count = plan.channels.len();
+    mirror_rows(input, tile[2], count);
+    for (channel, _) in plan.channels.iter().enumerate().filter(|(_, kind)| matches!(kind, Channel::Side)) {
+        input.iter_mut().skip(channel).step_by(count).for_each(|side| *side = -*side);
+    }
+}
+
+/// Turns rows of `width` voxels around, each of `count` values.
+fn mirror_rows(values: &mut [f32], width: usize, count: usize) {
+    for row in values.chunks_exact_mut(width * count) {
+        for x in 0..width / 2 {
+            let (left, right) = row.split_at_mut((width - 1 - x) * count);
+            left[x * count..][..count].swap_with_slice(&mut right[..count]);
+        }
+    }
 }
 
 /// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below [`LEAST_WEIGHT`].
@@ -318,6 +351,23 @@ mod tests {
         for (a, b) in found.values.iter().zip(direct) {
             assert!((a - sigmoid(b)).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn mirrored_tiles_see_the_other_side_and_are_turned_back() {
+        let mut rows = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0];
+        mirror_rows(&mut rows, 3, 2);
+        assert_eq!(rows, [3.0, 30.0, 2.0, 20.0, 1.0, 10.0]);
+        let layout = Layout::new([40, 16, 40], [16; 3], 0.5);
+        let odd = |origin| layout.is_odd(origin);
+        assert!(!odd([0, 0, 0]) && odd([0, 0, 8]) && !odd([8, 0, 8]) && odd([24, 0, 0]));
+        // A network that looks at each voxel alone, and not at the side, answers as it did.
+        let mut plan = plan();
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let plain = run(&prepared, &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
+        plan.tiles.mirror = true;
+        let mirrored = run(&prepared, &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
+        assert!(plain.values == mirrored.values);
     }
 
     #[test]

@@ -1,22 +1,31 @@
 //! Vessel walls in the lungs, on the scan's own grid.
 //!
 //! The plan's grid is as coarse as a small vessel is wide, and what the network says there is blurred further. Where lung
-//! meets blood the scan itself tells which voxels are at least half filled: those above the value half-way between both. So
-//! a label ends there, and reaches there. Outside the lungs vessels lie in tissue as bright as they are: the network's answer
-//! stands.
+//! meets blood the scan itself tells which voxels are at least half filled: those above the value half-way between the lung
+//! and the vessel, as bright as it gets there (its half maximum). So a label ends there, and reaches there. Outside the lungs
+//! vessels lie in tissue as bright as they are: the network's answer stands.
 
 use pulmoav_plan::Walls;
 use pulmoav_volume::crop::View;
 use rayon::prelude::*;
 
-/// Clears labels of lung voxels that are not above `walls.hu`; gives those above it that have none the nearest label within
-/// `walls.reach_mm`, of equally near ones the lowest.
+/// Lung without vessels, and blood; more than that is contrast or noise, and would hide the wall of what lies beside.
+const LUNG_HU: f32 = -870.0;
+const BRIGHTEST_HU: f32 = 70.0;
+/// A vessel is as bright as its brightest voxel this near.
+const PEAK_MM: f64 = 2.0;
+/// No wall is darker than this: half of a vessel that a blurred scan shows at -430 HU.
+const DARKEST_HU: f32 = -650.0;
+
+/// Clears labels of lung voxels below half their vessel's maximum; gives voxels that have no label, but are above that and above
+/// `walls.hu`, the nearest label within `walls.reach_mm`, of equally near ones the lowest.
 ///
 /// # Shapes
 /// All `[z, y, x]` on one grid of `spacing_mm`; `lungs` is 0 outside the lungs.
 pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls, spacing_mm: [f64; 3]) {
     let [_, height, width] = hu.shape();
     let found = Found { labels: labels.to_vec(), shape: hu.shape(), near: near(walls.reach_mm, spacing_mm) };
+    let around = near(PEAK_MM, spacing_mm);
     let rows = labels.par_chunks_mut(width).zip(lungs.par_chunks(width)).enumerate();
     rows.for_each_init(
         || vec![0f32; width],
@@ -24,14 +33,33 @@ pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls,
             let (z, y) = (index / height, index % height);
             hu.copy_row(z, y, row);
             for x in (0..width).filter(|&x| lungs[x] != 0) {
-                if f64::from(row[x]) <= walls.hu {
-                    labels[x] = 0;
-                } else if labels[x] == 0 {
-                    labels[x] = found.nearest([z, y, x]);
+                let place = [z, y, x];
+                if labels[x] != 0 {
+                    if row[x] <= half_maximum(hu, place, &around) {
+                        labels[x] = 0;
+                    }
+                } else if f64::from(row[x]) > walls.hu {
+                    let nearest = found.nearest(place);
+                    if nearest != 0 && row[x] > half_maximum(hu, place, &around) {
+                        labels[x] = nearest;
+                    }
                 }
             }
         },
     );
+}
+
+/// Half-way between the lung and the brightest voxel around, HU.
+fn half_maximum(hu: &View<'_, f32>, place: [usize; 3], around: &[(f64, [isize; 3])]) -> f32 {
+    let inside = around.iter().filter_map(|&(_, step)| moved(place, step, hu.shape()));
+    let brightest = inside.map(|[z, y, x]| hu.at(z, y, x)).fold(f32::MIN, f32::max);
+    (f32::midpoint(LUNG_HU, brightest.min(BRIGHTEST_HU))).max(DARKEST_HU)
+}
+
+/// The voxel a step away, if it is inside.
+fn moved(place: [usize; 3], step: [isize; 3], shape: [usize; 3]) -> Option<[usize; 3]> {
+    let to: [usize; 3] = std::array::from_fn(|axis| place[axis].wrapping_add_signed(step[axis]));
+    (0..3).all(|axis| to[axis] < shape[axis]).then_some(to)
 }
 
 /// Steps to every voxel within `reach_mm`, nearest first, each with its squared length.
@@ -59,18 +87,13 @@ impl Found {
             if length2 > least {
                 break;
             }
-            let label = self.at(place, step);
+            let Some([z, y, x]) = moved(place, step, self.shape) else { continue };
+            let label = self.labels[(z * self.shape[1] + y) * self.shape[2] + x];
             if label != 0 && (nearest == 0 || label < nearest) {
                 (nearest, least) = (label, length2);
             }
         }
         nearest
-    }
-
-    fn at(&self, place: [usize; 3], step: [isize; 3]) -> u8 {
-        let [z, y, x] = std::array::from_fn(|axis| place[axis].wrapping_add_signed(step[axis]));
-        let [depth, height, width] = self.shape;
-        if z < depth && y < height && x < width { self.labels[(z * height + y) * width + x] } else { 0 }
     }
 }
 
@@ -94,6 +117,14 @@ mod tests {
         assert_eq!(followed(&labels, &hu, &[1; 8], 1.0), [0, 1, 1, 1, 1, 0, 0, 2]);
         assert_eq!(followed(&labels, &hu, &[0; 8], 1.0), labels);
         assert_eq!(followed(&labels, &hu, &[1; 8], 2.0), [0, 0, 1, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_dim_vessel_stays_and_a_bright_one_ends_half_way() {
+        let dim = [-870.0, -640.0, -500.0, -640.0, -700.0, -870.0];
+        assert_eq!(followed(&[1; 6], &dim, &[1; 6], 1.0), [0, 1, 1, 1, 0, 0]);
+        let bright = [-870.0, -410.0, 300.0, -410.0, -390.0, -870.0];
+        assert_eq!(followed(&[0, 0, 1, 1, 0, 0], &bright, &[1; 6], 1.0), [0, 0, 1, 0, 1, 0]);
     }
 
     #[test]
