@@ -16,6 +16,8 @@ const BRIGHTEST_HU: f32 = 70.0;
 const PEAK_MM: f64 = 2.0;
 /// No wall is darker than this: half of a vessel that a blurred scan shows at -430 HU.
 const DARKEST_HU: f32 = -650.0;
+/// In thicker slices a dim voxel is not blurred but less than half filled.
+const THICK_MM: f64 = 3.0;
 
 /// Clears labels of lung voxels below half their vessel's maximum; gives voxels that have no label, but are above that and above
 /// `walls.hu`, the nearest label within `walls.reach_mm`, of equally near ones the lowest.
@@ -25,7 +27,8 @@ const DARKEST_HU: f32 = -650.0;
 pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls, spacing_mm: [f64; 3]) {
     let [_, height, width] = hu.shape();
     let found = Found { labels: labels.to_vec(), shape: hu.shape(), near: near(walls.reach_mm, spacing_mm) };
-    let around = near(PEAK_MM, spacing_mm);
+    let thick = spacing_mm.iter().any(|&mm| mm > THICK_MM);
+    let peak = Peak { around: near(PEAK_MM, spacing_mm), darkest_hu: if thick { walls.hu as f32 } else { DARKEST_HU } };
     let rows = labels.par_chunks_mut(width).zip(lungs.par_chunks(width)).enumerate();
     rows.for_each_init(
         || vec![0f32; width],
@@ -35,12 +38,12 @@ pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls,
             for x in (0..width).filter(|&x| lungs[x] != 0) {
                 let place = [z, y, x];
                 if labels[x] != 0 {
-                    if row[x] <= half_maximum(hu, place, &around) {
+                    if row[x] <= peak.half(hu, place) {
                         labels[x] = 0;
                     }
                 } else if f64::from(row[x]) > walls.hu {
                     let nearest = found.nearest(place);
-                    if nearest != 0 && row[x] > half_maximum(hu, place, &around) {
+                    if nearest != 0 && row[x] > peak.half(hu, place) {
                         labels[x] = nearest;
                     }
                 }
@@ -49,11 +52,19 @@ pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls,
     );
 }
 
-/// Half-way between the lung and the brightest voxel around, HU.
-fn half_maximum(hu: &View<'_, f32>, place: [usize; 3], around: &[(f64, [isize; 3])]) -> f32 {
-    let inside = around.iter().filter_map(|&(_, step)| moved(place, step, hu.shape()));
-    let brightest = inside.map(|[z, y, x]| hu.at(z, y, x)).fold(f32::MIN, f32::max);
-    (f32::midpoint(LUNG_HU, brightest.min(BRIGHTEST_HU))).max(DARKEST_HU)
+/// How bright a vessel is where it is brightest.
+struct Peak {
+    around: Vec<(f64, [isize; 3])>,
+    darkest_hu: f32,
+}
+
+impl Peak {
+    /// Half-way between the lung and the brightest voxel around, HU.
+    fn half(&self, hu: &View<'_, f32>, place: [usize; 3]) -> f32 {
+        let inside = self.around.iter().filter_map(|&(_, step)| moved(place, step, hu.shape()));
+        let brightest = inside.map(|[z, y, x]| hu.at(z, y, x)).fold(f32::MIN, f32::max);
+        f32::midpoint(LUNG_HU, brightest.min(BRIGHTEST_HU)).max(self.darkest_hu)
+    }
 }
 
 /// The voxel a step away, if it is inside.
@@ -123,6 +134,9 @@ mod tests {
     fn a_dim_vessel_stays_and_a_bright_one_ends_half_way() {
         let dim = [-870.0, -640.0, -500.0, -640.0, -700.0, -870.0];
         assert_eq!(followed(&[1; 6], &dim, &[1; 6], 1.0), [0, 1, 1, 1, 0, 0]);
+        let mut thick = [1; 6];
+        follow(&mut thick, &View::new(&dim, [1, 1, 6]), &[1; 6], WALLS, [4.0, 1.0, 1.0]);
+        assert_eq!(thick, [0; 6]);
         let bright = [-870.0, -410.0, 300.0, -410.0, -390.0, -870.0];
         assert_eq!(followed(&[0, 0, 1, 1, 0, 0], &bright, &[1; 6], 1.0), [0, 0, 1, 0, 1, 0]);
     }
