@@ -28,10 +28,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number = |name: &str, default: usize| option(name).map_or(default, |text| text.parse().unwrap_or(default));
     let threads = number("--threads", std::thread::available_parallelism().map_or(1, usize::from));
     let repeats = number("--repeats", 3);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| run(repeats))
+    let plan = Plan { crop: Crop::None, ..Plan::from_json(include_str!("../../../models/tiny/plan.json"))? };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| run(&plan, repeats))?;
+    Ok(())
 }
 
-fn run(repeats: usize) -> Result<(), Box<dyn std::error::Error>> {
+fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
     let grid = Grid { shape: SHAPE, spacing_mm: SPACING_MM, affine: Affine::from_spacing(SPACING_MM) };
     let ct = Volume { data: noise(grid.len()), grid };
     let shape = new_shape(&grid, [1.0; 3]);
@@ -40,7 +42,6 @@ fn run(repeats: usize) -> Result<(), Box<dyn std::error::Error>> {
             black_box(resize(&View::new(&ct.data, SHAPE), shape, order));
         });
     }
-    let plan = Plan { crop: Crop::None, ..Plan::from_json(include_str!("../../../models/tiny/plan.json"))? };
     let part = VoxelBox::whole(SHAPE);
     let orientation = Orientation::of(&grid.affine)?;
     let canonical = orientation.orient_grid(&grid);
@@ -55,7 +56,7 @@ fn run(repeats: usize) -> Result<(), Box<dyn std::error::Error>> {
     let values = noise(shape.iter().product::<usize>() * ASKED.len());
     let found = Probabilities { values, shape, prompts: ASKED.len() };
     tell("probabilities back and decided", repeats, || {
-        black_box(restore(&ct, &found, &prepared, &plan, &ASKED, false));
+        black_box(restore(&ct, &found, &prepared, plan, &ASKED, false));
     });
     Ok(())
 }

@@ -70,14 +70,14 @@ fn coarsen_codes(patch: &mut Patch, cubes: [Cubes; 3]) {
     for (voxel, code) in patch.codes.iter().enumerate() {
         counts[cube(voxel)][usize::from(code & LABEL_BITS)] += 1;
     }
-    let labels: Vec<u8> = counts.iter().map(label_of).collect();
+    let labels: Vec<u8> = counts.into_iter().map(label_of).collect();
     let coarse = |(voxel, &code): (usize, &u8)| code & !LABEL_BITS | labels[cube(voxel)];
     patch.codes = patch.codes.iter().enumerate().map(coarse).collect();
 }
 
 /// The label of a cube with so many voxels of each label: the commonest vessel if vessels fill [`LEAST_SHARE`], else airway
 /// if that does, else background.
-fn label_of(counts: &[u16; LABEL_BITS as usize + 1]) -> u8 {
+fn label_of(counts: [u16; LABEL_BITS as usize + 1]) -> u8 {
     let [background, artery, vein, airway] = counts.map(f32::from);
     let least = LEAST_SHARE * (background + artery + vein + airway);
     match artery + vein >= least && artery + vein > 0.0 {
@@ -130,9 +130,6 @@ mod tests {
             let first = [voxel / 64, voxel / 8 % 8, voxel % 8].iter().all(|&at| at < 4);
             assert_eq!(code, old | if first { 2 } else { 0 }, "{voxel}");
         }
-        assert_eq!(
-            [[60, 2, 2, 0], [50, 8, 6, 0], [50, 0, 2, 12], [64, 0, 0, 0]].map(|c| label_of(&c)),
-            [0, 1, AIRWAY, 0]
-        );
+        assert_eq!([[60, 2, 2, 0], [50, 8, 6, 0], [50, 0, 2, 12], [64, 0, 0, 0]].map(label_of), [0, 1, AIRWAY, 0]);
     }
 }

@@ -51,7 +51,9 @@ impl<R: BufRead> Indexed<R> {
         }
         let sums: Vec<Crc> =
             work.into_par_iter().map(|(packed, out)| inflate(packed, out)).collect::<io::Result<_>>()?;
-        sums.iter().for_each(|sum| self.crc.combine(sum));
+        for sum in &sums {
+            self.crc.combine(sum);
+        }
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Gunzip<R: BufRead> {
 
 enum Member<R: BufRead> {
     /// The start of the header was read to look for an index.
-    Serial(GzDecoder<Chain<Cursor<Vec<u8>>, R>>),
+    Serial(Box<GzDecoder<Chain<Cursor<Vec<u8>>, R>>>),
     Indexed(Indexed<R>),
     /// A header that could not be read to its end.
     Failed(io::Error),
@@ -35,7 +35,7 @@ impl<R: BufRead> Member<R> {
     fn open(mut packed: R) -> Self {
         match index::read(&mut packed) {
             Ok((_, Some(index))) => Self::Indexed(Indexed::new(packed, index)),
-            Ok((start, None)) => Self::Serial(GzDecoder::new(Cursor::new(start).chain(packed))),
+            Ok((start, None)) => Self::Serial(Box::new(GzDecoder::new(Cursor::new(start).chain(packed)))),
             Err(error) => Self::Failed(error),
         }
     }
