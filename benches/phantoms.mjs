@@ -1,5 +1,8 @@
 // The phantoms that benchmarks score on: seeds that no training run uses, made once and kept.
-import { phantom } from '../dist/index.js';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { phantom, readVolume, writeVolume } from '../dist/index.js';
+import { stretch } from './resample.mjs';
 
 /** Seeds from here on are never trained on. */
 export const FIRST_SEED = 900_101;
@@ -8,4 +11,13 @@ export const FIRST_SEED = 900_101;
 export async function testPhantoms({ shared, say }, count) {
   const onProgress = ({ done, total }) => say(`phantoms ${done}/${total}`);
   return phantom({ out: shared, count, seed: FIRST_SEED, size: 'small', onProgress });
+}
+
+/** A phantom with another number of voxels, `[z, y, x]`, on the same body: a file, made once. */
+export async function stretched({ name, image }, shape, { shared, say }) {
+  const file = join(shared, `${name}-${shape.join('x')}.nii.gz`);
+  if (existsSync(file)) return file;
+  say(`making ${shape.join(' × ')} voxels`);
+  await writeVolume(file, stretch(await readVolume(image), shape));
+  return file;
 }

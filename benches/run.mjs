@@ -1,29 +1,32 @@
-// The front door of the benchmarks: npm run bench -- --only STAGE[,STAGE] [--json]; without --only it lists the stages.
-import { mkdir, writeFile } from 'node:fs/promises';
+// The front door of the benchmarks: npm run bench runs the races and prints their table; --only STAGE[,STAGE] runs some stages,
+// --recorded prints the table of what was recorded last, --list the stages.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { commandLine, machine, root, sourceState } from './machine.mjs';
+import { raceChecks, raceTable } from './race.mjs';
 import { printTable } from './table.mjs';
 
-const STAGES = [
-  'phantom-scores',
-  'real-ct',
-  'determinism',
-  'memory',
-  'overfit',
-  'start',
+/** What is raced against peers, in the order of the table. */
+const RACES = [
   'conv3d',
   'unet-forward',
   'unet-step',
-  'clip-text',
+  'la-caf',
+  'whole-ct',
   'volume-io',
   'resample',
   'augment',
+  'start',
+  'clip-text',
 ];
+const STAGES = [...RACES, 'scaling', 'phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit'];
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    list: { type: 'boolean', default: false },
+    recorded: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     'no-record': { type: 'boolean', default: false },
     model: { type: 'string', default: 'tiny' },
@@ -40,18 +43,23 @@ const { values } = parseArgs({
 });
 
 const say = (line) => process.stderr.write(`${line}\n`);
-if (!values.only) {
+if (values.list) {
   for (const name of STAGES) say(`${name}: ${(await stage(name)).about}`);
+} else if (values.recorded) {
+  printTable(raceTable('As recorded last', (await Promise.all(RACES.map(recordedRaces))).flat()), say);
 } else {
-  for (const name of values.only.split(',')) {
-    await bench(name).catch((error) => {
+  const raced = [];
+  for (const name of values.only?.split(',') ?? RACES) {
+    const races = await bench(name).catch((error) => {
       say(`${name} broke off: ${error.stack}`);
       process.exitCode = 1;
     });
+    raced.push(...(races ?? []));
   }
+  if (!values.only && !values.json) printTable(raceTable('Everything raced', raced), say);
 }
 
-/** One stage: run, print, record. A check that does not hold makes the exit status 1. */
+/** One stage: run, print, record. A check that does not hold makes the exit status 1. Its races, if it has any. */
 async function bench(name) {
   const { about, run } = await stage(name);
   if (values['print-seconds']) return process.stdout.write(`${(await run(context(values.work))).print}\n`);
@@ -59,17 +67,28 @@ async function bench(name) {
   const work = join(resolve(values.work), name);
   await mkdir(work, { recursive: true });
   const started = performance.now();
-  const result = await run(context(work));
+  const { races = [], tables = [], checks = [], ...rest } = await run(context(work));
   const seconds = Math.round((performance.now() - started) / 100) / 10;
   const facts = { stage: name, date: new Date().toISOString(), command: commandLine(), machine: machine() };
+  const result = { ...rest, races, tables, checks: [...raceChecks(races), ...checks] };
   const record = { schemaVersion: 1, ...facts, ...sourceState(), seconds, ...result };
   if (!values['no-record']) await keep(record);
   if (values.json) process.stdout.write(`${JSON.stringify(record)}\n`);
-  else for (const table of result.tables) printTable(table, say);
+  else for (const table of printed(result)) printTable(table, say);
   for (const { what, value, wanted, holds } of result.checks) {
     say(`${holds ? 'holds' : 'FAILS'}: ${what}: ${value}, wanted ${wanted}`);
   }
   if (result.checks.some(({ holds }) => !holds)) process.exitCode = 1;
+  return races;
+}
+
+function printed({ races, tables }) {
+  return races.length > 0 ? [...tables, raceTable('Against peers', races)] : tables;
+}
+
+async function recordedRaces(name) {
+  const text = await readFile(join(root, 'benches', 'record', `${name}.json`), 'utf8').catch(() => '{}');
+  return JSON.parse(text).races ?? [];
 }
 
 async function stage(name) {

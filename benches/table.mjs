@@ -16,6 +16,11 @@ export function three(value) {
   return value == null ? null : Number(value.toFixed(3));
 }
 
+/** A number with three digits that count; `null` stays. */
+export function significant(value) {
+  return value == null ? null : Number(value.toPrecision(3));
+}
+
 /** The mean of what is a number, `null` where nothing is. */
 export function mean(values) {
   const known = values.filter((value) => typeof value === 'number');
@@ -35,7 +40,7 @@ export function within(what, value, { least = Number.NEGATIVE_INFINITY, most = N
     ...(most < Number.POSITIVE_INFINITY ? [`at most ${most}`] : []),
   ];
   const holds = value != null && value >= least && value <= most;
-  return { what, value: three(value), wanted: bounds.join(' and '), holds };
+  return { what, value: value == null ? null : Number(value.toPrecision(4)), wanted: bounds.join(' and '), holds };
 }
 
 /** A check that something is so. */

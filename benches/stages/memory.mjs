@@ -1,11 +1,9 @@
 // Input: one phantom, stretched to several sizes up to 512 × 512 × 400, each segmented in a fresh process. Expected: the
 // peak is at least 3/4 of what was predicted and never more. Peer: none.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readVolume, writeVolume } from '../../dist/index.js';
+import { readVolume } from '../../dist/index.js';
 import { modelFacts, pulmoav } from '../machine.mjs';
-import { testPhantoms } from '../phantoms.mjs';
-import { stretch } from '../resample.mjs';
+import { stretched, testPhantoms } from '../phantoms.mjs';
 import { three, within } from '../table.mjs';
 
 export const about = 'predicted against peak memory, 512 × 512 × 400 and smaller, fresh processes (--count N sizes)';
@@ -35,15 +33,6 @@ export async function run(context) {
     within(`peak / predicted at ${shape.join(' × ')}`, share, { least: LEAST_SHARE, most: 1 }),
   );
   return { model, cases, tables: [{ title: 'Memory', columns, rows }], checks };
-}
-
-/** The phantom with another number of voxels on the same body. */
-async function stretched({ name, image }, shape, { work, say }) {
-  const file = join(work, `${name}-${shape.join('x')}.nii.gz`);
-  if (existsSync(file)) return file;
-  say(`making ${shape.join(' × ')} voxels`);
-  await writeVolume(file, stretch(await readVolume(image), shape));
-  return file;
 }
 
 async function readShape(shape, { image }) {

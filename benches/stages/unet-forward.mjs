@@ -1,64 +1,58 @@
 // Input: noise, 96³, through a plain U-Net of nnU-Net's kind in our operators. Expected: at least 2.2 times as fast as the
-// best PyTorch. Peer: PyTorch (eager, compiled) and onnxruntime, round by round in one run (--python FILE, --peers DIR with
-// race.py). --print-seconds prints the seconds of one warm forward pass and nothing else.
-import { spawnSync } from 'node:child_process';
+// best PyTorch and 3 times as fast as onnxruntime, in half the memory of the least of them. Peer: PyTorch (eager, compiled) and
+// onnxruntime, round by round in one run (--python FILE, --peers DIR with race.py and unet.py). --print-seconds prints the seconds of
+// one warm forward pass and nothing else.
 import { join, resolve } from 'node:path';
 import { root } from '../machine.mjs';
-import { three, within } from '../table.mjs';
-import { ownUnet } from '../unet.mjs';
+import { cargoBench, peerRows, threadFlags } from '../processes.mjs';
+import { race } from '../race.mjs';
 
 export const about = 'a plain U-Net forward at 96³ against PyTorch and onnxruntime (--python FILE, --peers DIR)';
 
 const PATCH = 96;
 const ROUNDS = 3;
-const LEAST_RATIO = 2.2;
+/** Those whose memory is measured, each in a fresh process; compiling takes more and is left out. */
+const MEMORY_CASES = ['torch_fwd_ncdhw', 'torch_fwd_ndhwc', 'onnxruntime_fwd'];
 
-export async function run({ threads, count, python, peers, work, printSeconds }) {
-  if (printSeconds) return { print: seconds(threads, 1) };
-  if (!python) {
-    const own = three(seconds(threads, ROUNDS));
-    return {
-      seconds: own,
-      tables: [{ title: 'U-Net forward', columns: ['who', 's'], rows: [['ours', own]] }],
-      checks: [],
-    };
-  }
-  const own = [process.execPath, join(root, 'benches', 'run.mjs'), '--only', 'unet-forward', '--print-seconds'];
-  if (threads) own.push('--threads', String(threads));
-  const size = [
-    '--patch',
-    String(PATCH),
-    '--rounds',
-    String(count ?? ROUNDS),
-    ...(threads ? ['--threads', threads] : []),
+export async function run({ threads, count = ROUNDS, python, peers, work, printSeconds, say }) {
+  const own = (repeats) => cargoBench('pulmoav-ops', 'unet', ownSize(threads, repeats)).at(-1);
+  if (printSeconds) return { print: own(1).seconds };
+  const ours = own(count);
+  const rows = python ? raced({ threads, count, python, peers, work }) : [];
+  const median = (peer) => rows.find((row) => row.peer === peer)?.s_median ?? null;
+  const torch = rows.filter((row) => row.peer.startsWith('torch')).sort((a, b) => a.s_median - b.s_median)[0];
+  const seconds = median('candidate') ?? ours.seconds;
+  const share = ours.gflop / seconds / ours.peakGflops;
+  const size = ['--patch', PATCH, '--reps', 1, ...threadFlags(threads)];
+  const memory = (python ? MEMORY_CASES : []).flatMap((name) => {
+    say(`memory of ${name}`);
+    return peerRows(python, join(resolve(peers), 'unet.py'), [...size, '--cases', name], { cwd: work });
+  });
+  const least = memory.filter((row) => row.peak_rss_gib).sort((a, b) => a.peak_rss_gib - b.peak_rss_gib)[0];
+  const forward = 'U-Net forward, 96³';
+  const races = [
+    race({ what: forward, ours: seconds, peer: torch?.peer, theirs: torch?.s_median, least: 2.2, share }),
+    race({ what: forward, ours: seconds, peer: 'onnxruntime', theirs: median('onnxruntime'), least: 3, share }),
+    race({
+      what: `${forward}, peak memory`,
+      unit: 'GiB',
+      ours: ours.peakBytes / 2 ** 30,
+      peer: least?.case,
+      theirs: least?.peak_rss_gib,
+      least: 2,
+    }),
   ];
-  const race = [
-    join(resolve(peers), 'race.py'),
-    ...size.map(String),
-    '--cmd',
-    own.map((word) => `'${word}'`).join(' '),
-  ];
-  const rows = output(python, race, work)
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .filter((row) => row.case === 'race');
-  const median = (peer) => rows.find((row) => row.peer === peer)?.s_median;
-  const best = Math.min(...rows.filter((row) => row.peer.startsWith('torch')).map((row) => row.s_median));
-  const ratio = three(best / median('candidate'));
-  const columns = ['who', 's', 'times torch.compile'];
-  const table = rows.map((row) => [row.peer, three(row.s_median), three(row.times_torch_compile)]);
-  return {
-    rows,
-    tables: [{ title: `U-Net forward, ${PATCH}³`, columns, rows: table }],
-    checks: [within('best torch / ours', ratio, { least: LEAST_RATIO })],
-  };
+  return { rows, memory, races };
 }
 
-const seconds = (threads, repeats) => ownUnet({ patch: PATCH, threads, repeats }).seconds;
+function ownSize(threads, repeats) {
+  return ['--json', '--patch', PATCH, '--repeats', repeats, ...threadFlags(threads)];
+}
 
-function output(command, args, cwd) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 26 });
-  if (status !== 0) throw new Error(`${command} ended with status ${status}: ${stderr}`);
-  return stdout;
+/** Ours and the peers' in turn. */
+function raced({ threads, count, python, peers, work }) {
+  const own = [process.execPath, join(root, 'benches', 'run.mjs'), '--only', 'unet-forward', '--print-seconds'];
+  const command = [...own, ...threadFlags(threads)].map((word) => `'${word}'`).join(' ');
+  const args = ['--patch', PATCH, '--rounds', count, ...threadFlags(threads), '--cmd', command];
+  return peerRows(python, join(resolve(peers), 'race.py'), args, { cwd: work }).filter((row) => row.case === 'race');
 }

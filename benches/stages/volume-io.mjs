@@ -4,8 +4,9 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readVolume, writeVolume } from '../../dist/index.js';
-import { peerRows, peerVolumes } from '../peer.mjs';
-import { median, three, within } from '../table.mjs';
+import { peerRows, peerVolumes } from '../processes.mjs';
+import { race } from '../race.mjs';
+import { median, within } from '../table.mjs';
 
 export const about = 'reading a CT and writing labels against nibabel (--python FILE, --peers DIR)';
 
@@ -16,7 +17,7 @@ export async function run({ work, shared, python, peers, count = ROUNDS, say }) 
   const [ct, labels] = ['ct.nii.gz', 'gt.nii.gz'].map((name) => join(data, name));
   const [ours, written] = ['ct.nii.gz', 'labels.nii.gz'].map((name) => join(work, name));
   const nibabel = (cases) =>
-    peerRows(python, join(resolve(peers), 'nifti_io.py'), ['--data', data, '--cases', cases, '--reps', '1'])[0];
+    peerRows(python, join(resolve(peers), 'nifti_io.py'), ['--data', data, '--cases', cases, '--reps', 1])[0];
   await writeVolume(ours, await readVolume(ct), { like: ct });
   const label = await readVolume(labels);
   const times = { read: [], readOurs: [], write: [], peerRead: [], peerWrite: [] };
@@ -27,25 +28,18 @@ export async function run({ work, shared, python, peers, count = ROUNDS, say }) 
     times.peerRead.push(nibabel('load_int16').s_best);
     times.peerWrite.push(nibabel('save_label').s_best);
   }
-  const smallest = nibabel('save_label_level6');
-  const s = Object.fromEntries(Object.entries(times).map(([name, all]) => [name, three(median(all))]));
+  const { bytes: smallest } = nibabel('save_label_level6');
   const bytes = statSync(written).size;
-  const rows = [
-    ['read the CT', s.read, s.peerRead, three(s.peerRead / s.read)],
-    ['read the CT as we write it', s.readOurs, s.peerRead, three(s.peerRead / s.readOurs)],
-    ['write labels', s.write, s.peerWrite, three(s.peerWrite / s.write)],
-  ];
-  const columns = ['what', 'ours s', 'nibabel s', 'nibabel / ours'];
-  const [read, readOurs, write] = rows.map((row) => row[3]);
+  const line = (what, ours, theirs, least) =>
+    race({ what, ours: median(times[ours]), peer: 'nibabel', theirs: median(times[theirs]), least });
   return {
-    bytes: { ours: bytes, nibabelLevel6: smallest.bytes },
-    tables: [{ title: 'A volume of 512 × 512 × 400', columns, rows }],
-    checks: [
-      within('nibabel / ours, reading', read, { least: 3 }),
-      within('nibabel / ours, reading what we wrote', readOurs, { least: 6 }),
-      within('nibabel / ours, writing labels', write, { least: 3 }),
-      within('bytes of labels / nibabel at level 6', three(bytes / smallest.bytes), { most: 1.1 }),
+    bytes: { ours: bytes, nibabelLevel6: smallest },
+    races: [
+      line('load CT .nii.gz', 'read', 'peerRead', 3),
+      line('load CT .nii.gz that we wrote', 'readOurs', 'peerRead', 6),
+      line('save labels .nii.gz', 'write', 'peerWrite', 3),
     ],
+    checks: [within('bytes of labels / nibabel at level 6', bytes / smallest, { most: 1.1 })],
   };
 }
 

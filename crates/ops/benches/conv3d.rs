@@ -1,48 +1,94 @@
-//! Speed of the convolutions of the `pulmoav` networks, as a share of what the machine's multiply-add units can do.
+//! Speed of the convolutions of the `pulmoav` networks and of a plain U-Net, as a share of what the machine's multiply-add units can do.
 //!
 //! Input: noise, batch 2, a 64³ patch and its coarser scales. Expected: each result equal to that of the plain reference at
 //! a few sampled voxels (the conformance tests hold all of them). Peer: `benches/conv3d_torch.py` prints the same rows for PyTorch.
 //!
-//! `cargo bench -p pulmoav-ops --bench conv3d -- [--patch 64] [--threads 2] [--only TEXT] [--level portable|avx2|avx512] [--cpu-time]`
+//! `cargo bench -p pulmoav-ops --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT]
+//! [--level portable|avx2|avx512] [--cpu-time] [--json]`
 #![allow(missing_docs)]
+
+mod machine;
 
 use std::time::Instant;
 
+use machine::{Clock, flag, number, option, peak_gflops, threads};
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_ops::conv3d::cpu;
 use pulmoav_ops::conv3d::geometry::{Geometry, WeightOrder};
-use pulmoav_ops::simd::{Kernel, Lanes, Level, with_level};
+use pulmoav_ops::simd::{Level, with_level};
 
 /// As in the addon: results reuse the memory of results.
 #[global_allocator]
 static ALLOCATOR: BlockCache = BlockCache::new();
 
-/// Name, input channels, output channels, kernel, stride, transposed, patch / size of the input.
-const LAYERS: &[(&str, usize, usize, usize, usize, bool, usize)] = &[
-    ("stem 3-16", 3, 16, 3, 1, false, 1),
-    ("16-16", 16, 16, 3, 1, false, 1),
-    ("16-32 s2", 16, 32, 3, 2, false, 1),
-    ("32-32", 32, 32, 3, 1, false, 2),
-    ("32-64 s2", 32, 64, 3, 2, false, 2),
-    ("64-64", 64, 64, 3, 1, false, 4),
-    ("64-128 s2", 64, 128, 3, 2, false, 4),
-    ("128-128", 128, 128, 3, 1, false, 8),
-    ("up 128-64", 128, 64, 2, 2, true, 8),
-    ("128-64", 128, 64, 3, 1, false, 4),
-    ("up 64-32", 64, 32, 2, 2, true, 4),
-    ("64-32", 64, 32, 3, 1, false, 2),
-    ("up 32-16", 32, 16, 2, 2, true, 2),
-    ("32-16", 32, 16, 3, 1, false, 1),
-    ("1x1x1 16-32 s2", 16, 32, 1, 2, false, 1),
-    ("1x1x1 32-16", 32, 16, 1, 1, false, 1),
-    ("head 16-4", 16, 4, 1, 1, false, 1),
-];
+/// The layers, for the peer too: whose network, name, shape.
+const LAYERS: &str = include_str!("layers.tsv");
+
+/// One line of [`LAYERS`].
+struct Layer {
+    name: &'static str,
+    input_channels: usize,
+    output_channels: usize,
+    kernel: usize,
+    stride: usize,
+    transposed: bool,
+    /// Patch / size of the input.
+    division: usize,
+}
+
+impl Layer {
+    /// Those of a set whose name has `only` in it.
+    fn of(set: &str, only: &str) -> Vec<Self> {
+        let fields = LAYERS.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+        fields.filter(|fields| fields[0] == set && fields[1].contains(only)).filter_map(|fields| Self::read(&fields)).collect()
+    }
+
+    fn read(fields: &[&'static str]) -> Option<Self> {
+        let number = |place: usize| fields.get(place)?.parse::<usize>().ok();
+        Some(Self {
+            name: fields.get(1)?,
+            input_channels: number(2)?,
+            output_channels: number(3)?,
+            kernel: number(4)?,
+            stride: number(5)?,
+            transposed: number(6)? == 1,
+            division: number(7)?,
+        })
+    }
+
+    fn geometry(&self, batch: usize, size: usize) -> (Geometry, WeightOrder) {
+        let &Self { input_channels, output_channels, kernel, stride, transposed, .. } = self;
+        let kernel3 = [kernel; 3];
+        if transposed {
+            let g = Geometry {
+                batch,
+                fine: [(size - 1) * stride + kernel; 3],
+                fine_channels: output_channels,
+                coarse: [size; 3],
+                coarse_channels: input_channels,
+                kernel: kernel3,
+                stride: [stride; 3],
+                padding: [0; 3],
+            };
+            return (g, WeightOrder::CoarseFine);
+        }
+        let padding = (kernel - 1) / 2;
+        let g = Geometry {
+            batch,
+            fine: [size; 3],
+            fine_channels: input_channels,
+            coarse: [(size + 2 * padding - kernel) / stride + 1; 3],
+            coarse_channels: output_channels,
+            kernel: kernel3,
+            stride: [stride; 3],
+            padding: [padding; 3],
+        };
+        (g, WeightOrder::FineCoarse)
+    }
+}
 
 fn main() {
-    let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
-    let number = |name: &str, default: usize| option(name).map_or(default, |text| text.parse().unwrap_or(default));
-    let (patch, batch) = (number("--patch", 64), number("--batch", 2));
-    let threads = number("--threads", std::thread::available_parallelism().map_or(1, usize::from));
+    let (patch, batch, threads) = (number("--patch", 64), number("--batch", 2), threads());
     let only = option("--only").unwrap_or_default();
     let level = match option("--level").as_deref() {
         Some("portable") => Level::Portable,
@@ -50,82 +96,57 @@ fn main() {
         Some("avx512") => Level::Avx512,
         _ => Level::current(),
     };
+    let set = option("--set").unwrap_or_else(|| "tiny".to_owned());
+    let json = flag("--json");
     let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { return };
-    with_level(level, || pool.install(|| run(patch, batch, threads, &only)));
+    let layers = Layer::of(&set, &only);
+    with_level(level, || pool.install(|| run(&layers, patch, batch, threads, json)));
 }
 
-fn run(patch: usize, batch: usize, threads: usize, only: &str) {
+fn run(layers: &[Layer], patch: usize, batch: usize, threads: usize, json: bool) {
     let peak = peak_gflops() * threads as f64;
-    println!("level {:?}, {threads} threads, multiply-add peak {peak:.0} GFLOP/s", Level::current());
-    println!(
-        "{:16} {:>7} | {:>24} | {:>24} | {:>24}",
-        "layer", "GFLOP", "forward", "input gradient", "weight gradient"
-    );
-    let mut totals = [(0.0, 0.0); 3];
-    for &(name, ci, co, kernel, stride, transposed, division) in LAYERS {
-        if !name.contains(only) {
-            continue;
-        }
-        let size = (patch / division).max(1);
-        let (geometry, order) = geometry(batch, size, ci, co, kernel, stride, transposed);
-        let fine = noise(geometry.fine_shape().iter().product(), 1);
-        let coarse = noise(geometry.coarse_shape().iter().product(), 2);
-        let weight = noise(order.shape(&geometry).iter().product(), 3);
-        let to_coarse = seconds(|| cpu::to_coarse(&geometry, &fine, &weight, order, None));
-        let to_fine = seconds(|| cpu::to_fine(&geometry, &coarse, &weight, order, None));
-        let weights = seconds(|| cpu::weight_gradient(&geometry, &fine, &coarse, order));
-        let gflop = geometry.flops() as f64 / 1e9;
-        let times = if transposed { [to_fine, to_coarse, weights] } else { [to_coarse, to_fine, weights] };
-        let cells = times
-            .map(|time| format!("{:7.2} ms {:4.0}/s {:3.0} %", time * 1e3, gflop / time, 100.0 * gflop / time / peak));
-        println!("{name:16} {gflop:7.3} | {:>24} | {:>24} | {:>24}", cells[0], cells[1], cells[2]);
-        for (total, time) in totals.iter_mut().zip(times) {
-            *total = (total.0 + gflop, total.1 + time);
+    if json {
+        println!("{{\"peakGflops\":{peak:.1}}}");
+    } else {
+        println!("level {:?}, {threads} threads, multiply-add peak {peak:.0} GFLOP/s", Level::current());
+        println!(
+            "{:16} {:>7} | {:>24} | {:>24} | {:>24}",
+            "layer", "GFLOP", "forward", "input gradient", "weight gradient"
+        );
+    }
+    let mut totals = (0.0, [0.0; 3]);
+    for layer in layers {
+        let (gflop, times) = measure(layer, batch, (patch / layer.division).max(1));
+        totals.0 += gflop;
+        totals.1.iter_mut().zip(times).for_each(|(total, time)| *total += time);
+        if json {
+            println!("{{\"layer\":\"{}\",\"gflop\":{gflop:.4},\"seconds\":{times:?}}}", layer.name);
+        } else {
+            print_row(layer.name, gflop, times, peak);
         }
     }
-    let cells = totals.map(|(gflop, time)| {
-        format!("{:7.2} ms {:4.0}/s {:3.0} %", time * 1e3, gflop / time, 100.0 * gflop / time / peak)
-    });
-    println!("{:16} {:7.3} | {:>24} | {:>24} | {:>24}", "sum", totals[0].0, cells[0], cells[1], cells[2]);
+    if !json {
+        print_row("sum", totals.0, totals.1, peak);
+    }
 }
 
-fn geometry(
-    batch: usize,
-    size: usize,
-    ci: usize,
-    co: usize,
-    kernel: usize,
-    stride: usize,
-    transposed: bool,
-) -> (Geometry, WeightOrder) {
-    let kernel3 = [kernel; 3];
-    if transposed {
-        let fine = [(size - 1) * stride + kernel; 3];
-        let g = Geometry {
-            batch,
-            fine,
-            fine_channels: co,
-            coarse: [size; 3],
-            coarse_channels: ci,
-            kernel: kernel3,
-            stride: [stride; 3],
-            padding: [0; 3],
-        };
-        return (g, WeightOrder::CoarseFine);
-    }
-    let padding = (kernel - 1) / 2;
-    let coarse = [(size + 2 * padding - kernel) / stride + 1; 3];
-    let g = Geometry {
-        batch,
-        fine: [size; 3],
-        fine_channels: ci,
-        coarse,
-        coarse_channels: co,
-        kernel: kernel3,
-        stride: [stride; 3],
-        padding: [padding; 3],
-    };
-    (g, WeightOrder::FineCoarse)
+/// GFLOP of a layer and seconds of its three passes: forward, input gradient, weight gradient.
+fn measure(layer: &Layer, batch: usize, size: usize) -> (f64, [f64; 3]) {
+    let (geometry, order) = layer.geometry(batch, size);
+    let fine = noise(geometry.fine_shape().iter().product(), 1);
+    let coarse = noise(geometry.coarse_shape().iter().product(), 2);
+    let weight = noise(order.shape(&geometry).iter().product(), 3);
+    let to_coarse = seconds(|| cpu::to_coarse(&geometry, &fine, &weight, order, None));
+    let to_fine = seconds(|| cpu::to_fine(&geometry, &coarse, &weight, order, None));
+    let weights = seconds(|| cpu::weight_gradient(&geometry, &fine, &coarse, order));
+    let times = if layer.transposed { [to_fine, to_coarse, weights] } else { [to_coarse, to_fine, weights] };
+    (geometry.flops() as f64 / 1e9, times)
+}
+
+fn print_row(name: &str, gflop: f64, times: [f64; 3], peak: f64) {
+    let cells = times
+        .map(|time| format!("{:7.2} ms {:4.0}/s {:3.0} %", time * 1e3, gflop / time, 100.0 * gflop / time / peak));
+    println!("{name:16} {gflop:7.3} | {:>24} | {:>24} | {:>24}", cells[0], cells[1], cells[2]);
 }
 
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -149,65 +170,4 @@ fn seconds(mut run: impl FnMut() -> Vec<f32>) -> f64 {
     }
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
-}
-
-/// Wall time, or with `--cpu-time` (for one thread on a busy machine) the time that this process spent on a core.
-struct Clock {
-    wall: Instant,
-    core: Option<f64>,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let core = std::env::args().any(|arg| arg == "--cpu-time").then(core_seconds);
-        Self { wall: Instant::now(), core }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.core.map_or_else(|| self.wall.elapsed().as_secs_f64(), |core| core_seconds() - core)
-    }
-}
-
-/// Seconds on a core of all threads, from Linux' scheduler.
-fn core_seconds() -> f64 {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let nanoseconds = |task: std::fs::DirEntry| -> Option<f64> {
-        std::fs::read_to_string(task.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-    };
-    tasks.filter_map(nanoseconds).sum::<f64>() / 1e9
-}
-
-/// Twelve independent chains of multiply-adds on one core.
-struct Chains;
-
-impl Kernel for Chains {
-    type Output = f64;
-
-    #[inline(always)]
-    #[allow(unsafe_code, clippy::inline_always)]
-    fn run<L: Lanes>(self) -> f64 {
-        const ROUNDS: usize = 20_000_000;
-        let (factor, small) = (std::hint::black_box(0.999f32), std::hint::black_box(0.001f32));
-        let start = Clock::start();
-        // SAFETY: `Level::run` found the instruction set; the pointers are those of locals.
-        unsafe {
-            let (factor, small) = (L::splat(&raw const factor), L::splat(&raw const small));
-            let mut sums = [small; 12];
-            let mut sink = [0f32; 16];
-            for _ in 0..ROUNDS {
-                for sum in &mut sums {
-                    *sum = small.plus_product(*sum, factor);
-                }
-            }
-            for sum in sums {
-                sum.store(sink.as_mut_ptr());
-                std::hint::black_box(&sink);
-            }
-        }
-        (2 * 12 * L::N * ROUNDS) as f64 / start.seconds() / 1e9
-    }
-}
-
-fn peak_gflops() -> f64 {
-    (0..3).map(|_| Level::current().run(Chains)).fold(0.0, f64::max)
 }

@@ -6,9 +6,12 @@
 //! `cargo bench --profile dev -p pulmoav-ops --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--json]`
 #![allow(missing_docs)]
 
+mod machine;
+
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor, Var};
+use machine::{flag, number, peak_bytes, peak_gflops, threads};
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_ops::tape::Tape;
 use pulmoav_ops::{Activation, concat_channels, conv_transpose3d, conv3d, instance_norm};
@@ -21,17 +24,16 @@ const FEATURES: [usize; 6] = [32, 64, 128, 256, 320, 320];
 const CLASSES: usize = 3;
 
 fn main() -> Result<()> {
-    let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
-    let number = |name: &str, default: usize| option(name).map_or(default, |text| text.parse().unwrap_or(default));
-    let flag = |name: &str| std::env::args().any(|arg| arg == name);
-    let threads = number("--threads", std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = threads();
     let (patch, repeats, train) = (number("--patch", 96), number("--repeats", 3).max(1), flag("--train"));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
     let mut seconds = pool.install(|| measure(patch, repeats, train))?;
     seconds.sort_by(f64::total_cmp);
     let median = seconds[seconds.len() / 2];
     if flag("--json") {
-        println!("{{\"seconds\":{median},\"peakBytes\":{}}}", peak_bytes());
+        let (bytes, gflop) = (peak_bytes(), gflop(patch, train));
+        let peak = peak_gflops() * threads as f64;
+        println!("{{\"seconds\":{median},\"peakBytes\":{bytes},\"gflop\":{gflop:.2},\"peakGflops\":{peak:.1}}}");
     } else {
         let what = if train { "training step" } else { "forward" };
         println!("{what}, patch {patch}, {threads} threads: median {median:.3} s, least {:.3} s", seconds[0]);
@@ -39,12 +41,20 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The most memory this process has had resident, bytes; 0 where the system does not tell.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kibibytes.unwrap_or_default() * 1024
+/// What the definition of the convolutions costs: two operations a product, three passes a training step but for the stem's input.
+fn gflop(patch: usize, train: bool) -> f64 {
+    let voxels = |stage: usize| (patch >> stage).pow(3);
+    let block = |stage: usize, ci: usize, co: usize| 2 * 27 * voxels(stage) * ci * co;
+    let mut flop = 2 * voxels(0) * FEATURES[0] * CLASSES;
+    for (stage, &width) in FEATURES.iter().enumerate() {
+        flop += block(stage, if stage == 0 { 1 } else { FEATURES[stage - 1] }, width) + block(stage, width, width);
+    }
+    for (stage, pair) in FEATURES.windows(2).enumerate() {
+        let (fine, coarse) = (pair[0], pair[1]);
+        flop += 2 * 8 * voxels(stage + 1) * coarse * fine + block(stage, 2 * fine, fine) + block(stage, fine, fine);
+    }
+    let passes = if train { 3 * flop - block(0, 1, FEATURES[0]) } else { flop };
+    passes as f64 / 1e9
 }
 
 /// Seconds of each repeat, after one to warm up.

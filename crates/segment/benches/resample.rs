@@ -38,7 +38,7 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
     let ct = Volume { data: noise(grid.len()), grid };
     let shape = new_shape(&grid, [1.0; 3]);
     for (case, order) in [("to 1 mm, order 1", Order::Linear), ("to 1 mm, order 3", Order::Cubic)] {
-        tell(case, repeats, || {
+        tell(case, repeats, ct.data.len() + shape.iter().product::<usize>(), || {
             black_box(resize(&View::new(&ct.data, SHAPE), shape, order));
         });
     }
@@ -55,7 +55,7 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
     };
     let values = noise(shape.iter().product::<usize>() * ASKED.len());
     let found = Probabilities { values, shape, prompts: ASKED.len() };
-    tell("probabilities back and decided", repeats, || {
+    tell("probabilities back and decided", repeats, found.values.len() + grid.len() / 4, || {
         black_box(restore(&ct, &found, &prepared, plan, &ASKED, false));
     });
     Ok(())
@@ -71,12 +71,14 @@ fn noise(count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-fn tell(case: &str, repeats: usize, mut work: impl FnMut()) {
+/// `floats`: what must be read and written at least.
+fn tell(case: &str, repeats: usize, floats: usize, mut work: impl FnMut()) {
     let mut best = f64::INFINITY;
     for _ in 0..=repeats {
         let start = Instant::now();
         work();
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!("{{\"case\":\"{case}\",\"seconds\":{best:.4}}}");
+    let gigabytes = (floats * size_of::<f32>()) as f64 / 1e9;
+    println!("{{\"case\":\"{case}\",\"seconds\":{best:.4},\"gigabytes\":{gigabytes:.3}}}");
 }

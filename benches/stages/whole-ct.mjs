@@ -1,0 +1,123 @@
+// Input: the peers' chest of 512 × 512 × 400 voxels. Expected: with the same network and the same windows (half overlap, everywhere) at
+// least 3 times as fast as the peer from file to file; with our defaults (the lungs' box, no empty windows) at least 4 times as fast as that,
+// and Dice within 0.002 of it on test phantoms. Peer: nnU-Net's way with torch.compile, skimage and nibabel (--python FILE, --peers
+// DIR), some minutes; a --count of 0 leaves the phantoms out.
+import { join } from 'node:path';
+import { evaluate, segmentToFile } from '../../dist/index.js';
+import { modelFacts, root } from '../machine.mjs';
+import { testPhantoms } from '../phantoms.mjs';
+import { jsonLines, peerVolumes, threadFlags } from '../processes.mjs';
+import { race } from '../race.mjs';
+import { mean, significant, three, within } from '../table.mjs';
+import { variant } from '../variant.mjs';
+
+export const about =
+  'a whole CT to labels against nnU-Net’s way, and our defaults against all windows (--python FILE, --count N phantoms)';
+
+const PHANTOMS = 4;
+
+export async function run({ work, shared, model: asked, threads, count = PHANTOMS, python, peers, say }) {
+  const { path, facts: model } = await modelFacts(asked);
+  const everywhere = variant(path, join(work, 'everywhere'), allWindows);
+  const ct = join(peerVolumes({ python, peers, shared, say }), 'ct.nii.gz');
+  const segment = (name, input, models) => segmented({ name, input, model: models, threads, work, say });
+  const all = await segment('all windows', ct, everywhere);
+  const theirs = peer({ python, everywhere, ct, threads, work, say });
+  const ours = await segment('our defaults', ct, path);
+  const cases = [];
+  for (const { name, image, label } of (await testPhantoms({ shared, say }, count)).slice(0, count)) {
+    const dice = {};
+    for (const [way, models] of Object.entries({ defaults: path, everywhere })) {
+      const { output } = await segment(`${name}, ${way}`, image, models);
+      dice[way] = diceOf(await evaluate(output, label));
+    }
+    cases.push({ name, ...dice });
+  }
+  const gflop = theirs?.gflop ?? null;
+  const parts = ({ seconds, windows }) => [
+    windows,
+    gflop === null ? null : significant((windows * gflop) / 1000),
+    ...['prepare', 'network', 'restore', 'total'].map((part) => three(seconds[part])),
+  ];
+  const { read, resample, network, restore, total } = theirs?.seconds ?? {};
+  const rows = [
+    ['ours, all windows', ...parts(all)],
+    ['ours, defaults', ...parts(ours)],
+    ...(theirs
+      ? [['peer', ...parts({ ...theirs, seconds: { prepare: read + resample, network, restore, total } })]]
+      : []),
+  ];
+  const differences = ['artery', 'vein'].map((target) =>
+    mean(cases.map((one) => one.defaults[target] - one.everywhere[target])),
+  );
+  return {
+    model,
+    cases,
+    peer: theirs,
+    tables: [
+      {
+        title: '512 × 512 × 400 to labels',
+        columns: ['who', 'windows', 'TFLOP', 'prepare s', 'network s', 'restore s', 'total s'],
+        rows,
+      },
+      ...(cases.length > 0 ? [diceTable(cases)] : []),
+    ],
+    races: [
+      race({
+        what: 'whole 512 × 512 × 400 CT to labels, same network and windows',
+        ours: all.seconds.total,
+        peer: 'torch.compile + skimage + nibabel',
+        theirs: theirs?.seconds.total ?? null,
+        least: 3,
+      }),
+      race({
+        what: 'the same CT, our defaults',
+        ours: ours.seconds.total,
+        peer: 'ours, all windows',
+        theirs: all.seconds.total,
+        least: 4,
+      }),
+    ],
+    checks: ['artery', 'vein']
+      .slice(0, cases.length * 2)
+      .map((target, at) => within(`Dice of ${target}, defaults − all windows`, differences[at], { least: -0.002 })),
+  };
+}
+
+/** Every window at half overlap, nothing skipped, nothing mirrored. */
+function allWindows(plan) {
+  return { ...plan, crop: { kind: 'none' }, tiles: { ...plan.tiles, overlap: 0.5, skipEmpty: false, mirror: false } };
+}
+
+async function segmented({ name, input, model, threads, work, say }) {
+  say(name);
+  const output = join(work, `${name.replaceAll(/\W+/g, '-')}.nii.gz`);
+  let windows = 0;
+  const onProgress = ({ stage, total }) => {
+    if (stage === 'network') windows = total;
+  };
+  const start = performance.now();
+  const report = await segmentToFile({ input, output, model, threads }, { onProgress });
+  const total = (performance.now() - start) / 1000;
+  return { output, windows, seconds: { ...report.seconds, total } };
+}
+
+function peer({ python, everywhere, ct, threads, work, say }) {
+  if (!python) return null;
+  say('the peer');
+  const script = join(root, 'benches', 'whole_ct_torch.py');
+  const labels = join(work, 'peer.nii.gz');
+  return jsonLines(python, [script, everywhere, ct, labels, ...threadFlags(threads)], { cwd: work }).at(-1);
+}
+
+function diceOf(scores) {
+  return Object.fromEntries(Object.entries(scores).map(([target, { dice }]) => [target, dice]));
+}
+
+function diceTable(cases) {
+  const columns = ['phantom', 'artery, defaults', 'all windows', 'vein, defaults', 'all windows'];
+  const rows = cases.map(({ name, defaults, everywhere }) =>
+    [name].concat(['artery', 'vein'].flatMap((target) => [three(defaults[target]), three(everywhere[target])])),
+  );
+  return { title: 'Dice, whole volume', columns, rows };
+}
