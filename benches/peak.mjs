@@ -3,5 +3,5 @@ import { cargoBench, threadFlags } from './processes.mjs';
 
 /** `gflops`: multiply-adds and nothing else, GFLOP/s; `copyGbps`: bytes read and written by a copy of much memory, GB/s. */
 export function peak(threads) {
-  return cargoBench('pulmoav-ops', 'peak', threadFlags(threads)).at(-1);
+  return cargoBench('peak', threadFlags(threads)).at(-1);
 }

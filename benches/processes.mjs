@@ -16,10 +16,14 @@ export function jsonLines(command, args, options = {}) {
   return lines.map((line) => JSON.parse(line));
 }
 
+/** The arguments of cargo that start one of our Rust benches. The whole workspace, or candle would be compiled anew for each crate's features. */
+export function benchArguments(bench, args) {
+  return ['bench', '--quiet', '--workspace', '--profile', 'dev', '--bench', bench, '--', ...args];
+}
+
 /** The JSON lines of one of our Rust benches. */
-export function cargoBench(crate, bench, args) {
-  const cargo = ['bench', '--quiet', '--profile', 'dev', '-p', crate, '--bench', bench, '--', ...args];
-  return jsonLines('cargo', cargo, { cwd: root });
+export function cargoBench(bench, args) {
+  return jsonLines('cargo', benchArguments(bench, args), { cwd: root });
 }
 
 /** The rows that a script of the peers prints; what it says of the machine is left out. */

@@ -9,7 +9,7 @@ export const about = 'augmenting a 96³ patch against MONAI (--python FILE)';
 
 export async function run({ count = 9, python }) {
   const repeats = ['--repeats', count];
-  const { seconds: ours } = cargoBench('pulmoav-train', 'augment', repeats).at(-1);
+  const { seconds: ours } = cargoBench('augment', repeats).at(-1);
   const theirs = python ? jsonLines(python, [join(root, 'benches', 'augment_monai.py'), ...repeats]).at(-1) : null;
   const what = 'augmenting a 96³ patch, one thread';
   return { peer: theirs, races: [race({ what, ours, peer: 'MONAI', theirs: theirs?.seconds, least: 5 })] };

@@ -50,7 +50,7 @@ function cell({ layer, gflop, ours, theirs }, pass) {
 /** Ours, theirs, ours again: each pass counts with the best of its medians, so that a slow minute harms neither. */
 function measured(set, size, { threads, python, say }) {
   const args = [...size, ...threadFlags(threads)];
-  const own = () => cargoBench('pulmoav-ops', 'conv3d', [...args, '--json']);
+  const own = () => cargoBench('conv3d', [...args, '--json']);
   say(`${set}: ours`);
   const first = own();
   if (!python) say('no --python: the peer is left out');

@@ -2,7 +2,7 @@
 // PyTorch. Peer: a second implementation in PyTorch, eager in both layouts and compiled, in turn with ours (--python FILE).
 import { join } from 'node:path';
 import { root } from '../machine.mjs';
-import { cargoBench, jsonLines, threadFlags } from '../processes.mjs';
+import { benchArguments, cargoBench, jsonLines, threadFlags } from '../processes.mjs';
 import { race } from '../race.mjs';
 
 export const about = 'la-caf forward at 96³ against PyTorch (--python FILE)';
@@ -10,7 +10,7 @@ export const about = 'la-caf forward at 96³ against PyTorch (--python FILE)';
 const ROUNDS = 3;
 
 export async function run({ threads, count = ROUNDS, python, work }) {
-  const own = cargoBench('pulmoav-model', 'la_caf', ['--repeats', count, ...threadFlags(threads)]).at(-1);
+  const own = cargoBench('la_caf', ['--repeats', count, ...threadFlags(threads)]).at(-1);
   const rows = python ? raced({ threads, count, python, work }) : [];
   const { gflop } = rows.at(-1) ?? {};
   const seconds = rows.find((row) => row.peer === 'ours')?.seconds ?? own.seconds;
@@ -25,8 +25,7 @@ export async function run({ threads, count = ROUNDS, python, work }) {
 }
 
 function raced({ threads, count, python, work }) {
-  const cargo = ['bench', '--quiet', '--profile', 'dev', '-p', 'pulmoav-model', '--bench', 'la_caf', '--'];
-  const command = ['cargo', ...cargo, '--repeats', 1, ...threadFlags(threads)].join(' ');
+  const command = ['cargo', ...benchArguments('la_caf', ['--repeats', 1, ...threadFlags(threads)])].join(' ');
   const script = join(root, 'benches', 'la_caf_torch.py');
   const inRoot = `cd '${root}' && ${command}`;
   return jsonLines(python, [script, '--rounds', count, ...threadFlags(threads), '--cmd', inRoot], { cwd: work });

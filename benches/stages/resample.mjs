@@ -19,7 +19,7 @@ const CASES = [
 
 export async function run({ shared, threads, python, peers, say }) {
   const data = peerVolumes({ python, peers, shared, say });
-  const own = cargoBench('pulmoav-segment', 'resample', threadFlags(threads));
+  const own = cargoBench('resample', threadFlags(threads));
   const { copyGbps } = peak(threads);
   const script = join(resolve(peers), 'resample.py');
   const races = CASES.map(([what, peer, least]) => {

@@ -58,7 +58,7 @@ function segmented(what, file, model, threads, { work, say }) {
 }
 
 function forward(patch, threads) {
-  const [row] = cargoBench('pulmoav-ops', 'unet', ['--json', '--patch', patch, '--threads', threads, '--repeats', 1]);
+  const [row] = cargoBench('unet', ['--json', '--patch', patch, '--threads', threads, '--repeats', 1]);
   return { patch, threads, ...row };
 }
 

@@ -15,7 +15,7 @@ const ROUNDS = 3;
 const MEMORY_CASES = ['torch_fwd_ncdhw', 'torch_fwd_ndhwc', 'onnxruntime_fwd'];
 
 export async function run({ threads, count = ROUNDS, python, peers, work, printSeconds, say }) {
-  const own = (repeats) => cargoBench('pulmoav-ops', 'unet', ownSize(threads, repeats)).at(-1);
+  const own = (repeats) => cargoBench('unet', ownSize(threads, repeats)).at(-1);
   if (printSeconds) return { print: own(1).seconds };
   const ours = own(count);
   const rows = python ? raced({ threads, count, python, peers, work }) : [];

@@ -19,7 +19,7 @@ export async function run({ threads, count = 2, python, peers, work, say }) {
     return peerRows(python, script, [...size, '--case', name], { cwd: work });
   });
   const own = ['--json', '--train', '--patch', PATCH, '--repeats', count, ...threadFlags(threads)];
-  const ours = cargoBench('pulmoav-ops', 'unet', own).at(-1);
+  const ours = cargoBench('unet', own).at(-1);
   const least = (key) => theirs.toSorted((a, b) => a[key] - b[key])[0];
   const what = 'U-Net training step, 96³';
   const [fast, small] = [least('s_median'), least('peak_rss_gib')];

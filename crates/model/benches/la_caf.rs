@@ -34,7 +34,10 @@ fn main() -> Result<(), Failure> {
     let mut seconds = pool.install(|| measure(repeats))?;
     seconds.sort_by(f64::total_cmp);
     let peak = machine::peak_gflops() * threads as f64;
-    println!("{}", json!({"seconds": seconds[seconds.len() / 2], "peakGflops": peak, "peakBytes": machine::peak_bytes()}));
+    println!(
+        "{}",
+        json!({"seconds": seconds[seconds.len() / 2], "peakGflops": peak, "peakBytes": machine::peak_bytes()})
+    );
     Ok(())
 }
 

@@ -188,6 +188,13 @@ impl Conv {
         let bias = self.bias.as_ref().map(|bias| mode.of(bias));
         Ok(ops::conv3d(x, &mode.of(&self.weight), bias.as_ref(), [self.stride; 3], [self.padding; 3])?)
     }
+
+    /// [`Conv::forward`] of the channels of `a` and then those of `b`.
+    fn forward_joined(&self, a: &Tensor, b: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
+        let bias = self.bias.as_ref().map(|bias| mode.of(bias));
+        let (weight, stride, padding) = (mode.of(&self.weight), [self.stride; 3], [self.padding; 3]);
+        Ok(ops::conv3d_joined(a, b, &weight, bias.as_ref(), stride, padding)?)
+    }
 }
 
 /// Convolution, norm, activation.
@@ -216,6 +223,13 @@ impl ConvBlock {
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         self.norm.forward(&self.conv.forward(x, mode)?, self.activation, mode)
+    }
+
+    /// [`ConvBlock::forward`] of the channels of `a` and then those of `b`, which are let go as soon as they are convolved.
+    pub(crate) fn forward_joined(&self, a: Tensor, b: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
+        let y = self.conv.forward_joined(&a, &b, mode)?;
+        drop((a, b));
+        self.norm.forward(&y, self.activation, mode)
     }
 }
 

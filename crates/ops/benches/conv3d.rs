@@ -40,7 +40,10 @@ impl Layer {
     /// Those of a set whose name has `only` in it.
     fn of(set: &str, only: &str) -> Vec<Self> {
         let fields = LAYERS.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
-        fields.filter(|fields| fields[0] == set && fields[1].contains(only)).filter_map(|fields| Self::read(&fields)).collect()
+        fields
+            .filter(|fields| fields[0] == set && fields[1].contains(only))
+            .filter_map(|fields| Self::read(&fields))
+            .collect()
     }
 
     fn read(fields: &[&'static str]) -> Option<Self> {
@@ -144,8 +147,8 @@ fn measure(layer: &Layer, batch: usize, size: usize) -> (f64, [f64; 3]) {
 }
 
 fn print_row(name: &str, gflop: f64, times: [f64; 3], peak: f64) {
-    let cells = times
-        .map(|time| format!("{:7.2} ms {:4.0}/s {:3.0} %", time * 1e3, gflop / time, 100.0 * gflop / time / peak));
+    let cells =
+        times.map(|time| format!("{:7.2} ms {:4.0}/s {:3.0} %", time * 1e3, gflop / time, 100.0 * gflop / time / peak));
     println!("{name:16} {gflop:7.3} | {:>24} | {:>24} | {:>24}", cells[0], cells[1], cells[2]);
 }
 

@@ -14,7 +14,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use machine::{flag, number, peak_bytes, peak_gflops, threads};
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_ops::tape::Tape;
-use pulmoav_ops::{Activation, concat_channels, conv_transpose3d, conv3d, instance_norm};
+use pulmoav_ops::{Activation, conv_transpose3d, conv3d, conv3d_joined, instance_norm};
 
 /// As in the addon: results reuse the memory of results.
 #[global_allocator]
@@ -114,26 +114,28 @@ impl Network {
     fn forward(x: &Tensor, weights: &[Tensor]) -> Result<Tensor> {
         let stages = FEATURES.len();
         let mut blocks = weights.chunks_exact(3);
-        let mut block = |x: &Tensor, stride: usize| -> Result<Tensor> {
+        let mut block = |x: Tensor, skip: Option<Tensor>, stride: usize| -> Result<Tensor> {
             let Some([weight, gamma, beta]) = blocks.next() else { candle_core::bail!("a block without weights") };
-            let y = conv3d(x, weight, None, [stride; 3], [1; 3])?;
+            let y = match &skip {
+                Some(skip) => conv3d_joined(&x, skip, weight, None, [stride; 3], [1; 3])?,
+                None => conv3d(&x, weight, None, [stride; 3], [1; 3])?,
+            };
+            drop((x, skip));
             instance_norm(&y, Some(gamma), Some(beta), 1e-5, Activation::LeakyRelu(0.01))
         };
         let ups = &weights[weights.len() - stages..weights.len() - 1];
         let mut skips = Vec::with_capacity(stages);
         let mut x = x.clone();
         for stage in 0..stages {
-            x = block(&x, if stage == 0 { 1 } else { 2 })?;
-            x = block(&x, 1)?;
+            x = block(x, None, if stage == 0 { 1 } else { 2 })?;
+            x = block(x, None, 1)?;
             skips.push(x.clone());
         }
         skips.pop();
         for up in ups {
-            let Some(skip) = skips.pop() else { candle_core::bail!("a step up without a skip") };
-            x = concat_channels(&conv_transpose3d(&x, up, None, [2; 3])?, &skip)?;
-            drop(skip);
-            x = block(&x, 1)?;
-            x = block(&x, 1)?;
+            x = conv_transpose3d(&x, up, None, [2; 3])?;
+            x = block(x, skips.pop(), 1)?;
+            x = block(x, None, 1)?;
         }
         conv3d(&x, &weights[weights.len() - 1], None, [1; 3], [0; 3])
     }

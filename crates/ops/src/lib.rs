@@ -25,7 +25,7 @@ pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, s
 pub use attention::{AttentionMask, attention};
 pub use concat::concat_channels;
 pub use conv_transpose3d::conv_transpose3d;
-pub use conv3d::conv3d;
+pub use conv3d::{conv3d, conv3d_joined};
 pub use layer_norm::layer_norm;
 pub use linear::{PackedLinear, linear, linear_per_sample};
 pub use norm::{batch_norm, group_norm, instance_norm};

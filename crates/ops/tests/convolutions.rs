@@ -2,8 +2,9 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use pulmoav_ops::concat_channels;
 use pulmoav_ops::conv3d::geometry::{Geometry, WeightOrder};
-use pulmoav_ops::conv3d::{conv3d, cpu, direct, reference, winograd};
+use pulmoav_ops::conv3d::{conv3d, conv3d_joined, cpu, direct, reference, winograd};
 use pulmoav_ops::simd::{Level, with_level};
 
 /// Sums of up to some thousand products of values below 1, in f32 instead of f64, relative to the largest result.
@@ -115,10 +116,45 @@ fn any_number_of_threads_gives_the_same_bits() {
             (passes, cpu::channel_sum(&coarse, 16))
         })
     };
-    let one = with_threads(1);
-    assert!(one == with_threads(1));
-    assert!(one == with_threads(2));
-    assert!(one == with_threads(3));
+    at_every_level(|| {
+        let one = with_threads(1);
+        assert!(one == with_threads(1));
+        assert!(one == with_threads(2));
+        assert!(one == with_threads(3));
+    });
+}
+
+/// One level at a time, which no other test changes meanwhile.
+fn at_every_level(body: impl Fn()) {
+    for level in Level::present() {
+        with_level(level, &body);
+    }
+}
+
+#[test]
+fn joined_inputs_are_as_if_side_by_side() {
+    let tensor = |shape: [usize; 5], seed| Tensor::from_vec(noise(shape, seed), shape.as_slice(), &Device::Cpu);
+    let run = |[ca, cb]: [usize; 2]| -> candle_core::Result<()> {
+        let (a, b) = (tensor([2, 5, 6, 7, ca], 1)?, tensor([2, 5, 6, 7, cb], 2)?);
+        let (weight, bias) = (tensor([3, 3, 3, ca + cb, 32], 3)?, Tensor::new(vec![0.5f32; 32], &Device::Cpu)?);
+        let expected = conv3d(&concat_channels(&a, &b)?, &weight, Some(&bias), [1; 3], [1; 3])?;
+        let joined = conv3d_joined(&a, &b, &weight, Some(&bias), [1; 3], [1; 3])?;
+        let recorded = conv3d_joined(&a, &b, Var::from_tensor(&weight)?.as_tensor(), Some(&bias), [1; 3], [1; 3])?;
+        assert!(recorded.track_op(), "{ca} and {cb} channels: no gradient");
+        let values = |y: &Tensor| y.flatten_all()?.to_vec1::<f32>();
+        assert_eq!(values(&joined)?, values(&expected)?, "{ca} and {cb} channels");
+        assert_eq!(values(&recorded)?, values(&expected)?, "{ca} and {cb} channels, recorded");
+        Ok(())
+    };
+    at_every_level(|| {
+        for channels in [[16, 32], [48, 16], [5, 11], [8, 24]] {
+            run(channels).unwrap();
+        }
+    });
+    let other = tensor([2, 5, 6, 8, 16], 2).unwrap();
+    let (a, weight) = (tensor([2, 5, 6, 7, 16], 1).unwrap(), tensor([3, 3, 3, 32, 16], 3).unwrap());
+    let error = conv3d_joined(&a, &other, &weight, None, [1; 3], [1; 3]).unwrap_err().to_string();
+    assert!(error.contains("the same but for the last dimension"), "{error}");
 }
 
 fn geometry(&(batch, fine, fine_channels, coarse_channels, kernel, stride, padding): &Case) -> Geometry {
@@ -155,5 +191,5 @@ fn gradients_that_arrive_with_strides_change_nothing() {
         }
         Ok(())
     };
-    run().expect("convolutions of small tensors");
+    at_every_level(|| run().expect("convolutions of small tensors"));
 }

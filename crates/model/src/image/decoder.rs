@@ -1,7 +1,6 @@
 //! The decoder of both presets: up, join the skip, convolve.
 
 use candle_core::Tensor;
-use pulmoav_ops as ops;
 
 use super::encoder::{Encoded, leaky_unit, plain_unit};
 use crate::ModelError;
@@ -17,7 +16,9 @@ pub(crate) struct Decoder {
 #[derive(Debug)]
 struct Step {
     up: Up,
-    convs: Vec<ConvBlock>,
+    /// Joins the skip.
+    first: ConvBlock,
+    others: Vec<ConvBlock>,
 }
 
 impl Decoder {
@@ -30,9 +31,9 @@ impl Decoder {
         for (level, &skip) in skips.iter().enumerate().rev() {
             let mut scope = scope.at(format_args!("up_tr{}", 64 << level));
             let up = Up::build(scope.at("up_conv"), width, width, true)?;
-            let convs =
-                vec![plain_unit(scope.at("ops.0"), width + skip, skip)?, plain_unit(scope.at("ops.1"), skip, skip)?];
-            steps.push(Step { up, convs });
+            let first = plain_unit(scope.at("ops.0"), width + skip, skip)?;
+            let others = vec![plain_unit(scope.at("ops.1"), skip, skip)?];
+            steps.push(Step { up, first, others });
             width = skip;
         }
         Ok(Self { steps })
@@ -46,8 +47,8 @@ impl Decoder {
         let mut steps = Vec::with_capacity(skips.len());
         for (step, &skip) in skips.iter().rev().enumerate() {
             let up = Up::build(scope.at(format_args!("transpconvs.{step}")), width, skip, false)?;
-            let convs = vec![leaky_unit(scope.at(format_args!("stages.{step}.convs.0")), 2 * skip, skip, 1)?];
-            steps.push(Step { up, convs });
+            let first = leaky_unit(scope.at(format_args!("stages.{step}.convs.0")), 2 * skip, skip, 1)?;
+            steps.push(Step { up, first, others: Vec::new() });
             width = skip;
         }
         Ok(Self { steps })
@@ -60,10 +61,11 @@ impl Decoder {
         for (done, step) in self.steps.iter().enumerate() {
             x = step.up.forward(&x, mode)?;
             // One skip a step: both are built from the same list.
-            if let Some(skip) = skips.pop() {
-                x = ops::concat_channels(&x, &skip)?;
-            }
-            for conv in &step.convs {
+            x = match skips.pop() {
+                Some(skip) => step.first.forward_joined(x, skip, mode)?,
+                None => step.first.forward(&x, mode)?,
+            };
+            for conv in &step.others {
                 x = conv.forward(&x, mode)?;
             }
             if done + scales >= self.steps.len() {

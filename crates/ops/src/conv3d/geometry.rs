@@ -28,7 +28,30 @@ pub struct Geometry {
 impl Geometry {
     /// Sizes of `conv3d(x, weight)`; an error names the shape that does not fit.
     pub fn convolution(x: &Tensor, weight: &Tensor, stride: [usize; 3], padding: [usize; 3]) -> Result<Self> {
-        let (batch, fine, fine_channels) = volume_shape("conv3d", x)?;
+        Self::of_volume(volume_shape("conv3d", x)?, weight, stride, padding)
+    }
+
+    /// Sizes of `conv3d` of the channels of `a` and then those of `b`; none where their other dimensions differ.
+    pub fn joined(
+        a: &Tensor,
+        b: &Tensor,
+        weight: &Tensor,
+        stride: [usize; 3],
+        padding: [usize; 3],
+    ) -> Result<Option<Self>> {
+        let (batch, fine, channels) = volume_shape("conv3d", a)?;
+        let (other_batch, other_fine, other_channels) = volume_shape("conv3d", b)?;
+        let fit = batch == other_batch && fine == other_fine;
+        let whole = || Self::of_volume((batch, fine, channels + other_channels), weight, stride, padding);
+        fit.then(whole).transpose()
+    }
+
+    fn of_volume(
+        (batch, fine, fine_channels): (usize, [usize; 3], usize),
+        weight: &Tensor,
+        stride: [usize; 3],
+        padding: [usize; 3],
+    ) -> Result<Self> {
         let (kernel, ci, co) = kernel_shape("conv3d", weight)?;
         check_stride("conv3d", stride)?;
         if ci != fine_channels {

@@ -12,6 +12,7 @@
 pub mod cpu;
 pub mod direct;
 pub mod geometry;
+mod joined;
 mod pack;
 mod pass;
 pub mod reference;
@@ -26,6 +27,7 @@ use crate::channelwise::check;
 use crate::dense::cpu_values;
 use crate::tape::{apply2, apply3};
 use geometry::{Geometry, WeightOrder};
+pub use joined::conv3d_joined;
 
 /// 3-D convolution of any kernel size, with gradients for all inputs.
 ///

@@ -31,11 +31,13 @@ struct Scratch {
     products: Aligned,
 }
 
-/// A pass whose one class has 3 × 3 × 3 taps and steps of 1.
-pub(super) fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+/// A pass whose one class has 3 × 3 × 3 taps and steps of 1. The input's channels are those of all `inputs`, one behind the other, each
+/// with channels in sixteens.
+pub(super) fn run(pass: &Pass, inputs: &[&[f32]], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let voxels = |size: [usize; 3]| pass.batch * size.iter().product::<usize>();
-    assert_eq!(input.len(), voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
-    let work = Work::new(pass, input, weight, bias);
+    let length = inputs.iter().map(|values| values.len()).sum::<usize>();
+    assert_eq!(length, voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
+    let work = Work::new(pass, inputs, weight, bias);
     let tasks = work.tasks();
     // SAFETY: the tasks share out all tiles and all vectors of output channels.
     unsafe {
@@ -48,7 +50,7 @@ pub(super) fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32
 /// Everything that the tasks of a pass share.
 struct Work<'a> {
     pass: &'a Pass,
-    input: &'a [f32],
+    inputs: Vec<Input<'a>>,
     level: Level,
     tiling: Tiling,
     /// For each vector of output channels the points along z and y, input channels, points along x.
@@ -58,6 +60,14 @@ struct Work<'a> {
     zeros: Aligned,
 }
 
+/// Some of the input's channels.
+struct Input<'a> {
+    values: &'a [f32],
+    channels: usize,
+    /// The first one's place among all.
+    first_channel: usize,
+}
+
 /// A block of tiles, and the vectors of output channels to compute.
 struct Task {
     tiles: Range<usize>,
@@ -65,8 +75,15 @@ struct Task {
 }
 
 impl<'a> Work<'a> {
-    fn new(pass: &'a Pass, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
+    fn new(pass: &'a Pass, inputs: &[&'a [f32]], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let level = Level::current();
+        let voxels = pass.batch * pass.input.iter().product::<usize>();
+        let mut first_channel = 0;
+        let inputs = inputs.iter().map(|&values| {
+            let input = Input { values, channels: values.len() / voxels, first_channel };
+            first_channel += input.channels;
+            input
+        });
         let tiling = Tiling::new(pass.batch, pass.output);
         let mut own_bias = Aligned::zeros(pass.output_channels);
         if let Some(bias) = bias {
@@ -74,7 +91,7 @@ impl<'a> Work<'a> {
         }
         Self {
             pass,
-            input,
+            inputs: inputs.collect(),
             level,
             tiling,
             weights: weights(pass, weight, level),
@@ -105,7 +122,9 @@ impl<'a> Work<'a> {
         let row_weights = self.pass.input_channels * ROW_POINTS * lanes;
         for layer in 0..LAYERS {
             for run in self.tiling.runs(task.tiles.clone()) {
-                self.level.run(self.input_transform(&run, layer, input_panels, &mut scratch.inputs));
+                for input in &self.inputs {
+                    self.level.run(self.input_transform(input, &run, layer, input_panels, &mut scratch.inputs));
+                }
             }
             for y in 0..LAYER_ROWS {
                 let row = LAYER_ROWS * layer + y;
@@ -127,8 +146,16 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn input_transform(&self, run: &TileRun, layer: usize, panels: Panels, to: &mut Aligned) -> TransformInput {
-        let Pass { input: [depth, height, width], input_channels: channels, .. } = *self.pass;
+    fn input_transform(
+        &self,
+        input: &Input,
+        run: &TileRun,
+        layer: usize,
+        panels: Panels,
+        to: &mut Aligned,
+    ) -> TransformInput {
+        let [depth, height, width] = self.pass.input;
+        let &Input { values, channels, first_channel } = input;
         let low = self.pass.low();
         let (planes, is_sum) = TransformInput::PLANES[layer];
         let rows = planes.map(|plane| {
@@ -136,7 +163,7 @@ impl<'a> Work<'a> {
             [0, 1, 2, 3].map(|y| {
                 let y = (2 * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
-                    self.input[((run.sample * depth + z) * height + y) * width * channels..].as_ptr()
+                    values[((run.sample * depth + z) * height + y) * width * channels..].as_ptr()
                 } else {
                     self.zeros.as_ptr()
                 }
@@ -153,7 +180,7 @@ impl<'a> Work<'a> {
             tiles: run.tiles,
             place: run.place,
             panels,
-            to: to.as_mut_ptr(),
+            to: to[first_channel / self.level.lanes() * panels.panel..].as_mut_ptr(),
         }
     }
 

@@ -61,7 +61,28 @@ pub fn gradient_pays(g: &Geometry) -> bool {
 /// If the convolution does not [fit][fits].
 pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
     assert!(fits(g), "{g:?} is not for these kernels");
-    forward::run(&Pass::to_coarse(g, order), fine, weight, bias)
+    forward::run(&Pass::to_coarse(g, order), &[fine], weight, bias)
+}
+
+/// [`to_coarse`] of the channels of `first` and then those of `second`, each in sixteens, without laying them side by side.
+///
+/// # Panics
+/// If the convolution does not [fit][fits].
+pub fn to_coarse_joined(
+    g: &Geometry,
+    [first, second]: [&[f32]; 2],
+    weight: &[f32],
+    order: WeightOrder,
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
+    let voxels = g.batch * g.fine.iter().product::<usize>();
+    assert!(fits(g) && first.len() / voxels % CHANNELS == 0, "{g:?} is not for these kernels");
+    forward::run(&Pass::to_coarse(g, order), &[first, second], weight, bias)
+}
+
+/// Whether [`to_coarse_joined`] is the quicker way for a first input of so many channels.
+pub fn joining_pays(g: &Geometry, first_channels: usize) -> bool {
+    first_channels.is_multiple_of(CHANNELS) && pays(g)
 }
 
 /// See [`super::reference::to_fine`].
@@ -70,7 +91,7 @@ pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder,
 /// If the convolution does not [fit][fits].
 pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
     assert!(fits(g), "{g:?} is not for these kernels");
-    forward::run(&Pass::to_fine(g, order), coarse, weight, bias)
+    forward::run(&Pass::to_fine(g, order), &[coarse], weight, bias)
 }
 
 /// See [`super::reference::weight_gradient`].
