@@ -21,6 +21,9 @@ use crate::walls;
 /// A voxel is labelled above this probability.
 const THRESHOLD: f32 = 0.5;
 
+/// Interpolation stays below the threshold where all values do, by more than its rounding.
+const SURELY_BELOW: f32 = 0.499;
+
 /// Share of a group of touching vessel voxels that must lie in a lung; others were seen in bone or the chest wall.
 const LEAST_LUNG_SHARE: f64 = 0.02;
 
@@ -55,11 +58,13 @@ pub fn restore(
     let plane = part[1] * part[2];
     let mut labels = vec![0u8; part[0] * plane];
     let mut kept = vec![0f32; if keep_probabilities { labels.len() * asked.len() } else { 0 }];
+    let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
     let decide = |z: usize, labels: &mut [u8], mut kept: Option<&mut [f32]>| {
-        planes.visit(z, &rules, |voxel, probabilities| {
-            labels[voxel] = rules.decide(probabilities);
+        planes.visit(z, &rules, least, |row, probabilities| {
+            rules.decide(probabilities, &mut labels[row.clone()]);
             if let Some(kept) = &mut kept {
-                kept[voxel * asked.len()..][..asked.len()].copy_from_slice(probabilities);
+                let kept = &mut kept[row.start * asked.len()..row.end * asked.len()];
+                interleave(probabilities, asked.len(), kept);
             }
         });
     };
@@ -147,16 +152,26 @@ impl Rules {
     }
 
     /// The value of the most probable prompt above the threshold; a prompt gives way to one within it that is above too.
-    /// Of equals the first asked wins.
-    fn decide(&self, probabilities: &[f32]) -> u8 {
-        let above = |prompt: usize| probabilities[prompt] > THRESHOLD;
-        let (mut label, mut most) = (0, THRESHOLD);
-        for (prompt, &probability) in probabilities.iter().enumerate() {
-            if probability > most && !self.narrower[prompt].iter().any(|&other| above(other)) {
-                (label, most) = (self.values[prompt], probability);
+    /// Of equals the first asked wins. A whole row at once and without a branch: near a vessel every guess would be a coin's.
+    ///
+    /// # Shapes
+    /// `probabilities` `[p, x]` → `labels` `[x]`.
+    fn decide(&self, probabilities: &[f32], labels: &mut [u8]) {
+        let width = labels.len();
+        let row = |prompt: usize| &probabilities[prompt * width..][..width];
+        let mut most = vec![THRESHOLD; width];
+        let mut left = vec![0f32; width];
+        labels.fill(0);
+        for (prompt, narrower) in self.narrower.iter().enumerate() {
+            left.copy_from_slice(row(prompt));
+            for &other in narrower {
+                left.iter_mut().zip(row(other)).for_each(|(left, &p)| *left = if p > THRESHOLD { 0.0 } else { *left });
+            }
+            for ((label, most), &p) in labels.iter_mut().zip(&mut most).zip(&left) {
+                *label = if p > *most { self.values[prompt] } else { *label };
+                *most = most.max(p);
             }
         }
-        label
     }
 }
 
@@ -197,6 +212,29 @@ impl Way {
             }
         }
     }
+
+    /// [`Way::combine`] for all voxels of a row.
+    ///
+    /// # Shapes
+    /// `values` `[x, p]` → `row` `[p, x']`.
+    fn combine_row(&self, values: &[f32], prompts: usize, row: &mut [f32]) {
+        let width = row.len() / prompts;
+        for (prompt, row) in row.chunks_exact_mut(width).enumerate() {
+            let value = |from: usize| values[from * prompts + prompt];
+            match self {
+                Self::Between(taps) => {
+                    for (to, ([low, high], [to_low, to_high])) in row.iter_mut().zip(taps.pairs()) {
+                        *to = to_low * value(low) + to_high * value(high);
+                    }
+                }
+                Self::Highest(inside) => {
+                    for (to, inside) in row.iter_mut().zip(inside) {
+                        *to = inside.clone().map(value).fold(0.0, f32::max);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// From the plan's grid to planes of the scan's canonical part.
@@ -216,15 +254,15 @@ impl<'a> Planes<'a> {
         Self { found, lungs, part: way_back.part, limited, ways }
     }
 
-    /// Calls `see(voxel in the plane, probabilities of the prompts)` for each voxel of plane z that may hold a vessel;
-    /// prompts of the other side are 0.
-    fn visit(&self, z: usize, rules: &Rules, mut see: impl FnMut(usize, &[f32])) {
+    /// Calls `see(voxels of the plane, probabilities [p, x])` for each row of plane z; where no vessel can lie, and for prompts of the
+    /// other side, they are 0. Rows of which no value is above `least` may be left out.
+    fn visit(&self, z: usize, rules: &Rules, least: f32, mut see: impl FnMut(Range<usize>, &[f32])) {
         let prompts = self.found.prompts;
         let [_, height, width] = self.found.shape;
         let row = width * prompts;
         let mut blended = vec![0f32; height * row];
         self.ways[0].combine(&self.found.values, z, &mut blended);
-        if blended.iter().all(|&p| p == 0.0) {
+        if none_above(&blended, least) {
             return;
         }
         let size = self.part.shape();
@@ -236,27 +274,42 @@ impl<'a> Planes<'a> {
         let sided = rules.sides.iter().any(|&side| side > 0);
         let nearest = self.lungs.filter(|_| sided).map(|lungs| lungs.nearest_in(&slice, one_plane));
         let region = self.lungs.filter(|_| self.limited).map(|lungs| lungs.vessel_region_in(&slice, one_plane));
-        let mut voxel_probabilities = vec![0f32; prompts];
         let mut line = vec![0f32; row];
+        let mut probabilities = vec![0f32; size[2] * prompts];
         for y in 0..size[1] {
             self.ways[1].combine(&blended, y, &mut line);
-            for x in 0..size[2] {
-                let voxel = y * size[2] + x;
-                if region.as_ref().is_some_and(|region| region[voxel] == 0) {
-                    continue;
-                }
-                self.ways[2].combine(&line, x, &mut voxel_probabilities);
-                if let Some(nearest) = &nearest {
-                    for (probability, &side) in voxel_probabilities.iter_mut().zip(&rules.sides) {
-                        if side > 0 && side != nearest[voxel] {
-                            *probability = 0.0;
-                        }
-                    }
-                }
-                see(voxel, &voxel_probabilities);
+            if none_above(&line, least) {
+                continue;
             }
+            self.ways[2].combine_row(&line, prompts, &mut probabilities);
+            let voxels = y * size[2]..(y + 1) * size[2];
+            for (row, &side) in probabilities.chunks_exact_mut(size[2]).zip(&rules.sides) {
+                if let Some(region) = &region {
+                    clear_unless(row, &region[voxels.clone()], |region| region != 0);
+                }
+                if let Some(nearest) = nearest.as_ref().filter(|_| side > 0) {
+                    clear_unless(row, &nearest[voxels.clone()], |nearest| nearest == side);
+                }
+            }
+            see(voxels, &probabilities);
         }
     }
+}
+
+fn clear_unless(row: &mut [f32], marks: &[u8], stays: impl Fn(u8) -> bool) {
+    row.iter_mut().zip(marks).for_each(|(value, &mark)| *value = if stays(mark) { *value } else { 0.0 });
+}
+
+/// `[p, x]` → `[x, p]`.
+fn interleave(rows: &[f32], prompts: usize, to: &mut [f32]) {
+    let width = rows.len() / prompts;
+    for (prompt, row) in rows.chunks_exact(width).enumerate() {
+        to.iter_mut().skip(prompt).step_by(prompts).zip(row).for_each(|(to, &value)| *to = value);
+    }
+}
+
+fn none_above(values: &[f32], least: f32) -> bool {
+    values.iter().fold(0f32, |most, &value| most.max(value)) <= least
 }
 
 #[cfg(test)]
@@ -280,6 +333,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_as_its_voxels_one_by_one() {
+        let values: Vec<f32> = (0..12 * 5).map(|i| ((i * 37) % 101) as f32 / 101.0).collect();
+        for (way, voxels) in [(Way::new(12, 31, 0.7), 31), (Way::new(12, 4, 4.0), 4)] {
+            for prompts in 1..=5 {
+                let mut row = vec![0f32; voxels * prompts];
+                way.combine_row(&values[..12 * prompts], prompts, &mut row);
+                let mut found = vec![0f32; voxels * prompts];
+                interleave(&row, prompts, &mut found);
+                let mut expected = vec![0f32; prompts];
+                for (voxel, found) in found.chunks_exact(prompts).enumerate() {
+                    way.combine(&values[..12 * prompts], voxel, &mut expected);
+                    assert_eq!(found, expected, "{prompts} prompts, voxel {voxel}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_most_probable_wins_and_the_narrower_goes_first() {
         let plan = plan();
         // artery 1, vein 2, vessels 7
@@ -291,9 +362,13 @@ mod tests {
             ([0.5, 0.5, 0.8], 7),
             ([0.7, 0.7, 0.9], 1),
         ] {
-            assert_eq!(rules.decide(&probabilities), expected, "{probabilities:?}");
+            let mut label = [9];
+            rules.decide(&probabilities, &mut label);
+            assert_eq!(label, [expected], "{probabilities:?}");
         }
         // left artery 3 lies within artery 1
-        assert_eq!(Rules::new(&plan, &[0, 2]).decide(&[0.9, 0.6]), 3);
+        let mut labels = [9; 2];
+        Rules::new(&plan, &[0, 2]).decide(&[0.9, 0.8, 0.6, 0.1], &mut labels);
+        assert_eq!(labels, [3, 1]);
     }
 }

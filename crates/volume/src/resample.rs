@@ -165,6 +165,14 @@ impl Taps {
         taps
     }
 
+    /// For every new voxel its two source voxels and their weights; none unless the order is linear.
+    pub fn pairs(&self) -> impl Iterator<Item = ([usize; 2], [f32; 2])> + '_ {
+        let known = if self.per_voxel == 2 { self.from.len() } else { 0 };
+        let (from, _) = self.from[..known].as_chunks::<2>();
+        let (weights, _) = self.weights[..known].as_chunks::<2>();
+        from.iter().zip(weights).map(|(from, weights)| (from.map(|i| i as usize), *weights))
+    }
+
     /// `(source voxel, weight)` of a new voxel.
     #[inline]
     pub fn of(&self, voxel: usize) -> impl Iterator<Item = (usize, f32)> + '_ {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mean_of;
 use crate::{patch::Patch, random::Philox};
 
 /// Multiplies the distance to the patch's mean by a uniform factor.
@@ -20,7 +21,7 @@ impl Contrast {
             return;
         }
         let factor = random.between(self.factor[0], self.factor[1]);
-        let mean = (patch.hu.iter().map(|&hu| f64::from(hu)).sum::<f64>() / patch.len() as f64) as f32;
+        let mean = mean_of(&patch.hu, |hu| hu) as f32;
         patch.hu.iter_mut().for_each(|hu| *hu = mean + (*hu - mean) * factor);
     }
 }

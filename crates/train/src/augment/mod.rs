@@ -93,6 +93,20 @@ impl Augment {
     }
 }
 
+/// The mean of a function of some values, summed in lanes that the compiler turns into vectors: f32 within a part, f64 from part to part.
+fn mean_of(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
+    const PART: usize = 1024;
+    let sum_of = |part: &[f32]| {
+        let (rows, rest) = part.as_chunks::<16>();
+        let mut lanes = [0f32; 16];
+        for row in rows {
+            lanes.iter_mut().zip(row).for_each(|(lane, &value)| *lane += of(value));
+        }
+        lanes.into_iter().chain(rest.iter().map(|&value| of(value))).map(f64::from).sum::<f64>()
+    };
+    values.chunks(PART).map(sum_of).sum::<f64>() / values.len() as f64
+}
+
 fn range(name: &str, [low, high]: [f32; 2], least: f64, most: f64) -> Result<(), TrainError> {
     within(&format!("{name}[0]"), f64::from(low), least, most)?;
     within(&format!("{name}[1]"), f64::from(high), f64::from(low), most)

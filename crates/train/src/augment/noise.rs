@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Randoms, smooth::gaussian};
+use super::{Randoms, mean_of, smooth::gaussian};
 use crate::patch::Patch;
 
 /// Adds noise of a uniform standard deviation, smoothed by a Gaussian of uniform width and rescaled.
@@ -25,11 +25,9 @@ impl Noise {
         let sd = random.choice.between(self.sd_hu[0], self.sd_hu[1]);
         let sigma = random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]);
         let mut grain = vec![0.0f32; patch.len()];
-        for pair in grain.chunks_mut(2) {
-            pair.copy_from_slice(&random.noise.normal_pair()[..pair.len()]);
-        }
+        random.noise.normals(&mut grain);
         gaussian(&mut grain, patch.shape, sigma);
-        let energy = grain.iter().map(|&v| f64::from(v * v)).sum::<f64>() / grain.len() as f64;
+        let energy = mean_of(&grain, |v| v * v);
         let scale = sd / energy.sqrt().max(1e-6) as f32;
         for (hu, grain) in patch.hu.iter_mut().zip(&grain) {
             *hu += grain * scale;

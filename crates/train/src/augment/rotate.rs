@@ -27,16 +27,26 @@ impl Rotate {
 }
 
 fn turn<T: Copy>(values: &[T], [_, height, width]: [usize; 3], quarters: usize) -> Vec<T> {
-    let mut turned = Vec::with_capacity(values.len());
-    for slice in values.chunks_exact(height * width) {
-        for y in 0..height {
-            for x in 0..width {
-                let (from_y, from_x) = match quarters {
-                    1 => (x, width - 1 - y),
-                    2 => (height - 1 - y, width - 1 - x),
-                    _ => (height - 1 - x, y),
-                };
-                turned.push(slice[from_y * width + from_x]);
+    match quarters {
+        1 => turn_slices(values, height, width, |y, x| (x, width - 1 - y)),
+        2 => turn_slices(values, height, width, |y, x| (height - 1 - y, width - 1 - x)),
+        _ => turn_slices(values, height, width, |y, x| (height - 1 - x, y)),
+    }
+}
+
+/// Every axial slice with the value at `from(y, x)` at `(y, x)`.
+fn turn_slices<T: Copy>(
+    values: &[T],
+    height: usize,
+    width: usize,
+    from: impl Fn(usize, usize) -> (usize, usize),
+) -> Vec<T> {
+    let mut turned = values.to_vec();
+    for (slice, turned) in values.chunks_exact(height * width).zip(turned.chunks_exact_mut(height * width)) {
+        for (y, row) in turned.chunks_exact_mut(width).enumerate() {
+            for (x, value) in row.iter_mut().enumerate() {
+                let (from_y, from_x) = from(y, x);
+                *value = slice[from_y * width + from_x];
             }
         }
     }

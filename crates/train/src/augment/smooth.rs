@@ -12,6 +12,9 @@ pub(super) fn gaussian(values: &mut [f32], shape: [usize; 3], sigma: f32) {
     }
 }
 
+/// Values that all taps pass over while they are in the first-level cache.
+const PART: usize = 2048;
+
 /// Half of the normalised kernel, centre first, out to 3 sigma.
 fn kernel(sigma: f32) -> Vec<f32> {
     let reach = (3.0 * sigma).ceil() as usize;
@@ -25,18 +28,23 @@ fn kernel(sigma: f32) -> Vec<f32> {
 
 /// Smooths along one axis: `length` runs of `stride` values make a block.
 fn smooth_axis(values: &mut [f32], length: usize, stride: usize, kernel: &[f32]) {
-    let mut source = vec![0.0f32; length * stride];
-    for block in values.chunks_exact_mut(length * stride) {
-        source.copy_from_slice(block);
-        for (at, out) in block.chunks_exact_mut(stride).enumerate() {
-            for value in out.iter_mut() {
-                *value *= kernel[0];
-            }
+    let margin = (kernel.len() - 1) * stride;
+    let size = length * stride;
+    // The block between repeats of its ends: then every tap is the same shift for all of its values.
+    let mut source = vec![0.0f32; size + 2 * margin];
+    for block in values.chunks_exact_mut(size) {
+        source[margin..][..size].copy_from_slice(block);
+        for reach in (0..margin).step_by(stride) {
+            source[reach..][..stride].copy_from_slice(&block[..stride]);
+            source[margin + size + reach..][..stride].copy_from_slice(&block[size - stride..]);
+        }
+        for (part, out) in block.chunks_mut(PART).enumerate() {
+            let centre = margin + part * PART;
+            out.iter_mut().for_each(|value| *value *= kernel[0]);
             for (reach, &weight) in kernel.iter().enumerate().skip(1) {
-                let before = at.saturating_sub(reach) * stride;
-                let after = (at + reach).min(length - 1) * stride;
-                let neighbours = source[before..before + stride].iter().zip(&source[after..after + stride]);
-                out.iter_mut().zip(neighbours).for_each(|(out, (a, b))| *out += weight * (a + b));
+                let before = &source[centre - reach * stride..];
+                let after = &source[centre + reach * stride..];
+                out.iter_mut().zip(before.iter().zip(after)).for_each(|(out, (a, b))| *out += weight * (a + b));
             }
         }
     }
@@ -51,6 +59,11 @@ mod tests {
         let mut flat = vec![3.0f32; 5 * 6 * 7];
         gaussian(&mut flat, [5, 6, 7], 0.8);
         assert!(flat.iter().all(|v| (v - 3.0).abs() < 1e-5));
+        let mut ends = vec![1.0f32, 0.0, 0.0, 0.0];
+        gaussian(&mut ends, [1, 1, 4], 0.6);
+        let half = kernel(0.6);
+        // Edges repeat: what lies before the first voxel is the first voxel.
+        assert!((ends[0] - (half[0] + half[1] + half[2])).abs() < 1e-6, "{ends:?}");
         let mut point = vec![0.0f32; 21 * 21 * 21];
         point[(10 * 21 + 10) * 21 + 10] = 1.0;
         gaussian(&mut point, [21; 3], 1.5);
