@@ -2,7 +2,8 @@
 //!
 //! Every operator returns a new tensor, and the system gives each large block back to the kernel at once: the next one
 //! is paged in and cleared again, which costs a memory-bound operator more than its arithmetic. The cache never raises
-//! the process's peak: what lives and what is kept stay within the most that has lived at one time.
+//! the process's peak: what lives and what is kept stay within the most that has lived at one time. Within that a larger block may serve
+//! a smaller request, since the sizes of a network's encoder are not those of its decoder.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -15,6 +16,10 @@ const GRAIN: usize = 1 << 16;
 /// Alignment of every large block: a cache line.
 const ALIGN: usize = 64;
 const SLOTS: usize = 512;
+/// A block may be so many times as large as what it serves.
+const MOST_TIMES: usize = 4;
+/// Most live blocks that are larger than what they serve.
+const LENT_SLOTS: usize = 64;
 
 /// The allocator: `#[global_allocator] static ALLOCATOR: BlockCache = BlockCache::new();` in the binary or addon.
 pub struct BlockCache {
@@ -25,6 +30,9 @@ struct State {
     /// Freed blocks, oldest first; no allocation happens in here.
     kept: [Block; SLOTS],
     count: usize,
+    /// Live blocks larger than their owners know.
+    lent: [Block; LENT_SLOTS],
+    lent_count: usize,
     kept_bytes: usize,
     live_bytes: usize,
     peak_bytes: usize,
@@ -40,8 +48,17 @@ impl BlockCache {
     /// An empty cache.
     #[allow(clippy::new_without_default, clippy::large_stack_arrays)]
     pub const fn new() -> Self {
-        let kept = [Block { address: 0, bytes: 0 }; SLOTS];
-        Self { state: Mutex::new(State { kept, count: 0, kept_bytes: 0, live_bytes: 0, peak_bytes: 0 }) }
+        let none = Block { address: 0, bytes: 0 };
+        let state = State {
+            kept: [none; SLOTS],
+            count: 0,
+            lent: [none; LENT_SLOTS],
+            lent_count: 0,
+            kept_bytes: 0,
+            live_bytes: 0,
+            peak_bytes: 0,
+        };
+        Self { state: Mutex::new(state) }
     }
 
     /// Gives every kept block back to the system and forgets the peak; call it when a job has ended.
@@ -56,23 +73,28 @@ impl BlockCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).kept_bytes
     }
 
-    /// A kept block of this size, or none; either way `bytes` more count as live.
+    /// A kept block for this size, or none; either way its bytes count as live.
     fn take(&self, bytes: usize) -> Option<usize> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.live_bytes += bytes;
         // The youngest block of the size: the likeliest to be in a cache.
-        let found = (0..state.count).rev().find(|&slot| state.kept[slot].bytes == bytes);
-        let taken = found.map(|slot| state.remove(slot).address);
-        if taken.is_none() {
-            let surplus = (state.live_bytes + state.kept_bytes).saturating_sub(state.peak_bytes);
-            state.evict(surplus);
+        let same = (0..state.count).rev().find(|&slot| state.kept[slot].bytes == bytes);
+        let taken = same.or_else(|| state.larger(bytes)).map(|slot| state.remove(slot));
+        state.live_bytes += taken.map_or(bytes, |block| block.bytes);
+        match taken {
+            Some(block) if block.bytes > bytes => state.lend(block),
+            Some(_) => {}
+            None => {
+                let surplus = (state.live_bytes + state.kept_bytes).saturating_sub(state.peak_bytes);
+                state.evict(surplus);
+            }
         }
         state.peak_bytes = state.peak_bytes.max(state.live_bytes);
-        taken
+        taken.map(|block| block.address)
     }
 
     fn keep(&self, address: usize, bytes: usize) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = state.take_back(address).unwrap_or(bytes);
         state.live_bytes -= bytes;
         if state.count == SLOTS {
             state.evict(1);
@@ -91,6 +113,28 @@ impl State {
         self.count -= 1;
         self.kept_bytes -= block.bytes;
         block
+    }
+
+    /// The smallest kept block that serves a smaller request, if that leaves the peak where it is.
+    fn larger(&self, bytes: usize) -> Option<usize> {
+        let room = self.peak_bytes.saturating_sub(self.live_bytes).min(bytes.saturating_mul(MOST_TIMES));
+        let fits = |&slot: &usize| (bytes..=room).contains(&self.kept[slot].bytes);
+        let found = (0..self.count).filter(fits).min_by_key(|&slot| self.kept[slot].bytes);
+        found.filter(|_| self.lent_count < LENT_SLOTS)
+    }
+
+    fn lend(&mut self, block: Block) {
+        self.lent[self.lent_count] = block;
+        self.lent_count += 1;
+    }
+
+    /// The true size of a block that was lent, which is so no more.
+    fn take_back(&mut self, address: usize) -> Option<usize> {
+        let slot = (0..self.lent_count).find(|&slot| self.lent[slot].address == address)?;
+        let bytes = self.lent[slot].bytes;
+        self.lent_count -= 1;
+        self.lent[slot] = self.lent[self.lent_count];
+        Some(bytes)
     }
 
     /// Frees the oldest blocks until at least `bytes` are gone, or all are.
@@ -236,6 +280,33 @@ mod tests {
             assert!((0..2 * MIB - 100).all(|i| *moved.add(i) == 0));
             let small = cache.realloc(moved, layout(3 * MIB), 10);
             cache.dealloc(small, layout(10));
+            cache.release();
+            assert_eq!(cache.kept_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_larger_block_serves_a_smaller_request_within_the_peak() {
+        let cache = BlockCache::new();
+        // SAFETY: as above.
+        unsafe {
+            let large = cache.alloc(layout(8 * MIB));
+            cache.dealloc(large, layout(8 * MIB));
+            let first = cache.alloc(layout(3 * MIB));
+            assert_eq!(first, large);
+            assert_eq!(cache.kept_bytes(), 0);
+            // The peak has no room left for another 8 MiB, and 1 MiB would waste most of them.
+            let second = cache.alloc(layout(3 * MIB));
+            assert_ne!(second, large);
+            cache.dealloc(first, layout(3 * MIB));
+            assert_eq!(cache.kept_bytes(), 8 * MIB);
+            let small = cache.alloc(layout(MIB));
+            assert_ne!(small, large);
+            let whole = cache.alloc(layout(8 * MIB));
+            assert_eq!(whole, large);
+            for (block, mib) in [(second, 3), (small, 1), (whole, 8)] {
+                cache.dealloc(block, layout(mib * MIB));
+            }
             cache.release();
             assert_eq!(cache.kept_bytes(), 0);
         }

@@ -1,6 +1,7 @@
 //! Both directions: blocks of tiles, each transformed, multiplied and transformed back by one task.
 //!
-//! A block's points are transformed and multiplied a layer at a time, so that they are still in the cache when they are multiplied. Every
+//! A block's points are transformed and multiplied a layer and some channels at a time, so that they are still in the cache when they are
+//! multiplied. Every
 //! result is the same sum in the same order whatever block it falls into.
 #![allow(unsafe_code)] // Tasks write their own places of one result; the kernels take pointers.
 
@@ -9,7 +10,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::product::Products;
+use super::product::{CHUNK, Products};
 use super::tiling::{GROUP, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, ROWS, TileRun, Tiling};
 use super::transform::{TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack::Transposition;
@@ -68,6 +69,26 @@ struct Input<'a> {
     first_channel: usize,
 }
 
+/// The vectors of an input's channels that are in a chunk of the vectors of all.
+struct InputPart<'a> {
+    values: &'a [f32],
+    channels: usize,
+    /// Their places among the input's vectors.
+    vectors: Range<usize>,
+    /// The first one's place in the chunk.
+    place: usize,
+}
+
+impl<'a> Input<'a> {
+    fn part(&self, chunk: &Range<usize>, lanes: usize) -> Option<InputPart<'a>> {
+        let &Self { values, channels, first_channel } = self;
+        let first = first_channel / lanes;
+        let (start, end) = (chunk.start.max(first), chunk.end.min(first + channels / lanes));
+        let part = || InputPart { values, channels, vectors: start - first..end - first, place: start - chunk.start };
+        (start < end).then(part)
+    }
+}
+
 /// A block of tiles, and the vectors of output channels to compute.
 struct Task {
     tiles: Range<usize>,
@@ -115,30 +136,36 @@ impl<'a> Work<'a> {
     fn compute(&self, task: &Task, scratch: &mut Scratch, output: Results) {
         let (lanes, tiles) = (self.level.lanes(), task.tiles.len());
         let input_vectors = self.pass.input_channels / lanes;
-        let input_panels = Panels::new(tiles, input_vectors, lanes, ROW_POINTS);
         let output_panels = Panels::new(tiles, task.vectors.len(), lanes, 2);
-        scratch.inputs.grow(LAYER_ROWS * input_panels.row);
         scratch.products.grow(ROWS * output_panels.row);
         let row_weights = self.pass.input_channels * ROW_POINTS * lanes;
         for layer in 0..LAYERS {
-            for run in self.tiling.runs(task.tiles.clone()) {
-                for input in &self.inputs {
-                    self.level.run(self.input_transform(input, &run, layer, input_panels, &mut scratch.inputs));
+            for first in (0..input_vectors).step_by(CHUNK / lanes) {
+                let chunk = first..input_vectors.min(first + CHUNK / lanes);
+                let input_panels = Panels::new(tiles, chunk.len(), lanes, ROW_POINTS);
+                scratch.inputs.grow(LAYER_ROWS * input_panels.row);
+                for run in self.tiling.runs(task.tiles.clone()) {
+                    for input in self.inputs.iter().filter_map(|input| input.part(&chunk, lanes)) {
+                        self.level.run(self.input_transform(&input, &run, layer, input_panels, &mut scratch.inputs));
+                    }
                 }
-            }
-            for y in 0..LAYER_ROWS {
-                let row = LAYER_ROWS * layer + y;
-                self.level.run(Products {
-                    input: scratch.inputs[y * input_panels.row..].as_ptr(),
-                    input_panels,
-                    output: scratch.products[row * output_panels.row..].as_mut_ptr(),
-                    output_panels,
-                    groups: tiles.div_ceil(GROUP),
-                    weights: self.weights[(task.vectors.start * ROWS + row) * row_weights..].as_ptr(),
-                    vector_step: ROWS * row_weights,
-                    input_vectors,
-                    output_vectors: task.vectors.len(),
-                });
+                for y in 0..LAYER_ROWS {
+                    let row = LAYER_ROWS * layer + y;
+                    let first_weight =
+                        (task.vectors.start * ROWS + row) * row_weights + first * lanes * ROW_POINTS * lanes;
+                    self.level.run(Products {
+                        input: scratch.inputs[y * input_panels.row..].as_ptr(),
+                        input_panels,
+                        output: scratch.products[row * output_panels.row..].as_mut_ptr(),
+                        output_panels,
+                        groups: tiles.div_ceil(GROUP),
+                        weights: self.weights[first_weight..].as_ptr(),
+                        vector_step: ROWS * row_weights,
+                        input_vectors: chunk.len(),
+                        output_vectors: task.vectors.len(),
+                        is_first: first == 0,
+                    });
+                }
             }
         }
         for run in self.tiling.runs(task.tiles.clone()) {
@@ -148,14 +175,15 @@ impl<'a> Work<'a> {
 
     fn input_transform(
         &self,
-        input: &Input,
+        input: &InputPart,
         run: &TileRun,
         layer: usize,
         panels: Panels,
         to: &mut Aligned,
     ) -> TransformInput {
         let [depth, height, width] = self.pass.input;
-        let &Input { values, channels, first_channel } = input;
+        let InputPart { values, channels, vectors, place } = input;
+        let skipped = vectors.start * self.level.lanes();
         let low = self.pass.low();
         let (planes, is_sum) = TransformInput::PLANES[layer];
         let rows = planes.map(|plane| {
@@ -163,7 +191,7 @@ impl<'a> Work<'a> {
             [0, 1, 2, 3].map(|y| {
                 let y = (2 * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
-                    values[((run.sample * depth + z) * height + y) * width * channels..].as_ptr()
+                    values[((run.sample * depth + z) * height + y) * width * channels + skipped..].as_ptr()
                 } else {
                     self.zeros.as_ptr()
                 }
@@ -174,13 +202,13 @@ impl<'a> Work<'a> {
             rows,
             is_sum,
             width,
-            step: channels,
-            vectors: channels / self.level.lanes(),
+            step: *channels,
+            vectors: vectors.len(),
             first,
             tiles: run.tiles,
             place: run.place,
             panels,
-            to: to[first_channel / self.level.lanes() * panels.panel..].as_mut_ptr(),
+            to: to[*place * panels.panel..].as_mut_ptr(),
         }
     }
 

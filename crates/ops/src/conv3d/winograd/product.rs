@@ -6,18 +6,17 @@
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
-use std::ops::Range;
-
 use super::tiling::{GROUP, Panels, ROW_POINTS};
 use super::transform::output_line;
 use crate::simd::{Kernel, Lanes};
 
-/// Input channels multiplied at a time: the weights of two output vectors then stay in the first-level cache from one tile to the next.
-const CHUNK: usize = 64;
+/// Most input channels multiplied at a time: the weights of two output vectors then stay in the first-level cache from one tile to the next,
+/// and the transformed inputs in the second-level one beside the results.
+pub(super) const CHUNK: usize = 64;
 /// Values of a cache line.
 const LINE: usize = 16;
 
-/// All products of one point along z and y.
+/// The products of one point along z and y with up to [`CHUNK`] input channels.
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
@@ -35,6 +34,8 @@ pub(super) struct Products {
     /// Vectors of input and of output channels.
     pub(super) input_vectors: usize,
     pub(super) output_vectors: usize,
+    /// Whether there are no results yet to add to.
+    pub(super) is_first: bool,
 }
 
 impl Kernel for Products {
@@ -44,32 +45,32 @@ impl Kernel for Products {
     fn run<L: Lanes>(self) {
         // SAFETY: see the fields; `Level::run` vouches for the instruction set.
         unsafe {
-            self.chunk::<L, true>(0);
-            for first in (0..self.input_vectors).step_by(CHUNK / L::N).skip(1) {
-                self.chunk::<L, false>(first);
+            if self.is_first {
+                self.all::<L, true>();
+            } else {
+                self.all::<L, false>();
             }
         }
     }
 }
 
 impl Products {
-    /// Multiplies a chunk of input channels; the `FIRST` writes what the others add to.
+    /// The `FIRST` writes what the others add to.
     #[inline(always)]
-    unsafe fn chunk<L: Lanes, const FIRST: bool>(&self, first: usize) {
-        let chunk = first..self.input_vectors.min(first + CHUNK / L::N);
+    unsafe fn all<L: Lanes, const FIRST: bool>(&self) {
         // SAFETY: see the fields.
         unsafe {
             if L::N < 16 {
                 for vector in 0..self.output_vectors {
-                    self.vectors::<L, 1, 3, FIRST>(chunk.clone(), vector);
+                    self.vectors::<L, 1, 3, FIRST>(vector);
                 }
                 return;
             }
             for vector in (0..self.output_vectors).step_by(2) {
                 if vector + 1 < self.output_vectors {
-                    self.vectors::<L, 2, 3, FIRST>(chunk.clone(), vector);
+                    self.vectors::<L, 2, 3, FIRST>(vector);
                 } else {
-                    self.vectors::<L, 1, 6, FIRST>(chunk.clone(), vector);
+                    self.vectors::<L, 1, 6, FIRST>(vector);
                 }
             }
         }
@@ -77,18 +78,14 @@ impl Products {
 
     /// `V` vectors of output channels from `vector` on, `T` tiles at a time.
     #[inline(always)]
-    unsafe fn vectors<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(
-        &self,
-        chunk: Range<usize>,
-        vector: usize,
-    ) {
+    unsafe fn vectors<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(&self, vector: usize) {
         // SAFETY: see the fields.
         unsafe {
-            let weights = self.weights.add(vector * self.vector_step + chunk.start * (L::N * ROW_POINTS * L::N));
+            let weights = self.weights.add(vector * self.vector_step);
             for group in 0..self.groups {
                 for tile in (0..GROUP).step_by(T) {
-                    let place = group * self.input_panels.group + chunk.start * self.input_panels.panel + tile * L::N;
-                    let sums = self.sums::<L, V, T>(chunk.len(), self.input.add(place), weights);
+                    let place = group * self.input_panels.group + tile * L::N;
+                    let sums = self.sums::<L, V, T>(self.input.add(place), weights);
                     let place = group * self.output_panels.group + vector * self.output_panels.panel + tile * L::N;
                     self.store::<L, V, T, FIRST>(&sums, self.output.add(place));
                 }
@@ -99,14 +96,13 @@ impl Products {
     #[inline(always)]
     unsafe fn sums<L: Lanes, const V: usize, const T: usize>(
         &self,
-        input_vectors: usize,
         mut input: *const f32,
         mut weights: *const f32,
     ) -> [[[L; V]; T]; ROW_POINTS] {
         // SAFETY: see the fields.
         unsafe {
             let mut sums = [[[L::zero(); V]; T]; ROW_POINTS];
-            for _ in 0..input_vectors {
+            for _ in 0..self.input_vectors {
                 for channel in 0..L::N {
                     for line in 2 * channel..2 * channel + 2 {
                         L::prefetch(input.wrapping_add(ROW_POINTS * GROUP * L::N + line * LINE));
