@@ -18,7 +18,7 @@ const LUNGS_KEPT_BYTES: u64 = 3;
 /// A quarter on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 1.10 to 1.16 of the table's sum.
 const SLACK_DIVISOR: u64 = 4;
 /// Full-width maps alive at once at the finest scale of either network, workspace included.
-const MAPS_ALIVE: u64 = 5;
+const MAPS_ALIVE: u64 = 4;
 
 /// The tile that fits, and the need it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
