@@ -17,6 +17,20 @@ export function machine() {
   return { processor, threads, simd, memoryGib: Math.round(totalmem() / 2 ** 30), platform, node };
 }
 
+const PEERS = ['torch', 'monai', 'nibabel', 'numpy', 'onnxruntime', 'scikit-image', 'scipy', 'transformers'];
+
+/** Versions of the peers that an interpreter has. */
+export function peerVersions(python) {
+  if (!python) return undefined;
+  const script = `
+import importlib.metadata as m, json, sys
+have = {d.metadata["Name"].lower(): d.version for d in m.distributions()}
+print(json.dumps({"python": sys.version.split()[0], **{n: have[n] for n in ${JSON.stringify(PEERS)} if n in have}}))`;
+  const { status, stdout, stderr } = spawnSync(python, ['-c', script], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${python} ended with status ${status}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
 /** The command that was given; a path is written as seen from the package's folder. */
 export function commandLine() {
   const args = process.argv.slice(2).map((arg) => (isAbsolute(arg) ? relative(root, arg) : arg));

@@ -10,7 +10,7 @@ export function race({ what, ours, peer, theirs = null, least, unit = 's', share
   const figures = Object.fromEntries(
     Object.entries({ ours, theirs, ratio, share }).map(([k, v]) => [k, significant(v)]),
   );
-  return { what, unit, peer, least, ...figures };
+  return { what, unit, peer, least: significant(least), ...figures };
 }
 
 /** The table of some lines, `{ stage, ...race }` or races alone. */

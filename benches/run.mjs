@@ -3,7 +3,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { commandLine, machine, root, sourceState } from './machine.mjs';
+import { commandLine, machine, peerVersions, root, sourceState } from './machine.mjs';
 import { raceChecks, raceTable } from './race.mjs';
 import { printTable } from './table.mjs';
 
@@ -62,14 +62,18 @@ if (values.list) {
 /** One stage: run, print, record. A check that does not hold makes the exit status 1. Its races, if it has any. */
 async function bench(name) {
   const { about, run } = await stage(name);
-  if (values['print-seconds']) return process.stdout.write(`${(await run(context(values.work))).print}\n`);
+  if (values['print-seconds']) {
+    process.stdout.write(`${(await run(context(values.work))).print}\n`);
+    return [];
+  }
   say(`${name}: ${about}`);
   const work = join(resolve(values.work), name);
   await mkdir(work, { recursive: true });
   const started = performance.now();
   const { races = [], tables = [], checks = [], ...rest } = await run(context(work));
   const seconds = Math.round((performance.now() - started) / 100) / 10;
-  const facts = { stage: name, date: new Date().toISOString(), command: commandLine(), machine: machine() };
+  const versions = peerVersions(values.python);
+  const facts = { stage: name, date: new Date().toISOString(), command: commandLine(), machine: machine(), versions };
   const result = { ...rest, races, tables, checks: [...raceChecks(races), ...checks] };
   const record = { schemaVersion: 1, ...facts, ...sourceState(), seconds, ...result };
   if (!values['no-record']) await keep(record);

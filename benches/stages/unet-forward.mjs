@@ -2,9 +2,10 @@
 // best PyTorch and 3 times as fast as onnxruntime, in half the memory of the least of them. Peer: PyTorch (eager, compiled) and
 // onnxruntime, round by round in one run (--python FILE, --peers DIR with race.py and unet.py). --print-seconds prints the seconds of
 // one warm forward pass and nothing else.
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { root } from '../machine.mjs';
-import { cargoBench, peerRows, threadFlags } from '../processes.mjs';
+import { cargoBench, jsonLines, peerRows, threadFlags } from '../processes.mjs';
 import { race } from '../race.mjs';
 
 export const about = 'a plain U-Net forward at 96³ against PyTorch and onnxruntime (--python FILE, --peers DIR)';
@@ -18,12 +19,16 @@ export async function run({ threads, count = ROUNDS, python, peers, work, printS
   const own = (repeats) => cargoBench('unet', ownSize(threads, repeats)).at(-1);
   if (printSeconds) return { print: own(1).seconds };
   const ours = own(count);
-  const rows = python ? raced({ threads, count, python, peers, work }) : [];
+  const onnx = join(work, `unet${PATCH}.onnx`);
+  if (python && !existsSync(onnx)) {
+    jsonLines(python, [join(resolve(peers), 'unet.py'), '--export', onnx, '--patch', PATCH], { cwd: work });
+  }
+  const rows = python ? raced({ threads, count, python, peers, onnx, work }) : [];
   const median = (peer) => rows.find((row) => row.peer === peer)?.s_median ?? null;
   const torch = rows.filter((row) => row.peer.startsWith('torch')).sort((a, b) => a.s_median - b.s_median)[0];
   const seconds = median('candidate') ?? ours.seconds;
   const share = ours.gflop / seconds / ours.peakGflops;
-  const size = ['--patch', PATCH, '--reps', 1, ...threadFlags(threads)];
+  const size = ['--patch', PATCH, '--reps', 1, '--onnx', onnx, ...threadFlags(threads)];
   const memory = (python ? MEMORY_CASES : []).flatMap((name) => {
     say(`memory of ${name}`);
     return peerRows(python, join(resolve(peers), 'unet.py'), [...size, '--cases', name], { cwd: work });
@@ -50,9 +55,9 @@ function ownSize(threads, repeats) {
 }
 
 /** Ours and the peers' in turn. */
-function raced({ threads, count, python, peers, work }) {
+function raced({ threads, count, python, peers, onnx, work }) {
   const own = [process.execPath, join(root, 'benches', 'run.mjs'), '--only', 'unet-forward', '--print-seconds'];
   const command = [...own, ...threadFlags(threads)].map((word) => `'${word}'`).join(' ');
-  const args = ['--patch', PATCH, '--rounds', count, ...threadFlags(threads), '--cmd', command];
+  const args = ['--patch', PATCH, '--rounds', count, '--onnx', onnx, ...threadFlags(threads), '--cmd', command];
   return peerRows(python, join(resolve(peers), 'race.py'), args, { cwd: work }).filter((row) => row.case === 'race');
 }

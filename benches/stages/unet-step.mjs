@@ -10,7 +10,7 @@ export const about = 'a training step of a plain U-Net at 96³ against PyTorch (
 const PATCH = 96;
 const CASES = ['torch_step_ncdhw', 'torch_step_ndhwc'];
 
-export async function run({ threads, count = 2, python, peers, work, say }) {
+export async function run({ threads, count = 3, python, peers, work, say }) {
   const script = join(resolve(peers), 'unet.py');
   const size = ['--patch', PATCH, '--reps', count, ...threadFlags(threads)];
   const theirs = CASES.flatMap((name) => {
