@@ -106,29 +106,32 @@ fn resize_with<T: Copy + Default + Sync>(
 ) -> Vec<f32> {
     let [_, height, width] = source.shape();
     let taps: [Taps; 3] = std::array::from_fn(|axis| Taps::new(source.shape()[axis], shape[axis], order));
+    let splines = [1, 2].map(|axis| Spline::new(source.shape()[axis], shape[axis]));
     let mut result = vec![0f32; shape.iter().product()];
     let plane = (shape[1] * shape[2]).max(1);
     result.par_chunks_mut(plane).enumerate().for_each_init(
-        || (vec![T::default(); width], vec![0f32; height * width], vec![0f32; shape[1] * width]),
-        |(row, blended, shorter), (z, out)| {
-            blended.fill(0.0);
+        || (vec![T::default(); width], vec![0f32; (height + 2 * MARGIN) * width], vec![0f32; width + 2 * MARGIN]),
+        |(row, blended, line), (z, out)| {
+            let body = &mut blended[MARGIN * width..][..height * width];
+            body.fill(0.0);
             for (from, weight) in taps[0].of(z) {
-                for y in 0..height {
+                for (y, to) in body.chunks_exact_mut(width).enumerate() {
                     source.copy_row(from, y, row);
-                    let to = &mut blended[y * width..][..width];
                     to.iter_mut().zip(row.iter()).for_each(|(to, &from)| *to += weight * value(from));
                 }
             }
-            shorter.fill(0.0);
-            for (y, to) in shorter.chunks_exact_mut(width).enumerate() {
-                for (from, weight) in taps[1].of(y) {
-                    let line = &blended[from * width..][..width];
-                    to.iter_mut().zip(line).for_each(|(to, from)| *to += weight * from);
+            let rows = out.chunks_exact_mut(shape[2]).enumerate();
+            if order == Order::Cubic {
+                prefilter(blended, width);
+                for (y, to) in rows {
+                    splines[0].combine(y, blended, &mut line[MARGIN..][..width]);
+                    prefilter(line, 1);
+                    splines[1].combine_line(line, to);
                 }
-            }
-            for (to, line) in out.chunks_exact_mut(shape[2]).zip(shorter.chunks_exact(width)) {
-                for (x, to) in to.iter_mut().enumerate() {
-                    *to = taps[2].of(x).map(|(from, weight)| weight * line[from]).sum();
+            } else {
+                for (y, to) in rows {
+                    taps[1].combine(y, body, &mut line[..width]);
+                    taps[2].combine_line(&line[..width], to);
                 }
             }
         },
@@ -179,6 +182,94 @@ impl Taps {
         let range = voxel * self.per_voxel..(voxel + 1) * self.per_voxel;
         self.from[range.clone()].iter().map(|&i| i as usize).zip(self.weights[range].iter().copied())
     }
+
+    /// The sum of source rows for one new row.
+    fn combine(&self, voxel: usize, rows: &[f32], sum: &mut [f32]) {
+        sum.fill(0.0);
+        let width = sum.len();
+        for (from, weight) in self.of(voxel) {
+            sum.iter_mut().zip(&rows[from * width..]).for_each(|(to, value)| *to += weight * value);
+        }
+    }
+
+    /// All new voxels of a line.
+    fn combine_line(&self, line: &[f32], to: &mut [f32]) {
+        if self.per_voxel == 2 {
+            for (to, ([low, high], [to_low, to_high])) in to.iter_mut().zip(self.pairs()) {
+                *to = to_low * line[low] + to_high * line[high];
+            }
+            return;
+        }
+        for (voxel, to) in to.iter_mut().enumerate() {
+            *to = self.of(voxel).map(|(from, weight)| weight * line[from]).sum();
+        }
+    }
+}
+
+/// Rows before and behind those of the source that a cubic spline looks at.
+const MARGIN: usize = 2;
+
+/// The four coefficients, margin counted, and weights of each new voxel along one axis.
+struct Spline {
+    from: Vec<usize>,
+    weights: Vec<[f32; 4]>,
+}
+
+impl Spline {
+    fn new(size: usize, new_size: usize) -> Self {
+        let step = size as f64 / new_size as f64;
+        let places = (0..new_size).map(|voxel| (voxel as f64 + 0.5) * step - 0.5);
+        // The first of the four lies one voxel before the one below.
+        let from = places.clone().map(|at| (at.floor() as isize - 1 + MARGIN as isize) as usize).collect();
+        let weights = places.map(|at| spline_weights(at - at.floor()).map(|weight| (GAIN * weight) as f32)).collect();
+        Self { from, weights }
+    }
+
+    /// The sum of four rows of coefficients for one new row.
+    fn combine(&self, voxel: usize, rows: &[f32], sum: &mut [f32]) {
+        let width = sum.len();
+        let rows = &rows[self.from[voxel] * width..];
+        let [a, b, c, d] = self.weights[voxel];
+        let next = rows[width..].iter().zip(&rows[2 * width..]).zip(&rows[3 * width..]);
+        for (to, (first, ((second, third), fourth))) in sum.iter_mut().zip(rows.iter().zip(next)) {
+            *to = a * first + b * second + c * third + d * fourth;
+        }
+    }
+
+    /// All new voxels of a line of coefficients.
+    fn combine_line(&self, line: &[f32], to: &mut [f32]) {
+        for ((to, &from), [a, b, c, d]) in to.iter_mut().zip(&self.from).zip(&self.weights) {
+            let [first, second, third, fourth] = [0, 1, 2, 3].map(|k| line[from + k]);
+            *to = a * first + b * second + c * third + d * fourth;
+        }
+    }
+}
+
+/// Pole of the cubic B-spline's inverse filter, √3 − 2, and what its two recursions must be multiplied by.
+const POLE: f64 = -0.267_949_192_431_122_7;
+const GAIN: f64 = 6.0;
+
+/// Voxels to B-spline coefficients in place, `stride` values from voxel to voxel: the recursions of M. Unser, *Splines: a perfect fit for signal
+/// and image processing*, 1999, box 2, for voxels that stay what they are at both ends for ever. Fills the margins, which hold nothing yet.
+fn prefilter(values: &mut [f32], stride: usize) {
+    let (pole, rest, square) = (POLE as f32, (1.0 - POLE) as f32, (1.0 - POLE * POLE) as f32);
+    let (margin, len) = (MARGIN * stride, values.len());
+    for to in (0..margin).step_by(stride) {
+        values.copy_within(margin..margin + stride, to);
+        values.copy_within(len - margin - stride..len - margin, len - margin + to);
+    }
+    let last = values[len - stride..].to_vec();
+    values[..stride].iter_mut().for_each(|value| *value /= rest);
+    for at in stride..len {
+        values[at] += pole * values[at - stride];
+    }
+    for (value, last) in values[len - stride..].iter_mut().zip(last) {
+        let steady = last / rest;
+        *value = -pole * (steady / rest + (*value - steady) / square);
+    }
+    for at in (0..len - stride).rev() {
+        values[at] = pole * (values[at + stride] - values[at]);
+    }
 }
 
 fn linear_taps(at: f64) -> Vec<(isize, f64)> {
@@ -188,26 +279,29 @@ fn linear_taps(at: f64) -> Vec<(isize, f64)> {
 
 /// Cubic B-spline at `at` of coefficients that interpolate the voxels, as one filter on the voxels.
 ///
-/// The inverse filter is `−6z / (1 − z²) · z^|k|`, `z = √3 − 2` (Unser 1993); past 18 voxels it is below 1e−9.
+/// The inverse filter is `−6z / (1 − z²) · z^|k|`, `z = √3 − 2` (Unser 1993); past 10 voxels it is below 4e−6.
 fn cubic_taps(at: f64) -> Vec<(isize, f64)> {
-    const REACH: isize = 18;
-    let pole = 3f64.sqrt() - 2.0;
-    let gain = -6.0 * pole / (1.0 - pole * pole);
+    const REACH: isize = 10;
+    let gain = -GAIN * POLE / (1.0 - POLE * POLE);
     let low = at.floor();
-    let t = at - low;
-    let spline = [
-        (1.0 - t).powi(3) / 6.0,
-        (4.0 - 6.0 * t * t + 3.0 * t.powi(3)) / 6.0,
-        (1.0 + 3.0 * t + 3.0 * t * t - 3.0 * t.powi(3)) / 6.0,
-        t.powi(3) / 6.0,
-    ];
+    let spline = spline_weights(at - low);
     (-REACH - 1..=REACH + 2)
         .map(|offset| {
-            let inverse = |k: usize| gain * pole.powi((offset - (k as isize - 1)).abs() as i32);
+            let inverse = |k: usize| gain * POLE.powi((offset - (k as isize - 1)).abs() as i32);
             let weight = (0..4).map(|k| spline[k] * inverse(k)).sum();
             (low as isize + offset, weight)
         })
         .collect()
+}
+
+/// Weights of the coefficients before, below, above and behind a place `t` in 0..1 beyond the one below.
+fn spline_weights(t: f64) -> [f64; 4] {
+    [
+        (1.0 - t).powi(3) / 6.0,
+        (4.0 - 6.0 * t * t + 3.0 * t.powi(3)) / 6.0,
+        (1.0 + 3.0 * t + 3.0 * t * t - 3.0 * t.powi(3)) / 6.0,
+        t.powi(3) / 6.0,
+    ]
 }
 
 #[cfg(test)]

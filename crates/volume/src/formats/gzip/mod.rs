@@ -13,9 +13,9 @@ use self::indexed::Indexed;
 pub(super) use self::write::Gzip;
 
 /// Bytes deflated by one task; fixed, so that the file does not depend on the number of threads.
-pub(super) const BLOCK_BYTES: usize = 1 << 20;
+pub(super) const BLOCK_BYTES: usize = 2 << 20;
 /// Blocks handed to the threads at a time.
-pub(super) const BATCH: usize = 16;
+pub(super) const BATCH: usize = 8;
 
 /// Unpacks one gzip member after another and stops at bytes that start no further one, as Python's reader does for
 /// padding.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::index::{self, Block};
 
-const LEVEL: u32 = 5;
+const LEVEL: u32 = 4;
 
 /// Writes one member, with an index of its blocks.
 pub(in crate::formats) struct Gzip<W> {
