@@ -24,23 +24,20 @@ pub fn conv3d_joined(
     padding: [usize; 3],
 ) -> Result<Tensor> {
     let has_gradient = [Some(a), Some(b), Some(weight), bias].into_iter().flatten().any(Tensor::track_op);
-    if !has_gradient && let Some(geometry) = Geometry::joined(a, b, weight, stride, padding)? {
-        if winograd::joining_pays(&geometry, a.dims()[4]) {
-            let bias = bias.map(|bias| {
-                check(
-                    "conv3d",
-                    "bias",
-                    bias,
-                    geometry.coarse_channels,
-                    format_args!("the outputs of weight {:?}", weight.dims()),
-                )?;
-                bias.to_vec1::<f32>()
-            });
-            let op = JoinedConvolution { geometry, bias: bias.transpose()? };
-            return a.contiguous()?.apply_op3_no_bwd(&b.contiguous()?, &weight.contiguous()?, &op);
-        }
+    if !has_gradient
+        && let Some(geometry) = Geometry::joined(a, b, weight, stride, padding)?
+        && winograd::joining_pays(&geometry, a.dims()[4])
+    {
+        let op = JoinedConvolution { geometry, bias: bias.map(|bias| values_of(bias, weight)).transpose()? };
+        return a.contiguous()?.apply_op3_no_bwd(&b.contiguous()?, &weight.contiguous()?, &op);
     }
     conv3d(&concat_channels(a, b)?, weight, bias, stride, padding)
+}
+
+fn values_of(bias: &Tensor, weight: &Tensor) -> Result<Vec<f32>> {
+    let channels = weight.dims()[4];
+    check("conv3d", "bias", bias, channels, format_args!("the outputs of weight {:?}", weight.dims()))?;
+    bias.to_vec1::<f32>()
 }
 
 /// Forward only.

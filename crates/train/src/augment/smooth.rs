@@ -40,7 +40,9 @@ fn smooth_axis(values: &mut [f32], length: usize, stride: usize, kernel: &[f32])
         }
         for (part, out) in block.chunks_mut(PART).enumerate() {
             let centre = margin + part * PART;
-            out.iter_mut().for_each(|value| *value *= kernel[0]);
+            for value in out.iter_mut() {
+                *value *= kernel[0];
+            }
             for (reach, &weight) in kernel.iter().enumerate().skip(1) {
                 let before = &source[centre - reach * stride..];
                 let after = &source[centre + reach * stride..];

@@ -76,7 +76,7 @@ pub fn to_coarse_joined(
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
     let voxels = g.batch * g.fine.iter().product::<usize>();
-    assert!(fits(g) && first.len() / voxels % CHANNELS == 0, "{g:?} is not for these kernels");
+    assert!(fits(g) && (first.len() / voxels).is_multiple_of(CHANNELS), "{g:?} is not for these kernels");
     forward::run(&Pass::to_coarse(g, order), &[first, second], weight, bias)
 }
 
