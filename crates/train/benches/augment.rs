@@ -9,9 +9,14 @@
 
 use std::time::Instant;
 
+use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_train::augment::{Augment, Blur, Coarse, Contrast, Flip, Gamma, Noise, Randoms, Rotate, Shift, Slices};
 use pulmoav_train::patch::Patch;
 use pulmoav_train::random::{Philox, Stream};
+
+/// As in the addon: patches reuse the memory of patches.
+#[global_allocator]
+static ALLOCATOR: BlockCache = BlockCache::new();
 
 const EDGE: usize = 96;
 const SPACING_MM: [f64; 3] = [1.25; 3];

@@ -41,14 +41,20 @@ impl Philox {
     /// 32 uniform bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {
-            self.block = philox4x32(self.counter, self.key);
-            let low = (u64::from(self.counter[1]) << 32 | u64::from(self.counter[0])) + 1;
-            self.counter[0] = low as u32;
-            self.counter[1] = (low >> 32) as u32;
+            self.block = self.next_block();
             self.used = 0;
         }
         self.used += 1;
         self.block[self.used - 1]
+    }
+
+    #[inline]
+    fn next_block(&mut self) -> [u32; 4] {
+        let block = philox4x32(self.counter, self.key);
+        let low = (u64::from(self.counter[1]) << 32 | u64::from(self.counter[0])) + 1;
+        self.counter[0] = low as u32;
+        self.counter[1] = (low >> 32) as u32;
+        block
     }
 
     /// Uniform in `[0, 1)`, 24 bits.
@@ -74,11 +80,9 @@ impl Philox {
     /// Fills `values` with independent standard normal numbers: quantiles of 16 bits each, within ±4.3.
     pub fn normals(&mut self, values: &mut [f32]) {
         let quantiles = normal_quantiles();
-        for pair in values.chunks_mut(2) {
-            let bits = self.next_u32();
-            for (value, bits) in pair.iter_mut().zip([bits & 0xFFFF, bits >> 16]) {
-                *value = quantiles[bits as usize];
-            }
+        for part in values.chunks_mut(8) {
+            let bits = self.next_block().map(|word| [word as u16, (word >> 16) as u16]);
+            part.iter_mut().zip(bits.as_flattened()).for_each(|(to, &bits)| *to = quantiles[usize::from(bits)]);
         }
     }
 
