@@ -13,7 +13,7 @@ export function race({ what, ours, peer, theirs = null, least, unit = 's', share
   return { what, unit, peer, least: significant(least), ...figures };
 }
 
-/** The table of some lines, `{ stage, ...race }` or races alone. */
+/** The table of some lines. */
 export function raceTable(title, races) {
   const columns = ['what', 'ours', 'peer', 'theirs', 'times', 'wanted', 'share of the ceiling'];
   const rows = races.map(({ what, unit, ours, peer, theirs, ratio, least, share }) => [

@@ -3,7 +3,7 @@
 //! Input: noise; random weights. Expected: the numbers of a second implementation (held by the tests of this crate). Peer:
 //! `benches/la_caf_torch.py`, which starts this program in turn with PyTorch.
 //!
-//! `cargo bench --profile dev -p pulmoav-model --bench la_caf -- [--threads 2] [--repeats 3]`: one line of JSON.
+//! `cargo bench --workspace --profile dev --bench la_caf -- [--threads 2] [--repeats 3]`: one line of JSON.
 #![allow(missing_docs)]
 
 #[path = "../../ops/benches/machine/mod.rs"]

@@ -3,7 +3,7 @@
 //! Input: noise, batch 2, a 64³ patch and its coarser scales. Expected: each result equal to that of the plain reference at
 //! a few sampled voxels (the conformance tests hold all of them). Peer: `benches/conv3d_torch.py` prints the same rows for PyTorch.
 //!
-//! `cargo bench -p pulmoav-ops --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT]
+//! `cargo bench --workspace --profile dev --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT]
 //! [--level portable|avx2|avx512] [--cpu-time] [--json]`
 #![allow(missing_docs)]
 

@@ -1,6 +1,6 @@
 //! What the machine can do: multiply-adds without memory, and memory without arithmetic.
 //!
-//! `cargo bench --profile dev -p pulmoav-ops --bench peak -- [--threads N]`: one line of JSON.
+//! `cargo bench --workspace --profile dev --bench peak -- [--threads N]`: one line of JSON.
 #![allow(missing_docs)]
 
 mod machine;

@@ -3,7 +3,7 @@
 //!
 //! Input: noise, one channel, one sample. Peer: PyTorch and onnxruntime with the same network, round by round.
 //!
-//! `cargo bench --profile dev -p pulmoav-ops --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--json]`
+//! `cargo bench --workspace --profile dev --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--json]`
 #![allow(missing_docs)]
 
 mod machine;

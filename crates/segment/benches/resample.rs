@@ -4,7 +4,7 @@
 //! Input: noise on 400 × 512 × 512 voxels of 0.8 × 0.7 × 0.7 mm. Expected: the numbers of scipy (held by the tests of `volume`).
 //! Peer: `resample.py` of the peers' scripts, started beside it by `npm run bench -- --only resample`.
 //!
-//! `cargo bench -p pulmoav-segment --bench resample -- [--threads N] [--repeats N]`: a line of JSON a case, best of N.
+//! `cargo bench --workspace --profile dev --bench resample -- [--threads N] [--repeats N]`: a line of JSON a case, best of N.
 #![allow(missing_docs)]
 
 use std::hint::black_box;

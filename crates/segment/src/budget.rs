@@ -17,8 +17,10 @@ const LUNGS_BYTES: u64 = 40;
 const LUNGS_KEPT_BYTES: u64 = 3;
 /// A quarter on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 1.10 to 1.16 of the table's sum.
 const SLACK_DIVISOR: u64 = 4;
-/// Full-width maps alive at once at the finest scale of either network, workspace included.
-const MAPS_ALIVE: u64 = 4;
+/// Full-width maps alive at once at the finest scale, workspace included.
+const PULMOAV_MAPS_ALIVE: u64 = 4;
+/// One more: its transposed convolution keeps twice the full width.
+const LA_CAF_MAPS_ALIVE: u64 = 5;
 
 /// The tile that fits, and the need it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +101,11 @@ fn coarse_voxels(prepared: &Prepared) -> u64 {
 
 /// The network's arena for one tile, with its input and answer.
 fn tile_bytes(plan: &Plan, voxels: u64, prompts: u64) -> u64 {
-    let widest = match &plan.network {
-        Network::Pulmoav(Pulmoav { stage_channels, .. }) => stage_channels[0] as u64,
-        Network::LaCaf(LaCaf { width_divisor, .. }) => (64 / *width_divisor as u64).max(1),
+    let (widest, alive) = match &plan.network {
+        Network::Pulmoav(Pulmoav { stage_channels, .. }) => (stage_channels[0] as u64, PULMOAV_MAPS_ALIVE),
+        Network::LaCaf(LaCaf { width_divisor, .. }) => ((64 / *width_divisor as u64).max(1), LA_CAF_MAPS_ALIVE),
     };
-    (MAPS_ALIVE * widest + plan.channels.len() as u64 + 2 * prompts) * voxels * F32
+    (alive * widest + plan.channels.len() as u64 + 2 * prompts) * voxels * F32
 }
 
 #[cfg(test)]

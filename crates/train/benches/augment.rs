@@ -3,7 +3,7 @@
 //! Input: noise. Peer: `benches/augment_monai.py`, MONAI's transforms of the same kinds, beside it in
 //! `npm run bench -- --only augment`.
 //!
-//! `cargo bench --profile dev -p pulmoav-train --bench augment -- [--repeats N]`: a line of JSON, the median seconds of a patch.
+//! `cargo bench --workspace --profile dev --bench augment -- [--repeats N]`: a line of JSON, the median seconds of a patch.
 //! One thread, as in training, where patches are made beside the steps.
 #![allow(missing_docs)]
 

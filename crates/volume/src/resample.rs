@@ -106,7 +106,7 @@ fn resize_with<T: Copy + Default + Sync>(
 ) -> Vec<f32> {
     let [_, height, width] = source.shape();
     let taps: [Taps; 3] = std::array::from_fn(|axis| Taps::new(source.shape()[axis], shape[axis], order));
-    let splines = [1, 2].map(|axis| Spline::new(source.shape()[axis], shape[axis]));
+    let splines = (order == Order::Cubic).then(|| [1, 2].map(|axis| Spline::new(source.shape()[axis], shape[axis])));
     let mut result = vec![0f32; shape.iter().product()];
     let plane = (shape[1] * shape[2]).max(1);
     result.par_chunks_mut(plane).enumerate().for_each_init(
@@ -121,12 +121,12 @@ fn resize_with<T: Copy + Default + Sync>(
                 }
             }
             let rows = out.chunks_exact_mut(shape[2]).enumerate();
-            if order == Order::Cubic {
+            if let Some([along_y, along_x]) = &splines {
                 prefilter(blended, width);
                 for (y, to) in rows {
-                    splines[0].combine(y, blended, &mut line[MARGIN..][..width]);
+                    along_y.combine(y, blended, &mut line[MARGIN..][..width]);
                     prefilter(line, 1);
-                    splines[1].combine_line(line, to);
+                    along_x.combine_line(line, to);
                 }
             } else {
                 for (y, to) in rows {

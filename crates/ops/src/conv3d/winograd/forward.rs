@@ -1,8 +1,7 @@
 //! Both directions: blocks of tiles, each transformed, multiplied and transformed back by one task.
 //!
 //! A block's points are transformed and multiplied a layer and some channels at a time, so that they are still in the cache when they are
-//! multiplied. Every
-//! result is the same sum in the same order whatever block it falls into.
+//! multiplied. Every result is the same sum in the same order whatever block it falls into.
 #![allow(unsafe_code)] // Tasks write their own places of one result; the kernels take pointers.
 
 use std::cell::RefCell;
