@@ -3,7 +3,7 @@
 //! Input: noise, batch 2, a 64³ patch and its coarser scales. Expected: each result equal to that of the plain reference at
 //! a few sampled voxels (the conformance tests hold all of them). Peer: `benches/conv3d_torch.py` prints the same rows for PyTorch.
 //!
-//! `cargo bench --workspace --profile dev --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT]
+//! `cargo bench --workspace --profile dev --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT] [--pass forward|input|weight]
 //! [--level portable|avx2|avx512] [--cpu-time] [--json]`
 #![allow(missing_docs)]
 
@@ -37,11 +37,12 @@ struct Layer {
 }
 
 impl Layer {
-    /// Those of a set whose name has `only` in it.
+    /// Those of a set whose name has `only` in it, or the one that is called so.
     fn of(set: &str, only: &str) -> Vec<Self> {
         let fields = LAYERS.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>());
+        let is_name = fields.clone().any(|fields| fields[0] == set && fields[1] == only);
         fields
-            .filter(|fields| fields[0] == set && fields[1].contains(only))
+            .filter(|fields| fields[0] == set && if is_name { fields[1] == only } else { fields[1].contains(only) })
             .filter_map(|fields| Self::read(&fields))
             .collect()
     }
@@ -139,9 +140,14 @@ fn measure(layer: &Layer, batch: usize, size: usize) -> (f64, [f64; 3]) {
     let fine = noise(geometry.fine_shape().iter().product(), 1);
     let coarse = noise(geometry.coarse_shape().iter().product(), 2);
     let weight = noise(order.shape(&geometry).iter().product(), 3);
-    let to_coarse = seconds(|| cpu::to_coarse(&geometry, &fine, &weight, order, None));
-    let to_fine = seconds(|| cpu::to_fine(&geometry, &coarse, &weight, order, None));
-    let weights = seconds(|| cpu::weight_gradient(&geometry, &fine, &coarse, order));
+    let only = option("--pass");
+    let seconds = |pass: &str, run: &dyn Fn() -> Vec<f32>| {
+        if only.as_ref().is_none_or(|only| only == pass) { seconds(run) } else { f64::NAN }
+    };
+    let (forward, back) = if layer.transposed { ("input", "forward") } else { ("forward", "input") };
+    let to_coarse = seconds(forward, &|| cpu::to_coarse(&geometry, &fine, &weight, order, None));
+    let to_fine = seconds(back, &|| cpu::to_fine(&geometry, &coarse, &weight, order, None));
+    let weights = seconds("weight", &|| cpu::weight_gradient(&geometry, &fine, &coarse, order));
     let times = if layer.transposed { [to_fine, to_coarse, weights] } else { [to_coarse, to_fine, weights] };
     (geometry.flops() as f64 / 1e9, times)
 }

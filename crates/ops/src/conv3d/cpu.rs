@@ -10,24 +10,24 @@ const CHANNEL_SUM_BLOCK: usize = 4096;
 
 /// See [`super::reference::to_coarse`].
 pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
-    if winograd::pays(g) {
-        return winograd::to_coarse(g, fine, weight, order, bias);
+    if let Some(tile) = winograd::tile(g) {
+        return winograd::to_coarse(tile, g, fine, weight, order, bias);
     }
     direct::to_coarse(g, fine, weight, order, bias)
 }
 
 /// See [`super::reference::to_fine`].
 pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
-    if winograd::pays(g) {
-        return winograd::to_fine(g, coarse, weight, order, bias);
+    if let Some(tile) = winograd::tile(g) {
+        return winograd::to_fine(tile, g, coarse, weight, order, bias);
     }
     direct::to_fine(g, coarse, weight, order, bias)
 }
 
 /// See [`super::reference::weight_gradient`].
 pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
-    if winograd::gradient_pays(g) {
-        return winograd::weight_gradient(g, fine, coarse, order);
+    if let Some(tile) = winograd::gradient_tile(g) {
+        return winograd::weight_gradient(tile, g, fine, coarse, order);
     }
     direct::weight_gradient(g, fine, coarse, order)
 }

@@ -2,8 +2,9 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
+use super::conv3d;
 use super::geometry::{Geometry, WeightOrder};
-use super::{conv3d, winograd};
+use super::winograd::{self, Tile};
 use crate::channelwise::check;
 use crate::concat::concat_channels;
 use crate::dense::cpu_values;
@@ -26,9 +27,9 @@ pub fn conv3d_joined(
     let has_gradient = [Some(a), Some(b), Some(weight), bias].into_iter().flatten().any(Tensor::track_op);
     if !has_gradient
         && let Some(geometry) = Geometry::joined(a, b, weight, stride, padding)?
-        && winograd::joining_pays(&geometry, a.dims()[4])
+        && let Some(tile) = winograd::joined_tile(&geometry, a.dims()[4])
     {
-        let op = JoinedConvolution { geometry, bias: bias.map(|bias| values_of(bias, weight)).transpose()? };
+        let op = JoinedConvolution { geometry, tile, bias: bias.map(|bias| values_of(bias, weight)).transpose()? };
         return a.contiguous()?.apply_op3_no_bwd(&b.contiguous()?, &weight.contiguous()?, &op);
     }
     conv3d(&concat_channels(a, b)?, weight, bias, stride, padding)
@@ -43,6 +44,7 @@ fn values_of(bias: &Tensor, weight: &Tensor) -> Result<Vec<f32>> {
 /// Forward only.
 struct JoinedConvolution {
     geometry: Geometry,
+    tile: Tile,
     bias: Option<Vec<f32>>,
 }
 
@@ -63,7 +65,7 @@ impl CustomOp3 for JoinedConvolution {
         let inputs = [cpu_values(s1, l1)?, cpu_values(s2, l2)?];
         let weight = cpu_values(s3, l3)?;
         let order = WeightOrder::FineCoarse;
-        let y = winograd::to_coarse_joined(&self.geometry, inputs, weight, order, self.bias.as_deref());
+        let y = winograd::to_coarse_joined(self.tile, &self.geometry, inputs, weight, order, self.bias.as_deref());
         Ok((CpuStorage::F32(y), Shape::from(self.geometry.coarse_shape().as_slice())))
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::product::{CHUNK, Products};
-use super::tiling::{GROUP, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, ROWS, TileRun, Tiling};
+use super::tiling::{Panels, TileRun, Tiling, group};
 use super::transform::{TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
@@ -19,6 +19,12 @@ use crate::simd::Level;
 
 /// Output channels that one task computes at most: the products of all would crowd out the inputs.
 const TASK_CHANNELS: usize = 64;
+
+/// Most tiles of a block for tasks of so many channels: enough that weights are worth fetching, few enough that a layer's inputs and all
+/// products stay in the second-level cache.
+fn most_tiles<const R: usize>(task_channels: usize) -> usize {
+    if R == 2 { 48 } else { (1024 / task_channels).min(32) }
+}
 
 thread_local! {
     /// What this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
@@ -33,11 +39,16 @@ struct Scratch {
 
 /// A pass whose one class has 3 × 3 × 3 taps and steps of 1. The input's channels are those of all `inputs`, one behind the other, each
 /// with channels in sixteens.
-pub(super) fn run(pass: &Pass, inputs: &[&[f32]], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn run<const R: usize, const P: usize>(
+    pass: &Pass,
+    inputs: &[&[f32]],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
     let voxels = |size: [usize; 3]| pass.batch * size.iter().product::<usize>();
     let length = inputs.iter().map(|values| values.len()).sum::<usize>();
     assert_eq!(length, voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
-    let work = Work::new(pass, inputs, weight, bias);
+    let work = Work::<R, P>::new(pass, inputs, weight, bias);
     let tasks = work.tasks();
     // SAFETY: the tasks share out all tiles and all vectors of output channels.
     unsafe {
@@ -48,11 +59,11 @@ pub(super) fn run(pass: &Pass, inputs: &[&[f32]], weight: &[f32], bias: Option<&
 }
 
 /// Everything that the tasks of a pass share.
-struct Work<'a> {
+struct Work<'a, const R: usize, const P: usize> {
     pass: &'a Pass,
     inputs: Vec<Input<'a>>,
     level: Level,
-    tiling: Tiling,
+    tiling: Tiling<R>,
     /// For each vector of output channels the points along z and y, input channels, points along x.
     weights: Aligned,
     bias: Aligned,
@@ -94,7 +105,7 @@ struct Task {
     vectors: Range<usize>,
 }
 
-impl<'a> Work<'a> {
+impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     fn new(pass: &'a Pass, inputs: &[&'a [f32]], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let level = Level::current();
         let voxels = pass.batch * pass.input.iter().product::<usize>();
@@ -114,7 +125,7 @@ impl<'a> Work<'a> {
             inputs: inputs.collect(),
             level,
             tiling,
-            weights: weights(pass, weight, level),
+            weights: weights::<P>(pass, weight, level),
             bias: own_bias,
             zeros: Aligned::zeros(pass.input[2] * pass.input_channels),
         }
@@ -122,9 +133,9 @@ impl<'a> Work<'a> {
 
     fn tasks(&self) -> Vec<Task> {
         let vectors = self.pass.output_channels / self.level.lanes();
-        let most_vectors = TASK_CHANNELS / self.level.lanes();
+        let most_vectors = vectors.min(TASK_CHANNELS / self.level.lanes());
         let mut tasks = vec![];
-        for tiles in self.tiling.blocks() {
+        for tiles in self.tiling.blocks(most_tiles::<R>(most_vectors * self.level.lanes())) {
             for first in (0..vectors).step_by(most_vectors) {
                 tasks.push(Task { tiles: tiles.clone(), vectors: first..vectors.min(first + most_vectors) });
             }
@@ -135,31 +146,30 @@ impl<'a> Work<'a> {
     fn compute(&self, task: &Task, scratch: &mut Scratch, output: Results) {
         let (lanes, tiles) = (self.level.lanes(), task.tiles.len());
         let input_vectors = self.pass.input_channels / lanes;
-        let output_panels = Panels::new(tiles, task.vectors.len(), lanes, 2);
-        scratch.products.grow(ROWS * output_panels.row);
-        let row_weights = self.pass.input_channels * ROW_POINTS * lanes;
-        for layer in 0..LAYERS {
+        let output_panels = Panels::new(tiles, task.vectors.len(), lanes, R);
+        scratch.products.grow(P * P * output_panels.row);
+        let row_weights = self.pass.input_channels * P * lanes;
+        for layer in 0..P {
             for first in (0..input_vectors).step_by(CHUNK / lanes) {
                 let chunk = first..input_vectors.min(first + CHUNK / lanes);
-                let input_panels = Panels::new(tiles, chunk.len(), lanes, ROW_POINTS);
-                scratch.inputs.grow(LAYER_ROWS * input_panels.row);
+                let input_panels = Panels::new(tiles, chunk.len(), lanes, P);
+                scratch.inputs.grow(P * input_panels.row);
                 for run in self.tiling.runs(task.tiles.clone()) {
                     for input in self.inputs.iter().filter_map(|input| input.part(&chunk, lanes)) {
                         self.level.run(self.input_transform(&input, &run, layer, input_panels, &mut scratch.inputs));
                     }
                 }
-                for y in 0..LAYER_ROWS {
-                    let row = LAYER_ROWS * layer + y;
-                    let first_weight =
-                        (task.vectors.start * ROWS + row) * row_weights + first * lanes * ROW_POINTS * lanes;
-                    self.level.run(Products {
+                for y in 0..P {
+                    let row = P * layer + y;
+                    let first_weight = (task.vectors.start * P * P + row) * row_weights + first * lanes * P * lanes;
+                    self.level.run(Products::<R, P> {
                         input: scratch.inputs[y * input_panels.row..].as_ptr(),
                         input_panels,
                         output: scratch.products[row * output_panels.row..].as_mut_ptr(),
                         output_panels,
-                        groups: tiles.div_ceil(GROUP),
+                        groups: tiles.div_ceil(group(R)),
                         weights: self.weights[first_weight..].as_ptr(),
-                        vector_step: ROWS * row_weights,
+                        vector_step: P * P * row_weights,
                         input_vectors: chunk.len(),
                         output_vectors: task.vectors.len(),
                         is_first: first == 0,
@@ -177,18 +187,17 @@ impl<'a> Work<'a> {
         input: &InputPart,
         run: &TileRun,
         layer: usize,
-        panels: Panels,
+        panels: Panels<R>,
         to: &mut Aligned,
-    ) -> TransformInput {
+    ) -> TransformInput<R, P> {
         let [depth, height, width] = self.pass.input;
         let InputPart { values, channels, vectors, place } = input;
         let skipped = vectors.start * self.level.lanes();
         let low = self.pass.low();
-        let (planes, is_sum) = TransformInput::PLANES[layer];
-        let rows = planes.map(|plane| {
-            let z = (2 * run.first[0] + plane).wrapping_add_signed(low[0]);
-            [0, 1, 2, 3].map(|y| {
-                let y = (2 * run.first[1] + y).wrapping_add_signed(low[1]);
+        let rows = std::array::from_fn(|y| {
+            std::array::from_fn(|z| {
+                let z = (R * run.first[0] + z).wrapping_add_signed(low[0]);
+                let y = (R * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
                     values[((run.sample * depth + z) * height + y) * width * channels + skipped..].as_ptr()
                 } else {
@@ -196,10 +205,10 @@ impl<'a> Work<'a> {
                 }
             })
         });
-        let first = (2 * run.first[2]) as isize + low[2];
+        let first = (R * run.first[2]) as isize + low[2];
         TransformInput {
+            layer,
             rows,
-            is_sum,
             width,
             step: *channels,
             vectors: vectors.len(),
@@ -215,15 +224,14 @@ impl<'a> Work<'a> {
         &self,
         run: &TileRun,
         task: &Task,
-        panels: Panels,
+        panels: Panels<R>,
         from: &Aligned,
         output: Results,
-    ) -> TransformOutput {
+    ) -> TransformOutput<R, P> {
         let Pass { output: [depth, height, width], output_channels: channels, .. } = *self.pass;
-        let [z, y, x] = run.first.map(|tile| 2 * tile);
+        let [z, y, x] = run.first.map(|tile| R * tile);
         let first_channel = task.vectors.start * self.level.lanes();
         let place = (((run.sample * depth + z) * height + y) * width + x) * channels + first_channel;
-        let corner = [0, 1, 2, 3].map(|i| [i / 2, i % 2]);
         TransformOutput {
             place: run.place,
             panels,
@@ -233,8 +241,8 @@ impl<'a> Work<'a> {
             tiles: run.tiles,
             // SAFETY: the run's first result lies within the volume.
             output: unsafe { output.place(place) },
-            rows: corner.map(|[dz, dy]| (dz * height + dy) * width * channels),
-            exists: corner.map(|[dz, dy]| z + dz < depth && y + dy < height),
+            row_steps: [height * width * channels, width * channels],
+            exist: [depth - z, height - y],
             width: width - x,
             channels,
         }
@@ -242,12 +250,12 @@ impl<'a> Work<'a> {
 }
 
 /// Transforms the weights, a vector of output channels at a time.
-fn weights(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
+fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
     let (lanes, channels) = (level.lanes(), pass.input_channels);
     let class = &pass.classes[0];
     let taps: [&[f32]; 27] = std::array::from_fn(|t| pass.tap_weights(weight, class, [t / 9, t / 3 % 3, t % 3]));
     let vectors = pass.output_channels / lanes;
-    let length = POINTS * channels * lanes;
+    let length = P * P * P * channels * lanes;
     // SAFETY: each vector writes all points and channels of its own.
     unsafe {
         Aligned::collect(vectors * length, |weights| {
@@ -257,10 +265,10 @@ fn weights(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
                 if pass.weight_is_transposed {
                     let turned = turned(&taps.map(|tap| &tap[first * channels..][..lanes * channels]), channels, level);
                     let taps = std::array::from_fn(|tap| turned[tap * channels * lanes..].as_ptr());
-                    level.run(TransformWeights { taps, step: lanes, channels, to });
+                    level.run(TransformWeights::<P> { taps, step: lanes, channels, to });
                 } else {
                     let taps = taps.map(|tap| tap[first..].as_ptr());
-                    level.run(TransformWeights { taps, step: pass.output_channels, channels, to });
+                    level.run(TransformWeights::<P> { taps, step: pass.output_channels, channels, to });
                 }
             });
         })

@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::outer::OuterProducts;
-use super::tiling::{BLOCK, LAYER_ROWS, LAYERS, POINTS, Panels, ROW_POINTS, TileRun, Tiling};
+use super::tiling::{Panels, TileRun, Tiling};
 use super::transform::{TransformGradient, TransformInput, TransformWeightGradient};
 use crate::conv3d::geometry::{Geometry, WeightOrder};
 use crate::conv3d::pack::Transposition;
@@ -19,13 +19,18 @@ use crate::simd::Level;
 
 /// Fine and coarse channels of one task at most.
 const TASK_CHANNELS: usize = 64;
-/// A part has at least this many tiles, or writing and reading its sums would take longer than computing them.
-const LEAST_PART_TILES: usize = 512;
+/// A part has at least this many results, or writing and reading its sums would take longer than computing them.
+const LEAST_PART_RESULTS: usize = 4096;
 const MOST_PARTS: usize = 16;
 /// Bytes of all parts' sums together, unless a single part needs more.
 const PARTS_BYTES: usize = 64 << 20;
 /// Values transformed back by one task.
 const BACK_CHUNK: usize = 1024;
+
+/// Tiles of a block: enough that sums are worth fetching, few enough that a layer stays in the second-level cache.
+const fn block(results: usize) -> usize {
+    if results == 2 { 48 } else { 32 }
+}
 
 thread_local! {
     /// What this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
@@ -39,13 +44,18 @@ struct Scratch {
 }
 
 /// See [`crate::conv3d::reference::weight_gradient`].
-pub(super) fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
+pub(super) fn weight_gradient<const R: usize, const P: usize>(
+    g: &Geometry,
+    fine: &[f32],
+    coarse: &[f32],
+    order: WeightOrder,
+) -> Vec<f32> {
     let length = |shape: [usize; 5]| shape.iter().product::<usize>();
     assert_eq!(coarse.len(), length(g.coarse_shape()), "the coarse array's length differs from its shape");
     assert_eq!(fine.len(), length(g.fine_shape()), "the fine array's length differs from its shape");
-    let work = Work::new(g, fine, coarse);
+    let work = Work::<R, P>::new(g, fine, coarse);
     let tasks = work.tasks();
-    let part = POINTS * g.fine_channels * g.coarse_channels;
+    let part = P * P * P * g.fine_channels * g.coarse_channels;
     // SAFETY: the tasks share out parts and channels, and each writes all points of its own.
     let sums = unsafe {
         Results::collect(work.parts() * part, |sums| {
@@ -61,12 +71,12 @@ pub(super) fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order:
     }
 }
 
-struct Work<'a> {
+struct Work<'a, const R: usize, const P: usize> {
     g: &'a Geometry,
     fine: &'a [f32],
     coarse: &'a [f32],
     level: Level,
-    tiling: Tiling,
+    tiling: Tiling<R>,
     /// Tiles of a part, whole blocks.
     part: usize,
     /// A row of the padding, fine or coarse.
@@ -81,11 +91,11 @@ struct Task {
     coarse: Range<usize>,
 }
 
-impl<'a> Work<'a> {
+impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     fn new(g: &'a Geometry, fine: &'a [f32], coarse: &'a [f32]) -> Self {
         let tiling = Tiling::new(g.batch, g.coarse);
-        let bytes = POINTS * g.fine_channels * g.coarse_channels * size_of::<f32>();
-        let parts = (tiling.count() / LEAST_PART_TILES).min(PARTS_BYTES / bytes).clamp(1, MOST_PARTS);
+        let bytes = P * P * P * g.fine_channels * g.coarse_channels * size_of::<f32>();
+        let parts = (tiling.count() * R * R * R / LEAST_PART_RESULTS).min(PARTS_BYTES / bytes).clamp(1, MOST_PARTS);
         let zeros = (g.fine[2] * g.fine_channels).max(g.coarse[2] * g.coarse_channels);
         Self {
             g,
@@ -93,7 +103,7 @@ impl<'a> Work<'a> {
             coarse,
             level: Level::current(),
             tiling,
-            part: tiling.count().div_ceil(parts).next_multiple_of(BLOCK),
+            part: tiling.count().div_ceil(parts).next_multiple_of(block(R)),
             zeros: Aligned::zeros(zeros),
         }
     }
@@ -105,7 +115,7 @@ impl<'a> Work<'a> {
     fn tasks(&self) -> Vec<Task> {
         let mut tasks = vec![];
         for part in 0..self.parts() {
-            for layer in 0..LAYERS {
+            for layer in 0..P {
                 for fine in ranges(self.g.fine_channels) {
                     tasks.extend(ranges(self.g.coarse_channels).map(|coarse| Task {
                         part,
@@ -124,24 +134,24 @@ impl<'a> Work<'a> {
         let lanes = self.level.lanes();
         let tiles = task.part * self.part..self.tiling.count().min((task.part + 1) * self.part);
         let (fine, coarse) = (self.g.fine_channels, self.g.coarse_channels);
-        for first in tiles.clone().step_by(BLOCK) {
-            let block = first..tiles.end.min(first + BLOCK);
-            let fine_panels = Panels::new(block.len(), task.fine.len() / lanes, lanes, ROW_POINTS);
-            let coarse_panels = Panels::new(block.len(), task.coarse.len() / lanes, lanes, ROW_POINTS);
-            scratch.fine.grow(LAYER_ROWS * fine_panels.row);
-            scratch.coarse.grow(LAYER_ROWS * coarse_panels.row);
-            for run in self.tiling.runs(block.clone()) {
+        for first in tiles.clone().step_by(block(R)) {
+            let tiles_of_block = first..tiles.end.min(first + block(R));
+            let fine_panels = Panels::new(tiles_of_block.len(), task.fine.len() / lanes, lanes, P);
+            let coarse_panels = Panels::new(tiles_of_block.len(), task.coarse.len() / lanes, lanes, P);
+            scratch.fine.grow(P * fine_panels.row);
+            scratch.coarse.grow(P * coarse_panels.row);
+            for run in self.tiling.runs(tiles_of_block.clone()) {
                 self.level.run(self.fine_transform(&run, task, fine_panels, &mut scratch.fine));
                 self.level.run(self.coarse_transform(&run, task, coarse_panels, &mut scratch.coarse));
             }
-            for y in 0..LAYER_ROWS {
-                let first_point = (LAYER_ROWS * task.layer + y) * ROW_POINTS;
-                self.level.run(OuterProducts {
+            for y in 0..P {
+                let first_point = (P * task.layer + y) * P;
+                self.level.run(OuterProducts::<R, P> {
                     fine: scratch.fine[y * fine_panels.row..].as_ptr(),
                     fine_panels,
                     coarse: scratch.coarse[y * coarse_panels.row..].as_ptr(),
                     coarse_panels,
-                    tiles: block.len(),
+                    tiles: tiles_of_block.len(),
                     fine_vectors: task.fine.len() / lanes,
                     coarse_vectors: task.coarse.len() / lanes,
                     // SAFETY: the point's sums lie within the part's.
@@ -154,24 +164,24 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn fine_transform(&self, run: &TileRun, task: &Task, panels: Panels, to: &mut Aligned) -> TransformInput {
+    fn fine_transform(&self, run: &TileRun, task: &Task, panels: Panels<R>, to: &mut Aligned) -> TransformInput<R, P> {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
-        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| 2 * run.first[axis]);
-        let (planes, is_sum) = TransformInput::PLANES[task.layer];
-        let rows = planes.map(|plane| {
-            let z = (first_z + plane).wrapping_sub(padding[0]);
-            [0, 1, 2, 3].map(|y| {
+        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| R * run.first[axis]);
+        let rows = std::array::from_fn(|y| {
+            std::array::from_fn(|z| {
+                let z = (first_z + z).wrapping_sub(padding[0]);
                 let y = (first_y + y).wrapping_sub(padding[1]);
                 if z < depth && y < height {
-                    self.fine[((run.sample * depth + z) * height + y) * width * channels + task.fine.start..].as_ptr()
+                    let row = (run.sample * depth + z) * height + y;
+                    self.fine[row * width * channels + task.fine.start..].as_ptr()
                 } else {
                     self.zeros.as_ptr()
                 }
             })
         });
         TransformInput {
+            layer: task.layer,
             rows,
-            is_sum,
             width,
             step: channels,
             vectors: task.fine.len() / self.level.lanes(),
@@ -183,17 +193,25 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn coarse_transform(&self, run: &TileRun, task: &Task, panels: Panels, to: &mut Aligned) -> TransformGradient {
+    fn coarse_transform(
+        &self,
+        run: &TileRun,
+        task: &Task,
+        panels: Panels<R>,
+        to: &mut Aligned,
+    ) -> TransformGradient<R, P> {
         let Geometry { coarse: [depth, height, width], coarse_channels: channels, .. } = *self.g;
-        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| 2 * run.first[axis]);
-        let rows = std::array::from_fn(|corner| {
-            let (z, y) = (first_z + corner / 2, first_y + corner % 2);
-            if z < depth && y < height {
-                let row = (run.sample * depth + z) * height + y;
-                self.coarse[(row * width + first_x) * channels + task.coarse.start..].as_ptr()
-            } else {
-                self.zeros.as_ptr()
-            }
+        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| R * run.first[axis]);
+        let rows = std::array::from_fn(|y| {
+            std::array::from_fn(|z| {
+                let (z, y) = (first_z + z, first_y + y);
+                if z < depth && y < height {
+                    let row = (run.sample * depth + z) * height + y;
+                    self.coarse[(row * width + first_x) * channels + task.coarse.start..].as_ptr()
+                } else {
+                    self.zeros.as_ptr()
+                }
+            })
         });
         TransformGradient {
             layer: task.layer,
@@ -216,7 +234,7 @@ impl<'a> Work<'a> {
             Results::collect(27 * tap_step, |gradient| {
                 (0..tap_step.div_ceil(BACK_CHUNK)).into_par_iter().for_each(|chunk| {
                     let first = chunk * BACK_CHUNK;
-                    self.level.run(TransformWeightGradient {
+                    self.level.run(TransformWeightGradient::<P> {
                         sums: sums[first..].as_ptr(),
                         parts: self.parts(),
                         step: tap_step,

@@ -5,19 +5,19 @@
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
-use super::tiling::{GROUP, Panels, ROW_POINTS};
+use super::tiling::{Panels, group};
 use crate::simd::{Kernel, Lanes};
 
 /// All products of the points along x of one point along z and y.
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
-pub(super) struct OuterProducts {
+pub(super) struct OuterProducts<const R: usize, const P: usize> {
     /// The point's panels of both grids.
     pub(super) fine: *const f32,
-    pub(super) fine_panels: Panels,
+    pub(super) fine_panels: Panels<R>,
     pub(super) coarse: *const f32,
-    pub(super) coarse_panels: Panels,
+    pub(super) coarse_panels: Panels<R>,
     pub(super) tiles: usize,
     /// Vectors of channels.
     pub(super) fine_vectors: usize,
@@ -31,14 +31,14 @@ pub(super) struct OuterProducts {
     pub(super) is_first: bool,
 }
 
-impl Kernel for OuterProducts {
+impl<const R: usize, const P: usize> Kernel for OuterProducts<R, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
         // SAFETY: see the fields; `Level::run` vouches for the instruction set.
         unsafe {
-            for x in 0..ROW_POINTS {
+            for x in 0..P {
                 match L::N {
                     16 if self.coarse_vectors.is_multiple_of(2) => self.point::<L, 8, 2>(x),
                     16 => self.point::<L, 16, 1>(x),
@@ -50,7 +50,7 @@ impl Kernel for OuterProducts {
     }
 }
 
-impl OuterProducts {
+impl<const R: usize, const P: usize> OuterProducts<R, P> {
     /// `C` fine channels and `V` coarse vectors at a time.
     #[inline(always)]
     unsafe fn point<L: Lanes, const C: usize, const V: usize>(&self, x: usize) {
@@ -58,7 +58,7 @@ impl OuterProducts {
             for vector in (0..self.coarse_vectors).step_by(V) {
                 // SAFETY: see the fields.
                 unsafe {
-                    let row = x * GROUP * L::N;
+                    let row = x * group(R) * L::N;
                     let from = self.fine.add(row + fine / L::N * self.fine_panels.panel + fine % L::N);
                     let coarse = self.coarse.add(row + vector * self.coarse_panels.panel);
                     let to = self.sums.add(x * self.point_step + fine * self.channel_step + vector * L::N);
@@ -87,7 +87,7 @@ impl OuterProducts {
             }
             let mut left = self.tiles;
             while left > 0 {
-                let tiles = left.min(GROUP);
+                let tiles = left.min(group(R));
                 for t in 0..tiles {
                     let mut factors = [L::zero(); V];
                     for v in 0..V {

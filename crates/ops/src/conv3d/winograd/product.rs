@@ -1,13 +1,13 @@
 //! The products of both directions: for each point, tiles × input channels times input × output channels.
 //!
-//! A register tile holds the four points along x of some tiles and vectors of output channels, so that `Aᵀ` along x is applied before
-//! anything is stored, which halves what the output transform reads. With two vectors and three tiles that is 20 loads for 24
-//! multiply-adds; with one vector and six tiles 28 for 24.
+//! A register tile holds the points along x of some tiles and vectors of output channels, so that `Aᵀ` along x is applied before
+//! anything is stored and the output transform reads less. Of 2³ results, with two vectors and three tiles, that is 20 loads for 24
+//! multiply-adds, with one vector and six tiles 28 for 24; of 4³ results, with two vectors and two tiles, 24 for 24.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
-use super::tiling::{GROUP, Panels, ROW_POINTS};
-use super::transform::output_line;
+use super::filter::output_line;
+use super::tiling::{Panels, group};
 use crate::simd::{Kernel, Lanes};
 
 /// Most input channels multiplied at a time: the weights of two output vectors then stay in the first-level cache from one tile to the next,
@@ -20,12 +20,12 @@ const LINE: usize = 16;
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
-pub(super) struct Products {
+pub(super) struct Products<const R: usize, const P: usize> {
     /// The point's panels of inputs and of results.
     pub(super) input: *const f32,
-    pub(super) input_panels: Panels,
+    pub(super) input_panels: Panels<R>,
     pub(super) output: *mut f32,
-    pub(super) output_panels: Panels,
+    pub(super) output_panels: Panels<R>,
     pub(super) groups: usize,
     /// The point's weights of the first vector of output channels: for each input channel the points along x, a vector each.
     pub(super) weights: *const f32,
@@ -38,7 +38,7 @@ pub(super) struct Products {
     pub(super) is_first: bool,
 }
 
-impl Kernel for Products {
+impl<const R: usize, const P: usize> Kernel for Products<R, P> {
     type Output = ();
 
     #[inline(always)]
@@ -54,7 +54,7 @@ impl Kernel for Products {
     }
 }
 
-impl Products {
+impl<const R: usize, const P: usize> Products<R, P> {
     /// The `FIRST` writes what the others add to.
     #[inline(always)]
     unsafe fn all<L: Lanes, const FIRST: bool>(&self) {
@@ -62,15 +62,20 @@ impl Products {
         unsafe {
             if L::N < 16 {
                 for vector in 0..self.output_vectors {
-                    self.vectors::<L, 1, 3, FIRST>(vector);
+                    if P == 4 {
+                        self.vectors::<L, 1, 3, FIRST>(vector);
+                    } else {
+                        self.vectors::<L, 1, 2, FIRST>(vector);
+                    }
                 }
                 return;
             }
             for vector in (0..self.output_vectors).step_by(2) {
-                if vector + 1 < self.output_vectors {
-                    self.vectors::<L, 2, 3, FIRST>(vector);
-                } else {
-                    self.vectors::<L, 1, 6, FIRST>(vector);
+                match (P, vector + 1 < self.output_vectors) {
+                    (4, true) => self.vectors::<L, 2, 3, FIRST>(vector),
+                    (4, false) => self.vectors::<L, 1, 6, FIRST>(vector),
+                    (_, true) => self.vectors::<L, 2, 2, FIRST>(vector),
+                    (_, false) => self.vectors::<L, 1, 4, FIRST>(vector),
                 }
             }
         }
@@ -82,11 +87,11 @@ impl Products {
         // SAFETY: see the fields.
         unsafe {
             let weights = self.weights.add(vector * self.vector_step);
-            for group in 0..self.groups {
-                for tile in (0..GROUP).step_by(T) {
-                    let place = group * self.input_panels.group + tile * L::N;
+            for at in 0..self.groups {
+                for tile in (0..group(R)).step_by(T) {
+                    let place = at * self.input_panels.group + tile * L::N;
                     let sums = self.sums::<L, V, T>(self.input.add(place), weights);
-                    let place = group * self.output_panels.group + vector * self.output_panels.panel + tile * L::N;
+                    let place = at * self.output_panels.group + vector * self.output_panels.panel + tile * L::N;
                     self.store::<L, V, T, FIRST>(&sums, self.output.add(place));
                 }
             }
@@ -98,30 +103,30 @@ impl Products {
         &self,
         mut input: *const f32,
         mut weights: *const f32,
-    ) -> [[[L; V]; T]; ROW_POINTS] {
+    ) -> [[[L; V]; T]; P] {
         // SAFETY: see the fields.
         unsafe {
-            let mut sums = [[[L::zero(); V]; T]; ROW_POINTS];
+            let mut sums = [[[L::zero(); V]; T]; P];
             for _ in 0..self.input_vectors {
                 for channel in 0..L::N {
                     for line in 2 * channel..2 * channel + 2 {
-                        L::prefetch(input.wrapping_add(ROW_POINTS * GROUP * L::N + line * LINE));
+                        L::prefetch(input.wrapping_add(P * group(R) * L::N + line * LINE));
                     }
-                    for x in 0..ROW_POINTS {
+                    for x in 0..P {
                         let mut factors = [L::zero(); V];
                         for v in 0..V {
                             factors[v] = L::load(weights.wrapping_add(v.wrapping_mul(self.vector_step)).add(x * L::N));
                         }
                         for t in 0..T {
-                            let value = L::splat(input.add((x * GROUP + t) * L::N + channel));
+                            let value = L::splat(input.add((x * group(R) + t) * L::N + channel));
                             for v in 0..V {
                                 sums[x][t][v] = sums[x][t][v].plus_product(value, factors[v]);
                             }
                         }
                     }
-                    weights = weights.add(ROW_POINTS * L::N);
+                    weights = weights.add(P * L::N);
                 }
-                input = input.add(ROW_POINTS * GROUP * L::N);
+                input = input.add(P * group(R) * L::N);
             }
             sums
         }
@@ -131,16 +136,20 @@ impl Products {
     #[inline(always)]
     unsafe fn store<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(
         &self,
-        sums: &[[[L; V]; T]; ROW_POINTS],
+        sums: &[[[L; V]; T]; P],
         to: *mut f32,
     ) {
         for v in 0..V {
             for t in 0..T {
                 // SAFETY: the caller's panels hold all tiles and vectors.
                 unsafe {
-                    let line = output_line([sums[0][t][v], sums[1][t][v], sums[2][t][v], sums[3][t][v]]);
-                    for x in 0..2 {
-                        let to = to.add(v.wrapping_mul(self.output_panels.panel)).add((x * GROUP + t) * L::N);
+                    let mut line = [L::zero(); P];
+                    for x in 0..P {
+                        line[x] = sums[x][t][v];
+                    }
+                    let line = output_line::<L, R, P>(line);
+                    for x in 0..R {
+                        let to = to.add(v.wrapping_mul(self.output_panels.panel)).add((x * group(R) + t) * L::N);
                         let sum = if FIRST { line[x] } else { line[x].plus(L::load(to)) };
                         sum.store(to);
                     }

@@ -1,21 +1,17 @@
 //! Tiles, blocks of tiles, and where their transformed values lie.
+//!
+//! `R` stands for the results of a tile along one axis, 2 or 4, `P = R + 2` for its points: layers along z, rows along y, points along x.
 
 use std::ops::Range;
 
 /// Tiles whose values lie side by side, so that the products' register kernels find them at fixed distances.
-pub(super) const GROUP: usize = 6;
-/// Most tiles of a block, whole groups: enough that weights and sums are worth fetching, few enough that a layer stays in the cache.
-pub(super) const BLOCK: usize = 8 * GROUP;
-/// Points of a tile: layers along z, rows along y, points along x.
-pub(super) const LAYERS: usize = 4;
-pub(super) const LAYER_ROWS: usize = 4;
-pub(super) const ROW_POINTS: usize = 4;
-pub(super) const ROWS: usize = LAYERS * LAYER_ROWS;
-pub(super) const POINTS: usize = ROWS * ROW_POINTS;
+pub(super) const fn group(results: usize) -> usize {
+    if results == 2 { 6 } else { 4 }
+}
 
-/// The tiles of a batch of volumes, numbered row by row: 2³ results each, some of which may lie beyond the volume's end.
+/// The tiles of a batch of volumes, numbered row by row: `R³` results each, some of which may lie beyond the volume's end.
 #[derive(Clone, Copy)]
-pub(super) struct Tiling {
+pub(super) struct Tiling<const R: usize> {
     batch: usize,
     /// Tiles along z, y, x.
     tiles: [usize; 3],
@@ -31,19 +27,19 @@ pub(super) struct TileRun {
     pub(super) place: usize,
 }
 
-impl Tiling {
+impl<const R: usize> Tiling<R> {
     pub(super) fn new(batch: usize, results: [usize; 3]) -> Self {
-        Self { batch, tiles: results.map(|n| n.div_ceil(2)) }
+        Self { batch, tiles: results.map(|n| n.div_ceil(R)) }
     }
 
     pub(super) fn count(&self) -> usize {
         self.batch * self.tiles.iter().product::<usize>()
     }
 
-    /// All tiles in blocks of about the same size, which depends on shapes alone.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+    /// All tiles in blocks of about the same size, which depends on shapes alone: `most` or, of whole groups, fewer.
+    pub(super) fn blocks(&self, most: usize) -> impl Iterator<Item = Range<usize>> {
         let tiles = self.count();
-        let block = tiles.div_ceil(tiles.div_ceil(BLOCK)).next_multiple_of(GROUP);
+        let block = tiles.div_ceil(tiles.div_ceil(most)).next_multiple_of(group(R));
         (0..tiles).step_by(block).map(move |first| first..tiles.min(first + block))
     }
 
@@ -68,7 +64,7 @@ impl Tiling {
 /// Where a block's transformed values lie: for each row of points the groups, in each the vectors of channels, for each of these a *panel*
 /// of points along x, tiles of the group, lanes.
 #[derive(Clone, Copy)]
-pub(super) struct Panels {
+pub(super) struct Panels<const R: usize> {
     /// Values of a panel.
     pub(super) panel: usize,
     /// Values between groups and between rows of points.
@@ -76,18 +72,18 @@ pub(super) struct Panels {
     pub(super) row: usize,
 }
 
-impl Panels {
+impl<const R: usize> Panels<R> {
     /// For blocks of up to `tiles`, `vectors` of `lanes` channels and `row_points` points along x.
     pub(super) fn new(tiles: usize, vectors: usize, lanes: usize, row_points: usize) -> Self {
-        let panel = row_points * GROUP * lanes;
-        let group = vectors * panel;
+        let panel = row_points * group(R) * lanes;
+        let group_values = vectors * panel;
         // An odd number of cache lines between rows, or all points of a tile would compete for one set of the cache.
-        let row = (tiles.div_ceil(GROUP) * group).next_multiple_of(32) + 16;
-        Self { panel, group, row }
+        let row = (tiles.div_ceil(group(R)) * group_values).next_multiple_of(32) + 16;
+        Self { panel, group: group_values, row }
     }
 
     /// The place of a tile's first value, for point 0 and channel 0.
     pub(super) fn tile(&self, tile: usize, lanes: usize) -> usize {
-        tile / GROUP * self.group + tile % GROUP * lanes
+        tile / group(R) * self.group + tile % group(R) * lanes
     }
 }

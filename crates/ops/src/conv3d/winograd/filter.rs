@@ -1,0 +1,204 @@
+//! The matrices of F(2, 3) and F(4, 3), applied to one line of vectors.
+//!
+//! Generic over `R`, the results of a line, and `P = R + 2`, its points: 2 and 4, or 4 and 6. Every function is written out for both.
+#![allow(unsafe_code)] // `Lanes` needs an instruction set found at run time.
+#![allow(clippy::inline_always)] // `simd::Kernel` demands it.
+
+use crate::simd::Lanes;
+
+/// The finite points of F(4, 3) beside 0: ±¾ and ±1½. The common choice ±1, ±2 triples the rounding error.
+const A: f32 = 0.75;
+const B: f32 = 1.5;
+const A2: f32 = A * A;
+const B2: f32 = B * B;
+/// Over these the rows of `G` are divided: the products of a point's distances from the others.
+const AT_ZERO: f32 = A2 * B2;
+const AT_A: f32 = 2.0 * A2 * (A2 - B2);
+const AT_B: f32 = 2.0 * B2 * (B2 - A2);
+
+#[inline(always)]
+unsafe fn all<L: Lanes>(value: f32) -> L {
+    // SAFETY: the caller found the instruction set.
+    unsafe { L::splat(&raw const value) }
+}
+
+#[inline(always)]
+unsafe fn times<L: Lanes>(a: L, factor: f32) -> L {
+    // SAFETY: the caller found the instruction set.
+    unsafe { L::zero().plus_product(a, all(factor)) }
+}
+
+/// `a + factor · b`.
+#[inline(always)]
+unsafe fn sum<L: Lanes>(a: L, factor: f32, b: L) -> L {
+    // SAFETY: the caller found the instruction set.
+    unsafe { a.plus_product(b, all(factor)) }
+}
+
+/// `Bᵀ d`.
+#[inline(always)]
+pub(super) unsafe fn input_line<L: Lanes, const P: usize>(d: [L; P]) -> [L; P] {
+    // SAFETY: the caller found the instruction set.
+    unsafe {
+        let mut line = d;
+        if P == 4 {
+            line[0] = d[0].minus(d[2]);
+            line[1] = d[1].plus(d[2]);
+            line[2] = d[2].minus(d[1]);
+            line[3] = d[1].minus(d[3]);
+        } else {
+            let (even_a, odd_a) = (sum(d[4], -B2, d[2]), sum(d[3], -B2, d[1]));
+            let (even_b, odd_b) = (sum(d[4], -A2, d[2]), sum(d[3], -A2, d[1]));
+            line[0] = sum(sum(d[4], -(A2 + B2), d[2]), A2 * B2, d[0]);
+            line[1] = sum(even_a, A, odd_a);
+            line[2] = sum(even_a, -A, odd_a);
+            line[3] = sum(even_b, B, odd_b);
+            line[4] = sum(even_b, -B, odd_b);
+            line[5] = sum(sum(d[5], -(A2 + B2), d[3]), A2 * B2, d[1]);
+        }
+        line
+    }
+}
+
+/// Point `POINT` of `Bᵀ d`, of the vectors at `at` in every row.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+pub(super) unsafe fn input_point<L: Lanes, const P: usize, const POINT: usize>(rows: &[*const f32; P], at: usize) -> L {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if P == 4 {
+            let (plus, minus) = [(0, 2), (1, 2), (2, 1), (1, 3)][POINT];
+            let (a, b) = (L::load(rows[plus].add(at)), L::load(rows[minus].add(at)));
+            return if POINT == 1 { a.plus(b) } else { a.minus(b) };
+        }
+        if POINT == 0 || POINT == 5 {
+            let first = POINT / 5;
+            let d = [first, first + 2, first + 4].map(|row| rows[row]);
+            let high = sum(L::load(d[2].add(at)), -(A2 + B2), L::load(d[1].add(at)));
+            return sum(high, A2 * B2, L::load(d[0].add(at)));
+        }
+        let (other, point) = [(B2, A), (B2, -A), (A2, B), (A2, -B)][POINT - 1];
+        let even = sum(L::load(rows[4].add(at)), -other, L::load(rows[2].add(at)));
+        let odd = sum(L::load(rows[3].add(at)), -other, L::load(rows[1].add(at)));
+        sum(even, point, odd)
+    }
+}
+
+/// `G w`.
+#[inline(always)]
+pub(super) unsafe fn weight_line<L: Lanes, const P: usize>(w: [L; 3]) -> [L; P] {
+    // SAFETY: the caller found the instruction set.
+    unsafe {
+        let mut line = [w[0]; P];
+        line[P - 1] = w[2];
+        if P == 4 {
+            let outer = w[0].plus(w[2]);
+            line[1] = times(outer.plus(w[1]), 0.5);
+            line[2] = times(outer.minus(w[1]), 0.5);
+        } else {
+            let (even_a, even_b) = (sum(w[0], A2, w[2]), sum(w[0], B2, w[2]));
+            line[0] = times(w[0], 1.0 / AT_ZERO);
+            line[1] = times(sum(even_a, A, w[1]), 1.0 / AT_A);
+            line[2] = times(sum(even_a, -A, w[1]), 1.0 / AT_A);
+            line[3] = times(sum(even_b, B, w[1]), 1.0 / AT_B);
+            line[4] = times(sum(even_b, -B, w[1]), 1.0 / AT_B);
+        }
+        line
+    }
+}
+
+/// `Aᵀ m`.
+#[inline(always)]
+pub(super) unsafe fn output_line<L: Lanes, const R: usize, const P: usize>(m: [L; P]) -> [L; R] {
+    // SAFETY: the caller found the instruction set.
+    unsafe {
+        let mut line = [m[0]; R];
+        if P == 4 {
+            line[0] = m[0].plus(m[1]).plus(m[2]);
+            line[1] = m[1].minus(m[2]).minus(m[3]);
+        } else {
+            let (even_a, odd_a) = (m[1].plus(m[2]), m[1].minus(m[2]));
+            let (even_b, odd_b) = (m[3].plus(m[4]), m[3].minus(m[4]));
+            line[0] = m[0].plus(even_a).plus(even_b);
+            line[1] = sum(times(odd_a, A), B, odd_b);
+            line[2] = sum(times(even_a, A2), B2, even_b);
+            line[3] = sum(sum(m[5], A * A2, odd_a), B * B2, odd_b);
+        }
+        line
+    }
+}
+
+/// `A d`.
+#[inline(always)]
+pub(super) unsafe fn gradient_line<L: Lanes, const R: usize, const P: usize>(d: [L; R]) -> [L; P] {
+    // SAFETY: the caller found the instruction set.
+    unsafe {
+        let mut line = [d[0]; P];
+        if P == 4 {
+            line[1] = d[0].plus(d[1]);
+            line[2] = d[0].minus(d[1]);
+            line[3] = L::zero().minus(d[1]);
+        } else {
+            let (even_a, odd_a) = (sum(d[0], A2, d[2]), sum(d[1], A2, d[3]));
+            let (even_b, odd_b) = (sum(d[0], B2, d[2]), sum(d[1], B2, d[3]));
+            line[1] = sum(even_a, A, odd_a);
+            line[2] = sum(even_a, -A, odd_a);
+            line[3] = sum(even_b, B, odd_b);
+            line[4] = sum(even_b, -B, odd_b);
+            line[5] = d[3];
+        }
+        line
+    }
+}
+
+/// Point `POINT` of `A d`, of the vectors at `at` in every row.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+pub(super) unsafe fn gradient_point<L: Lanes, const R: usize, const POINT: usize>(
+    rows: &[*const f32; R],
+    at: usize,
+) -> L {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if POINT == 0 {
+            return L::load(rows[0].add(at));
+        }
+        if R == 2 {
+            let high = L::load(rows[1].add(at));
+            return match POINT {
+                1 => L::load(rows[0].add(at)).plus(high),
+                2 => L::load(rows[0].add(at)).minus(high),
+                _ => L::zero().minus(high),
+            };
+        }
+        if POINT == 5 {
+            return L::load(rows[3].add(at));
+        }
+        let point = [A, -A, B, -B][POINT - 1];
+        let even = sum(L::load(rows[0].add(at)), point * point, L::load(rows[2].add(at)));
+        let odd = sum(L::load(rows[1].add(at)), point * point, L::load(rows[3].add(at)));
+        sum(even, point, odd)
+    }
+}
+
+/// `Gᵀ u`.
+#[inline(always)]
+pub(super) unsafe fn weight_gradient_line<L: Lanes, const P: usize>(u: [L; P]) -> [L; 3] {
+    // SAFETY: the caller found the instruction set.
+    unsafe {
+        let (even_a, odd_a) = (u[1].plus(u[2]), u[1].minus(u[2]));
+        if P == 4 {
+            return [sum(u[0], 0.5, even_a), times(odd_a, 0.5), sum(u[3], 0.5, even_a)];
+        }
+        let (even_b, odd_b) = (u[3].plus(u[4]), u[3].minus(u[4]));
+        [
+            sum(sum(times(u[0], 1.0 / AT_ZERO), 1.0 / AT_A, even_a), 1.0 / AT_B, even_b),
+            sum(times(odd_a, A / AT_A), B / AT_B, odd_b),
+            sum(sum(u[5], A2 / AT_A, even_a), B2 / AT_B, even_b),
+        ]
+    }
+}
