@@ -60,32 +60,6 @@ pub(super) unsafe fn input_line<L: Lanes, const P: usize>(d: [L; P]) -> [L; P] {
     }
 }
 
-/// Point `POINT` of `Bᵀ d`, of the vectors at `at` in every row.
-///
-/// # Safety
-/// They can be read.
-#[inline(always)]
-pub(super) unsafe fn input_point<L: Lanes, const P: usize, const POINT: usize>(rows: &[*const f32; P], at: usize) -> L {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if P == 4 {
-            let (plus, minus) = [(0, 2), (1, 2), (2, 1), (1, 3)][POINT];
-            let (a, b) = (L::load(rows[plus].add(at)), L::load(rows[minus].add(at)));
-            return if POINT == 1 { a.plus(b) } else { a.minus(b) };
-        }
-        if POINT == 0 || POINT == 5 {
-            let first = POINT / 5;
-            let d = [first, first + 2, first + 4].map(|row| rows[row]);
-            let high = sum(L::load(d[2].add(at)), -(A2 + B2), L::load(d[1].add(at)));
-            return sum(high, A2 * B2, L::load(d[0].add(at)));
-        }
-        let (other, point) = [(B2, A), (B2, -A), (A2, B), (A2, -B)][POINT - 1];
-        let even = sum(L::load(rows[4].add(at)), -other, L::load(rows[2].add(at)));
-        let odd = sum(L::load(rows[3].add(at)), -other, L::load(rows[1].add(at)));
-        sum(even, point, odd)
-    }
-}
-
 /// `G w`.
 #[inline(always)]
 pub(super) unsafe fn weight_line<L: Lanes, const P: usize>(w: [L; 3]) -> [L; P] {

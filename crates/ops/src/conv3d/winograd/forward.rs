@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::product::{CHUNK, Products};
 use super::tiling::{Panels, TileRun, Tiling, group};
-use super::transform::{TransformInput, TransformOutput, TransformWeights};
+use super::transform::{Layers, TransformDepth, TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
 use crate::memory::{Aligned, Results};
@@ -33,6 +33,7 @@ thread_local! {
 
 #[derive(Default)]
 struct Scratch {
+    depth: Aligned,
     inputs: Aligned,
     products: Aligned,
 }
@@ -149,15 +150,25 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         let output_panels = Panels::new(tiles, task.vectors.len(), lanes, R);
         scratch.products.grow(P * P * output_panels.row);
         let row_weights = self.pass.input_channels * P * lanes;
-        for layer in 0..P {
-            for first in (0..input_vectors).step_by(CHUNK / lanes) {
-                let chunk = first..input_vectors.min(first + CHUNK / lanes);
-                let input_panels = Panels::new(tiles, chunk.len(), lanes, P);
-                scratch.inputs.grow(P * input_panels.row);
+        for first in (0..input_vectors).step_by(CHUNK / lanes) {
+            let chunk = first..input_vectors.min(first + CHUNK / lanes);
+            let layer_step = self.transform_depth(task, &chunk, &mut scratch.depth);
+            let input_panels = Panels::new(tiles, chunk.len(), lanes, P);
+            scratch.inputs.grow(P * input_panels.row);
+            for layer in 0..P {
+                let mut at = layer * layer_step;
                 for run in self.tiling.runs(task.tiles.clone()) {
-                    for input in self.inputs.iter().filter_map(|input| input.part(&chunk, lanes)) {
-                        self.level.run(self.input_transform(&input, &run, layer, input_panels, &mut scratch.inputs));
-                    }
+                    let columns = R * run.tiles + 2;
+                    self.level.run(TransformInput::<R, P> {
+                        from: scratch.depth[at..].as_ptr(),
+                        columns,
+                        vectors: chunk.len(),
+                        tiles: run.tiles,
+                        place: run.place,
+                        panels: input_panels,
+                        to: scratch.inputs.as_mut_ptr(),
+                    });
+                    at += chunk.len() * P * columns * lanes;
                 }
                 for y in 0..P {
                     let row = P * layer + y;
@@ -182,41 +193,49 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         }
     }
 
-    fn input_transform(
-        &self,
-        input: &InputPart,
-        run: &TileRun,
-        layer: usize,
-        panels: Panels<R>,
-        to: &mut Aligned,
-    ) -> TransformInput<R, P> {
+    /// The layers of a chunk of the input's vectors, run by run; yields the values of a layer.
+    fn transform_depth(&self, task: &Task, chunk: &Range<usize>, to: &mut Aligned) -> usize {
+        let lanes = self.level.lanes();
+        let length = |run: &TileRun| chunk.len() * P * (R * run.tiles + 2) * lanes;
+        let layer_step = self.tiling.runs(task.tiles.clone()).map(|run| length(&run)).sum::<usize>();
+        to.grow(P * layer_step);
+        let mut at = 0;
+        for run in self.tiling.runs(task.tiles.clone()) {
+            for part in self.inputs.iter().filter_map(|input| input.part(chunk, lanes)) {
+                self.level.run(self.depth_transform(&part, &run, layer_step, &mut to[at..]));
+            }
+            at += length(&run);
+        }
+        layer_step
+    }
+
+    fn depth_transform(&self, part: &InputPart, run: &TileRun, layer_step: usize, to: &mut [f32]) -> TransformDepth<P> {
         let [depth, height, width] = self.pass.input;
-        let InputPart { values, channels, vectors, place } = input;
-        let skipped = vectors.start * self.level.lanes();
-        let low = self.pass.low();
+        let InputPart { values, channels, vectors, place } = part;
+        let (lanes, low) = (self.level.lanes(), self.pass.low());
         let rows = std::array::from_fn(|y| {
             std::array::from_fn(|z| {
                 let z = (R * run.first[0] + z).wrapping_add_signed(low[0]);
                 let y = (R * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
-                    values[((run.sample * depth + z) * height + y) * width * channels + skipped..].as_ptr()
+                    let row = (run.sample * depth + z) * height + y;
+                    values[row * width * channels + vectors.start * lanes..].as_ptr()
                 } else {
                     self.zeros.as_ptr()
                 }
             })
         });
-        let first = (R * run.first[2]) as isize + low[2];
-        TransformInput {
-            layer,
+        let columns = R * run.tiles + 2;
+        TransformDepth {
+            layers: Layers::All,
             rows,
             width,
             step: *channels,
             vectors: vectors.len(),
-            first,
-            tiles: run.tiles,
-            place: run.place,
-            panels,
-            to: to[*place * panels.panel..].as_mut_ptr(),
+            first: (R * run.first[2]) as isize + low[2],
+            columns,
+            layer_step,
+            to: to[place * P * columns * lanes..].as_mut_ptr(),
         }
     }
 

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::outer::OuterProducts;
 use super::tiling::{Panels, TileRun, Tiling};
-use super::transform::{TransformGradient, TransformInput, TransformWeightGradient};
+use super::transform::{Layers, TransformDepth, TransformGradient, TransformInput, TransformWeightGradient};
 use crate::conv3d::geometry::{Geometry, WeightOrder};
 use crate::conv3d::pack::Transposition;
 use crate::memory::{Aligned, Results};
@@ -29,7 +29,7 @@ const BACK_CHUNK: usize = 1024;
 
 /// Tiles of a block: enough that sums are worth fetching, few enough that a layer stays in the second-level cache.
 const fn block(results: usize) -> usize {
-    if results == 2 { 48 } else { 32 }
+    48
 }
 
 thread_local! {
@@ -39,6 +39,7 @@ thread_local! {
 
 #[derive(Default)]
 struct Scratch {
+    depth: Aligned,
     fine: Aligned,
     coarse: Aligned,
 }
@@ -83,10 +84,10 @@ struct Work<'a, const R: usize, const P: usize> {
     zeros: Aligned,
 }
 
-/// One layer of points and some channels of one part.
+/// Two layers of points and some channels of one part.
 struct Task {
     part: usize,
-    layer: usize,
+    layers: Layers,
     fine: Range<usize>,
     coarse: Range<usize>,
 }
@@ -115,11 +116,11 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     fn tasks(&self) -> Vec<Task> {
         let mut tasks = vec![];
         for part in 0..self.parts() {
-            for layer in 0..P {
+            for &layers in Layers::pairs(P) {
                 for fine in ranges(self.g.fine_channels) {
                     tasks.extend(ranges(self.g.coarse_channels).map(|coarse| Task {
                         part,
-                        layer,
+                        layers,
                         fine: fine.clone(),
                         coarse,
                     }));
@@ -129,44 +130,94 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         tasks
     }
 
-    /// Sums a layer's points, block by block.
+    /// Sums two layers' points, block by block.
     fn compute(&self, task: &Task, scratch: &mut Scratch, sums: Results) {
-        let lanes = self.level.lanes();
         let tiles = task.part * self.part..self.tiling.count().min((task.part + 1) * self.part);
-        let (fine, coarse) = (self.g.fine_channels, self.g.coarse_channels);
         for first in tiles.clone().step_by(block(R)) {
-            let tiles_of_block = first..tiles.end.min(first + block(R));
-            let fine_panels = Panels::new(tiles_of_block.len(), task.fine.len() / lanes, lanes, P);
-            let coarse_panels = Panels::new(tiles_of_block.len(), task.coarse.len() / lanes, lanes, P);
-            scratch.fine.grow(P * fine_panels.row);
-            scratch.coarse.grow(P * coarse_panels.row);
-            for run in self.tiling.runs(tiles_of_block.clone()) {
-                self.level.run(self.fine_transform(&run, task, fine_panels, &mut scratch.fine));
-                self.level.run(self.coarse_transform(&run, task, coarse_panels, &mut scratch.coarse));
-            }
-            for y in 0..P {
-                let first_point = (P * task.layer + y) * P;
-                self.level.run(OuterProducts::<R, P> {
-                    fine: scratch.fine[y * fine_panels.row..].as_ptr(),
-                    fine_panels,
-                    coarse: scratch.coarse[y * coarse_panels.row..].as_ptr(),
-                    coarse_panels,
-                    tiles: tiles_of_block.len(),
-                    fine_vectors: task.fine.len() / lanes,
-                    coarse_vectors: task.coarse.len() / lanes,
-                    // SAFETY: the point's sums lie within the part's.
-                    sums: unsafe { sums.place((first_point * fine + task.fine.start) * coarse + task.coarse.start) },
-                    channel_step: coarse,
-                    point_step: fine * coarse,
-                    is_first: first == tiles.start,
-                });
+            let block = first..tiles.end.min(first + block(R));
+            let layer_step = self.transform_depth(task, &block, &mut scratch.depth);
+            for (i, layer) in task.layers.places(P).into_iter().enumerate() {
+                let depth = &scratch.depth[i * layer_step..];
+                self.add_layer(
+                    task,
+                    layer,
+                    &block,
+                    depth,
+                    (&mut scratch.fine, &mut scratch.coarse),
+                    first == tiles.start,
+                    sums,
+                );
             }
         }
     }
 
-    fn fine_transform(&self, run: &TileRun, task: &Task, panels: Panels<R>, to: &mut Aligned) -> TransformInput<R, P> {
+    /// Adds the products of one layer of a block of tiles to the sums, or writes them if they are the `first`.
+    fn add_layer(
+        &self,
+        task: &Task,
+        layer: usize,
+        tiles: &Range<usize>,
+        depth: &[f32],
+        (to_fine, to_coarse): (&mut Aligned, &mut Aligned),
+        is_first: bool,
+        sums: Results,
+    ) {
+        let lanes = self.level.lanes();
+        let (fine, coarse) = (self.g.fine_channels, self.g.coarse_channels);
+        let fine_panels = Panels::new(tiles.len(), task.fine.len() / lanes, lanes, P);
+        let coarse_panels = Panels::new(tiles.len(), task.coarse.len() / lanes, lanes, P);
+        to_fine.grow(P * fine_panels.row);
+        to_coarse.grow(P * coarse_panels.row);
+        let mut at = 0;
+        for run in self.tiling.runs(tiles.clone()) {
+            let columns = R * run.tiles + 2;
+            self.level.run(TransformInput::<R, P> {
+                from: depth[at..].as_ptr(),
+                columns,
+                vectors: task.fine.len() / lanes,
+                tiles: run.tiles,
+                place: run.place,
+                panels: fine_panels,
+                to: to_fine.as_mut_ptr(),
+            });
+            at += task.fine.len() * P * columns;
+            self.level.run(self.coarse_transform(&run, task, layer, coarse_panels, to_coarse));
+        }
+        for y in 0..P {
+            let first_point = (P * layer + y) * P;
+            self.level.run(OuterProducts::<R, P> {
+                fine: to_fine[y * fine_panels.row..].as_ptr(),
+                fine_panels,
+                coarse: to_coarse[y * coarse_panels.row..].as_ptr(),
+                coarse_panels,
+                tiles: tiles.len(),
+                fine_vectors: task.fine.len() / lanes,
+                coarse_vectors: task.coarse.len() / lanes,
+                // SAFETY: the point's sums lie within the part's.
+                sums: unsafe { sums.place((first_point * fine + task.fine.start) * coarse + task.coarse.start) },
+                channel_step: coarse,
+                point_step: fine * coarse,
+                is_first,
+            });
+        }
+    }
+
+    /// The fine values of a block along z, run by run; yields the values of a layer.
+    fn transform_depth(&self, task: &Task, tiles: &Range<usize>, to: &mut Aligned) -> usize {
+        let length = |run: &TileRun| task.fine.len() * P * (R * run.tiles + 2);
+        let layer_step = self.tiling.runs(tiles.clone()).map(|run| length(&run)).sum::<usize>();
+        to.grow(2 * layer_step);
+        let mut at = 0;
+        for run in self.tiling.runs(tiles.clone()) {
+            self.level.run(self.depth_transform(&run, task, layer_step, &mut to[at..]));
+            at += length(&run);
+        }
+        layer_step
+    }
+
+    fn depth_transform(&self, run: &TileRun, task: &Task, layer_step: usize, to: &mut [f32]) -> TransformDepth<P> {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
-        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| R * run.first[axis]);
+        let [first_z, first_y, first_x] = run.first.map(|tile| R * tile);
         let rows = std::array::from_fn(|y| {
             std::array::from_fn(|z| {
                 let z = (first_z + z).wrapping_sub(padding[0]);
@@ -179,16 +230,15 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                 }
             })
         });
-        TransformInput {
-            layer: task.layer,
+        TransformDepth {
+            layers: task.layers,
             rows,
             width,
             step: channels,
             vectors: task.fine.len() / self.level.lanes(),
             first: first_x as isize - padding[2] as isize,
-            tiles: run.tiles,
-            place: run.place,
-            panels,
+            columns: R * run.tiles + 2,
+            layer_step,
             to: to.as_mut_ptr(),
         }
     }
@@ -197,11 +247,12 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         &self,
         run: &TileRun,
         task: &Task,
+        layer: usize,
         panels: Panels<R>,
         to: &mut Aligned,
     ) -> TransformGradient<R, P> {
         let Geometry { coarse: [depth, height, width], coarse_channels: channels, .. } = *self.g;
-        let [first_z, first_y, first_x] = [0, 1, 2].map(|axis| R * run.first[axis]);
+        let [first_z, first_y, first_x] = run.first.map(|tile| R * tile);
         let rows = std::array::from_fn(|y| {
             std::array::from_fn(|z| {
                 let (z, y) = (first_z + z, first_y + y);
@@ -214,7 +265,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             })
         });
         TransformGradient {
-            layer: task.layer,
+            layer,
             rows,
             width: width - first_x,
             step: channels,

@@ -45,7 +45,7 @@ const CHANNELS: usize = 16;
 /// are 2 to 3 times as fast as the direct kernels from 16 tiles on and as fast at 8, tiles of 4³ faster than those of 2³ from 27 on.
 const LEAST_TILES: [usize; 2] = [8, 24];
 /// The same for the weight's gradient: tiles of 2³ are 1.3 to 2 times as fast as the direct kernel from 27 tiles on and as fast at 16.
-const LEAST_GRADIENT_TILES: [usize; 2] = [24, 512];
+const LEAST_GRADIENT_TILES: [usize; 2] = [24, 128];
 
 /// The results of a tile along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

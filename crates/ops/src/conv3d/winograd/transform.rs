@@ -2,18 +2,18 @@
 #![allow(unsafe_code)] // Raw loads and stores: bounds checks would cost more than the sums between them.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
-use super::filter::{
-    gradient_line, gradient_point, input_line, input_point, output_line, weight_gradient_line, weight_line,
-};
+use super::filter::{gradient_line, gradient_point, input_line, output_line, weight_gradient_line, weight_line};
 use super::tiling::{Panels, group};
 use crate::simd::{Kernel, Lanes};
 
-/// One layer of `Bᵀ x B`, its points of one z, for neighbouring tiles of a row, into panels.
+/// `Bᵀ x` along z of what neighbouring tiles of a row reach: for each layer, vector of channels and y a row of columns.
+///
+/// Every voxel is fetched from afar once here, so that the layers find it in the cache.
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformInput<const R: usize, const P: usize> {
-    pub(super) layer: usize,
+pub(super) struct TransformDepth<const P: usize> {
+    pub(super) layers: Layers,
     /// Voxel 0 of the rows along z that the tiles reach, for every y; rows of zeros where the padding lies.
     pub(super) rows: [[*const f32; P]; P],
     /// Voxels of a row, and values between them.
@@ -23,6 +23,97 @@ pub(super) struct TransformInput<const R: usize, const P: usize> {
     pub(super) vectors: usize,
     /// The first voxel that the first tile reaches; negative = in the padding.
     pub(super) first: isize,
+    pub(super) columns: usize,
+    /// Values between layers.
+    pub(super) layer_step: usize,
+    pub(super) to: *mut f32,
+}
+
+/// Some points along z.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layers {
+    All,
+    /// 0 and ∞.
+    Outer,
+    /// The next two, each the other's negative.
+    Near,
+    /// The two behind these.
+    Far,
+}
+
+impl Layers {
+    /// All points, two by two.
+    pub(super) fn pairs(points: usize) -> &'static [Self] {
+        if points == 4 { &[Self::Outer, Self::Near] } else { &[Self::Outer, Self::Near, Self::Far] }
+    }
+
+    /// The places of a pair among the `points`.
+    pub(super) const fn places(self, points: usize) -> [usize; 2] {
+        match self {
+            Self::All | Self::Outer => [0, points - 1],
+            Self::Near => [1, 2],
+            Self::Far => [3, 4],
+        }
+    }
+}
+
+impl<const P: usize> Kernel for TransformDepth<P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        match self.layers {
+            Layers::All => self.layers::<L, { Layers::All as usize }>(),
+            Layers::Outer => self.layers::<L, { Layers::Outer as usize }>(),
+            Layers::Near => self.layers::<L, { Layers::Near as usize }>(),
+            Layers::Far => self.layers::<L, { Layers::Far as usize }>(),
+        }
+    }
+}
+
+impl<const P: usize> TransformDepth<P> {
+    /// `LAYERS` is one of [`Layers`]: what a pair does not need is never computed.
+    #[inline(always)]
+    fn layers<L: Lanes, const LAYERS: usize>(&self) {
+        for y in 0..P {
+            for column in 0..self.columns {
+                let x = self.first.wrapping_add(column as isize) as usize;
+                for vector in 0..self.vectors {
+                    // SAFETY: see the fields; voxels exist if they lie within the row. `Level::run` vouches for the instruction set.
+                    unsafe {
+                        let mut voxels = [L::zero(); P];
+                        if x < self.width {
+                            for z in 0..P {
+                                voxels[z] = L::load(self.rows[y][z].add(x * self.step + vector * L::N));
+                            }
+                        }
+                        let line = input_line(voxels);
+                        let to = self.to.add(((vector * P + y) * self.columns + column) * L::N);
+                        if LAYERS == Layers::All as usize {
+                            for z in 0..P {
+                                line[z].store(to.add(z.wrapping_mul(self.layer_step)));
+                            }
+                        } else {
+                            let [first, second] = [[0, P - 1], [1, 2], [P - 3, P - 2]][LAYERS - 1];
+                            line[first].store(to);
+                            line[second].store(to.add(self.layer_step));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One layer of `Bᵀ x B`, its points of one z, for neighbouring tiles of a row, from what [`TransformDepth`] made into panels.
+///
+/// # Safety
+/// Whoever builds one makes sure of what the fields say.
+pub(super) struct TransformInput<const R: usize, const P: usize> {
+    /// The layer's rows of columns.
+    pub(super) from: *const f32,
+    pub(super) columns: usize,
+    pub(super) vectors: usize,
     pub(super) tiles: usize,
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
@@ -30,74 +121,53 @@ pub(super) struct TransformInput<const R: usize, const P: usize> {
     pub(super) to: *mut f32,
 }
 
-impl<const R: usize, const P: usize> TransformInput<R, P> {
-    /// Columns along y pass through registers, two of them serving the next tile too.
-    #[inline(always)]
-    unsafe fn layer<L: Lanes, const LAYER: usize>(&self, vector: usize) {
-        // SAFETY: see the fields.
-        unsafe {
-            let mut columns = [[L::zero(); P]; P];
-            columns[R] = self.column::<L, LAYER>(vector, 0);
-            columns[R + 1] = self.column::<L, LAYER>(vector, 1);
-            for tile in 0..self.tiles {
-                columns[0] = columns[R];
-                columns[1] = columns[R + 1];
-                for x in 2..P {
-                    columns[x] = self.column::<L, LAYER>(vector, R * tile + x);
-                }
-                let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
-                for y in 0..P {
-                    let mut row = [L::zero(); P];
-                    for x in 0..P {
-                        row[x] = columns[x][y];
-                    }
-                    let row = input_line(row);
-                    let to = self.to.add(place + y.wrapping_mul(self.panels.row));
-                    for x in 0..P {
-                        row[x].store(to.add(x * group(R) * L::N));
-                    }
-                }
-            }
-        }
-    }
-
-    /// The `column`th voxels of the rows: the layer's point along z, all points along y.
-    #[inline(always)]
-    unsafe fn column<L: Lanes, const LAYER: usize>(&self, vector: usize, column: usize) -> [L; P] {
-        let x = self.first.wrapping_add(column as isize) as usize;
-        // SAFETY: the voxels exist if they lie within the row.
-        unsafe {
-            let mut values = [L::zero(); P];
-            if x >= self.width {
-                return values;
-            }
-            let at = x.wrapping_mul(self.step).wrapping_add(vector * L::N);
-            for y in 0..P {
-                values[y] = input_point::<L, P, LAYER>(&self.rows[y], at);
-            }
-            input_line(values)
-        }
-    }
-}
-
 impl<const R: usize, const P: usize> Kernel for TransformInput<R, P> {
     type Output = ();
 
+    /// Columns along y pass through registers, two of them serving the next tile too.
     #[inline(always)]
     fn run<L: Lanes>(self) {
         for vector in 0..self.vectors {
             // SAFETY: see the fields; `Level::run` vouches for the instruction set.
             unsafe {
-                match self.layer {
-                    0 => self.layer::<L, 0>(vector),
-                    1 => self.layer::<L, 1>(vector),
-                    2 => self.layer::<L, 2>(vector),
-                    3 => self.layer::<L, 3>(vector),
-                    4 if P > 4 => self.layer::<L, 4>(vector),
-                    _ if P > 4 => self.layer::<L, 5>(vector),
-                    _ => {}
+                let mut columns = [[L::zero(); P]; P];
+                columns[R] = self.column(vector, 0);
+                columns[R + 1] = self.column(vector, 1);
+                for tile in 0..self.tiles {
+                    columns[0] = columns[R];
+                    columns[1] = columns[R + 1];
+                    for x in 2..P {
+                        columns[x] = self.column(vector, R * tile + x);
+                    }
+                    let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
+                    for y in 0..P {
+                        let mut row = [L::zero(); P];
+                        for x in 0..P {
+                            row[x] = columns[x][y];
+                        }
+                        let row = input_line(row);
+                        let to = self.to.add(place + y.wrapping_mul(self.panels.row));
+                        for x in 0..P {
+                            row[x].store(to.add(x * group(R) * L::N));
+                        }
+                    }
                 }
             }
+        }
+    }
+}
+
+impl<const R: usize, const P: usize> TransformInput<R, P> {
+    /// The points along y of a column.
+    #[inline(always)]
+    unsafe fn column<L: Lanes>(&self, vector: usize, column: usize) -> [L; P] {
+        // SAFETY: the caller's column exists.
+        unsafe {
+            let mut values = [L::zero(); P];
+            for y in 0..P {
+                values[y] = L::load(self.from.add(((vector * P + y) * self.columns + column) * L::N));
+            }
+            input_line(values)
         }
     }
 }
@@ -226,13 +296,15 @@ impl<const R: usize, const P: usize> TransformGradient<R, P> {
         // SAFETY: the caller's tile and channels exist; its other voxels are read if they do.
         unsafe {
             let mut columns = [[L::zero(); P]; R];
-            for x in 0..R.min(self.width - R * tile) {
-                let at = (R * tile + x).wrapping_mul(self.step).wrapping_add(channel);
-                let mut values = [L::zero(); R];
-                for y in 0..R {
-                    values[y] = gradient_point::<L, R, LAYER>(&self.rows[y], at);
+            for x in 0..R {
+                if R * tile + x < self.width {
+                    let at = (R * tile + x).wrapping_mul(self.step).wrapping_add(channel);
+                    let mut values = [L::zero(); R];
+                    for y in 0..R {
+                        values[y] = gradient_point::<L, R, LAYER>(&self.rows[y], at);
+                    }
+                    columns[x] = gradient_line(values);
                 }
-                columns[x] = gradient_line(values);
             }
             for y in 0..P {
                 let mut row = [L::zero(); R];
