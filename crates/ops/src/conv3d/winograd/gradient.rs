@@ -19,18 +19,16 @@ use crate::simd::Level;
 
 /// Fine and coarse channels of one task at most.
 const TASK_CHANNELS: usize = 64;
-/// A part has at least this many results, or writing and reading its sums would take longer than computing them.
-const LEAST_PART_RESULTS: usize = 4096;
+/// A part has at least this many tiles, or writing and reading its sums would take longer than computing them.
+const LEAST_PART_TILES: usize = 256;
 const MOST_PARTS: usize = 16;
 /// Bytes of all parts' sums together, unless a single part needs more.
 const PARTS_BYTES: usize = 64 << 20;
 /// Values transformed back by one task.
 const BACK_CHUNK: usize = 1024;
 
-/// Tiles of a block: enough that sums are worth fetching, few enough that a layer stays in the second-level cache.
-const fn block(results: usize) -> usize {
-    48
-}
+/// Tiles of a block, whole groups of either kind: enough that sums are worth fetching, few enough that a layer stays in the second-level cache.
+const BLOCK: usize = 48;
 
 thread_local! {
     /// What this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
@@ -96,7 +94,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     fn new(g: &'a Geometry, fine: &'a [f32], coarse: &'a [f32]) -> Self {
         let tiling = Tiling::new(g.batch, g.coarse);
         let bytes = P * P * P * g.fine_channels * g.coarse_channels * size_of::<f32>();
-        let parts = (tiling.count() * R * R * R / LEAST_PART_RESULTS).min(PARTS_BYTES / bytes).clamp(1, MOST_PARTS);
+        let parts = (tiling.count() / LEAST_PART_TILES).min(PARTS_BYTES / bytes).clamp(1, MOST_PARTS);
         let zeros = (g.fine[2] * g.fine_channels).max(g.coarse[2] * g.coarse_channels);
         Self {
             g,
@@ -104,7 +102,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             coarse,
             level: Level::current(),
             tiling,
-            part: tiling.count().div_ceil(parts).next_multiple_of(block(R)),
+            part: tiling.count().div_ceil(parts).next_multiple_of(BLOCK),
             zeros: Aligned::zeros(zeros),
         }
     }
@@ -133,8 +131,8 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     /// Sums two layers' points, block by block.
     fn compute(&self, task: &Task, scratch: &mut Scratch, sums: Results) {
         let tiles = task.part * self.part..self.tiling.count().min((task.part + 1) * self.part);
-        for first in tiles.clone().step_by(block(R)) {
-            let block = first..tiles.end.min(first + block(R));
+        for first in tiles.clone().step_by(BLOCK) {
+            let block = first..tiles.end.min(first + BLOCK);
             let layer_step = self.transform_depth(task, &block, &mut scratch.depth);
             for (i, layer) in task.layers.places(P).into_iter().enumerate() {
                 let depth = &scratch.depth[i * layer_step..];

@@ -1,8 +1,8 @@
 //! The products of both directions: for each point, tiles × input channels times input × output channels.
 //!
 //! A register tile holds the points along x of some tiles and vectors of output channels, so that `Aᵀ` along x is applied before
-//! anything is stored and the output transform reads less. Of 2³ results, with two vectors and three tiles, that is 20 loads for 24
-//! multiply-adds, with one vector and six tiles 28 for 24; of 4³ results, with two vectors and two tiles, 24 for 24.
+//! anything is stored and the output transform reads less. For 2³ results, with two vectors and three tiles, that is 20 loads for 24
+//! multiply-adds, with one vector and six tiles 28; for 4³ results, with one vector and four tiles, 30.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -10,8 +10,8 @@ use super::filter::output_line;
 use super::tiling::{Panels, group};
 use crate::simd::{Kernel, Lanes};
 
-/// Most input channels multiplied at a time: the weights of two output vectors then stay in the first-level cache from one tile to the next,
-/// and the transformed inputs in the second-level one beside the results.
+/// Most input channels multiplied at a time: a register tile's weights then stay in the first-level cache from one tile to the next, and the
+/// transformed inputs in the second-level one beside the results.
 pub(super) const CHUNK: usize = 64;
 /// Values of a cache line.
 const LINE: usize = 16;
@@ -60,23 +60,17 @@ impl<const R: usize, const P: usize> Products<R, P> {
     unsafe fn all<L: Lanes, const FIRST: bool>(&self) {
         // SAFETY: see the fields.
         unsafe {
-            if L::N < 16 {
-                for vector in 0..self.output_vectors {
-                    if P == 4 {
-                        self.vectors::<L, 1, 3, FIRST>(vector);
-                    } else {
-                        self.vectors::<L, 1, 2, FIRST>(vector);
-                    }
+            let mut vector = 0;
+            while vector < self.output_vectors {
+                let is_pair = vector + 1 < self.output_vectors;
+                match (P, L::N) {
+                    (4, 16) if is_pair => self.vectors::<L, 2, 3, FIRST>(vector),
+                    (4, 16) => self.vectors::<L, 1, 6, FIRST>(vector),
+                    (4, _) => self.vectors::<L, 1, 3, FIRST>(vector),
+                    (_, 16) => self.vectors::<L, 1, 4, FIRST>(vector),
+                    _ => self.vectors::<L, 1, 2, FIRST>(vector),
                 }
-                return;
-            }
-            for vector in (0..self.output_vectors).step_by(2) {
-                match (P, vector + 1 < self.output_vectors) {
-                    (4, true) => self.vectors::<L, 2, 3, FIRST>(vector),
-                    (4, false) => self.vectors::<L, 1, 6, FIRST>(vector),
-                    (_, true) => self.vectors::<L, 2, 2, FIRST>(vector),
-                    (_, false) => self.vectors::<L, 1, 4, FIRST>(vector),
-                }
+                vector += if P == 4 && L::N == 16 { 2 } else { 1 };
             }
         }
     }
