@@ -1,7 +1,7 @@
 //! Building blocks that both presets share.
 
 use candle_core::{Tensor, Var};
-use pulmoav_ops::{self as ops, Activation};
+use pulmoav_ops::{self as ops, Activation, Input};
 
 use crate::ModelError;
 use crate::parameters::{Init, Scope};
@@ -136,7 +136,12 @@ impl Norm {
 
     /// # Shapes
     /// `x` `[n, d, h, w, c]` → the same.
-    pub(crate) fn forward(&self, x: &Tensor, activation: Activation, mode: Mode) -> Result<Tensor, ModelError> {
+    pub(crate) fn forward<'a>(
+        &self,
+        x: impl Into<Input<'a>>,
+        activation: Activation,
+        mode: Mode,
+    ) -> Result<Tensor, ModelError> {
         let (gamma, beta) = (mode.of(&self.gamma), mode.of(&self.beta));
         let (gamma, beta) = (Some(&gamma), Some(&beta));
         Ok(match self.kind {
@@ -222,14 +227,14 @@ impl ConvBlock {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
-        self.norm.forward(&self.conv.forward(x, mode)?, self.activation, mode)
+        self.norm.forward(Input::Spent(self.conv.forward(x, mode)?), self.activation, mode)
     }
 
     /// [`ConvBlock::forward`] of the channels of `a` and then those of `b`, which are let go as soon as they are convolved.
     pub(crate) fn forward_joined(&self, a: Tensor, b: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let y = self.conv.forward_joined(&a, &b, mode)?;
         drop((a, b));
-        self.norm.forward(&y, self.activation, mode)
+        self.norm.forward(Input::Spent(y), self.activation, mode)
     }
 }
 

@@ -37,9 +37,9 @@ fn main() -> Result<()> {
         weight: noise(&[16, 16])?,
     };
     let ops: [(&str, Op); 15] = [
-        ("instance_norm", |i| instance_norm(&i.x, Some(&i.gamma), Some(&i.beta), 1e-5, LEAKY)),
-        ("group_norm, 4", |i| group_norm(&i.x, Some(&i.gamma), Some(&i.beta), 4, 1e-5, LEAKY)),
-        ("batch_norm", |i| batch_norm(&i.x, Some(&i.gamma), Some(&i.beta), 1e-5, LEAKY)),
+        ("instance_norm", |i| instance_norm(i.x.as_tensor(), Some(&i.gamma), Some(&i.beta), 1e-5, LEAKY)),
+        ("group_norm, 4", |i| group_norm(i.x.as_tensor(), Some(&i.gamma), Some(&i.beta), 4, 1e-5, LEAKY)),
+        ("batch_norm", |i| batch_norm(i.x.as_tensor(), Some(&i.gamma), Some(&i.beta), 1e-5, LEAKY)),
         ("layer_norm", |i| layer_norm(&i.x, &i.gamma, &i.beta, 1e-5)),
         ("add_activate", |i| add_activate(&i.x, &i.skip, LEAKY)),
         ("activate", |i| activate(&i.x, LEAKY)),

@@ -14,7 +14,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use machine::{flag, number, peak_bytes, peak_gflops, threads};
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_ops::tape::Tape;
-use pulmoav_ops::{Activation, conv_transpose3d, conv3d, conv3d_joined, instance_norm};
+use pulmoav_ops::{Activation, Input, conv_transpose3d, conv3d, conv3d_joined, instance_norm};
 
 /// As in the addon: results reuse the memory of results.
 #[global_allocator]
@@ -121,7 +121,7 @@ impl Network {
                 None => conv3d(&x, weight, None, [stride; 3], [1; 3])?,
             };
             drop((x, skip));
-            instance_norm(&y, Some(gamma), Some(beta), 1e-5, Activation::LeakyRelu(0.01))
+            instance_norm(Input::Spent(y), Some(gamma), Some(beta), 1e-5, Activation::LeakyRelu(0.01))
         };
         let ups = &weights[weights.len() - stages..weights.len() - 1];
         let mut skips = Vec::with_capacity(stages);

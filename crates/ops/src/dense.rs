@@ -13,7 +13,10 @@ pub(crate) fn cpu_values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result
         bail!("ops compute in f32; convert the tensor with to_dtype(DType::F32) first");
     };
     match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&all[start..end]),
+        Some((start, end)) => match all.get(start..end) {
+            Some(values) => Ok(values),
+            None => bail!("ops: the values of a tensor of shape {:?} were spent by a norm", layout.shape()),
+        },
         None => bail!("ops: a strided tensor of shape {:?} reached a kernel; call contiguous() first", layout.shape()),
     }
 }

@@ -28,6 +28,6 @@ pub use conv_transpose3d::conv_transpose3d;
 pub use conv3d::{conv3d, conv3d_joined};
 pub use layer_norm::layer_norm;
 pub use linear::{PackedLinear, linear, linear_per_sample};
-pub use norm::{batch_norm, group_norm, instance_norm};
+pub use norm::{Input, batch_norm, group_norm, instance_norm};
 pub use pool3d::{avg_pool3d, max_pool3d};
 pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pulmoav_ops::simd::{Level, with_level};
 use pulmoav_ops::{
-    Activation, AttentionMask, add_activate, attention, batch_norm, concat_channels, conv_transpose3d, conv3d,
+    Activation, AttentionMask, Input, add_activate, attention, batch_norm, concat_channels, conv_transpose3d, conv3d,
     gelu_erf, group_norm, instance_norm, layer_norm, linear, upsample_trilinear3d,
 };
 
@@ -67,6 +67,54 @@ fn gradients_that_arrive_with_strides_change_nothing() -> Result<()> {
             (out.transpose(0, 1)? * cotangent)?.sum_all()
         })?;
         assert!(plain == strided, "{name}");
+    }
+    Ok(())
+}
+
+/// A norm behind a convolution, whose result it may overwrite or not.
+fn behind_a_convolution(t: &[Tensor], is_spent: bool, activation: Activation) -> Result<(Tensor, Tensor)> {
+    let x = conv3d(&t[0], &t[1], None, [1; 3], [1; 3])?;
+    let input = if is_spent { Input::Spent(x.clone()) } else { Input::Kept(&x) };
+    Ok((instance_norm(input, Some(&t[2]), Some(&t[3]), 1e-5, activation)?, x))
+}
+
+#[test]
+fn spent_inputs_give_the_same_results_and_gradients() -> Result<()> {
+    let shift = wave(&[6])?.affine(0.5, 0.1)?;
+    let scale = wave(&[6])?.affine(0.3, -1.0)?;
+    let inputs = [&wave(&[2, 12, 11, 13, 5])?, &wave(&[3, 3, 3, 5, 6])?, &scale, &shift];
+    for activation in [LEAKY, Activation::None, Activation::Relu] {
+        let detached: Vec<Tensor> = inputs.iter().map(|&tensor| tensor.clone()).collect();
+        let values = |y: &Tensor| y.flatten_all()?.to_vec1::<f32>();
+        let (kept, _) = behind_a_convolution(&detached, false, activation)?;
+        let (spent, x) = behind_a_convolution(&detached, true, activation)?;
+        assert_eq!(values(&kept)?, values(&spent)?, "{activation:?}");
+        let error = instance_norm(&x, None, None, 1e-5, LEAKY).unwrap_err().to_string();
+        assert!(error.contains("were spent"), "{error}");
+
+        let run = |is_spent| {
+            let op = |t: &[Tensor]| behind_a_convolution(t, is_spent, activation).map(|(y, _)| y);
+            gradients(op, &inputs, |out| (out * wave(out.dims())?)?.sum_all())
+        };
+        for (kept, spent) in run(false)?.iter().zip(&run(true)?) {
+            let largest = kept.iter().fold(0f32, |most, value| most.max(value.abs()));
+            for (kept, spent) in kept.iter().zip(spent) {
+                assert!((kept - spent).abs() <= 2e-6 * largest, "{activation:?}: {kept} {spent}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_could_not_be_undone_is_kept() -> Result<()> {
+    let (x, weight) = (wave(&[1, 4, 4, 4, 2])?, Var::from_tensor(&wave(&[3, 3, 3, 2, 2])?)?);
+    let tensor = |values: [f32; 2]| Tensor::new(&values, &Device::Cpu);
+    let cases = [([1.0, 1.0], Activation::Relu), ([1.0, 0.0], LEAKY), ([1.0, 1e-3], LEAKY)];
+    for (scale, activation) in cases {
+        let t = [x.clone(), weight.as_tensor().clone(), tensor(scale)?, tensor([0.5, 0.5])?];
+        let (_, input) = behind_a_convolution(&t, true, activation)?;
+        assert!(instance_norm(&input, None, None, 1e-5, LEAKY).is_ok(), "{scale:?}, {activation:?}");
     }
     Ok(())
 }
@@ -172,7 +220,11 @@ fn wave(shape: &[usize]) -> Result<Tensor> {
 }
 
 /// The op's values and the gradients of the inputs that it uses.
-fn gradients(op: Op, inputs: &[&Tensor], loss: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Vec<f32>>> {
+fn gradients(
+    op: impl Fn(&[Tensor]) -> Result<Tensor>,
+    inputs: &[&Tensor],
+    loss: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Vec<Vec<f32>>> {
     let leaves: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input)).collect::<Result<_>>()?;
     let out = op(&leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect::<Vec<_>>())?;
     let store = loss(&out)?.backward()?;

@@ -1,7 +1,7 @@
 //! Encoders: the published plain one, and the residual one (nnU-Net's `ResEnc` style).
 
 use candle_core::Tensor;
-use pulmoav_ops::{self as ops, Activation};
+use pulmoav_ops::{self as ops, Activation, Input};
 
 use crate::ModelError;
 use crate::block::{Conv, ConvBlock, ConvShape, Mode, Norm, NormKind};
@@ -175,7 +175,7 @@ impl Skip {
             x = ops::avg_pool3d(&x, [self.stride; 3])?;
         }
         if let Some((conv, norm)) = &self.projection {
-            x = norm.forward(&conv.forward(&x, mode)?, Activation::None, mode)?;
+            x = norm.forward(Input::Spent(conv.forward(&x, mode)?), Activation::None, mode)?;
         }
         Ok(x)
     }

@@ -63,9 +63,29 @@ pub(super) fn forward(
     })
 }
 
+/// [`forward`] with its result written over x.
+pub(super) fn forward_in_place(
+    values: &mut [f32],
+    gamma: &[f32],
+    beta: &[f32],
+    moments: &Moments,
+    extent: Extent,
+    slope: f32,
+) {
+    let task = task_length(extent.channels);
+    values.par_chunks_mut(extent.rows * extent.channels).enumerate().for_each(|(n, sample)| {
+        let tiles = Tiles::new(moments, gamma, beta, n);
+        sample.par_chunks_mut(task).for_each(|values| {
+            apply_in_place(values, &tiles.mean, &tiles.scale, &tiles.beta, slope);
+        });
+    });
+}
+
 /// What the backward pass reads.
 pub(super) struct Backward<'a> {
-    pub(super) x: &'a [f32],
+    /// x, or the forward pass's result.
+    pub(super) source: &'a [f32],
+    pub(super) is_result: bool,
     pub(super) grad: &'a [f32],
     pub(super) gamma: &'a [f32],
     pub(super) beta: &'a [f32],
@@ -103,14 +123,14 @@ impl Backward<'_> {
         let c = self.extent.channels;
         let sample = self.extent.rows * c;
         let partials: Vec<Vec<(Vec<f64>, Vec<f64>)>> = self
-            .x
+            .source
             .par_chunks(sample)
             .zip(self.grad.par_chunks(sample))
             .enumerate()
-            .map(|(n, (x, grad))| {
-                let tiles = Tiles::new(self.moments, self.gamma, self.beta, n);
-                let pairs = x.par_chunks(task_length(c)).zip(grad.par_chunks(task_length(c)));
-                pairs.map(|(x, grad)| task_sums(x, grad, &tiles, self.slope, c)).collect()
+            .map(|(n, (source, grad))| {
+                let tiles = self.tiles(n);
+                let pairs = source.par_chunks(task_length(c)).zip(grad.par_chunks(task_length(c)));
+                pairs.map(|(source, grad)| self.task_sums(source, grad, &tiles)).collect()
             })
             .collect();
         let mut sums = vec![0.0; self.extent.samples * c];
@@ -148,14 +168,53 @@ impl Backward<'_> {
                 };
                 let constant = tile(&times(&sums[channels.clone()], 1));
                 let linear = tile(&times(&products[channels], 2));
-                (Tiles::new(self.moments, self.gamma, self.beta, n), constant, linear)
+                (self.tiles(n), constant, linear)
             })
             .collect();
-        collect_blocks(self.x.len(), self.extent.rows * c, task_length(c), |n, start, dx| {
+        collect_blocks(self.source.len(), self.extent.rows * c, task_length(c), |n, start, dx| {
             let (tiles, constant, linear) = &tiles[n];
-            let (x, grad) = (&self.x[start..][..dx.len()], &self.grad[start..][..dx.len()]);
-            apply_backward(x, grad, tiles, constant, linear, self.slope, dx);
+            let (source, grad) = (&self.source[start..][..dx.len()], &self.grad[start..][..dx.len()]);
+            let mut restored = vec![];
+            let parts = source.chunks(block_length(c)).zip(grad.chunks(block_length(c)));
+            for ((source, grad), dx) in parts.zip(dx.chunks_mut(block_length(c))) {
+                let x = self.input(source, tiles, &mut restored);
+                apply_backward(x, grad, tiles, constant, linear, self.slope, dx);
+            }
         })
+    }
+
+    fn tiles(&self, sample: usize) -> Tiles {
+        let mut tiles = Tiles::new(self.moments, self.gamma, self.beta, sample);
+        if self.is_result {
+            tiles.mean.fill(0.0);
+        }
+        tiles
+    }
+
+    /// A block of x; less its mean if it has to be found again from the result.
+    fn input<'b>(&self, source: &'b [f32], tiles: &Tiles, restored: &'b mut Vec<f32>) -> &'b [f32] {
+        if !self.is_result {
+            return source;
+        }
+        restored.resize(source.len(), 0.0);
+        undo(source, &tiles.scale, &tiles.beta, 1.0 / self.slope, restored);
+        restored
+    }
+
+    fn task_sums(&self, source: &[f32], grad: &[f32], tiles: &Tiles) -> (Vec<f64>, Vec<f64>) {
+        let channels = self.extent.channels;
+        let (mut sums, mut products) = (vec![0.0; channels], vec![0.0; channels]);
+        let (mut sum_tile, mut product_tile) = (vec![0.0; tile_length(channels)], vec![0.0; tile_length(channels)]);
+        let mut restored = vec![];
+        for (source, grad) in source.chunks(block_length(channels)).zip(grad.chunks(block_length(channels))) {
+            let x = self.input(source, tiles, &mut restored);
+            sum_tile.fill(0.0);
+            product_tile.fill(0.0);
+            add_products(x, grad, tiles, self.slope, &mut sum_tile, &mut product_tile);
+            sums.iter_mut().zip(fold(&sum_tile, channels)).for_each(|(sum, value)| *sum += value);
+            products.iter_mut().zip(fold(&product_tile, channels)).for_each(|(sum, value)| *sum += value);
+        }
+        (sums, products)
     }
 }
 
@@ -202,10 +261,9 @@ impl Spread {
 }
 
 fn spread_of(values: &[f32], channels: usize) -> Spread {
-    let block = (BLOCK_FLOATS / channels).max(1) * channels;
     let mut sums = vec![0.0; tile_length(channels)];
     let mut total = Spread::empty(channels);
-    for block in values.chunks(block) {
+    for block in values.chunks(block_length(channels)) {
         let rows = (block.len() / channels) as f64;
         sums.fill(0.0);
         add(block, &mut sums);
@@ -216,20 +274,6 @@ fn spread_of(values: &[f32], channels: usize) -> Spread {
         total = total.join(&Spread { rows, mean, squares: fold(&sums, channels) });
     }
     total
-}
-
-fn task_sums(x: &[f32], grad: &[f32], tiles: &Tiles, slope: f32, channels: usize) -> (Vec<f64>, Vec<f64>) {
-    let block = (BLOCK_FLOATS / channels).max(1) * channels;
-    let (mut sums, mut products) = (vec![0.0; channels], vec![0.0; channels]);
-    let (mut sum_tile, mut product_tile) = (vec![0.0; tile_length(channels)], vec![0.0; tile_length(channels)]);
-    for (x, grad) in x.chunks(block).zip(grad.chunks(block)) {
-        sum_tile.fill(0.0);
-        product_tile.fill(0.0);
-        add_products(x, grad, tiles, slope, &mut sum_tile, &mut product_tile);
-        sums.iter_mut().zip(fold(&sum_tile, channels)).for_each(|(sum, value)| *sum += value);
-        products.iter_mut().zip(fold(&product_tile, channels)).for_each(|(sum, value)| *sum += value);
-    }
-    (sums, products)
 }
 
 /// Replaces each value by the mean over those that share its statistics.
@@ -255,6 +299,10 @@ fn average_over(scope: Scope, values: &mut [f64], channels: usize) {
 
 fn task_length(channels: usize) -> usize {
     (TASK_FLOATS / channels).max(1) * channels
+}
+
+fn block_length(channels: usize) -> usize {
+    (BLOCK_FLOATS / channels).max(1) * channels
 }
 
 fn tile_length(channels: usize) -> usize {
@@ -301,6 +349,30 @@ multiversion! {
             for ((y, x), ((mean, scale), beta)) in y.iter_mut().zip(x).zip(coefficients) {
                 let value = (x - mean) * scale + beta;
                 *y = if value > 0.0 { value } else { slope * value };
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn apply_in_place(values: &mut [f32], mean: &[f32], scale: &[f32], beta: &[f32], slope: f32) {
+        for values in values.chunks_mut(mean.len()) {
+            let coefficients = mean.iter().zip(scale).zip(beta);
+            for (x, ((mean, scale), beta)) in values.iter_mut().zip(coefficients) {
+                let value = (*x - mean) * scale + beta;
+                *x = if value > 0.0 { value } else { slope * value };
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// x - mean of a result y.
+    fn undo(y: &[f32], scale: &[f32], beta: &[f32], steepness: f32, centred: &mut [f32]) {
+        for (y, centred) in y.chunks(scale.len()).zip(centred.chunks_mut(scale.len())) {
+            for ((centred, y), (scale, beta)) in centred.iter_mut().zip(y).zip(scale.iter().zip(beta)) {
+                let value = if *y > 0.0 { *y } else { steepness * y };
+                *centred = (value - beta) / scale;
             }
         }
     }

@@ -2,12 +2,18 @@
 //!
 //! y = act((x - mean) / sqrt(var + eps) * gamma + beta), var biased (divided by the count), as PyTorch's
 //! `InstanceNorm3d`, `GroupNorm` and `BatchNorm3d` in training mode. The forward pass reads x twice (moments, apply);
-//! the backward pass reads x and the gradient twice (two sums, apply) and recomputes everything else from x.
+//! the backward pass reads x and the gradient twice (two sums, apply) and recomputes everything else from x. An x that is
+//! [spent][Input::Spent] is overwritten by y, from which the backward pass finds x again: half the memory of a network is
+//! inputs of norms.
 
 mod cpu;
+mod input;
+
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use std::sync::OnceLock;
+
+pub use input::Input;
 
 use crate::activation::Activation;
 use crate::channelwise::{check, or_filled};
@@ -20,15 +26,15 @@ use crate::tape::apply3;
 /// `x` `[n, .., c]` (channels last), `gamma` and `beta` `[c]` or none (1 and 0) → the shape of `x`.
 ///
 /// # Errors
-/// A tensor of another shape, not f32, or not on the CPU; an activation slope below 0.
-pub fn instance_norm(
-    x: &Tensor,
+/// A tensor of another shape, not f32, or not on the CPU; an activation slope below 0; an x that was spent before.
+pub fn instance_norm<'a>(
+    x: impl Into<Input<'a>>,
     gamma: Option<&Tensor>,
     beta: Option<&Tensor>,
     eps: f64,
     activation: Activation,
 ) -> Result<Tensor> {
-    normalise("instance_norm", x, gamma, beta, Scope::Instance, eps, activation)
+    normalise("instance_norm", x.into(), gamma, beta, Scope::Instance, eps, activation)
 }
 
 /// Group norm: statistics per sample and group of `c / groups` neighbouring channels, over space.
@@ -38,17 +44,18 @@ pub fn instance_norm(
 ///
 /// # Errors
 /// `groups` does not divide `c`, and what [`instance_norm`] refuses.
-pub fn group_norm(
-    x: &Tensor,
+pub fn group_norm<'a>(
+    x: impl Into<Input<'a>>,
     gamma: Option<&Tensor>,
     beta: Option<&Tensor>,
     groups: usize,
     eps: f64,
     activation: Activation,
 ) -> Result<Tensor> {
-    let channels = x.dims().last().copied().unwrap_or(0);
+    let x = x.into();
+    let channels = x.tensor().dims().last().copied().unwrap_or(0);
     if groups == 0 || !channels.is_multiple_of(groups) {
-        bail!("group_norm: {groups} groups do not divide the {channels} channels of x {:?}", x.dims());
+        bail!("group_norm: {groups} groups do not divide the {channels} channels of x {:?}", x.tensor().dims());
     }
     normalise("group_norm", x, gamma, beta, Scope::Group { width: channels / groups }, eps, activation)
 }
@@ -60,14 +67,14 @@ pub fn group_norm(
 ///
 /// # Errors
 /// What [`instance_norm`] refuses.
-pub fn batch_norm(
-    x: &Tensor,
+pub fn batch_norm<'a>(
+    x: impl Into<Input<'a>>,
     gamma: Option<&Tensor>,
     beta: Option<&Tensor>,
     eps: f64,
     activation: Activation,
 ) -> Result<Tensor> {
-    normalise("batch_norm", x, gamma, beta, Scope::Batch, eps, activation)
+    normalise("batch_norm", x.into(), gamma, beta, Scope::Batch, eps, activation)
 }
 
 /// Over which (sample, channel) pairs statistics are shared.
@@ -88,13 +95,14 @@ struct Extent {
 
 fn normalise(
     name: &'static str,
-    x: &Tensor,
+    input: Input,
     gamma: Option<&Tensor>,
     beta: Option<&Tensor>,
     scope: Scope,
     eps: f64,
     activation: Activation,
 ) -> Result<Tensor> {
+    let x = input.tensor();
     let (&[samples, .., channels], true) = (x.dims(), x.elem_count() > 0) else {
         bail!("{name}: x has shape {:?}, expected [n, .., c] with at least one voxel", x.dims());
     };
@@ -105,8 +113,24 @@ fn normalise(
     }
     let (gamma, beta) = (or_filled(gamma, 1.0, channels, x)?, or_filled(beta, 0.0, channels, x)?);
     let extent = Extent { samples, rows: x.elem_count() / (samples * channels), channels };
-    let op = Norm { name, extent, scope, eps, slope: activation.slope()?, moments: OnceLock::new() };
-    apply3(&x.contiguous()?, &gamma, &beta, op)
+    let slope = activation.slope()?;
+    let has_gradient = [x, &gamma, &beta].into_iter().any(Tensor::track_op);
+    let may_be_spent = !has_gradient || can_be_undone(&gamma, &beta, slope)?;
+    let spent = if may_be_spent { input.take_values()? } else { None };
+    let x = input.tensor().contiguous()?;
+    let is_spent = spent.is_some();
+    let op = Norm { name, extent, scope, eps, slope, moments: OnceLock::new(), spent: Mutex::new(spent), is_spent };
+    apply3(&x, &gamma, &beta, op)
+}
+
+/// Whether y tells x: no slope and no scale takes it to nothing, and no shift drowns it.
+fn can_be_undone(gamma: &Tensor, beta: &Tensor, slope: f32) -> Result<bool> {
+    /// The error of x, in deviations, is this many times f32's.
+    const MOST_SHIFT: f32 = 100.0;
+    let (gamma, beta) = (gamma.to_vec1::<f32>()?, beta.to_vec1::<f32>()?);
+    let is_strong =
+        |(gamma, beta): (&f32, &f32)| gamma.abs() > f32::MIN_POSITIVE && beta.abs() <= MOST_SHIFT * gamma.abs();
+    Ok(slope > 0.0 && gamma.iter().zip(&beta).all(is_strong))
 }
 
 /// The op of all three normalisations; keeps the forward pass's moments for the backward pass.
@@ -117,6 +141,15 @@ struct Norm {
     eps: f64,
     slope: f32,
     moments: OnceLock<cpu::Moments>,
+    /// The input's values until the forward pass makes them its result.
+    spent: Mutex<Option<Vec<f32>>>,
+    is_spent: bool,
+}
+
+impl Norm {
+    fn moments(&self, x: &[f32]) -> &cpu::Moments {
+        self.moments.get_or_init(|| cpu::moments(x, self.extent, self.scope, self.eps))
+    }
 }
 
 impl CustomOp3 for Norm {
@@ -133,9 +166,16 @@ impl CustomOp3 for Norm {
         s3: &CpuStorage,
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, gamma, beta) = (cpu_values(s1, l1)?, cpu_values(s2, l2)?, cpu_values(s3, l3)?);
-        let moments = self.moments.get_or_init(|| cpu::moments(x, self.extent, self.scope, self.eps));
-        let y = cpu::forward(x, gamma, beta, moments, self.extent, self.slope);
+        let (gamma, beta) = (cpu_values(s2, l2)?, cpu_values(s3, l3)?);
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let y = if let Some(mut values) = spent {
+            let moments = self.moments(&values);
+            cpu::forward_in_place(&mut values, gamma, beta, moments, self.extent, self.slope);
+            values
+        } else {
+            let x = cpu_values(s1, l1)?;
+            cpu::forward(x, gamma, beta, self.moments(x), self.extent, self.slope)
+        };
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
@@ -144,22 +184,23 @@ impl CustomOp3 for Norm {
         x: &Tensor,
         gamma: &Tensor,
         beta: &Tensor,
-        _res: &Tensor,
+        y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let gradients = {
-            let (x_storage, x_layout) = x.storage_and_layout();
+            let (source_storage, source_layout) = if self.is_spent { y } else { x }.storage_and_layout();
             let (gamma_storage, gamma_layout) = gamma.storage_and_layout();
             let (beta_storage, beta_layout) = beta.storage_and_layout();
             let (grad_storage, grad_layout) = grad.storage_and_layout();
-            let input = values(&x_storage, x_layout)?;
+            let source = values(&source_storage, source_layout)?;
             let problem = cpu::Backward {
-                x: input,
+                source,
+                is_result: self.is_spent,
                 grad: values(&grad_storage, grad_layout)?,
                 gamma: values(&gamma_storage, gamma_layout)?,
                 beta: values(&beta_storage, beta_layout)?,
-                moments: self.moments.get_or_init(|| cpu::moments(input, self.extent, self.scope, self.eps)),
+                moments: self.moments(source),
                 extent: self.extent,
                 scope: self.scope,
                 slope: self.slope,
