@@ -31,6 +31,7 @@ declare const trainConfig: z.ZodObject<{
             }>;
             skipEmpty: z.ZodBoolean;
             mirror: z.ZodBoolean;
+            fit: z.ZodBoolean;
         }, z.core.$strict>;
         walls: z.ZodNullable<z.ZodObject<{
             hu: z.ZodNumber;

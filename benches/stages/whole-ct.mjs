@@ -84,9 +84,10 @@ export async function run({ work, shared, model: asked, threads, count = PHANTOM
   };
 }
 
-/** Every window at half overlap, nothing skipped, nothing mirrored. */
+/** Every window at half overlap, of one size, nothing skipped, nothing mirrored. */
 function allWindows(plan) {
-  return { ...plan, crop: { kind: 'none' }, tiles: { ...plan.tiles, overlap: 0.5, skipEmpty: false, mirror: false } };
+  const tiles = { ...plan.tiles, overlap: 0.5, skipEmpty: false, mirror: false, fit: false };
+  return { ...plan, crop: { kind: 'none' }, tiles };
 }
 
 async function segmented({ name, input, model, threads, work, say }) {

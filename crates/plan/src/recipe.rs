@@ -97,6 +97,10 @@ pub struct Tiles {
     /// that overlap even each other's errors out. For networks that learned from mirrored patches too.
     #[serde(default)]
     pub mirror: bool,
+    /// Each edge of the tile is made up to a third longer or shorter, so that as few voxels as possible are computed. For networks
+    /// that take tiles of any size.
+    #[serde(default)]
+    pub fit: bool,
 }
 
 /// How vessel walls in the lungs follow the scan's own voxels, which are finer than the network's.

@@ -11,7 +11,7 @@ fn pulmoav() -> Value {
         "channels": [{"kind": "window", "windowHu": [-1000.0, 600.0]}, {"kind": "side"}],
         "patch": [64, 64, 64],
         "crop": {"kind": "lungs", "marginMm": 25.0},
-        "tiles": {"tile": [96, 96, 96], "overlap": 0.5, "blend": "probabilities", "skipEmpty": true, "mirror": true},
+        "tiles": {"tile": [96, 96, 96], "overlap": 0.5, "blend": "probabilities", "skipEmpty": true, "mirror": true, "fit": true},
         "walls": {"hu": -400.0, "reachMm": 1.3},
         "targets": [
             {"name": "artery", "value": 1, "prompt": "pulmonary artery", "classes": ["artery"], "side": null, "embedding": [0.1, -0.2]},

@@ -26,7 +26,14 @@ pub(crate) fn plan() -> Plan {
         channels: vec![Channel::Window { window_hu: [-1000.0, 400.0] }, Channel::Side],
         patch: [16; 3],
         crop: Crop::Lungs { margin_mm: 25.0 },
-        tiles: Tiles { tile: [16; 3], overlap: 0.5, blend: Blend::Probabilities, skip_empty: true, mirror: false },
+        tiles: Tiles {
+            tile: [16; 3],
+            overlap: 0.5,
+            blend: Blend::Probabilities,
+            skip_empty: true,
+            mirror: false,
+            fit: false,
+        },
         walls: None,
         targets: vec![
             target("artery", 1, &artery, None),

@@ -75,7 +75,7 @@ pub fn run(
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
-    let layout = Layout::new(prepared.shape, tile, plan.tiles.overlap);
+    let layout = Layout::new(prepared.shape, tile, overlap_voxels(plan, tile));
     let origins = wanted_tiles(&layout, prepared, plan);
     let weights = gaussian(tile);
     let total = origins.len() as u64;
@@ -118,9 +118,9 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Tiles that cover the grid with at least `overlap` of each shared with the next, evenly spread.
-    pub fn new(shape: [usize; 3], tile: [usize; 3], overlap: f64) -> Self {
-        let starts = std::array::from_fn(|axis| starts(shape[axis], tile[axis], overlap));
+    /// Tiles that cover the grid with at least `overlap` voxels of each shared with the next, evenly spread.
+    pub fn new(shape: [usize; 3], tile: [usize; 3], overlap: [usize; 3]) -> Self {
+        let starts = std::array::from_fn(|axis| starts(shape[axis], tile[axis], overlap[axis]));
         let pad = std::array::from_fn(|axis| tile[axis].saturating_sub(shape[axis]) / 2);
         Self { shape, tile, pad, starts }
     }
@@ -143,19 +143,49 @@ impl Layout {
         let high = (origin[axis] + self.tile[axis] - self.pad[axis]).min(self.shape[axis]);
         (low..high, low + self.pad[axis] - origin[axis])
     }
+
+    /// The part of the grid along one axis that lies deeper in this tile than in its neighbours.
+    fn own(&self, origin: [usize; 3], axis: usize) -> std::ops::Range<usize> {
+        let starts = &self.starts[axis];
+        let place = starts.partition_point(|&start| start < origin[axis]);
+        let border = |place: usize| (starts[place] + starts[place + 1] + self.tile[axis]) / 2;
+        let low = if place == 0 { 0 } else { border(place - 1) };
+        let high = if place + 1 == starts.len() { self.shape[axis] } else { border(place) };
+        low..high
+    }
 }
 
-fn starts(size: usize, tile: usize, overlap: f64) -> Vec<usize> {
+/// The plan's overlap in voxels; of a tile smaller than the plan's, the same share.
+fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|axis| {
+        let edge = tile[axis].min(plan.tiles.tile[axis]);
+        edge - ((edge as f64 * (1.0 - plan.tiles.overlap)).floor() as usize).max(1)
+    })
+}
+
+/// The plan's tile with each edge changed by up to a third, so that the tiles along it have as few voxels together as possible.
+pub fn fitted(shape: [usize; 3], plan: &Plan) -> [usize; 3] {
+    let (tile, multiple) = (plan.tiles.tile, plan.edge_multiple());
+    let overlap = overlap_voxels(plan, tile);
+    std::array::from_fn(|axis| {
+        let edge = tile[axis];
+        let least = (edge - edge / 3).next_multiple_of(multiple).max(overlap[axis] + multiple);
+        let edges = (least..=edge + edge / 3).step_by(multiple);
+        let voxels = |&edge: &usize| starts(shape[axis], edge, overlap[axis]).len() * edge;
+        edges.min_by_key(voxels).unwrap_or(edge)
+    })
+}
+
+fn starts(size: usize, tile: usize, overlap: usize) -> Vec<usize> {
     if size <= tile {
         return vec![0];
     }
-    let step = ((tile as f64 * (1.0 - overlap)).floor() as usize).max(1);
     let last = size - tile;
-    let gaps = last.div_ceil(step);
+    let gaps = last.div_ceil(tile - overlap);
     (0..=gaps).map(|i| (i as f64 * last as f64 / gaps as f64).round() as usize).collect()
 }
 
-/// Tiles worth running: all, or those with a lung voxel within the crop's margin.
+/// Tiles worth running: all, or those whose [own part][Layout::own] has a lung voxel within the crop's margin.
 fn wanted_tiles(layout: &Layout, prepared: &Prepared, plan: &Plan) -> Vec<[usize; 3]> {
     let all = layout.origins();
     let Some(sides) = prepared.sides().filter(|_| plan.tiles.skip_empty) else { return all.collect() };
@@ -164,7 +194,7 @@ fn wanted_tiles(layout: &Layout, prepared: &Prepared, plan: &Plan) -> Vec<[usize
     let near_lung = |origin: &[usize; 3]| {
         let [zs, ys, xs] = std::array::from_fn(|axis| {
             let margin = (margin_mm / prepared.grid.spacing_mm[axis]).ceil() as usize;
-            let (range, _) = layout.covered(*origin, axis);
+            let range = layout.own(*origin, axis);
             range.start.saturating_sub(margin)..(range.end + margin).min(prepared.shape[axis])
         });
         zs.into_iter()
@@ -308,17 +338,50 @@ mod tests {
     #[test]
     fn tiles_cover_everything_and_overlap() {
         for (size, tile, overlap, expected) in [
-            (10, 16, 0.5, vec![0]),
-            (16, 16, 0.5, vec![0]),
-            (17, 16, 0.5, vec![0, 1]),
-            (40, 16, 0.5, vec![0, 8, 16, 24]),
-            (41, 16, 0.25, vec![0, 8, 17, 25]),
-            (20, 4, 0.0, vec![0, 4, 8, 12, 16]),
+            (10, 16, 8, vec![0]),
+            (16, 16, 8, vec![0]),
+            (17, 16, 8, vec![0, 1]),
+            (40, 16, 8, vec![0, 8, 16, 24]),
+            (41, 16, 4, vec![0, 8, 17, 25]),
+            (20, 4, 0, vec![0, 4, 8, 12, 16]),
         ] {
             let found = starts(size, tile, overlap);
             assert_eq!(found, expected, "size {size}, tile {tile}, overlap {overlap}");
             assert!(found.windows(2).all(|pair| pair[1] - pair[0] <= tile));
         }
+    }
+
+    #[test]
+    fn own_parts_share_out_the_grid() {
+        let layout = Layout::new([41, 10, 33], [16; 3], [4; 3]);
+        for axis in 0..3 {
+            let mut next = 0;
+            for &start in &layout.starts[axis] {
+                let own = layout.own([start; 3], axis);
+                assert_eq!(own.start, next);
+                next = own.end;
+            }
+            assert_eq!(next, layout.shape[axis]);
+        }
+    }
+
+    #[test]
+    fn fitted_tiles_compute_fewer_voxels_and_keep_the_overlap() {
+        let mut plan = plan();
+        plan.tiles.tile = [96; 3];
+        plan.tiles.overlap = 1.0 / 3.0;
+        let shape = [50, 287, 192];
+        let tile = fitted(shape, &plan);
+        let overlap = overlap_voxels(&plan, tile);
+        assert_eq!(overlap, [32; 3]);
+        for axis in 0..3 {
+            assert!(tile[axis].is_multiple_of(plan.edge_multiple()) && (64..=128).contains(&tile[axis]), "{tile:?}");
+            let voxels = |edge: usize| starts(shape[axis], edge, overlap[axis]).len() * edge;
+            assert!(voxels(tile[axis]) <= voxels(96), "{tile:?}");
+            let starts = starts(shape[axis], tile[axis], overlap[axis]);
+            assert!(starts.windows(2).all(|pair| pair[0] + tile[axis] >= pair[1] + overlap[axis]), "{starts:?}");
+        }
+        assert_eq!(overlap_voxels(&plan, [48; 3]), [16; 3]);
     }
 
     #[test]
@@ -358,7 +421,7 @@ mod tests {
         let mut rows = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0];
         mirror_rows(&mut rows, 3, 2);
         assert_eq!(rows, [3.0, 30.0, 2.0, 20.0, 1.0, 10.0]);
-        let layout = Layout::new([40, 16, 40], [16; 3], 0.5);
+        let layout = Layout::new([40, 16, 40], [16; 3], [8; 3]);
         let odd = |origin| layout.is_odd(origin);
         assert!(!odd([0, 0, 0]) && odd([0, 0, 8]) && !odd([8, 0, 8]) && odd([24, 0, 0]));
         // A network that looks at each voxel alone, and not at the side, answers as it did.

@@ -19,7 +19,14 @@ fn plan(network: Network, channels: usize, edge: usize, targets: usize, text_wid
         channels: [window, Channel::Side].into_iter().take(channels).collect(),
         patch: [edge; 3],
         crop: Crop::None,
-        tiles: Tiles { tile: [edge; 3], overlap: 0.5, blend: Blend::Logits, skip_empty: false, mirror: false },
+        tiles: Tiles {
+            tile: [edge; 3],
+            overlap: 0.5,
+            blend: Blend::Logits,
+            skip_empty: false,
+            mirror: false,
+            fit: false,
+        },
         walls: None,
         targets: (0..targets)
             .map(|target| Target {
