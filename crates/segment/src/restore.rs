@@ -10,7 +10,7 @@ use pulmoav_volume::Volume;
 use pulmoav_volume::components::{Connectivity, remove_outside};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::lungs::{LEFT, Lungs, RIGHT};
-use pulmoav_volume::resample::{Order, Taps};
+use pulmoav_volume::resample::Pairs;
 use rayon::prelude::*;
 
 use crate::prepare::{COARSE_MM, Prepared, WayBack};
@@ -53,14 +53,14 @@ pub fn restore(
     let rules = Rules::new(plan, asked);
     // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find (METHOD §4).
     let limited = matches!(plan.crop, Crop::Lungs { .. });
-    let planes = Planes::new(found, way_back, prepared.lungs.as_ref(), limited);
+    let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
+    let planes = Planes::new(found, way_back, prepared.lungs.as_ref(), limited, least);
     let part = way_back.part.shape();
     let plane = part[1] * part[2];
     let mut labels = vec![0u8; part[0] * plane];
     let mut kept = vec![0f32; if keep_probabilities { labels.len() * asked.len() } else { 0 }];
-    let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
     let decide = |z: usize, labels: &mut [u8], mut kept: Option<&mut [f32]>| {
-        planes.visit(z, &rules, least, |row, probabilities| {
+        planes.visit(z, &rules, |row, probabilities| {
             rules.decide(probabilities, &mut labels[row.clone()]);
             if let Some(kept) = &mut kept {
                 let kept = &mut kept[row.start * asked.len()..row.end * asked.len()];
@@ -83,9 +83,9 @@ pub fn restore(
     }
     let probabilities = keep_probabilities.then(|| {
         let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
-        (0..asked.len()).flat_map(|prompt| undo(&of(prompt), way_back)).collect()
+        (0..asked.len()).flat_map(|prompt| undo(of(prompt), way_back)).collect()
     });
-    Restored { labels: Volume { data: undo(&labels, way_back), grid: way_back.original }, probabilities }
+    Restored { labels: Volume { data: undo(labels, way_back), grid: way_back.original }, probabilities }
 }
 
 /// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a vessel: thick
@@ -107,9 +107,12 @@ fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, way_back: &WayBack, plan: &
 ///
 /// # Shapes
 /// `part`: `[z, y, x]` of the canonical part → `[z, y, x]` of the original grid.
-fn undo<T: Copy + Default + Send + Sync>(part: &[T], way_back: &WayBack) -> Vec<T> {
+fn undo<T: Copy + Default + Send + Sync>(part: Vec<T>, way_back: &WayBack) -> Vec<T> {
+    if way_back.orientation.is_identity() && way_back.part == VoxelBox::whole(way_back.original.shape) {
+        return part;
+    }
     let back = way_back.orientation.inverse();
-    let view = View::new(part, way_back.part.shape()).reordered(back.source, back.flipped);
+    let view = View::new(&part, way_back.part.shape()).reordered(back.source, back.flipped);
     let shape = way_back.original.shape;
     let size = view.shape();
     let low: [usize; 3] = std::array::from_fn(|axis| {
@@ -152,33 +155,53 @@ impl Rules {
     }
 
     /// The value of the most probable prompt above the threshold; a prompt gives way to one within it that is above too.
-    /// Of equals the first asked wins. A whole row at once and without a branch: near a vessel every guess would be a coin's.
+    /// Of equals the first asked wins. Blocks of voxels without a branch: near a vessel every guess would be a coin's.
     ///
     /// # Shapes
     /// `probabilities` `[p, x]` → `labels` `[x]`.
     fn decide(&self, probabilities: &[f32], labels: &mut [u8]) {
         let width = labels.len();
-        let row = |prompt: usize| &probabilities[prompt * width..][..width];
-        let mut most = vec![THRESHOLD; width];
-        let mut left = vec![0f32; width];
-        labels.fill(0);
-        for (prompt, narrower) in self.narrower.iter().enumerate() {
-            left.copy_from_slice(row(prompt));
-            for &other in narrower {
-                left.iter_mut().zip(row(other)).for_each(|(left, &p)| *left = if p > THRESHOLD { 0.0 } else { *left });
+        for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
+            let of = |prompt: usize| padded::<BLOCK>(&probabilities[prompt * width..][..width][block * BLOCK..]);
+            let mut most = [THRESHOLD; BLOCK];
+            // As wide as the probabilities, so that a comparison of these chooses between those as it is.
+            let mut found = [0u32; BLOCK];
+            for (prompt, narrower) in self.narrower.iter().enumerate() {
+                let mut left = of(prompt);
+                for &other in narrower {
+                    left.iter_mut()
+                        .zip(of(other))
+                        .for_each(|(left, p)| *left = if p > THRESHOLD { 0.0 } else { *left });
+                }
+                let value = u32::from(self.values[prompt]);
+                for ((found, most), p) in found.iter_mut().zip(&mut most).zip(left) {
+                    *found = if p > *most { value } else { *found };
+                    *most = if p > *most { p } else { *most };
+                }
             }
-            for ((label, most), &p) in labels.iter_mut().zip(&mut most).zip(&left) {
-                *label = if p > *most { self.values[prompt] } else { *label };
-                *most = most.max(p);
-            }
+            labels.iter_mut().zip(found).for_each(|(label, found)| *label = found as u8);
         }
     }
+}
+
+/// Voxels decided at a time.
+const BLOCK: usize = 16;
+
+/// The first values; 0 behind the end.
+#[inline]
+fn padded<const N: usize>(values: &[f32]) -> [f32; N] {
+    if let Some(whole) = values.first_chunk() {
+        return *whole;
+    }
+    let mut padded = [0.0; N];
+    padded[..values.len()].copy_from_slice(values);
+    padded
 }
 
 /// How values get from the plan's grid to a voxel of the scan along one axis.
 enum Way {
     /// Linear interpolation.
-    Between(Taps),
+    Between(Pairs),
     /// The highest inside the voxel, for voxels of [`COARSE_MM`] and more: a vessel that passes through one is thinner than
     /// it, and would fall between the places that interpolation looks at.
     Highest(Vec<Range<usize>>),
@@ -188,24 +211,34 @@ impl Way {
     /// From `size` values to `new_size` voxels of `voxel_mm`.
     fn new(size: usize, new_size: usize, voxel_mm: f64) -> Self {
         if voxel_mm <= COARSE_MM || size < new_size {
-            return Self::Between(Taps::new(size, new_size, Order::Linear));
+            return Self::Between(Pairs::new(size, new_size));
         }
         let edge = |voxel: usize| (voxel * size + new_size / 2) / new_size;
         Self::Highest((0..new_size).map(|voxel| edge(voxel)..edge(voxel + 1)).collect())
     }
 
-    /// Combines blocks of as many values as `sum` holds into it, for one voxel.
-    fn combine(&self, values: &[f32], voxel: usize, sum: &mut [f32]) {
-        sum.fill(0.0);
-        let size = sum.len();
-        let block = |from: usize| &values[from * size..][..size];
+    /// What a voxel depends on.
+    fn sources(&self, voxel: usize) -> Range<usize> {
         match self {
-            Self::Between(taps) => {
-                for (from, weight) in taps.of(voxel) {
-                    sum.iter_mut().zip(block(from)).for_each(|(to, value)| *to += weight * value);
+            Self::Between(pairs) => {
+                let ([low, high], _) = pairs.of(voxel);
+                low..high + 1
+            }
+            Self::Highest(inside) => inside[voxel].clone(),
+        }
+    }
+
+    /// Combines blocks of values, `block(source)`, into one voxel's.
+    fn combine_blocks<'b>(&self, voxel: usize, block: impl Fn(usize) -> &'b [f32], sum: &mut [f32]) {
+        match self {
+            Self::Between(pairs) => {
+                let ([low, high], [to_low, to_high]) = pairs.of(voxel);
+                for ((to, low), high) in sum.iter_mut().zip(block(low)).zip(block(high)) {
+                    *to = to_low * low + to_high * high;
                 }
             }
             Self::Highest(inside) => {
+                sum.fill(0.0);
                 for from in inside[voxel].clone() {
                     sum.iter_mut().zip(block(from)).for_each(|(to, &value)| *to = to.max(value));
                 }
@@ -213,25 +246,48 @@ impl Way {
         }
     }
 
-    /// [`Way::combine`] for all voxels of a row.
+    /// All voxels of a row.
     ///
     /// # Shapes
     /// `values` `[x, p]` → `row` `[p, x']`.
     fn combine_row(&self, values: &[f32], prompts: usize, row: &mut [f32]) {
         let width = row.len() / prompts;
-        for (prompt, row) in row.chunks_exact_mut(width).enumerate() {
-            let value = |from: usize| values[from * prompts + prompt];
-            match self {
-                Self::Between(taps) => {
-                    for (to, ([low, high], [to_low, to_high])) in row.iter_mut().zip(taps.pairs()) {
-                        *to = to_low * value(low) + to_high * value(high);
-                    }
+        match self {
+            Self::Between(pairs) => {
+                for (four, rows) in row.chunks_mut(4 * width).enumerate() {
+                    combine_four(pairs, &values[4 * four..], prompts, rows);
                 }
-                Self::Highest(inside) => {
+            }
+            Self::Highest(inside) => {
+                for (prompt, row) in row.chunks_exact_mut(width).enumerate() {
                     for (to, inside) in row.iter_mut().zip(inside) {
-                        *to = inside.clone().map(value).fold(0.0, f32::max);
+                        *to = inside.clone().map(|from| values[from * prompts + prompt]).fold(0.0, f32::max);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Up to four prompts of a row, all in one vector: the values of a voxel lie side by side, those of neighbours do not.
+///
+/// # Shapes
+/// `values` `[x, p]` from the first of the four on → `rows` `[p', x']`.
+fn combine_four(pairs: &Pairs, values: &[f32], prompts: usize, rows: &mut [f32]) {
+    let width = pairs.iter().len();
+    for first in (0..width).step_by(4) {
+        let mut columns = [[0f32; 4]; 4];
+        for voxel in 0..4 {
+            let ([low, high], [to_low, to_high]) = pairs.of((first + voxel).min(width - 1));
+            let (low, high) = (padded::<4>(&values[low * prompts..]), padded::<4>(&values[high * prompts..]));
+            for prompt in 0..4 {
+                columns[prompt][voxel] = to_low * low[prompt] + to_high * high[prompt];
+            }
+        }
+        for (row, column) in rows.chunks_exact_mut(width).zip(columns) {
+            match row[first..].first_chunk_mut() {
+                Some(four) => *four = column,
+                None => row[first..].iter_mut().zip(column).for_each(|(to, value)| *to = value),
             }
         }
     }
@@ -244,28 +300,34 @@ struct Planes<'a> {
     part: VoxelBox,
     limited: bool,
     ways: [Way; 3],
+    /// `[z, y]` on the plan's grid: whether a value of the row matters.
+    matters: Vec<bool>,
 }
 
 impl<'a> Planes<'a> {
-    fn new(found: &'a Probabilities, way_back: &WayBack, lungs: Option<&'a Lungs>, limited: bool) -> Self {
+    /// Rows of the scan that depend on no value above `least` may be left out.
+    fn new(found: &'a Probabilities, way_back: &WayBack, lungs: Option<&'a Lungs>, limited: bool, least: f32) -> Self {
         let size = way_back.part.shape();
         let voxel_mm = |axis: usize| way_back.original.spacing_mm[way_back.orientation.source[axis]];
         let ways = std::array::from_fn(|axis| Way::new(found.shape[axis], size[axis], voxel_mm(axis)));
-        Self { found, lungs, part: way_back.part, limited, ways }
+        let rows = found.values.par_chunks(found.shape[2] * found.prompts);
+        let matters = rows.map(|row| any_above(row, least)).collect();
+        Self { found, lungs, part: way_back.part, limited, ways, matters }
     }
 
-    /// Calls `see(voxels of the plane, probabilities [p, x])` for each row of plane z; where no vessel can lie, and for prompts of the
-    /// other side, they are 0. Rows of which no value is above `least` may be left out.
-    fn visit(&self, z: usize, rules: &Rules, least: f32, mut see: impl FnMut(Range<usize>, &[f32])) {
-        let prompts = self.found.prompts;
-        let [_, height, width] = self.found.shape;
-        let row = width * prompts;
-        let mut blended = vec![0f32; height * row];
-        self.ways[0].combine(&self.found.values, z, &mut blended);
-        if none_above(&blended, least) {
+    fn row_matters(&self, z: usize, y: usize) -> bool {
+        let height = self.found.shape[1];
+        self.ways[0].sources(z).any(|z| self.ways[1].sources(y).any(|y| self.matters[z * height + y]))
+    }
+
+    /// Calls `see(voxels of the plane, probabilities [p, x])` for each row of plane z that matters; where no vessel can lie, and for prompts
+    /// of the other side, they are 0.
+    fn visit(&self, z: usize, rules: &Rules, mut see: impl FnMut(Range<usize>, &[f32])) {
+        let size = self.part.shape();
+        let mut rows = (0..size[1]).filter(|&y| self.row_matters(z, y)).peekable();
+        if rows.peek().is_none() {
             return;
         }
-        let size = self.part.shape();
         let slice = VoxelBox {
             low: [self.part.low[0] + z, self.part.low[1], self.part.low[2]],
             high: [self.part.low[0] + z + 1, self.part.high[1], self.part.high[2]],
@@ -274,14 +336,10 @@ impl<'a> Planes<'a> {
         let sided = rules.sides.iter().any(|&side| side > 0);
         let nearest = self.lungs.filter(|_| sided).map(|lungs| lungs.nearest_in(&slice, one_plane));
         let region = self.lungs.filter(|_| self.limited).map(|lungs| lungs.vessel_region_in(&slice, one_plane));
-        let mut line = vec![0f32; row];
-        let mut probabilities = vec![0f32; size[2] * prompts];
-        for y in 0..size[1] {
-            self.ways[1].combine(&blended, y, &mut line);
-            if none_above(&line, least) {
-                continue;
-            }
-            self.ways[2].combine_row(&line, prompts, &mut probabilities);
+        let mut blended = Blended::new(self, z);
+        let mut probabilities = vec![0f32; size[2] * self.found.prompts];
+        for y in rows {
+            self.ways[2].combine_row(blended.row(y), self.found.prompts, &mut probabilities);
             let voxels = y * size[2]..(y + 1) * size[2];
             for (row, &side) in probabilities.chunks_exact_mut(size[2]).zip(&rules.sides) {
                 if let Some(region) = &region {
@@ -293,6 +351,42 @@ impl<'a> Planes<'a> {
             }
             see(voxels, &probabilities);
         }
+    }
+}
+
+/// Rows of one of the scan's planes, still as wide as the plan's grid.
+struct Blended<'a> {
+    planes: &'a Planes<'a>,
+    z: usize,
+    /// The last rows combined along z, each in the place of its number's remainder, and which they are.
+    last: Vec<Vec<f32>>,
+    which: Vec<usize>,
+    row: Vec<f32>,
+}
+
+impl<'a> Blended<'a> {
+    fn new(planes: &'a Planes<'a>, z: usize) -> Self {
+        let along_y = &planes.ways[1];
+        let most = (0..planes.part.shape()[1]).map(|y| along_y.sources(y).len()).max().unwrap_or(0);
+        let row = vec![0f32; planes.found.shape[2] * planes.found.prompts];
+        Self { planes, z, last: vec![row.clone(); most], which: vec![usize::MAX; most], row }
+    }
+
+    /// # Shapes
+    /// → `[x, p]`.
+    fn row(&mut self, y: usize) -> &[f32] {
+        let [along_z, along_y, _] = &self.planes.ways;
+        let (height, size, most) = (self.planes.found.shape[1], self.row.len(), self.last.len());
+        for from in along_y.sources(y) {
+            if self.which[from % most] == from {
+                continue;
+            }
+            let block = |z: usize| &self.planes.found.values[(z * height + from) * size..][..size];
+            along_z.combine_blocks(self.z, block, &mut self.last[from % most]);
+            self.which[from % most] = from;
+        }
+        along_y.combine_blocks(y, |from| &self.last[from % most], &mut self.row);
+        &self.row
     }
 }
 
@@ -308,14 +402,23 @@ fn interleave(rows: &[f32], prompts: usize, to: &mut [f32]) {
     }
 }
 
-fn none_above(values: &[f32], least: f32) -> bool {
-    values.iter().fold(0f32, |most, &value| most.max(value)) <= least
+/// Whole blocks without a branch; most rows have nothing at all, and in the others the first block that has something is enough.
+fn any_above(values: &[f32], least: f32) -> bool {
+    values.chunks(256).any(|block| block.iter().fold(false, |any, &value| any | (value > least)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::plan;
+
+    impl Way {
+        /// One voxel of blocks that lie side by side.
+        fn combine(&self, values: &[f32], voxel: usize, sum: &mut [f32]) {
+            let size = sum.len();
+            self.combine_blocks(voxel, |from| &values[from * size..][..size], sum);
+        }
+    }
 
     #[test]
     fn coarse_voxels_take_the_highest_inside_them() {
