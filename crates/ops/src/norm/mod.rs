@@ -34,7 +34,7 @@ pub fn instance_norm<'a>(
     eps: f64,
     activation: Activation,
 ) -> Result<Tensor> {
-    normalise("instance_norm", x.into(), gamma, beta, Scope::Instance, eps, activation)
+    normalise("instance_norm", &x.into(), gamma, beta, Scope::Instance, eps, activation)
 }
 
 /// Group norm: statistics per sample and group of `c / groups` neighbouring channels, over space.
@@ -57,7 +57,7 @@ pub fn group_norm<'a>(
     if groups == 0 || !channels.is_multiple_of(groups) {
         bail!("group_norm: {groups} groups do not divide the {channels} channels of x {:?}", x.tensor().dims());
     }
-    normalise("group_norm", x, gamma, beta, Scope::Group { width: channels / groups }, eps, activation)
+    normalise("group_norm", &x, gamma, beta, Scope::Group { width: channels / groups }, eps, activation)
 }
 
 /// Batch norm: statistics per channel over the batch and space, always the batch's own (no running averages).
@@ -74,7 +74,7 @@ pub fn batch_norm<'a>(
     eps: f64,
     activation: Activation,
 ) -> Result<Tensor> {
-    normalise("batch_norm", x.into(), gamma, beta, Scope::Batch, eps, activation)
+    normalise("batch_norm", &x.into(), gamma, beta, Scope::Batch, eps, activation)
 }
 
 /// Over which (sample, channel) pairs statistics are shared.
@@ -95,7 +95,7 @@ struct Extent {
 
 fn normalise(
     name: &'static str,
-    input: Input,
+    input: &Input,
     gamma: Option<&Tensor>,
     beta: Option<&Tensor>,
     scope: Scope,
