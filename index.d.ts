@@ -692,6 +692,8 @@ interface Segmentation {
         predictedBytes: number;
         peakBytes: number;
     };
+    /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
+    tile: [number, number, number];
     /** What a user should know. */
     warnings: Warning[];
 }
@@ -752,6 +754,7 @@ interface SegmentReport {
         write: number;
     };
     memory: Segmentation['memory'];
+    tile: Segmentation['tile'];
     targets: SegmentedTarget[];
     warnings: Warning[];
 }

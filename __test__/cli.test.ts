@@ -165,6 +165,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'device',
     'seconds',
     'memory',
+    'tile',
     'targets',
     'warnings',
   ]);

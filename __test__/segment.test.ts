@@ -22,7 +22,7 @@ const weights = (directory: string) => join(directory, 'model.safetensors');
 
 test('a label map lies on the scan’s own grid, and its counts are the targets’', async (t) => {
   using segmenter = await Segmenter.load({ model });
-  const { labels, targets, seconds, memory, warnings, probabilities } = await segmenter.segment(ct);
+  const { labels, targets, seconds, memory, tile, warnings, probabilities } = await segmenter.segment(ct);
   const { data: _, ...geometry } = ct;
   const { data: __, ...found } = labels;
   t.deepEqual(found, geometry);
@@ -41,6 +41,7 @@ test('a label map lies on the scan’s own grid, and its counts are the targets�
   t.deepEqual(Object.keys(seconds), ['load', 'prepare', 'network', 'restore', 'total']);
   t.true(memory.predictedBytes > 0 && memory.peakBytes > 0);
   t.is(memory.budgetBytes, null);
+  t.true(tile.every((edge) => edge > 0 && edge % 8 === 0));
   t.deepEqual(
     warnings.map(({ code }) => code),
     ['COARSE_SPACING'],

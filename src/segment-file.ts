@@ -36,6 +36,7 @@ export interface SegmentReport {
   device: string;
   seconds: Segmentation['seconds'] & { write: number };
   memory: Segmentation['memory'];
+  tile: Segmentation['tile'];
   targets: SegmentedTarget[];
   warnings: Warning[];
 }
@@ -75,6 +76,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     device: 'cpu',
     seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
     memory: result.memory,
+    tile: result.tile,
     targets: result.targets,
     warnings: result.warnings,
   };

@@ -54,6 +54,8 @@ export interface Segmentation {
   seconds: { load: number; prepare: number; network: number; restore: number; total: number };
   /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
   memory: { budgetBytes: number | null; predictedBytes: number; peakBytes: number };
+  /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
+  tile: [number, number, number];
   /** What a user should know. */
   warnings: Warning[];
 }

@@ -34,9 +34,11 @@ export async function run({ work, shared, model: asked, threads, count = PHANTOM
     cases.push({ name, ...dice });
   }
   const gflop = theirs?.gflop ?? null;
-  const parts = ({ seconds, windows }) => [
+  const parts = ({ seconds, windows, tile = [96, 96, 96] }) => [
     windows,
-    gflop === null ? null : significant((windows * gflop) / 1000),
+    tile.join(' × '),
+    // The network's arithmetic grows with the voxels that it sees.
+    gflop === null ? null : significant((windows * gflop * (tile[0] * tile[1] * tile[2])) / 96 ** 3 / 1000),
     ...['prepare', 'network', 'restore', 'total'].map((part) => three(seconds[part])),
   ];
   const { read, resample, network, restore, total } = theirs?.seconds ?? {};
@@ -57,7 +59,7 @@ export async function run({ work, shared, model: asked, threads, count = PHANTOM
     tables: [
       {
         title: '512 × 512 × 400 to labels',
-        columns: ['who', 'windows', 'TFLOP', 'prepare s', 'network s', 'restore s', 'total s'],
+        columns: ['who', 'windows', 'of voxels', 'TFLOP', 'prepare s', 'network s', 'restore s', 'total s'],
         rows,
       },
       ...(cases.length > 0 ? [diceTable(cases)] : []),
@@ -100,7 +102,7 @@ async function segmented({ name, input, model, threads, work, say }) {
   const start = performance.now();
   const report = await segmentToFile({ input, output, model, threads }, { onProgress });
   const total = (performance.now() - start) / 1000;
-  return { output, windows, seconds: { ...report.seconds, total } };
+  return { output, windows, tile: report.tile, seconds: { ...report.seconds, total } };
 }
 
 function peer({ python, everywhere, ct, threads, work, say }) {

@@ -184,6 +184,7 @@ struct Answer<'a> {
     targets: Vec<FoundTarget<'a>>,
     seconds: Seconds,
     memory: Memory,
+    tile: [usize; 3],
     warnings: Vec<Warning>,
 }
 
@@ -245,6 +246,7 @@ fn answer(
             predicted_bytes: found.memory.predicted_bytes,
             peak_bytes: peak_bytes(),
         },
+        tile: found.tile,
         warnings,
     };
     let mut arrays = vec![Either10::B(found.labels.data.into())];

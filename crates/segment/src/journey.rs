@@ -60,6 +60,8 @@ pub struct Segmentation {
     pub seconds: Seconds,
     /// Memory allowed and foreseen.
     pub memory: Memory,
+    /// What the network saw at once, voxels `[z, y, x]`.
+    pub tile: [usize; 3],
 }
 
 /// One target in the label map.
@@ -221,6 +223,7 @@ fn told(
         warnings,
         seconds,
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
+        tile: budget.tile,
     }
 }
 

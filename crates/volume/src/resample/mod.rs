@@ -165,10 +165,12 @@ mod tests {
     #[test]
     fn threads_change_nothing() {
         let voxels: Vec<f32> = (0..24 * 17 * 19).map(|i| ((i * 7919) % 2003) as f32).collect();
-        let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| resize(&View::new(&voxels, [24, 17, 19]), [31, 11, 23], Order::Linear))
-        };
-        assert_eq!(run(1), run(2));
+        for order in [Order::Nearest, Order::Linear, Order::Cubic] {
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| resize(&View::new(&voxels, [24, 17, 19]), [31, 11, 23], order))
+            };
+            assert_eq!(run(1), run(2), "{order:?}");
+        }
     }
 }
