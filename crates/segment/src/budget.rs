@@ -8,7 +8,7 @@ use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
 use crate::error::SegmentError;
 use crate::journey::Request;
 use crate::prepare::Prepared;
-use crate::tiles::fitted;
+use crate::tiles;
 
 const F32: u64 = 4;
 /// Program, Node and pools before any voxel.
@@ -38,7 +38,7 @@ pub struct Budget {
 /// `ERR_MEMORY` when not even the smallest fits.
 pub fn choose(prepared: &Prepared, plan: &Plan, asked: usize, request: &Request) -> Result<Budget, SegmentError> {
     let need = |tile: [usize; 3]| predict(prepared, plan, tile, asked, request);
-    let tiles = tiles_to_try(prepared.shape, plan);
+    let tiles = tiles_to_try(|| tiles::needed(prepared, plan).size(), plan);
     let Some(budget_bytes) = request.max_memory_bytes else {
         return Ok(Budget { tile: tiles[0], predicted_bytes: need(tiles[0]) });
     };
@@ -53,25 +53,25 @@ pub fn choose(prepared: &Prepared, plan: &Plan, asked: usize, request: &Request)
     Err(SegmentError::Memory { needed_bytes: smallest, budget_bytes })
 }
 
-/// The plan's tile, fitted to the grid if it may be, then smaller ones down to half the training patch; `la-caf` knows one size only.
-fn tiles_to_try(shape: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
-    let mut tiles = vec![plan.tiles.tile];
+/// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; `la-caf` knows one size only.
+fn tiles_to_try(needed: impl Fn() -> [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
+    let mut sizes = vec![plan.tiles.tile];
     if matches!(plan.network, Network::LaCaf(_)) {
-        return tiles;
+        return sizes;
     }
     if plan.tiles.fit {
-        tiles.insert(0, fitted(shape, plan));
+        sizes.insert(0, tiles::fitted(needed(), plan));
     }
     let multiple = plan.edge_multiple();
     let least = plan.patch.map(|edge| (edge / 2).next_multiple_of(multiple).max(2 * multiple));
     loop {
-        let last = tiles[tiles.len() - 1];
+        let last = sizes[sizes.len() - 1];
         let next: [usize; 3] =
             std::array::from_fn(|axis| last[axis].saturating_sub(2 * multiple).max(least[axis]).min(last[axis]));
         if next == last {
-            return tiles;
+            return sizes;
         }
-        tiles.push(next);
+        sizes.push(next);
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     fn smaller_tiles_need_less_and_end_at_half_a_patch() {
         let mut plan = plan();
         plan.tiles.tile = [32; 3];
-        let tiles = tiles_to_try([64; 3], &plan);
+        let tiles = tiles_to_try(|| [64; 3], &plan);
         assert_eq!(tiles[0], [32; 3]);
         assert_eq!(tiles[tiles.len() - 1], [8; 3]);
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();

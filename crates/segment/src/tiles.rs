@@ -1,5 +1,7 @@
 //! The sliding window: where tiles lie, how they are weighted, and the sum of what the network says of them.
 
+mod layout;
+
 use candle_core::{DType, Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
@@ -8,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::error::SegmentError;
 use crate::prepare::Prepared;
+pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
 const LEAST_WEIGHT: f32 = 1e-3;
@@ -75,18 +78,17 @@ pub fn run(
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
-    let layout = Layout::new(prepared.shape, tile, overlap_voxels(plan, tile));
-    let origins = wanted_tiles(&layout, prepared, plan);
+    let layout = Layout::new(&needed(prepared, plan), tile, overlap_voxels(plan, tile));
     let weights = gaussian(tile);
-    let total = origins.len() as u64;
+    let total = layout.places.len() as u64;
     let mut sum = Sum::new(prepared.shape, asked.len());
     let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
-    for (done, origin) in (0..).zip(origins) {
+    for (done, &Place { origin, odd }) in (0..).zip(&layout.places) {
         if monitor.cancelled() {
             return Err(SegmentError::Cancelled);
         }
         monitor.report("network", done, total);
-        let mirrored = may_mirror && layout.is_odd(origin);
+        let mirrored = may_mirror && odd;
         let mut input = cut(prepared, plan, &layout, origin);
         if mirrored {
             mirror_input(&mut input, plan, tile);
@@ -104,57 +106,6 @@ pub fn run(
     Ok(sum.finish(plan.tiles.blend))
 }
 
-/// Where the tiles of a grid lie. A grid smaller than a tile is padded on both sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
-    /// The grid, `[z, y, x]`.
-    pub shape: [usize; 3],
-    /// The tile, `[z, y, x]`.
-    pub tile: [usize; 3],
-    /// Voxels padded before the grid.
-    pub pad: [usize; 3],
-    /// First voxels of the tiles along each axis, in the padded grid.
-    pub starts: [Vec<usize>; 3],
-}
-
-impl Layout {
-    /// Tiles that cover the grid with at least `overlap` voxels of each shared with the next, evenly spread.
-    pub fn new(shape: [usize; 3], tile: [usize; 3], overlap: [usize; 3]) -> Self {
-        let starts = std::array::from_fn(|axis| starts(shape[axis], tile[axis], overlap[axis]));
-        let pad = std::array::from_fn(|axis| tile[axis].saturating_sub(shape[axis]) / 2);
-        Self { shape, tile, pad, starts }
-    }
-
-    /// First voxels of all tiles, `[z, y, x]`, z slowest.
-    pub fn origins(&self) -> impl Iterator<Item = [usize; 3]> + '_ {
-        let [zs, ys, xs] = &self.starts;
-        zs.iter().flat_map(move |&z| ys.iter().flat_map(move |&y| xs.iter().map(move |&x| [z, y, x])))
-    }
-
-    /// Whether a tile is one of those that differ from all their neighbours, as on a chessboard.
-    fn is_odd(&self, origin: [usize; 3]) -> bool {
-        let place = |axis: usize| self.starts[axis].iter().take_while(|&&start| start < origin[axis]).count();
-        (0..3).map(place).sum::<usize>() % 2 == 1
-    }
-
-    /// The part of the grid that a tile covers along one axis, and where in the tile it begins.
-    fn covered(&self, origin: [usize; 3], axis: usize) -> (std::ops::Range<usize>, usize) {
-        let low = origin[axis].saturating_sub(self.pad[axis]);
-        let high = (origin[axis] + self.tile[axis] - self.pad[axis]).min(self.shape[axis]);
-        (low..high, low + self.pad[axis] - origin[axis])
-    }
-
-    /// The part of the grid along one axis that lies deeper in this tile than in its neighbours.
-    fn own(&self, origin: [usize; 3], axis: usize) -> std::ops::Range<usize> {
-        let starts = &self.starts[axis];
-        let place = starts.partition_point(|&start| start < origin[axis]);
-        let border = |place: usize| (starts[place] + starts[place + 1] + self.tile[axis]) / 2;
-        let low = if place == 0 { 0 } else { border(place - 1) };
-        let high = if place + 1 == starts.len() { self.shape[axis] } else { border(place) };
-        low..high
-    }
-}
-
 /// The plan's overlap in voxels; of a tile smaller than the plan's, the same share.
 fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
     std::array::from_fn(|axis| {
@@ -163,42 +114,31 @@ fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
     })
 }
 
-/// The plan's tile with each edge changed by up to a third, so that the tiles along it have as few voxels together as possible.
-pub fn fitted(shape: [usize; 3], plan: &Plan) -> [usize; 3] {
+/// The plan's tile with each edge changed by up to a third, so that the tiles along the edges `size` of what is needed have as few voxels
+/// together as possible.
+pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
     let multiple = plan.edge_multiple();
     std::array::from_fn(|axis| {
         let edge = plan.tiles.tile[axis];
         let edges = ((edge - edge / 3).next_multiple_of(multiple)..=edge + edge / 3).step_by(multiple);
-        let voxels = |&edge: &usize| starts(shape[axis], edge, overlap_voxels(plan, [edge; 3])[axis]).len() * edge;
+        let voxels = |&edge: &usize| {
+            layout::starts(&(0..size[axis]), size[axis], edge, overlap_voxels(plan, [edge; 3])[axis]).len() * edge
+        };
         edges.min_by_key(voxels).unwrap_or(edge)
     })
 }
 
-fn starts(size: usize, tile: usize, overlap: usize) -> Vec<usize> {
-    if size <= tile {
-        return vec![0];
-    }
-    let last = size - tile;
-    let gaps = last.div_ceil(tile - overlap);
-    (0..=gaps).map(|i| (i as f64 * last as f64 / gaps as f64).round() as usize).collect()
-}
-
-/// Tiles worth running: all, or those whose [own part][Layout::own] has a lung voxel within the crop's margin.
-fn wanted_tiles(layout: &Layout, prepared: &Prepared, plan: &Plan) -> Vec<[usize; 3]> {
-    let all = layout.origins();
-    let Some(sides) = prepared.sides().filter(|_| plan.tiles.skip_empty) else { return all.collect() };
-    let margin_mm = if let Crop::Lungs { margin_mm } = plan.crop { margin_mm } else { MARGIN_MM };
-    let [_, height, width] = prepared.shape;
-    let near_lung = |origin: &[usize; 3]| {
-        let [zs, ys, xs] = std::array::from_fn(|axis| {
-            let margin = (margin_mm / prepared.grid.spacing_mm[axis]).ceil() as usize;
-            let range = layout.own(*origin, axis);
-            range.start.saturating_sub(margin)..(range.end + margin).min(prepared.shape[axis])
-        });
-        zs.into_iter()
-            .any(|z| ys.clone().any(|y| sides[(z * height + y) * width..][xs.clone()].iter().any(|&side| side > 0)))
+/// The voxels that tiles must cover: where a plan that looks at lungs keeps vessels, all near a lung where it skips what is empty, or all.
+pub(crate) fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
+    let (shape, way_back) = (prepared.shape, &prepared.way_back);
+    let Some(lungs) = prepared.lungs.as_ref().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
+    let (mask, reach_mm) = match plan.crop {
+        // The way back looks at the neighbours of each of the scan's voxels.
+        Crop::Lungs { .. } => (lungs.vessel_region_in(&way_back.part, shape), way_back.canonical.spacing_mm),
+        _ => (lungs.sides_in(&way_back.part, shape), [MARGIN_MM; 3]),
     };
-    all.filter(near_lung).collect()
+    Needed::of(&mask, shape)
+        .grown(std::array::from_fn(|axis| 1 + (reach_mm[axis] / prepared.grid.spacing_mm[axis]).ceil() as usize))
 }
 
 /// Cuts a tile's input out; beyond the grid windows hold their low end and the side channel its border value.
@@ -334,45 +274,16 @@ mod tests {
     use pulmoav_volume::monitor::Silent;
 
     #[test]
-    fn tiles_cover_everything_and_overlap() {
-        for (size, tile, overlap, expected) in [
-            (10, 16, 8, vec![0]),
-            (16, 16, 8, vec![0]),
-            (17, 16, 8, vec![0, 1]),
-            (40, 16, 8, vec![0, 8, 16, 24]),
-            (41, 16, 4, vec![0, 8, 17, 25]),
-            (20, 4, 0, vec![0, 4, 8, 12, 16]),
-        ] {
-            let found = starts(size, tile, overlap);
-            assert_eq!(found, expected, "size {size}, tile {tile}, overlap {overlap}");
-            assert!(found.windows(2).all(|pair| pair[1] - pair[0] <= tile));
-        }
-    }
-
-    #[test]
-    fn own_parts_share_out_the_grid() {
-        let layout = Layout::new([41, 10, 33], [16; 3], [4; 3]);
-        for axis in 0..3 {
-            let mut next = 0;
-            for &start in &layout.starts[axis] {
-                let own = layout.own([start; 3], axis);
-                assert_eq!(own.start, next);
-                next = own.end;
-            }
-            assert_eq!(next, layout.shape[axis]);
-        }
-    }
-
-    #[test]
     fn fitted_tiles_compute_fewer_voxels_and_keep_the_overlap() {
         let mut plan = plan();
         plan.tiles.tile = [96; 3];
         plan.tiles.overlap = 1.0 / 3.0;
-        let shape = [50, 287, 192];
-        let tile = fitted(shape, &plan);
+        let size = [50, 287, 192];
+        let tile = fitted(size, &plan);
         for axis in 0..3 {
             assert!(tile[axis].is_multiple_of(plan.edge_multiple()) && (64..=128).contains(&tile[axis]), "{tile:?}");
-            let starts = |edge: usize| starts(shape[axis], edge, overlap_voxels(&plan, [edge; 3])[axis]);
+            let overlap = |edge: usize| overlap_voxels(&plan, [edge; 3])[axis];
+            let starts = |edge: usize| layout::starts(&(0..size[axis]), size[axis], edge, overlap(edge));
             assert!(starts(tile[axis]).len() * tile[axis] <= starts(96).len() * 96, "{tile:?}");
             let least = overlap_voxels(&plan, tile)[axis];
             assert!(starts(tile[axis]).windows(2).all(|pair| pair[0] + tile[axis] >= pair[1] + least), "{tile:?}");
@@ -418,9 +329,6 @@ mod tests {
         let mut rows = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0];
         mirror_rows(&mut rows, 3, 2);
         assert_eq!(rows, [3.0, 30.0, 2.0, 20.0, 1.0, 10.0]);
-        let layout = Layout::new([40, 16, 40], [16; 3], [8; 3]);
-        let odd = |origin| layout.is_odd(origin);
-        assert!(!odd([0, 0, 0]) && odd([0, 0, 8]) && !odd([8, 0, 8]) && odd([24, 0, 0]));
         // A network that looks at each voxel alone, and not at the side, answers as it did.
         let mut plan = plan();
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
@@ -428,6 +336,33 @@ mod tests {
         plan.tiles.mirror = true;
         let mirrored = run(&prepared, &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
         assert!(plain.values == mirrored.values);
+    }
+
+    #[test]
+    fn a_plan_that_looks_at_lungs_runs_where_vessels_are_kept() {
+        struct Counting(std::sync::atomic::AtomicUsize);
+        impl TileNetwork for Counting {
+            fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                FakeNetwork.logits(tile, shape, asked)
+            }
+        }
+        let count = |crop: Crop, skip_empty: bool| {
+            let (mut plan, network) = (plan(), Counting(0.into()));
+            (plan.crop, plan.tiles.skip_empty) = (crop, skip_empty);
+            let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+            let found = run(&prepared, &plan, [16; 3], &network, &[0], &Silent).unwrap();
+            (network.0.into_inner(), found, prepared)
+        };
+        let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0 }, true);
+        let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0 }, false);
+        assert!(few < all, "{few} of {all} tiles");
+        let region = prepared.lungs.as_ref().unwrap().vessel_region_in(&prepared.way_back.part, prepared.shape);
+        for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
+            assert!((a - b).abs() < 1e-5);
+        }
+        let (near, all) = (count(Crop::None, true).0, count(Crop::None, false).0);
+        assert!(few < near && near <= all, "{few}, {near} of {all} tiles");
     }
 
     #[test]
