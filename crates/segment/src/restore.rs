@@ -2,15 +2,17 @@
 //!
 //! Probabilities travel, labels do not: a thin vessel survives the way back only so (METHOD §7). Each plane of the scan
 //! is interpolated (or, along coarse axes, takes what is highest inside its voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+#![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
 use std::ops::Range;
 
 use pulmoav_plan::{BodySide, Crop, Plan};
+use pulmoav_simd::{Kernel, Lanes, Level, Taps};
 use pulmoav_volume::Volume;
 use pulmoav_volume::components::{Connectivity, remove_outside};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::lungs::{LEFT, Lungs, RIGHT};
-use pulmoav_volume::resample::Pairs;
+use pulmoav_volume::resample::{Pairs, mix};
 use rayon::prelude::*;
 
 use crate::prepare::{COARSE_MM, Prepared, WayBack};
@@ -160,40 +162,64 @@ impl Rules {
     /// # Shapes
     /// `probabilities` `[p, x]` → `labels` `[x]`.
     fn decide(&self, probabilities: &[f32], labels: &mut [u8]) {
+        Level::current().run(Decide { rules: self, probabilities, labels });
+    }
+}
+
+/// [`Rules::decide`].
+struct Decide<'a> {
+    rules: &'a Rules,
+    probabilities: &'a [f32],
+    labels: &'a mut [u8],
+}
+
+impl Kernel for Decide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Self { rules, probabilities, labels } = self;
         let width = labels.len();
-        for (block, labels) in labels.chunks_mut(BLOCK).enumerate() {
-            let of = |prompt: usize| padded::<BLOCK>(&probabilities[prompt * width..][..width][block * BLOCK..]);
-            let mut most = [THRESHOLD; BLOCK];
-            // As wide as the probabilities, so that a comparison of these chooses between those as it is.
-            let mut found = [0u32; BLOCK];
-            for (prompt, narrower) in self.narrower.iter().enumerate() {
-                let mut left = of(prompt);
-                for &other in narrower {
-                    left.iter_mut()
-                        .zip(of(other))
-                        .for_each(|(left, p)| *left = if p > THRESHOLD { 0.0 } else { *left });
-                }
-                let value = u32::from(self.values[prompt]);
-                for ((found, most), p) in found.iter_mut().zip(&mut most).zip(left) {
-                    *found = if p > *most { value } else { *found };
-                    *most = if p > *most { p } else { *most };
-                }
-            }
-            labels.iter_mut().zip(found).for_each(|(label, found)| *label = found as u8);
+        let (blocks, rest) = labels.as_chunks_mut::<BLOCK>();
+        let done = blocks.len() * BLOCK;
+        for (block, labels) in blocks.iter_mut().enumerate() {
+            rules.decide_block(|prompt| probabilities[prompt * width..][..width].as_chunks().0[block], labels);
+        }
+        if !rest.is_empty() {
+            let mut labels = [0; BLOCK];
+            rules.decide_block(|prompt| padded(&probabilities[prompt * width + done..][..rest.len()]), &mut labels);
+            rest.copy_from_slice(&labels[..rest.len()]);
         }
     }
 }
 
-/// Voxels decided at a time.
-const BLOCK: usize = 16;
-
-/// The first values; 0 behind the end.
-#[inline]
-fn padded<const N: usize>(values: &[f32]) -> [f32; N] {
-    if let Some(whole) = values.first_chunk() {
-        return *whole;
+impl Rules {
+    #[inline(always)]
+    fn decide_block(&self, of: impl Fn(usize) -> [f32; BLOCK], labels: &mut [u8; BLOCK]) {
+        let mut most = [THRESHOLD; BLOCK];
+        // As wide as the probabilities, so that a comparison of these chooses between those as it is.
+        let mut found = [0u32; BLOCK];
+        for (prompt, narrower) in self.narrower.iter().enumerate() {
+            let mut left = of(prompt);
+            for &other in narrower {
+                left.iter_mut().zip(of(other)).for_each(|(left, p)| *left = if p > THRESHOLD { 0.0 } else { *left });
+            }
+            let value = u32::from(self.values[prompt]);
+            for ((found, most), p) in found.iter_mut().zip(&mut most).zip(left) {
+                *found = if p > *most { value } else { *found };
+                *most = if p > *most { p } else { *most };
+            }
+        }
+        labels.iter_mut().zip(found).for_each(|(label, found)| *label = found as u8);
     }
-    let mut padded = [0.0; N];
+}
+
+/// Voxels decided at a time.
+const BLOCK: usize = 64;
+
+/// The values, and 0 behind them.
+fn padded(values: &[f32]) -> [f32; BLOCK] {
+    let mut padded = [0.0; BLOCK];
     padded[..values.len()].copy_from_slice(values);
     padded
 }
@@ -232,10 +258,8 @@ impl Way {
     fn combine_blocks<'b>(&self, voxel: usize, block: impl Fn(usize) -> &'b [f32], sum: &mut [f32]) {
         match self {
             Self::Between(pairs) => {
-                let ([low, high], [to_low, to_high]) = pairs.of(voxel);
-                for ((to, low), high) in sum.iter_mut().zip(block(low)).zip(block(high)) {
-                    *to = to_low * low + to_high * high;
-                }
+                let ([low, high], weights) = pairs.of(voxel);
+                mix(block(low), block(high), weights, sum);
             }
             Self::Highest(inside) => {
                 sum.fill(0.0);
@@ -249,45 +273,14 @@ impl Way {
     /// All voxels of a row.
     ///
     /// # Shapes
-    /// `values` `[x, p]` → `row` `[p, x']`.
-    fn combine_row(&self, values: &[f32], prompts: usize, row: &mut [f32]) {
-        let width = row.len() / prompts;
+    /// `values` `[x]` → `row` `[x']`.
+    fn combine_row(&self, values: &[f32], row: &mut [f32]) {
         match self {
-            Self::Between(pairs) => {
-                for (four, rows) in row.chunks_mut(4 * width).enumerate() {
-                    combine_four(pairs, &values[4 * four..], prompts, rows);
-                }
-            }
+            Self::Between(pairs) => pairs.apply(values, row),
             Self::Highest(inside) => {
-                for (prompt, row) in row.chunks_exact_mut(width).enumerate() {
-                    for (to, inside) in row.iter_mut().zip(inside) {
-                        *to = inside.clone().map(|from| values[from * prompts + prompt]).fold(0.0, f32::max);
-                    }
+                for (to, inside) in row.iter_mut().zip(inside) {
+                    *to = values[inside.clone()].iter().copied().fold(0.0, f32::max);
                 }
-            }
-        }
-    }
-}
-
-/// Up to four prompts of a row, all in one vector: the values of a voxel lie side by side, those of neighbours do not.
-///
-/// # Shapes
-/// `values` `[x, p]` from the first of the four on → `rows` `[p', x']`.
-fn combine_four(pairs: &Pairs, values: &[f32], prompts: usize, rows: &mut [f32]) {
-    let width = pairs.iter().len();
-    for first in (0..width).step_by(4) {
-        let mut columns = [[0f32; 4]; 4];
-        for voxel in 0..4 {
-            let ([low, high], [to_low, to_high]) = pairs.of((first + voxel).min(width - 1));
-            let (low, high) = (padded::<4>(&values[low * prompts..]), padded::<4>(&values[high * prompts..]));
-            for prompt in 0..4 {
-                columns[prompt][voxel] = to_low * low[prompt] + to_high * high[prompt];
-            }
-        }
-        for (row, column) in rows.chunks_exact_mut(width).zip(columns) {
-            match row[first..].first_chunk_mut() {
-                Some(four) => *four = column,
-                None => row[first..].iter_mut().zip(column).for_each(|(to, value)| *to = value),
             }
         }
     }
@@ -300,6 +293,7 @@ struct Planes<'a> {
     part: VoxelBox,
     limited: bool,
     ways: [Way; 3],
+    parting: Parting,
     /// `[z, y]` on the plan's grid: whether a value of the row matters.
     matters: Vec<bool>,
 }
@@ -312,7 +306,8 @@ impl<'a> Planes<'a> {
         let ways = std::array::from_fn(|axis| Way::new(found.shape[axis], size[axis], voxel_mm(axis)));
         let rows = found.values.par_chunks(found.shape[2] * found.prompts);
         let matters = rows.map(|row| any_above(row, least)).collect();
-        Self { found, lungs, part: way_back.part, limited, ways, matters }
+        let parting = Parting::new(found.shape[2], found.prompts);
+        Self { found, lungs, part: way_back.part, limited, ways, parting, matters }
     }
 
     fn row_matters(&self, z: usize, y: usize) -> bool {
@@ -339,7 +334,10 @@ impl<'a> Planes<'a> {
         let mut blended = Blended::new(self, z);
         let mut probabilities = vec![0f32; size[2] * self.found.prompts];
         for y in rows {
-            self.ways[2].combine_row(blended.row(y), self.found.prompts, &mut probabilities);
+            let rows = blended.rows(y).chunks_exact(self.found.shape[2]);
+            for (from, to) in rows.zip(probabilities.chunks_exact_mut(size[2])) {
+                self.ways[2].combine_row(from, to);
+            }
             let voxels = y * size[2]..(y + 1) * size[2];
             for (row, &side) in probabilities.chunks_exact_mut(size[2]).zip(&rules.sides) {
                 if let Some(region) = &region {
@@ -358,35 +356,57 @@ impl<'a> Planes<'a> {
 struct Blended<'a> {
     planes: &'a Planes<'a>,
     z: usize,
-    /// The last rows combined along z, each in the place of its number's remainder, and which they are.
+    /// A row combined along z, `[x, p]`.
+    mixed: Vec<f32>,
+    /// The last of them, `[p, x]`, each in the place of its number's remainder, and which they are.
     last: Vec<Vec<f32>>,
     which: Vec<usize>,
-    row: Vec<f32>,
+    rows: Vec<f32>,
 }
 
 impl<'a> Blended<'a> {
     fn new(planes: &'a Planes<'a>, z: usize) -> Self {
         let along_y = &planes.ways[1];
         let most = (0..planes.part.shape()[1]).map(|y| along_y.sources(y).len()).max().unwrap_or(0);
-        let row = vec![0f32; planes.found.shape[2] * planes.found.prompts];
-        Self { planes, z, last: vec![row.clone(); most], which: vec![usize::MAX; most], row }
+        let row = || vec![0f32; planes.found.shape[2] * planes.found.prompts];
+        let last = (0..most).map(|_| row()).collect();
+        Self { planes, z, mixed: row(), last, which: vec![usize::MAX; most], rows: row() }
     }
 
     /// # Shapes
-    /// → `[x, p]`.
-    fn row(&mut self, y: usize) -> &[f32] {
+    /// → `[p, x]`.
+    fn rows(&mut self, y: usize) -> &[f32] {
         let [along_z, along_y, _] = &self.planes.ways;
-        let (height, size, most) = (self.planes.found.shape[1], self.row.len(), self.last.len());
+        let found = self.planes.found;
+        let (height, size, most) = (found.shape[1], self.rows.len(), self.last.len());
         for from in along_y.sources(y) {
             if self.which[from % most] == from {
                 continue;
             }
-            let block = |z: usize| &self.planes.found.values[(z * height + from) * size..][..size];
-            along_z.combine_blocks(self.z, block, &mut self.last[from % most]);
+            let block = |z: usize| &found.values[(z * height + from) * size..][..size];
+            along_z.combine_blocks(self.z, block, &mut self.mixed);
+            self.planes.parting.part(&self.mixed, &mut self.last[from % most]);
             self.which[from % most] = from;
         }
-        along_y.combine_blocks(y, |from| &self.last[from % most], &mut self.row);
-        &self.row
+        along_y.combine_blocks(y, |from| &self.last[from % most], &mut self.rows);
+        &self.rows
+    }
+}
+
+/// `[x, p]` → `[p, x]`: for each prompt every p-th value.
+struct Parting(Vec<Taps<1>>);
+
+impl Parting {
+    fn new(width: usize, prompts: usize) -> Self {
+        let of = |prompt: usize| (0..width).map(move |voxel| (voxel * prompts + prompt, [1.0]));
+        Self((0..prompts).map(|prompt| Taps::new(width * prompts, of(prompt))).collect())
+    }
+
+    fn part(&self, values: &[f32], rows: &mut [f32]) {
+        let width = values.len() / self.0.len();
+        for (taps, row) in self.0.iter().zip(rows.chunks_exact_mut(width)) {
+            taps.apply(values, row);
+        }
     }
 }
 
@@ -412,6 +432,8 @@ fn any_above(values: &[f32], least: f32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use pulmoav_simd::with_level;
+
     use super::*;
     use crate::fixture::plan;
 
@@ -440,18 +462,49 @@ mod tests {
 
     #[test]
     fn a_row_is_as_its_voxels_one_by_one() {
-        let values: Vec<f32> = (0..12 * 5).map(|i| ((i * 37) % 101) as f32 / 101.0).collect();
-        for (way, voxels) in [(Way::new(12, 31, 0.7), 31), (Way::new(12, 4, 4.0), 4)] {
-            for prompts in 1..=5 {
-                let mut row = vec![0f32; voxels * prompts];
-                way.combine_row(&values[..12 * prompts], prompts, &mut row);
-                let mut found = vec![0f32; voxels * prompts];
-                interleave(&row, prompts, &mut found);
-                let mut expected = vec![0f32; prompts];
-                for (voxel, found) in found.chunks_exact(prompts).enumerate() {
-                    way.combine(&values[..12 * prompts], voxel, &mut expected);
-                    assert_eq!(found, expected, "{prompts} prompts, voxel {voxel}");
+        for level in Level::present() {
+            with_level(level, || {
+                for (size, voxels, voxel_mm) in [(12, 31, 0.7), (12, 4, 4.0), (75, 110, 0.7), (75, 60, 1.2)] {
+                    for prompts in 1..=5 {
+                        check_row(&Way::new(size, voxels, voxel_mm), size, voxels, prompts);
+                    }
                 }
+            });
+        }
+    }
+
+    fn check_row(way: &Way, size: usize, voxels: usize, prompts: usize) {
+        let values: Vec<f32> = (0..size * prompts).map(|i| ((i * 37) % 101) as f32 / 101.0).collect();
+        let (mut rows, mut row) = (vec![0f32; size * prompts], vec![0f32; voxels * prompts]);
+        Parting::new(size, prompts).part(&values, &mut rows);
+        for (from, to) in rows.chunks_exact(size).zip(row.chunks_exact_mut(voxels)) {
+            way.combine_row(from, to);
+        }
+        let mut found = vec![0f32; voxels * prompts];
+        interleave(&row, prompts, &mut found);
+        let mut expected = vec![0f32; prompts];
+        for (voxel, found) in found.chunks_exact(prompts).enumerate() {
+            way.combine(&values, voxel, &mut expected);
+            assert_eq!(found, expected, "{size} → {voxels}, {prompts} prompts, voxel {voxel}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_decided_as_its_voxels_one_by_one() {
+        let rules = Rules::new(&plan(), &[0, 1, 2, 4]);
+        for width in [1, 63, 64, 65, 200] {
+            let rows: Vec<f32> = (0..4 * width).map(|i| ((i * 7919) % 103) as f32 / 102.0).collect();
+            let expected: Vec<u8> = (0..width)
+                .map(|x| {
+                    let mut label = [9];
+                    rules.decide(&[0, 1, 2, 3].map(|prompt| rows[prompt * width + x]), &mut label);
+                    label[0]
+                })
+                .collect();
+            for level in Level::present() {
+                let mut labels = vec![9; width];
+                with_level(level, || rules.decide(&rows, &mut labels));
+                assert_eq!(labels, expected, "{width} voxels at {level:?}");
             }
         }
     }
