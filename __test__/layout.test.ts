@@ -9,13 +9,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** ARCHITECTURE.md's arrows: what each crate may use of ours. */
 const arrows: Record<string, string[]> = {
   plan: [],
-  volume: [],
+  simd: [],
+  volume: ['simd'],
   testing: [],
   tree: ['volume'],
-  ops: [],
+  ops: ['simd'],
   model: ['ops', 'plan'],
   phantom: ['volume', 'tree'],
-  segment: ['plan', 'volume', 'tree', 'ops', 'model'],
+  segment: ['plan', 'simd', 'volume', 'tree', 'ops', 'model'],
   evaluate: ['volume', 'tree'],
   train: ['plan', 'volume', 'tree', 'ops', 'model', 'segment', 'evaluate'],
   node: ['plan', 'volume', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],

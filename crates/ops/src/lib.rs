@@ -17,7 +17,6 @@ mod memory;
 mod multiversion;
 pub mod norm;
 pub mod pool3d;
-pub mod simd;
 pub mod tape;
 pub mod upsample3d;
 
@@ -30,4 +29,5 @@ pub use layer_norm::layer_norm;
 pub use linear::{PackedLinear, linear, linear_per_sample};
 pub use norm::{Input, batch_norm, group_norm, instance_norm};
 pub use pool3d::{avg_pool3d, max_pool3d};
+pub use pulmoav_simd as simd;
 pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};

@@ -138,6 +138,20 @@ impl<'a, T: Copy> View<'a, T> {
         self.data[(self.origin + z as isize * sz + y as isize * sy + x as isize * sx) as usize]
     }
 
+    /// One row of the view: where it lies if its voxels lie side by side, else copied into `buffer`.
+    ///
+    /// # Shapes
+    /// `buffer`: `[x]`.
+    pub fn row<'r>(&'r self, z: usize, y: usize, buffer: &'r mut [T]) -> &'r [T] {
+        let [sz, sy, sx] = self.strides;
+        if sx == 1 {
+            let start = (self.origin + z as isize * sz + y as isize * sy) as usize;
+            return &self.data[start..start + self.shape[2]];
+        }
+        self.copy_row(z, y, buffer);
+        buffer
+    }
+
     /// Copies one row of the view.
     ///
     /// # Shapes

@@ -3,6 +3,8 @@
 //! A new row lies between four source rows, two in each of two planes. The planes' rows are blended first; new rows come in order, so
 //! the two blended last are kept and none is blended twice a plane. Blended rows then give one row, and that the new voxels.
 
+use pulmoav_simd::{Taps, combine};
+
 use super::rows::{Block, collect_rows};
 use crate::crop::View;
 
@@ -47,7 +49,7 @@ pub(super) fn linear<T: Copy + Default + Sync>(
                 between.blend(source, pairs[0].of(z), y, z * height + y, &value);
             }
             let [low, high] = rows.map(|y| &between.blended[y % 2]);
-            mix(low, high, [to_low, to_high], &mut between.line, |value| value);
+            mix(low, high, [to_low, to_high], &mut between.line);
             pairs[2].apply(&between.line, row);
         },
     )
@@ -88,23 +90,29 @@ impl<T: Copy + Default> Between<T> {
         }
         self.which[y % 2] = name;
         let [low, high] = &mut self.source;
-        source.copy_row(planes[0], y, low);
-        source.copy_row(planes[1], y, high);
-        mix(low, high, weights, &mut self.blended[y % 2], value);
+        let (low, high) = (source.row(planes[0], y, low), source.row(planes[1], y, high));
+        let [to_low, to_high] = weights;
+        combine([low, high], &mut self.blended[y % 2], |[low, high], _| to_low * value(low) + to_high * value(high));
     }
 }
 
-fn mix<T: Copy>(low: &[T], high: &[T], [to_low, to_high]: [f32; 2], sum: &mut [f32], value: impl Fn(T) -> f32) {
-    for ((to, &low), &high) in sum.iter_mut().zip(low).zip(high) {
-        *to = to_low * value(low) + to_high * value(high);
-    }
+/// `weights[0] · low + weights[1] · high`, voxel by voxel.
+///
+/// # Shapes
+/// `low` and `high`: `[x]` → `sum` `[x]`.
+pub fn mix(low: &[f32], high: &[f32], [to_low, to_high]: [f32; 2], sum: &mut [f32]) {
+    combine([low, high], sum, |[low, high], _| to_low * low + to_high * high);
 }
 
 /// The two source voxels of each new one along an axis, and their weights.
 #[derive(Debug)]
 pub struct Pairs {
-    from: Vec<[u32; 2]>,
+    from: Vec<u32>,
+    /// Source voxels less one.
+    last: u32,
     weights: Vec<[f32; 2]>,
+    /// For whole rows; none for fewer than two source voxels.
+    taps: Option<Taps<2>>,
 }
 
 impl Pairs {
@@ -112,26 +120,59 @@ impl Pairs {
     pub fn new(size: usize, new_size: usize) -> Self {
         let (step, last) = (size as f64 / new_size as f64, size.saturating_sub(1));
         let places = (0..new_size).map(|voxel| ((voxel as f64 + 0.5) * step - 0.5).clamp(0.0, last as f64));
-        let from = places.clone().map(|at| [at as u32, (at as u32 + 1).min(last as u32)]).collect();
-        let weights = places.map(|at| [(1.0 - at.fract()) as f32, at.fract() as f32]).collect();
-        Self { from, weights }
+        let from: Vec<u32> = places.clone().map(|at| at as u32).collect();
+        let weights: Vec<[f32; 2]> = places.map(|at| [(1.0 - at.fract()) as f32, at.fract() as f32]).collect();
+        // At the last voxel the one behind weighs nothing: there the one before stands in for it.
+        let tap = |(&from, &[low, high]): (&u32, &[f32; 2])| match from as usize {
+            from if from == last => (from - 1, [high, low]),
+            from => (from, [low, high]),
+        };
+        let taps = (size > 1).then(|| Taps::new(size, from.iter().zip(&weights).map(tap)));
+        Self { from, last: last as u32, weights, taps }
     }
 
     /// Those of one new voxel.
     #[inline]
     pub fn of(&self, voxel: usize) -> ([usize; 2], [f32; 2]) {
-        (self.from[voxel].map(|from| from as usize), self.weights[voxel])
+        let low = self.from[voxel];
+        ([low, (low + 1).min(self.last)].map(|from| from as usize), self.weights[voxel])
     }
 
-    /// Those of each new voxel.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = ([usize; 2], [f32; 2])> + '_ {
-        self.from.iter().zip(&self.weights).map(|(from, &weights)| (from.map(|from| from as usize), weights))
+    /// All new voxels of a row.
+    ///
+    /// # Shapes
+    /// `row`: `[x]` of the source → `to` `[x]`.
+    pub fn apply(&self, row: &[f32], to: &mut [f32]) {
+        match &self.taps {
+            Some(taps) => taps.apply(row, to),
+            None => to.fill(row.first().copied().unwrap_or_default()),
+        }
     }
+}
 
-    /// All new voxels of a line.
-    fn apply(&self, line: &[f32], to: &mut [f32]) {
-        for (to, ([low, high], [to_low, to_high])) in to.iter_mut().zip(self.iter()) {
-            *to = to_low * line[low] + to_high * line[high];
+#[cfg(test)]
+mod tests {
+    use pulmoav_simd::{Level, with_level};
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_as_its_voxels_one_by_one() {
+        for level in Level::present() {
+            for (size, new_size) in [(1, 5), (2, 2), (3, 40), (40, 57), (90, 53), (200, 31)] {
+                let row: Vec<f32> = (0..size).map(|i| ((i * 37) % 101) as f32 / 101.0).collect();
+                let pairs = with_level(level, || Pairs::new(size, new_size));
+                let mut found = vec![9.0; new_size];
+                pairs.apply(&row, &mut found);
+                for (voxel, found) in found.into_iter().enumerate() {
+                    let ([low, high], [to_low, to_high]) = pairs.of(voxel);
+                    assert_eq!(
+                        found,
+                        to_low * row[low] + to_high * row[high],
+                        "{size} → {new_size} at {level:?}, {voxel}"
+                    );
+                }
+            }
         }
     }
 }

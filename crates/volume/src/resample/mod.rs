@@ -10,7 +10,7 @@ mod spline;
 
 use crate::crop::View;
 use crate::volume::{Affine, Grid, Volume};
-pub use linear::Pairs;
+pub use linear::{Pairs, mix};
 
 /// Spline order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,8 @@ pub fn resize_labels(source: &View<'_, u8>, shape: [usize; 3]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use pulmoav_simd::{Level, with_level};
+
     use super::*;
 
     #[derive(serde::Deserialize)]
@@ -123,7 +125,14 @@ mod tests {
     fn equals_scipy_zoom() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../testing/goldens/resample/zoom.json");
         let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        for case in cases {
+        for level in Level::present() {
+            with_level(level, || cases.iter().for_each(Case::check));
+        }
+    }
+
+    impl Case {
+        fn check(&self) {
+            let case = self;
             let order = match case.order {
                 0 => Order::Nearest,
                 1 => Order::Linear,
@@ -139,6 +148,22 @@ mod tests {
                     case.shape,
                     case.new_shape
                 );
+            }
+        }
+    }
+
+    /// Rows longer than any vector, denser and sparser than the new ones.
+    #[test]
+    fn every_level_gives_the_same_bits() {
+        let shape = [5, 6, 97];
+        let voxels: Vec<f32> = (0..shape.iter().product()).map(|i: usize| ((i * 7919) % 2003) as f32).collect();
+        for order in [Order::Nearest, Order::Linear, Order::Cubic] {
+            for new_shape in [[7, 4, 203], [4, 9, 70], [5, 6, 31], [5, 6, 11]] {
+                let at = |level| with_level(level, || resize(&View::new(&voxels, shape), new_shape, order));
+                let expected = at(Level::Portable);
+                for level in Level::present() {
+                    assert_eq!(at(level), expected, "{order:?} to {new_shape:?} at {level:?}");
+                }
             }
         }
     }

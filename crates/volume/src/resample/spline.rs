@@ -6,6 +6,8 @@
 //! 1999, box 2). Along x they would wait for every voxel's neighbour, so there it is a chain of filters that do not.
 //! Voxels stay what they are at both ends for ever.
 
+use pulmoav_simd::{Taps, combine};
+
 use super::rows::{Block, collect_rows};
 use crate::crop::View;
 
@@ -22,7 +24,7 @@ pub(super) fn cubic(source: &View<'_, f32>, shape: [usize; 3]) -> Vec<f32> {
     let [depth, height, width] = source.shape();
     let [_, new_height, new_width] = shape;
     let [along_z, along_y] = [0, 1].map(|axis| Spline::new(source.shape()[axis], shape[axis], GAIN));
-    let along_x = Spline::new(width, shape[2], Chain::gain());
+    let along_x = Spline::new(width, shape[2], Chain::gain()).taps(width);
     let state = || (Sweep::new(height, width), Chain::new(width));
     let planes = collect_rows([depth, new_height, new_width], Block::Plane, state, |(sweep, chain), z, y, row| {
         if y == 0 {
@@ -60,13 +62,9 @@ impl Spline {
         Self { from, weights }
     }
 
-    /// All new voxels of a line of coefficients.
-    fn apply(&self, line: &[f32], to: &mut [f32]) {
-        for ((to, &from), [a, b, c, d]) in to.iter_mut().zip(&self.from).zip(&self.weights) {
-            if let Some([first, second, third, fourth]) = line[from..].first_chunk() {
-                *to = a * first + b * second + c * third + d * fourth;
-            }
-        }
+    /// For all new voxels of a line of coefficients that came from `size` voxels.
+    fn taps(self, size: usize) -> Taps<4> {
+        Taps::new(size + 2 * MARGIN, self.from.into_iter().zip(self.weights))
     }
 }
 
@@ -111,7 +109,7 @@ impl Sweep {
                     *value /= rest;
                 }
             } else {
-                row.iter_mut().zip(after).for_each(|(value, after)| *value += pole * *after);
+                combine([&*after], row, |[after], value| value + pole * after);
             }
         }
         self.done = 0;
@@ -126,9 +124,9 @@ impl Sweep {
         let [Some(first), Some(second), Some(third), Some(fourth)] = std::array::from_fn(|_| rows.next()) else {
             return;
         };
-        for ((((to, first), second), third), fourth) in to.iter_mut().zip(first).zip(second).zip(third).zip(fourth) {
-            *to = a * first + b * second + c * third + d * fourth;
-        }
+        combine([first, second, third, fourth], to, |[first, second, third, fourth], _| {
+            a * first + b * second + c * third + d * fourth
+        });
     }
 
     /// Makes one more row of coefficients.
@@ -143,7 +141,7 @@ impl Sweep {
             }
         } else {
             let before = &before[(self.done - 1) * self.width..];
-            row.iter_mut().zip(before).for_each(|(value, before)| *value = pole * (before - *value));
+            combine([before], row, |[before], value| pole * (before - value));
         }
         self.done += 1;
     }
@@ -189,10 +187,10 @@ impl Chain {
             // Each filter's line is shorter than the last by what it looks at.
             let weight = (POLE.powi(reach as i32) / (1.0 + POLE.powi(2 * reach as i32))) as f32;
             let (before, behind) = (&self.line[..len], &self.line[2 * reach..len]);
-            for (((to, before), middle), behind) in self.other.iter_mut().zip(before).zip(&before[reach..]).zip(behind)
-            {
-                *to = middle + weight * (before + behind);
-            }
+            let to = &mut self.other[..behind.len()];
+            combine([before, &before[reach..], behind], to, |[before, middle, behind], _| {
+                middle + weight * (before + behind)
+            });
             std::mem::swap(&mut self.line, &mut self.other);
             len -= 2 * reach;
         }

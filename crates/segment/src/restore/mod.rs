@@ -1,0 +1,136 @@
+//! From probabilities on the plan's grid to labels on the scan's own grid.
+//!
+//! Probabilities travel, labels do not: a thin vessel survives the way back only so (METHOD §7). Each plane of the scan
+//! is interpolated (or, along coarse axes, takes what is highest inside its voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+
+mod decide;
+mod planes;
+
+use pulmoav_plan::{Crop, Plan};
+use pulmoav_volume::Volume;
+use pulmoav_volume::components::{Connectivity, remove_outside};
+use pulmoav_volume::crop::{View, VoxelBox};
+use rayon::prelude::*;
+
+use self::decide::Rules;
+use self::planes::Planes;
+use crate::prepare::{COARSE_MM, Prepared, WayBack};
+use crate::tiles::Probabilities;
+use crate::walls;
+
+/// Interpolation stays below the threshold where all values do, by more than its rounding.
+const SURELY_BELOW: f32 = 0.499;
+
+/// Share of a group of touching vessel voxels that must lie in a lung; others were seen in bone or the chest wall.
+const LEAST_LUNG_SHARE: f64 = 0.02;
+
+/// What [`restore`] gives back.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The plan's label values on the scan's own grid.
+    pub labels: Volume<u8>,
+    /// `[p, z, y, x]` on the scan's own grid, when asked for; the network's, whatever the walls.
+    pub probabilities: Option<Vec<f32>>,
+}
+
+/// Carries probabilities back, decides each voxel, undoes crop and orientation.
+///
+/// # Shapes
+/// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, `ct` `[z, y, x]` → labels
+/// on the grid of `ct`.
+pub fn restore(
+    ct: &Volume<f32>,
+    found: &Probabilities,
+    prepared: &Prepared,
+    plan: &Plan,
+    asked: &[usize],
+    keep_probabilities: bool,
+) -> Restored {
+    let way_back = &prepared.way_back;
+    let rules = Rules::new(plan, asked);
+    // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find (METHOD §4).
+    let limited = matches!(plan.crop, Crop::Lungs { .. });
+    let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
+    let planes = Planes::new(found, way_back, prepared.lungs.as_ref(), limited, least);
+    let part = way_back.part.shape();
+    let plane = part[1] * part[2];
+    let mut labels = vec![0u8; part[0] * plane];
+    let mut kept = vec![0f32; if keep_probabilities { labels.len() * asked.len() } else { 0 }];
+    let decide = |z: usize, labels: &mut [u8], mut kept: Option<&mut [f32]>| {
+        planes.visit(z, &rules, |row, probabilities| {
+            rules.decide(probabilities, &mut labels[row.clone()]);
+            if let Some(kept) = &mut kept {
+                let kept = &mut kept[row.start * asked.len()..row.end * asked.len()];
+                interleave(probabilities, asked.len(), kept);
+            }
+        });
+    };
+    if keep_probabilities {
+        let chunks = labels.par_chunks_mut(plane).zip(kept.par_chunks_mut(plane * asked.len()));
+        chunks.enumerate().for_each(|(z, (labels, kept))| decide(z, labels, Some(kept)));
+    } else {
+        labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
+    }
+    if let Some(lungs) = &prepared.lungs {
+        let sides = lungs.sides_in(&way_back.part, part);
+        follow_walls(&mut labels, ct, way_back, plan, &sides);
+        if limited {
+            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, LEAST_LUNG_SHARE);
+        }
+    }
+    let probabilities = keep_probabilities.then(|| {
+        let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
+        (0..asked.len()).flat_map(|prompt| undo(of(prompt), way_back)).collect()
+    });
+    Restored { labels: Volume { data: undo(labels, way_back), grid: way_back.original }, probabilities }
+}
+
+/// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a vessel: thick
+/// slices of fine pixels are.
+///
+/// # Shapes
+/// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
+fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, way_back: &WayBack, plan: &Plan, sides: &[u8]) {
+    let spacing_mm = way_back.canonical.spacing_mm;
+    let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
+    if let Some(walls) = plan.walls.filter(|_| small) {
+        let moves = way_back.orientation;
+        let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&way_back.part);
+        walls::follow(labels, &hu, sides, walls, spacing_mm);
+    }
+}
+
+/// Puts the part back into the scan's own array order; 0 outside the part.
+///
+/// # Shapes
+/// `part`: `[z, y, x]` of the canonical part → `[z, y, x]` of the original grid.
+fn undo<T: Copy + Default + Send + Sync>(part: Vec<T>, way_back: &WayBack) -> Vec<T> {
+    if way_back.orientation.is_identity() && way_back.part == VoxelBox::whole(way_back.original.shape) {
+        return part;
+    }
+    let back = way_back.orientation.inverse();
+    let view = View::new(&part, way_back.part.shape()).reordered(back.source, back.flipped);
+    let shape = way_back.original.shape;
+    let size = view.shape();
+    let low: [usize; 3] = std::array::from_fn(|axis| {
+        let canonical = back.source[axis];
+        if back.flipped[axis] { shape[axis] - way_back.part.high[canonical] } else { way_back.part.low[canonical] }
+    });
+    let mut data = vec![T::default(); shape.iter().product()];
+    let planes = data.par_chunks_mut(shape[1] * shape[2]).skip(low[0]).take(size[0]);
+    planes.enumerate().for_each(|(z, plane)| {
+        for y in 0..size[1] {
+            let row = (low[1] + y) * shape[2] + low[2];
+            view.copy_row(z, y, &mut plane[row..row + size[2]]);
+        }
+    });
+    data
+}
+
+/// `[p, x]` → `[x, p]`.
+fn interleave(rows: &[f32], prompts: usize, to: &mut [f32]) {
+    let width = rows.len() / prompts;
+    for (prompt, row) in rows.chunks_exact(width).enumerate() {
+        to.iter_mut().skip(prompt).step_by(prompts).zip(row).for_each(|(to, &value)| *to = value);
+    }
+}
