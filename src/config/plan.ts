@@ -101,7 +101,7 @@ export const tinyPlan: PlanConfig = {
   channels: [{ kind: 'window', windowHu: [-1000, -400] }, { kind: 'window', windowHu: [-500, 400] }, { kind: 'side' }],
   patch: [64, 64, 64],
   crop: { kind: 'lungs', marginMm: 25 },
-  tiles: { tile: [96, 96, 96], overlap: 0.33, blend: 'probabilities', skipEmpty: true, mirror: true, fit: false },
+  tiles: { tile: [96, 96, 96], overlap: 0.33, blend: 'probabilities', skipEmpty: true, mirror: true, fit: true },
   walls: { hu: -400, reachMm: 1.3 },
   targets: ourTargets,
   defaultTargets: ['artery', 'vein'],

@@ -2,6 +2,8 @@
 
 mod layout;
 
+use std::cmp::Reverse;
+
 use candle_core::{DType, Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
@@ -114,17 +116,17 @@ fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
     })
 }
 
-/// The plan's tile with each edge changed by up to a third, so that the tiles along the edges `size` of what is needed have as few voxels
-/// together as possible.
+/// The plan's tile with each edge shortened by up to a third, so that the tiles along the edges `size` of what is needed have as few voxels
+/// together as possible; of equals, the largest tile.
 pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
     let multiple = plan.edge_multiple();
     std::array::from_fn(|axis| {
         let edge = plan.tiles.tile[axis];
-        let edges = ((edge - edge / 3).next_multiple_of(multiple)..=edge + edge / 3).step_by(multiple);
-        let voxels = |&edge: &usize| {
-            layout::starts(&(0..size[axis]), size[axis], edge, overlap_voxels(plan, [edge; 3])[axis]).len() * edge
+        let edges = ((edge - edge / 3).next_multiple_of(multiple)..=edge).step_by(multiple);
+        let voxels = |edge: usize| {
+            edge * layout::starts(&(0..size[axis]), size[axis], edge, overlap_voxels(plan, [edge; 3])[axis]).len()
         };
-        edges.min_by_key(voxels).unwrap_or(edge)
+        edges.min_by_key(|&edge| (voxels(edge), Reverse(edge))).unwrap_or(edge)
     })
 }
 
@@ -281,7 +283,7 @@ mod tests {
         let size = [50, 287, 192];
         let tile = fitted(size, &plan);
         for axis in 0..3 {
-            assert!(tile[axis].is_multiple_of(plan.edge_multiple()) && (64..=128).contains(&tile[axis]), "{tile:?}");
+            assert!(tile[axis].is_multiple_of(plan.edge_multiple()) && (64..=96).contains(&tile[axis]), "{tile:?}");
             let overlap = |edge: usize| overlap_voxels(&plan, [edge; 3])[axis];
             let starts = |edge: usize| layout::starts(&(0..size[axis]), size[axis], edge, overlap(edge));
             assert!(starts(tile[axis]).len() * tile[axis] <= starts(96).len() * 96, "{tile:?}");
