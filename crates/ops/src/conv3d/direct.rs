@@ -12,7 +12,7 @@ use super::geometry::{Geometry, WeightOrder};
 use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
 use super::tile::{Rows, Segment, Tiles};
-use super::weight;
+use super::{narrow, weight};
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
 
@@ -47,7 +47,11 @@ pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: Weight
 fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let voxels = |size: [usize; 3]| pass.batch * size.iter().product::<usize>();
     assert_eq!(input.len(), voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
-    let work = Work::new(pass, input, weight, bias);
+    let level = Level::current();
+    if narrow::suits(pass, level) {
+        return narrow::run(pass, level, input, weight, bias);
+    }
+    let work = Work::new(pass, level, input, weight, bias);
     let tasks = work.tasks();
     // SAFETY: the classes share out all output voxels, the blocks all results of a class, the vectors all channels.
     unsafe {
@@ -91,8 +95,7 @@ struct Task {
 }
 
 impl<'a> Work<'a> {
-    fn new(pass: &'a Pass, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
-        let level = Level::current();
+    fn new(pass: &'a Pass, level: Level, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let lanes = level.lanes();
         let tile = TileShape::choose(level, pass.largest_count());
         let (block, layout) = blocks(pass, tile);

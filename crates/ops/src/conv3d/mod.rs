@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod direct;
 pub mod geometry;
 mod joined;
+mod narrow;
 mod pack;
 mod pass;
 pub mod reference;
