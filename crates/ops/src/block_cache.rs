@@ -324,6 +324,21 @@ mod tests {
     }
 
     #[test]
+    fn fresh_zeros_are_zeros_and_too_much_is_no_block() {
+        let cache = BlockCache::new();
+        // SAFETY: as above.
+        unsafe {
+            let zeros = cache.alloc_zeroed(layout(3 * MIB + 5));
+            assert!((0..3 * MIB + 5).all(|i| *zeros.add(i) == 0));
+            assert!(zeros as usize % ALIGN == 0);
+            cache.dealloc(zeros, layout(3 * MIB + 5));
+            assert!(cache.alloc_zeroed(layout(isize::MAX as usize / 2)).is_null());
+            cache.release();
+            assert_eq!(cache.kept_bytes(), 0);
+        }
+    }
+
+    #[test]
     fn a_larger_block_serves_a_smaller_request_within_the_peak() {
         let cache = BlockCache::new();
         // SAFETY: as above.

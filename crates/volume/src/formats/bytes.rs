@@ -17,7 +17,7 @@ use crate::voxels::{DataType, Voxel, Voxels, swap_bytes};
 const MOST_EXPANSION: u64 = 1032;
 const BUFFER_BYTES: usize = 1 << 18;
 /// Voxel bytes read between two looks at the monitor: enough blocks for all threads.
-const STEP_BYTES: usize = 32 << 20;
+const STEP_BYTES: usize = 64 << 20;
 /// Packed voxels from here on are worth a thread.
 const LEAST_CARRIED_BYTES: u64 = 4 << 20;
 /// What that thread unpacks at a time, and how far it may be ahead: longer than a large page takes to be cleared.
