@@ -330,7 +330,7 @@ mod tests {
         unsafe {
             let zeros = cache.alloc_zeroed(layout(3 * MIB + 5));
             assert!((0..3 * MIB + 5).all(|i| *zeros.add(i) == 0));
-            assert!(zeros as usize % ALIGN == 0);
+            assert!((zeros as usize).is_multiple_of(ALIGN));
             cache.dealloc(zeros, layout(3 * MIB + 5));
             assert!(cache.alloc_zeroed(layout(isize::MAX as usize / 2)).is_null());
             cache.release();
