@@ -16,6 +16,24 @@ use crate::engine::Engine;
 use crate::monitor::CallMonitor;
 use crate::outcome::{Failure, Success, TypedArray, parse};
 
+/// Runs one generic expression on whichever array JavaScript gave.
+macro_rules! with_array {
+    ($array:expr, $values:ident => $result:expr) => {
+        match $array {
+            Either10::A($values) => $result,
+            Either10::B($values) => $result,
+            Either10::C($values) => $result,
+            Either10::D($values) => $result,
+            Either10::E($values) => $result,
+            Either10::F($values) => $result,
+            Either10::G($values) => $result,
+            Either10::H($values) => $result,
+            Either10::I($values) => $result,
+            Either10::J($values) => $result,
+        }
+    };
+}
+
 /// A grid as JSON.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -104,10 +122,11 @@ pub fn write_volume<'env>(
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let volume = Given::new(&geometry, &data)?;
+        let grid = parse::<Geometry>("the volume's geometry", &geometry)?.into();
         let path = PathBuf::from(path);
         let like = like_header(like, &path)?;
-        formats::write_voxels(&path, &volume.voxels, &volume.grid, like.as_ref(), &*shared)?;
+        // Read where it lies: the array must not change until the promise settles, copied first or not.
+        with_array!(&data, values => formats::write(&path, values, 1, &grid, like.as_ref(), &*shared))?;
         Success::json(&())
     })
 }
@@ -183,16 +202,5 @@ fn typed_array(voxels: Voxels) -> TypedArray {
 }
 
 fn voxels(array: &TypedArray) -> Voxels {
-    match array {
-        Either10::A(values) => values.to_vec().into(),
-        Either10::B(values) => values.to_vec().into(),
-        Either10::C(values) => values.to_vec().into(),
-        Either10::D(values) => values.to_vec().into(),
-        Either10::E(values) => values.to_vec().into(),
-        Either10::F(values) => values.to_vec().into(),
-        Either10::G(values) => values.to_vec().into(),
-        Either10::H(values) => values.to_vec().into(),
-        Either10::I(values) => values.to_vec().into(),
-        Either10::J(values) => values.to_vec().into(),
-    }
+    with_array!(array, values => values.to_vec().into())
 }

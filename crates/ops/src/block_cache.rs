@@ -144,9 +144,8 @@ impl State {
         while freed < bytes && self.count > 0 {
             let block = self.remove(0);
             freed += block.bytes;
-            // SAFETY: only `keep` puts blocks here, each allocated by the system with `large_layout` of these bytes, and
-            // `remove` has just made us its only owner.
-            unsafe { System.dealloc(block.address as *mut u8, large_layout(block.bytes)) };
+            // SAFETY: only `keep` puts blocks here, each got from `zeroed` with these bytes, and `remove` has just made us its only owner.
+            unsafe { give_back(block.address as *mut u8, block.bytes) };
         }
     }
 }
@@ -156,6 +155,47 @@ fn large_bytes(layout: Layout) -> Option<usize> {
     (layout.size() >= SMALLEST && layout.align() <= ALIGN).then(|| layout.size().next_multiple_of(GRAIN))
 }
 
+/// A fresh block of zeros, or null. The system's allocator would clear a block of this alignment itself, page by page, before any large
+/// page could be asked for; memory just mapped is zero already, and is touched first by whoever uses it.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn zeroed(bytes: usize) -> *mut u8 {
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+    // SAFETY: a new private mapping of its own touches no other memory.
+    let address = unsafe { libc::mmap(ptr::null_mut(), bytes, access, kind, -1, 0) };
+    if address == libc::MAP_FAILED { ptr::null_mut() } else { address.cast() }
+}
+
+/// Gives a block back to the system.
+///
+/// # Safety
+/// It came from [`zeroed`] with as many bytes, and nobody uses it.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+unsafe fn give_back(address: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise: the range is exactly one mapping of ours.
+    unsafe { libc::munmap(address.cast(), bytes) };
+}
+
+#[cfg(not(unix))]
+#[allow(unsafe_code)]
+fn zeroed(bytes: usize) -> *mut u8 {
+    // SAFETY: the size is not 0.
+    unsafe { System.alloc_zeroed(large_layout(bytes)) }
+}
+
+/// Gives a block back to the system.
+///
+/// # Safety
+/// It came from [`zeroed`] with as many bytes, and nobody uses it.
+#[cfg(not(unix))]
+#[allow(unsafe_code)]
+unsafe fn give_back(address: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { System.dealloc(address, large_layout(bytes)) };
+}
+
+#[cfg(not(unix))]
 #[allow(unsafe_code)]
 fn large_layout(bytes: usize) -> Layout {
     // SAFETY: ALIGN is a power of two, and `bytes` is a Layout's size (at most isize::MAX) rounded up to GRAIN; sizes so
@@ -174,8 +214,7 @@ unsafe impl GlobalAlloc for BlockCache {
         };
         match self.take(bytes) {
             Some(address) => address as *mut u8,
-            // SAFETY: the size is not 0.
-            None => self.fresh(bytes, unsafe { System.alloc(large_layout(bytes)) }),
+            None => self.fresh(bytes, zeroed(bytes)),
         }
     }
 
@@ -190,8 +229,7 @@ unsafe impl GlobalAlloc for BlockCache {
                 unsafe { ptr::write_bytes(address as *mut u8, 0, layout.size()) };
                 address as *mut u8
             }
-            // SAFETY: the size is not 0.
-            None => self.fresh(bytes, unsafe { System.alloc_zeroed(large_layout(bytes)) }),
+            None => self.fresh(bytes, zeroed(bytes)),
         }
     }
 
@@ -280,6 +318,21 @@ mod tests {
             assert!((0..2 * MIB - 100).all(|i| *moved.add(i) == 0));
             let small = cache.realloc(moved, layout(3 * MIB), 10);
             cache.dealloc(small, layout(10));
+            cache.release();
+            assert_eq!(cache.kept_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn fresh_zeros_are_zeros_and_too_much_is_no_block() {
+        let cache = BlockCache::new();
+        // SAFETY: as above.
+        unsafe {
+            let zeros = cache.alloc_zeroed(layout(3 * MIB + 5));
+            assert!((0..3 * MIB + 5).all(|i| *zeros.add(i) == 0));
+            assert!((zeros as usize).is_multiple_of(ALIGN));
+            cache.dealloc(zeros, layout(3 * MIB + 5));
+            assert!(cache.alloc_zeroed(layout(isize::MAX as usize / 2)).is_null());
             cache.release();
             assert_eq!(cache.kept_bytes(), 0);
         }

@@ -189,6 +189,59 @@ fn packed_blocks_are_one_member_and_the_same_for_any_number_of_threads() {
     assert_eq!(all.len(), 352 + values.len() * 2);
 }
 
+/// Packed by others and large enough for a thread that only unpacks.
+#[test]
+fn a_stream_is_unpacked_beside_for_any_number_of_threads() {
+    struct StopAt(u64, std::sync::atomic::AtomicU64);
+    impl Monitor for StopAt {
+        fn report(&self, _: &'static str, done: u64, _: u64) {
+            self.1.store(done, std::sync::atomic::Ordering::Relaxed);
+        }
+        fn cancelled(&self) -> bool {
+            self.1.load(std::sync::atomic::Ordering::Relaxed) >= self.0
+        }
+    }
+    let folder = folder("beside");
+    let grid = Grid { shape: [60, 256, 256], spacing_mm: [1.0; 3], affine: Affine::IDENTITY };
+    let values: Vec<i16> = (0..grid.len() as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 22) as i16).collect();
+    let plain = folder.join("plain.nii");
+    write(&plain, &values, 1, &grid, None, &Silent).expect("plain");
+    let plain = fs::read(&plain).expect("plain");
+    let member = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::fast());
+        std::io::Read::read_to_end(&mut encoder, &mut out).expect("packed");
+        out
+    };
+    let whole = member(&plain);
+    let mut wrong = whole.clone();
+    let sum = whole.len() - 8;
+    wrong[sum] ^= 1;
+    let (first, second) = plain.split_at(5_000_001);
+    let cases = [
+        ("whole", whole.clone(), None),
+        ("members", [member(first), member(second), vec![0; 9]].concat(), None),
+        ("cut", whole[..whole.len() / 2].to_vec(), Some("ends within its voxels")),
+        ("checksum", wrong, Some("damaged compressed data")),
+        ("hole", [&whole[..500_000], &[0xff; 64], &whole[500_064..]].concat(), Some("damaged compressed data")),
+    ];
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+        for (name, bytes, error) in &cases {
+            let path = folder.join(format!("{name}.nii.gz"));
+            fs::write(&path, bytes).expect("file");
+            match (pool.install(|| read(&path, None, &Silent)), error) {
+                (Ok(image), None) => assert!(image.voxels == Voxels::I16(values.clone()), "{name}, {threads}"),
+                (Err(got), Some(error)) => assert!(got.to_string().contains(error), "{name}, {threads}: {got}"),
+                (got, _) => panic!("{name}, {threads}: {:?}", got.map(|_| ())),
+            }
+        }
+        let stop = StopAt(1 << 20, std::sync::atomic::AtomicU64::new(u64::MAX * u64::from(threads == 1)));
+        let stopped = pool.install(|| read(&folder.join("whole.nii.gz"), None, &stop));
+        assert_eq!(stopped.expect_err("cancelled").code(), "CANCELLED", "{threads}");
+    }
+}
+
 #[test]
 fn a_failed_output_leaves_nothing_and_keeps_the_old_file() {
     struct Stop;

@@ -1,8 +1,10 @@
 //! A stream of a file's bytes that knows how much it can still give, so that no header can make us allocate more.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use flate2::bufread::ZlibDecoder;
 
@@ -14,8 +16,13 @@ use crate::voxels::{DataType, Voxel, Voxels, swap_bytes};
 /// Deflate cannot make more than this many bytes of one.
 const MOST_EXPANSION: u64 = 1032;
 const BUFFER_BYTES: usize = 1 << 18;
-/// Voxel bytes read between two looks at the monitor.
-const STEP_BYTES: usize = 8 << 20;
+/// Voxel bytes read between two looks at the monitor: enough blocks for all threads.
+const STEP_BYTES: usize = 64 << 20;
+/// Packed voxels from here on are worth a thread.
+const LEAST_CARRIED_BYTES: u64 = 4 << 20;
+/// What that thread unpacks at a time, and how far it may be ahead: longer than a large page takes to be cleared.
+const PIECE_BYTES: usize = 1 << 19;
+const PIECES: usize = 6;
 /// After the voxels this much of a compressed stream is read on, so that its checksum is compared.
 const TAIL_BYTES: u64 = 1 << 20;
 
@@ -33,7 +40,7 @@ pub(super) enum Packing {
 /// A readable stream with a budget.
 pub(super) struct Bytes {
     path: PathBuf,
-    reader: Box<dyn Read + Send>,
+    reader: Box<dyn Stream>,
     /// Bytes peeked at and not consumed.
     ahead: Vec<u8>,
     /// The most bytes that can still come, counting `ahead`.
@@ -43,6 +50,30 @@ pub(super) struct Bytes {
     packing: Packing,
     /// The most bytes the whole file can hold.
     capacity: u64,
+}
+
+/// Where bytes come from.
+trait Stream: Read + Send {
+    /// Whether reading them keeps one thread busy, and no other.
+    fn is_serial(&self) -> bool;
+}
+
+impl Stream for BufReader<File> {
+    fn is_serial(&self) -> bool {
+        false
+    }
+}
+
+impl<R: BufRead + Send> Stream for ZlibDecoder<R> {
+    fn is_serial(&self) -> bool {
+        true
+    }
+}
+
+impl<R: BufRead + Send> Stream for Gunzip<R> {
+    fn is_serial(&self) -> bool {
+        !self.is_parallel()
+    }
 }
 
 /// Opens a file, unpacking gzip when it is gzip by content.
@@ -87,7 +118,7 @@ impl Bytes {
         }
         let budget = self.budget.saturating_mul(MOST_EXPANSION).saturating_add(MOST_EXPANSION);
         let packed = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(self.ahead).chain(self.reader));
-        let reader: Box<dyn Read + Send> = match packing {
+        let reader: Box<dyn Stream> = match packing {
             Packing::Zlib => Box::new(ZlibDecoder::new(packed)),
             _ => Box::new(Gunzip::new(packed)),
         };
@@ -231,25 +262,84 @@ impl Bytes {
     ) -> Result<Vec<T>, VolumeError> {
         let total = count as u64 * size_of::<T>() as u64;
         self.expect(u128::from(total))?;
-        let mut values: Vec<T> = Vec::new();
-        if values.try_reserve_exact(count).is_err() {
-            return Err(VolumeError::Memory { subject: self.path.display().to_string(), bytes: total });
-        }
-        let step = STEP_BYTES / size_of::<T>();
-        while values.len() < count {
-            if monitor.cancelled() {
-                return Err(VolumeError::Cancelled);
-            }
-            let from = values.len();
-            // Pages are touched only as bytes arrive, so a small file never costs a large allocation.
-            values.resize(count.min(from + step), T::default());
-            self.fill(bytemuck::cast_slice_mut(&mut values[from..]), total)?;
-            monitor.report("read", (values.len() * size_of::<T>()) as u64, total);
-        }
+        let mut values = if total >= LEAST_CARRIED_BYTES && self.reader.is_serial() && rayon::current_num_threads() > 1
+        {
+            self.carried(count, total, monitor)?
+        } else {
+            self.read_in_place(count, total, monitor)?
+        };
         if little_endian != cfg!(target_endian = "little") {
             swap_bytes(&mut values);
         }
         Ok(values)
+    }
+
+    fn read_in_place<T: Voxel>(
+        &mut self,
+        count: usize,
+        total: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<T>, VolumeError> {
+        // Zeros of the system's: pages are touched only as bytes arrive, so a small file never costs a large allocation.
+        let mut values = bytemuck::allocation::try_zeroed_vec::<T>(count).map_err(|()| self.no_memory(total))?;
+        let mut done = 0;
+        for out in bytemuck::cast_slice_mut(&mut values).chunks_mut(STEP_BYTES) {
+            if monitor.cancelled() {
+                return Err(VolumeError::Cancelled);
+            }
+            self.fill(out, total)?;
+            done += out.len() as u64;
+            monitor.report("read", done, total);
+        }
+        Ok(values)
+    }
+
+    /// As [`Bytes::read_in_place`], with a thread of its own that only unpacks, again and again into a few pieces that stay near:
+    /// this one carries them to where they belong, which means touching fresh pages.
+    fn carried<T: Voxel>(&mut self, count: usize, total: u64, monitor: &dyn Monitor) -> Result<Vec<T>, VolumeError> {
+        let mut values: Vec<T> = Vec::new();
+        values.try_reserve_exact(count).map_err(|_| self.no_memory(total))?;
+        let (full, filled) = mpsc::channel::<Result<Vec<T>, VolumeError>>();
+        let (empty, emptied) = mpsc::channel();
+        for _ in 0..PIECES {
+            // The other side is there, so this cannot fail; the same below, where it has nothing to do any more.
+            let _ = empty.send(vec![T::default(); PIECE_BYTES / size_of::<T>()]);
+        }
+        let path = self.path.clone();
+        thread::scope(|scope| {
+            let unpack = move || {
+                let mut left = count;
+                while left > 0
+                    && let Ok(mut piece) = emptied.recv()
+                {
+                    piece.truncate(left);
+                    left -= piece.len();
+                    let result = self.fill(bytemuck::cast_slice_mut(&mut piece), total).map(|()| piece);
+                    let failed = result.is_err();
+                    if full.send(result).is_err() || failed {
+                        return;
+                    }
+                }
+            };
+            let thread = thread::Builder::new().name("pulmoav-unpack".into());
+            thread.spawn_scoped(scope, unpack).map_err(|error| VolumeError::io("read", &path, error))?;
+            // Whichever way this ends, its ends of the channels go, and with them the thread.
+            let empty = empty;
+            for piece in filled {
+                let piece = piece?;
+                if monitor.cancelled() {
+                    return Err(VolumeError::Cancelled);
+                }
+                values.extend_from_slice(&piece);
+                monitor.report("read", (values.len() * size_of::<T>()) as u64, total);
+                let _ = empty.send(piece);
+            }
+            Ok(values)
+        })
+    }
+
+    fn no_memory(&self, bytes: u64) -> VolumeError {
+        VolumeError::Memory { subject: self.path.display().to_string(), bytes }
     }
 
     fn fill(&mut self, out: &mut [u8], total: u64) -> Result<(), VolumeError> {

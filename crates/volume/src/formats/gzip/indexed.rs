@@ -1,12 +1,12 @@
-//! A member with an index: its blocks are inflated in parallel, a batch at a time.
+//! A member with an index: its blocks are inflated in parallel, where they belong.
 
 use std::io::{self, BufRead, Read};
 
-use flate2::{Crc, Decompress, FlushDecompress};
-use rayon::prelude::*;
+use crc32fast::Hasher;
+use flate2::{Decompress, FlushDecompress};
 
-use super::index::Block;
-use super::{BATCH, BLOCK_BYTES};
+use super::index::{Block, exactly};
+use super::{BLOCK_BYTES, WRONG_CHECKSUM};
 
 /// More than deflate ever adds to a block that it cannot pack.
 const MOST_PACKED_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 64;
@@ -20,62 +20,82 @@ pub(super) struct Indexed<R> {
     ready: Vec<u8>,
     /// Bytes of `ready` that were given out.
     given: usize,
-    crc: Crc,
+    crc: Hasher,
+    /// Bytes that came out, modulo 2^32.
+    bytes: u32,
     ended: bool,
 }
 
 impl<R: BufRead> Indexed<R> {
-    pub(super) fn new(packed: R, blocks: Vec<Block>) -> Self {
-        Self { packed, blocks: blocks.into_iter(), ready: Vec::new(), given: 0, crc: Crc::new(), ended: false }
+    pub(super) fn new(packed: R, blocks: Vec<Block>) -> io::Result<Self> {
+        let too_large = |block: &Block| block.packed as usize > MOST_PACKED_BYTES || block.bytes as usize > BLOCK_BYTES;
+        if blocks.iter().any(too_large) {
+            return Err(damaged("the index names a block larger than any"));
+        }
+        let blocks = blocks.into_iter();
+        Ok(Self { packed, blocks, ready: Vec::new(), given: 0, crc: Hasher::new(), bytes: 0, ended: false })
     }
 
     pub(super) fn into_inner(self) -> R {
         self.packed
     }
 
-    fn next_batch(&mut self) -> io::Result<()> {
-        let blocks: Vec<Block> = self.blocks.by_ref().take(BATCH).collect();
-        let too_large = |block: &Block| block.packed as usize > MOST_PACKED_BYTES || block.bytes as usize > BLOCK_BYTES;
-        if blocks.iter().any(too_large) {
-            return Err(damaged("the index names a block larger than any"));
-        }
-        let packed = blocks.iter().map(|block| self.take(block.packed as usize)).collect::<io::Result<Vec<_>>>()?;
-        self.ready.resize(blocks.iter().map(|block| block.bytes as usize).sum(), 0);
-        self.given = 0;
-        let mut rest = &mut self.ready[..];
-        let mut work = Vec::with_capacity(blocks.len());
-        for (block, packed) in blocks.iter().zip(&packed) {
-            let (out, behind) = rest.split_at_mut(block.bytes as usize);
-            work.push((packed, out));
-            rest = behind;
-        }
-        let sums: Vec<Crc> =
-            work.into_par_iter().map(|(packed, out)| inflate(packed, out)).collect::<io::Result<_>>()?;
-        for sum in &sums {
-            self.crc.combine(sum);
+    /// Inflates the next `count` blocks into `out`, which they fill: each as soon as it is read.
+    fn blocks(&mut self, count: usize, out: &mut [u8]) -> io::Result<()> {
+        let blocks: Vec<Block> = self.blocks.by_ref().take(count).collect();
+        let mut sums: Vec<io::Result<Hasher>> = blocks.iter().map(|_| Ok(Hasher::new())).collect();
+        rayon::in_place_scope(|scope| {
+            let mut rest = out;
+            for (block, sum) in blocks.iter().zip(&mut sums) {
+                let packed = exactly(&mut self.packed, block.packed as usize)?;
+                let (out, behind) = rest.split_at_mut(block.bytes as usize);
+                rest = behind;
+                scope.spawn(move |_| *sum = inflate(&packed, out));
+            }
+            Ok::<(), io::Error>(())
+        })?;
+        for (sum, block) in sums.into_iter().zip(blocks) {
+            self.crc.combine(&sum?);
+            self.bytes = self.bytes.wrapping_add(block.bytes);
         }
         Ok(())
     }
 
-    /// Compares checksum and length.
-    fn end(&mut self) -> io::Result<()> {
-        let end = self.take(END_BYTES)?;
-        let expected = [&[3, 0][..], &self.crc.sum().to_le_bytes(), &self.crc.amount().to_le_bytes()].concat();
-        if end == expected { Ok(()) } else { Err(damaged("corrupt gzip stream does not have a matching checksum")) }
+    /// How many of the next blocks fit into `room` bytes, and what they fill of it.
+    fn fitting(&self, room: usize) -> (usize, usize) {
+        let (mut count, mut bytes) = (0, 0);
+        for block in self.blocks.as_slice() {
+            if bytes + block.bytes as usize > room {
+                break;
+            }
+            (count, bytes) = (count + 1, bytes + block.bytes as usize);
+        }
+        (count, bytes)
     }
 
-    fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(count);
-        (&mut self.packed).take(count as u64).read_to_end(&mut bytes)?;
-        if bytes.len() < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) }
+    /// Compares checksum and length.
+    fn end(&mut self) -> io::Result<()> {
+        let end = exactly(&mut self.packed, END_BYTES)?;
+        let expected = [&[3, 0][..], &self.crc.clone().finalize().to_le_bytes(), &self.bytes.to_le_bytes()].concat();
+        if end == expected { Ok(()) } else { Err(damaged(WRONG_CHECKSUM)) }
     }
 }
 
 impl<R: BufRead> Read for Indexed<R> {
+    /// Whole blocks go where they belong at once; only what does not fit waits to be copied.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.ready.len() && !self.ended {
-            if self.blocks.len() > 0 {
-                self.next_batch()?;
+        while self.given == self.ready.len() && !self.ended && !out.is_empty() {
+            let (count, bytes) = self.fitting(out.len());
+            if bytes > 0 {
+                self.blocks(count, &mut out[..bytes])?;
+                return Ok(bytes);
+            }
+            if let Some(&block) = self.blocks.as_slice().first() {
+                let mut ready = std::mem::take(&mut self.ready);
+                ready.resize(block.bytes as usize, 0);
+                self.given = ready.len();
+                self.blocks(1, &mut ready)?;
+                (self.ready, self.given) = (ready, 0);
             } else {
                 self.end()?;
                 self.ended = true;
@@ -89,13 +109,13 @@ impl<R: BufRead> Read for Indexed<R> {
 }
 
 /// Inflates a block that ends on a byte without being the last one.
-fn inflate(packed: &[u8], out: &mut [u8]) -> io::Result<Crc> {
+fn inflate(packed: &[u8], out: &mut [u8]) -> io::Result<Hasher> {
     let mut inflater = Decompress::new(false);
     inflater.decompress(packed, out, FlushDecompress::Sync).map_err(io::Error::other)?;
     if inflater.total_out() != out.len() as u64 || inflater.total_in() != packed.len() as u64 {
         return Err(damaged("a block is not as long as the index says"));
     }
-    let mut crc = Crc::new();
+    let mut crc = Hasher::new();
     crc.update(out);
     Ok(crc)
 }

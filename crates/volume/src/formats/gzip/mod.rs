@@ -3,13 +3,13 @@
 
 mod index;
 mod indexed;
+mod serial;
 mod write;
 
-use std::io::{self, BufRead, Chain, Cursor, Read};
-
-use flate2::bufread::GzDecoder;
+use std::io::{self, BufRead, Read};
 
 use self::indexed::Indexed;
+use self::serial::Serial;
 pub(super) use self::write::Gzip;
 
 /// Bytes deflated by one task; fixed, so that the file does not depend on the number of threads.
@@ -17,15 +17,16 @@ pub(super) const BLOCK_BYTES: usize = 2 << 20;
 /// Blocks handed to the threads at a time.
 pub(super) const BATCH: usize = 8;
 
+const WRONG_CHECKSUM: &str = "corrupt gzip stream does not have a matching checksum";
+
 /// Unpacks one gzip member after another and stops at bytes that start no further one, as Python's reader does for
 /// padding.
 pub(super) struct Gunzip<R: BufRead> {
     member: Option<Member<R>>,
 }
 
-enum Member<R: BufRead> {
-    /// The start of the header was read to look for an index.
-    Serial(Box<GzDecoder<Chain<Cursor<Vec<u8>>, R>>>),
+enum Member<R> {
+    Serial(Box<Serial<R>>),
     Indexed(Indexed<R>),
     /// A header that could not be read to its end.
     Failed(io::Error),
@@ -33,11 +34,11 @@ enum Member<R: BufRead> {
 
 impl<R: BufRead> Member<R> {
     fn open(mut packed: R) -> Self {
-        match index::read(&mut packed) {
-            Ok((_, Some(index))) => Self::Indexed(Indexed::new(packed, index)),
-            Ok((start, None)) => Self::Serial(Box::new(GzDecoder::new(Cursor::new(start).chain(packed)))),
-            Err(error) => Self::Failed(error),
-        }
+        let opened = index::read(&mut packed).and_then(|index| match index {
+            Some(blocks) => Indexed::new(packed, blocks).map(Self::Indexed),
+            None => Ok(Self::Serial(Box::new(Serial::new(packed)))),
+        });
+        opened.unwrap_or_else(Self::Failed)
     }
 
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
@@ -51,7 +52,7 @@ impl<R: BufRead> Member<R> {
     /// What follows the member.
     fn into_rest(self) -> Option<R> {
         match self {
-            Self::Serial(member) => Some(member.into_inner().into_inner().1),
+            Self::Serial(member) => Some(member.into_inner()),
             Self::Indexed(member) => Some(member.into_inner()),
             Self::Failed(_) => None,
         }
@@ -61,6 +62,11 @@ impl<R: BufRead> Member<R> {
 impl<R: BufRead> Gunzip<R> {
     pub(super) fn new(packed: R) -> Self {
         Self { member: Some(Member::open(packed)) }
+    }
+
+    /// Whether the bytes that come next are inflated by several threads.
+    pub(super) fn is_parallel(&self) -> bool {
+        matches!(self.member, Some(Member::Indexed(_)))
     }
 }
 
@@ -85,7 +91,9 @@ impl<R: BufRead> Read for Gunzip<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Cursor, Write};
+
+    use flate2::bufread::GzDecoder;
 
     use super::*;
 
@@ -116,7 +124,7 @@ mod tests {
             let plain = plain(bytes);
             let packed = packed(&plain);
             let expected = [b"head", &plain[..]].concat();
-            assert!(index::read(&mut &packed[..]).unwrap().1.is_some());
+            assert!(index::read(&mut &packed[..]).unwrap().is_some());
             assert!(unpacked(&packed).unwrap() == expected, "{bytes}");
             let mut serial = Vec::new();
             GzDecoder::new(&packed[..]).read_to_end(&mut serial).unwrap();
@@ -148,12 +156,49 @@ mod tests {
         }
     }
 
+    /// A member as others write it, with everything that a header can hold.
+    fn foreign(plain: &[u8]) -> Vec<u8> {
+        let mut out = vec![0x1f, 0x8b, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 3];
+        out.extend(b"\x06\0XY\x02\0..name.nii\0a comment\0");
+        let check = crc32fast::hash(&out) as u16;
+        out.extend(check.to_le_bytes());
+        let mut body = flate2::write::DeflateEncoder::new(out, flate2::Compression::fast());
+        body.write_all(plain).unwrap();
+        let mut out = body.finish().unwrap();
+        out.extend(crc32fast::hash(plain).to_le_bytes());
+        out.extend((plain.len() as u32).to_le_bytes());
+        out
+    }
+
+    #[test]
+    fn headers_of_others_are_passed_over_and_their_damage_is_noticed() {
+        let plain = plain(300_000);
+        let whole = foreign(&plain);
+        assert!(unpacked(&whole).unwrap() == plain);
+        let mut header = whole.clone();
+        header[14] ^= 1;
+        assert!(unpacked(&header).is_err());
+        for at in [whole.len() - 8, whole.len() - 4] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            let error = unpacked(&damaged).unwrap_err();
+            assert!(error.to_string().contains("checksum"), "{error}");
+        }
+        for end in [5, 15, 22, 30, 40, 1000, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
+            let error = unpacked(&whole[..end]).unwrap_err();
+            assert!(
+                matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput),
+                "{end}: {error}"
+            );
+        }
+    }
+
     #[test]
     fn more_blocks_than_the_index_holds_are_written_without_one() {
         let mut out = Gzip::start(Cursor::new(Vec::new()), index::MOST_BLOCKS + 1).unwrap();
         out.blocks(&[b"head"]).unwrap();
         let packed = out.finish().unwrap().into_inner();
-        assert!(index::read(&mut &packed[..]).unwrap().1.is_none());
+        assert!(index::read(&mut &packed[..]).unwrap().is_none());
         assert_eq!(unpacked(&packed).unwrap(), b"head");
     }
 }

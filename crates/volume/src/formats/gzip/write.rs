@@ -2,7 +2,8 @@
 
 use std::io::{self, Seek, SeekFrom, Write};
 
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use crc32fast::Hasher;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use rayon::prelude::*;
 
 use super::index::{self, Block};
@@ -12,7 +13,9 @@ const LEVEL: u32 = 4;
 /// Writes one member, with an index of its blocks.
 pub(in crate::formats) struct Gzip<W> {
     out: W,
-    crc: Crc,
+    crc: Hasher,
+    /// Bytes that went in, modulo 2^32.
+    bytes: u32,
     /// How many blocks there will be, and what is known of those that are there.
     expected: usize,
     blocks: Vec<Block>,
@@ -22,16 +25,17 @@ impl<W: Write + Seek> Gzip<W> {
     /// Starts a member at the beginning of `out`. `blocks` is how many will come.
     pub(in crate::formats) fn start(mut out: W, blocks: usize) -> io::Result<Self> {
         out.write_all(&index::header(&vec![Block { packed: 0, bytes: 0 }; blocks]))?;
-        Ok(Self { out, crc: Crc::new(), expected: blocks, blocks: Vec::new() })
+        Ok(Self { out, crc: Hasher::new(), bytes: 0, expected: blocks, blocks: Vec::new() })
     }
 
     /// Appends blocks of at most `BLOCK_BYTES`, in order.
     pub(in crate::formats) fn blocks(&mut self, blocks: &[&[u8]]) -> io::Result<()> {
-        let packed: Vec<io::Result<(Vec<u8>, Crc)>> = blocks.par_iter().map(|block| deflate(block)).collect();
+        let packed: Vec<io::Result<(Vec<u8>, Hasher)>> = blocks.par_iter().map(|block| deflate(block)).collect();
         for (packed, block) in packed.into_iter().zip(blocks) {
             let (bytes, crc) = packed?;
             self.out.write_all(&bytes)?;
             self.crc.combine(&crc);
+            self.bytes = self.bytes.wrapping_add(block.len() as u32);
             self.blocks.push(Block { packed: bytes.len() as u32, bytes: block.len() as u32 });
         }
         Ok(())
@@ -41,8 +45,8 @@ impl<W: Write + Seek> Gzip<W> {
     pub(in crate::formats) fn finish(mut self) -> io::Result<W> {
         // An empty last block, the checksum and the length modulo 2^32.
         self.out.write_all(&[3, 0])?;
-        self.out.write_all(&self.crc.sum().to_le_bytes())?;
-        self.out.write_all(&self.crc.amount().to_le_bytes())?;
+        self.out.write_all(&self.crc.clone().finalize().to_le_bytes())?;
+        self.out.write_all(&self.bytes.to_le_bytes())?;
         if self.expected <= index::MOST_BLOCKS {
             self.blocks.resize(self.expected, Block { packed: 0, bytes: 0 });
             self.out.seek(SeekFrom::Start(0))?;
@@ -54,8 +58,8 @@ impl<W: Write + Seek> Gzip<W> {
 }
 
 /// One block as raw deflate that ends on a byte without being the last.
-fn deflate(block: &[u8]) -> io::Result<(Vec<u8>, Crc)> {
-    let mut crc = Crc::new();
+fn deflate(block: &[u8]) -> io::Result<(Vec<u8>, Hasher)> {
+    let mut crc = Hasher::new();
     crc.update(block);
     let mut compress = Compress::new(Compression::new(LEVEL), false);
     let mut packed = Vec::with_capacity(block.len() / 2 + 1024);
