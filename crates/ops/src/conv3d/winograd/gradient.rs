@@ -1,7 +1,7 @@
 //! The weight's gradient, the adjoint of the other passes: `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
 //!
-//! Tiles are cut into parts whose number depends on shapes alone. A task sums one layer of points of one part for some fine and coarse
-//! channels, block by block; the parts are added in their order before `Gᵀ … G`, so the result has the same bits for any number of threads.
+//! Tiles are cut into parts whose number depends on shapes alone. A task sums two layers of points, or all, of one part for some fine and
+//! coarse channels, block by block; the parts are added in their order before `Gᵀ … G`, so the result has the same bits for any number of threads.
 #![allow(unsafe_code)] // Tasks write their own places of the parts' sums; the kernels take pointers.
 
 use std::cell::RefCell;
@@ -22,6 +22,10 @@ const TASK_CHANNELS: usize = 64;
 /// A part has at least this many tiles, or writing and reading its sums would take longer than computing them.
 const LEAST_PART_TILES: usize = 256;
 const MOST_PARTS: usize = 16;
+/// With at least so many parts and at most so many bytes of sums a task takes all layers, so that the third-level cache has the block's
+/// inputs but for the first of them.
+const LEAST_PARTS: usize = 4;
+const TASK_BYTES: usize = 2 << 20;
 /// Bytes of all parts' sums together, unless a single part needs more.
 const PARTS_BYTES: usize = 64 << 20;
 /// Values transformed back by one task.
@@ -82,10 +86,10 @@ struct Work<'a, const R: usize, const P: usize> {
     zeros: Aligned,
 }
 
-/// Two layers of points and some channels of one part.
+/// Pairs of layers of points and some channels of one part.
 struct Task {
     part: usize,
-    layers: Layers,
+    layers: &'static [Layers],
     fine: Range<usize>,
     coarse: Range<usize>,
 }
@@ -112,9 +116,13 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     }
 
     fn tasks(&self) -> Vec<Task> {
+        let channels = |all: usize| all.min(TASK_CHANNELS);
+        let sums = P * P * P * channels(self.g.fine_channels) * channels(self.g.coarse_channels) * size_of::<f32>();
+        let pairs = Layers::pairs(P);
+        let together = if sums <= TASK_BYTES && self.parts() >= LEAST_PARTS { pairs.len() } else { 1 };
         let mut tasks = vec![];
         for part in 0..self.parts() {
-            for &layers in Layers::pairs(P) {
+            for layers in pairs.chunks(together) {
                 for fine in ranges(self.g.fine_channels) {
                     tasks.extend(ranges(self.g.coarse_channels).map(|coarse| Task {
                         part,
@@ -128,23 +136,25 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         tasks
     }
 
-    /// Sums two layers' points, block by block.
+    /// Sums some layers' points, block by block.
     fn compute(&self, task: &Task, scratch: &mut Scratch, sums: Results) {
         let tiles = task.part * self.part..self.tiling.count().min((task.part + 1) * self.part);
         for first in tiles.clone().step_by(BLOCK) {
             let block = first..tiles.end.min(first + BLOCK);
-            let layer_step = self.transform_depth(task, &block, &mut scratch.depth);
-            for (i, layer) in task.layers.places(P).into_iter().enumerate() {
-                let depth = &scratch.depth[i * layer_step..];
-                self.add_layer(
-                    task,
-                    layer,
-                    &block,
-                    depth,
-                    (&mut scratch.fine, &mut scratch.coarse),
-                    first == tiles.start,
-                    sums,
-                );
+            for &layers in task.layers {
+                let layer_step = self.transform_depth(task, layers, &block, &mut scratch.depth);
+                for (i, layer) in layers.places(P).into_iter().enumerate() {
+                    let depth = &scratch.depth[i * layer_step..];
+                    self.add_layer(
+                        task,
+                        layer,
+                        &block,
+                        depth,
+                        (&mut scratch.fine, &mut scratch.coarse),
+                        first == tiles.start,
+                        sums,
+                    );
+                }
             }
         }
     }
@@ -201,19 +211,26 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     }
 
     /// The fine values of a block along z, run by run; yields the values of a layer.
-    fn transform_depth(&self, task: &Task, tiles: &Range<usize>, to: &mut Aligned) -> usize {
+    fn transform_depth(&self, task: &Task, layers: Layers, tiles: &Range<usize>, to: &mut Aligned) -> usize {
         let length = |run: &TileRun| task.fine.len() * P * (R * run.tiles + 2);
         let layer_step = self.tiling.runs(tiles.clone()).map(|run| length(&run)).sum::<usize>();
         to.grow(2 * layer_step);
         let mut at = 0;
         for run in self.tiling.runs(tiles.clone()) {
-            self.level.run(self.depth_transform(&run, task, layer_step, &mut to[at..]));
+            self.level.run(self.depth_transform(&run, task, layers, layer_step, &mut to[at..]));
             at += length(&run);
         }
         layer_step
     }
 
-    fn depth_transform(&self, run: &TileRun, task: &Task, layer_step: usize, to: &mut [f32]) -> TransformDepth<P> {
+    fn depth_transform(
+        &self,
+        run: &TileRun,
+        task: &Task,
+        layers: Layers,
+        layer_step: usize,
+        to: &mut [f32],
+    ) -> TransformDepth<P> {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
         let [first_z, first_y, first_x] = run.first.map(|tile| R * tile);
         let rows = std::array::from_fn(|y| {
@@ -229,7 +246,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             })
         });
         TransformDepth {
-            layers: task.layers,
+            layers,
             rows,
             width,
             step: channels,
