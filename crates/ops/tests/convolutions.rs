@@ -42,6 +42,9 @@ const CASES: &[Case] = &[
     (2, [16, 15, 17], 32, 16, [3; 3], [1; 3], [1; 3]),
     (2, [3, 4, 13], 48, 80, [3; 3], [1; 3], [0, 2, 4]),
     (1, [3, 3, 3], 16, 16, [3; 3], [1; 3], [0; 3]),
+    (2, [16, 9, 22], 16, 32, [3; 3], [2; 3], [1; 3]),
+    (1, [11, 31, 34], 32, 16, [3; 3], [2; 3], [1; 3]),
+    (1, [1, 2, 3], 48, 80, [3; 3], [2; 3], [1; 3]),
 ];
 
 type Kernels = (
@@ -51,6 +54,11 @@ type Kernels = (
 );
 
 const DIRECT: Kernels = (direct::to_coarse, direct::to_fine, direct::weight_gradient);
+const STRIDED: Kernels = (
+    |g, x, w, order, bias| winograd::to_coarse(Tile::Strided, g, x, w, order, bias),
+    |g, x, w, order, bias| winograd::to_fine(Tile::Strided, g, x, w, order, bias),
+    |g, fine, coarse, order| winograd::weight_gradient(Tile::Strided, g, fine, coarse, order),
+);
 const WINOGRAD: [Kernels; 2] = [
     (
         |g, x, w, order, bias| winograd::to_coarse(Tile::Two, g, x, w, order, bias),
@@ -83,8 +91,13 @@ fn kernels_agree_with_the_reference_at_every_level() {
         for order in [WeightOrder::FineCoarse, WeightOrder::CoarseFine] {
             let expected = passes((reference::to_coarse, reference::to_fine, reference::weight_gradient), &g, order);
             for level in Level::present() {
-                for (name, kernels) in [("direct", DIRECT), ("2³ tiles", WINOGRAD[0]), ("4³ tiles", WINOGRAD[1])] {
-                    if name != "direct" && !winograd::fits(&g) {
+                for (name, kernels, tile) in [
+                    ("direct", DIRECT, None),
+                    ("2³ tiles", WINOGRAD[0], Some(Tile::Two)),
+                    ("4³ tiles", WINOGRAD[1], Some(Tile::Four)),
+                    ("strided tiles", STRIDED, Some(Tile::Strided)),
+                ] {
+                    if tile.is_some_and(|tile| !tile.fits(&g)) {
                         continue;
                     }
                     let actual = with_level(level, || passes(kernels, &g, order));

@@ -105,7 +105,11 @@ impl Pass {
     /// The weights of a class' tap `[z, y, x]`: a matrix of input and output channels.
     pub(super) fn tap_weights<'a>(&self, weight: &'a [f32], class: &Class, tap: [usize; 3]) -> &'a [f32] {
         let k = [0, 1, 2].map(|axis| (class.first[axis] as isize + class.advance[axis] * tap[axis] as isize) as usize);
-        let tap = (k[0] * self.kernel[1] + k[1]) * self.kernel[2] + k[2];
+        self.kernel_weights(weight, (k[0] * self.kernel[1] + k[1]) * self.kernel[2] + k[2])
+    }
+
+    /// The weights at a place of the kernel, counted x fastest.
+    pub(super) fn kernel_weights<'a>(&self, weight: &'a [f32], tap: usize) -> &'a [f32] {
         let matrix = self.input_channels * self.output_channels;
         &weight[tap * matrix..][..matrix]
     }

@@ -1,6 +1,7 @@
-//! The matrices of F(2, 3) and F(4, 3), applied to one line of vectors.
+//! The matrices of F(2, 3), F(4, 3) and the strided filter, applied to one line of vectors.
 //!
-//! Generic over `R`, the results of a line, and `P = R + 2`, its points: 2 and 4, or 4 and 6. Every function is written out for both.
+//! Generic over `N`, the inputs of a line, `R`, its results, and `P`, its points, which tell the filter: 4 and 6 are those of F(2, 3) and F(4, 3),
+//! 5 those of stride 2. Every function is written out for each.
 #![allow(unsafe_code)] // `Lanes` needs an instruction set found at run time.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -37,11 +38,19 @@ unsafe fn sum<L: Lanes>(a: L, factor: f32, b: L) -> L {
 
 /// `Bᵀ d`.
 #[inline(always)]
-pub(super) unsafe fn input_line<L: Lanes, const P: usize>(d: [L; P]) -> [L; P] {
+pub(super) unsafe fn input_line<L: Lanes, const N: usize, const P: usize>(d: [L; N]) -> [L; P] {
     // SAFETY: the caller found the instruction set.
     unsafe {
-        let mut line = d;
-        if P == 4 {
+        let mut line = [d[0]; P];
+        if P == 5 {
+            // The filter's outer taps meet every second input, its middle one those between; from coarse to fine both meet all.
+            let (outer, middle) = if N == 5 { ([0, 2, 4], [1, 3]) } else { ([0, 1, 2], [0, 1]) };
+            line[0] = d[outer[0]].minus(d[outer[1]]);
+            line[1] = d[outer[1]];
+            line[2] = d[outer[2]].minus(d[outer[1]]);
+            line[3] = d[middle[0]];
+            line[4] = d[middle[1]];
+        } else if P == 4 {
             line[0] = d[0].minus(d[2]);
             line[1] = d[1].plus(d[2]);
             line[2] = d[2].minus(d[1]);
@@ -67,7 +76,12 @@ pub(super) unsafe fn weight_line<L: Lanes, const P: usize>(w: [L; 3]) -> [L; P] 
     unsafe {
         let mut line = [w[0]; P];
         line[P - 1] = w[2];
-        if P == 4 {
+        if P == 5 {
+            line[1] = w[0].plus(w[2]);
+            line[2] = w[2];
+            line[3] = w[1];
+            line[4] = w[1];
+        } else if P == 4 {
             let outer = w[0].plus(w[2]);
             line[1] = times(outer.plus(w[1]), 0.5);
             line[2] = times(outer.minus(w[1]), 0.5);
@@ -89,7 +103,17 @@ pub(super) unsafe fn output_line<L: Lanes, const R: usize, const P: usize>(m: [L
     // SAFETY: the caller found the instruction set.
     unsafe {
         let mut line = [m[0]; R];
-        if P == 4 {
+        if P == 5 {
+            let (outer, middle) = ([m[0].plus(m[1]), m[1].plus(m[2])], [m[3], m[4]]);
+            for result in 0..2 {
+                if R == 2 {
+                    line[result] = outer[result].plus(middle[result]);
+                } else {
+                    line[2 * result] = middle[result];
+                    line[2 * result + 1] = outer[result];
+                }
+            }
+        } else if P == 4 {
             line[0] = m[0].plus(m[1]).plus(m[2]);
             line[1] = m[1].minus(m[2]).minus(m[3]);
         } else {
@@ -110,7 +134,11 @@ pub(super) unsafe fn gradient_line<L: Lanes, const R: usize, const P: usize>(d: 
     // SAFETY: the caller found the instruction set.
     unsafe {
         let mut line = [d[0]; P];
-        if P == 4 {
+        if P == 5 {
+            line[1] = d[0].plus(d[1]);
+            line[2] = d[1];
+            line[4] = d[1];
+        } else if P == 4 {
             line[1] = d[0].plus(d[1]);
             line[2] = d[0].minus(d[1]);
             line[3] = L::zero().minus(d[1]);
@@ -132,14 +160,17 @@ pub(super) unsafe fn gradient_line<L: Lanes, const R: usize, const P: usize>(d: 
 /// # Safety
 /// They can be read.
 #[inline(always)]
-pub(super) unsafe fn gradient_point<L: Lanes, const R: usize, const POINT: usize>(
+pub(super) unsafe fn gradient_point<L: Lanes, const R: usize, const P: usize, const POINT: usize>(
     rows: &[*const f32; R],
     at: usize,
 ) -> L {
     // SAFETY: the caller's promise.
     unsafe {
-        if POINT == 0 {
+        if POINT == 0 || P == 5 && POINT == 3 {
             return L::load(rows[0].add(at));
+        }
+        if P == 5 && POINT != 1 {
+            return L::load(rows[1].add(at));
         }
         if R == 2 {
             let high = L::load(rows[1].add(at));
@@ -164,6 +195,9 @@ pub(super) unsafe fn gradient_point<L: Lanes, const R: usize, const POINT: usize
 pub(super) unsafe fn weight_gradient_line<L: Lanes, const P: usize>(u: [L; P]) -> [L; 3] {
     // SAFETY: the caller found the instruction set.
     unsafe {
+        if P == 5 {
+            return [u[0].plus(u[1]), u[3].plus(u[4]), u[1].plus(u[2])];
+        }
         let (even_a, odd_a) = (u[1].plus(u[2]), u[1].minus(u[2]));
         if P == 4 {
             return [sum(u[0], 0.5, even_a), times(odd_a, 0.5), sum(u[3], 0.5, even_a)];

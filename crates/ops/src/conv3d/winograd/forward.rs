@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::product::{CHUNK, Products};
-use super::tiling::{Panels, TileRun, Tiling, group};
+use super::tiling::{Panels, TileRun, Tiling, group, shared, step};
 use super::transform::{Layers, TransformDepth, TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
@@ -38,9 +38,9 @@ struct Scratch {
     products: Aligned,
 }
 
-/// A pass whose one class has 3 × 3 × 3 taps and steps of 1. The input's channels are those of all `inputs`, one behind the other, each
+/// A pass of 3 × 3 × 3 taps and stride 1 or, for five points, 2. The input's channels are those of all `inputs`, one behind the other, each
 /// with channels in sixteens.
-pub(super) fn run<const R: usize, const P: usize>(
+pub(super) fn run<const N: usize, const R: usize, const P: usize>(
     pass: &Pass,
     inputs: &[&[f32]],
     weight: &[f32],
@@ -49,7 +49,7 @@ pub(super) fn run<const R: usize, const P: usize>(
     let voxels = |size: [usize; 3]| pass.batch * size.iter().product::<usize>();
     let length = inputs.iter().map(|values| values.len()).sum::<usize>();
     assert_eq!(length, voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
-    let work = Work::<R, P>::new(pass, inputs, weight, bias);
+    let work = Work::<N, R, P>::new(pass, inputs, weight, bias);
     let tasks = work.tasks();
     // SAFETY: the tasks share out all tiles and all vectors of output channels.
     unsafe {
@@ -60,7 +60,7 @@ pub(super) fn run<const R: usize, const P: usize>(
 }
 
 /// Everything that the tasks of a pass share.
-struct Work<'a, const R: usize, const P: usize> {
+struct Work<'a, const N: usize, const R: usize, const P: usize> {
     pass: &'a Pass,
     inputs: Vec<Input<'a>>,
     level: Level,
@@ -106,7 +106,7 @@ struct Task {
     vectors: Range<usize>,
 }
 
-impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
+impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
     fn new(pass: &'a Pass, inputs: &[&'a [f32]], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let level = Level::current();
         let voxels = pass.batch * pass.input.iter().product::<usize>();
@@ -136,7 +136,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         let vectors = self.pass.output_channels / self.level.lanes();
         let most_vectors = vectors.min(TASK_CHANNELS / self.level.lanes());
         let mut tasks = vec![];
-        for tiles in self.tiling.blocks(most_tiles::<R>(most_vectors * self.level.lanes())) {
+        for tiles in self.tiling.blocks(most_tiles::<R>(most_vectors * self.level.lanes()), group(P)) {
             for first in (0..vectors).step_by(most_vectors) {
                 tasks.push(Task { tiles: tiles.clone(), vectors: first..vectors.min(first + most_vectors) });
             }
@@ -158,8 +158,8 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             for layer in 0..P {
                 let mut at = layer * layer_step;
                 for run in self.tiling.runs(task.tiles.clone()) {
-                    let columns = R * run.tiles + 2;
-                    self.level.run(TransformInput::<R, P> {
+                    let columns = columns::<N, P>(run.tiles);
+                    self.level.run(TransformInput::<N, P> {
                         from: scratch.depth[at..].as_ptr(),
                         columns,
                         vectors: chunk.len(),
@@ -168,7 +168,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                         panels: input_panels,
                         to: scratch.inputs.as_mut_ptr(),
                     });
-                    at += chunk.len() * P * columns * lanes;
+                    at += chunk.len() * N * columns * lanes;
                 }
                 for y in 0..P {
                     let row = P * layer + y;
@@ -178,7 +178,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                         input_panels,
                         output: scratch.products[row * output_panels.row..].as_mut_ptr(),
                         output_panels,
-                        groups: tiles.div_ceil(group(R)),
+                        groups: tiles.div_ceil(group(P)),
                         weights: self.weights[first_weight..].as_ptr(),
                         vector_step: P * P * row_weights,
                         input_vectors: chunk.len(),
@@ -196,7 +196,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     /// The layers of a chunk of the input's vectors, run by run; yields the values of a layer.
     fn transform_depth(&self, task: &Task, chunk: &Range<usize>, to: &mut Aligned) -> usize {
         let lanes = self.level.lanes();
-        let length = |run: &TileRun| chunk.len() * P * (R * run.tiles + 2) * lanes;
+        let length = |run: &TileRun| chunk.len() * N * columns::<N, P>(run.tiles) * lanes;
         let layer_step = self.tiling.runs(task.tiles.clone()).map(|run| length(&run)).sum::<usize>();
         to.grow(P * layer_step);
         let mut at = 0;
@@ -209,14 +209,20 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         layer_step
     }
 
-    fn depth_transform(&self, part: &InputPart, run: &TileRun, layer_step: usize, to: &mut [f32]) -> TransformDepth<P> {
+    fn depth_transform(
+        &self,
+        part: &InputPart,
+        run: &TileRun,
+        layer_step: usize,
+        to: &mut [f32],
+    ) -> TransformDepth<N, P> {
         let [depth, height, width] = self.pass.input;
         let InputPart { values, channels, vectors, place } = part;
         let (lanes, low) = (self.level.lanes(), self.pass.low());
         let rows = std::array::from_fn(|y| {
             std::array::from_fn(|z| {
-                let z = (R * run.first[0] + z).wrapping_add_signed(low[0]);
-                let y = (R * run.first[1] + y).wrapping_add_signed(low[1]);
+                let z = (step(N, P) * run.first[0] + z).wrapping_add_signed(low[0]);
+                let y = (step(N, P) * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
                     let row = (run.sample * depth + z) * height + y;
                     values[row * width * channels + vectors.start * lanes..].as_ptr()
@@ -225,17 +231,17 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                 }
             })
         });
-        let columns = R * run.tiles + 2;
+        let columns = columns::<N, P>(run.tiles);
         TransformDepth {
             layers: Layers::All,
             rows,
             width,
             step: *channels,
             vectors: vectors.len(),
-            first: (R * run.first[2]) as isize + low[2],
+            first: (step(N, P) * run.first[2]) as isize + low[2],
             columns,
             layer_step,
-            to: to[place * P * columns * lanes..].as_mut_ptr(),
+            to: to[place * N * columns * lanes..].as_mut_ptr(),
         }
     }
 
@@ -243,7 +249,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         &self,
         run: &TileRun,
         task: &Task,
-        panels: Panels<R>,
+        panels: Panels<P>,
         from: &Aligned,
         output: Results,
     ) -> TransformOutput<R, P> {
@@ -268,11 +274,19 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     }
 }
 
+/// Inputs that neighbouring tiles of a row reach along it.
+fn columns<const N: usize, const P: usize>(tiles: usize) -> usize {
+    step(N, P) * tiles + shared(P)
+}
+
 /// Transforms the weights, a vector of output channels at a time.
 fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
     let (lanes, channels) = (level.lanes(), pass.input_channels);
-    let class = &pass.classes[0];
-    let taps: [&[f32]; 27] = std::array::from_fn(|t| pass.tap_weights(weight, class, [t / 9, t / 3 % 3, t % 3]));
+    let taps: [&[f32]; 27] = std::array::from_fn(|t| match &pass.classes[..] {
+        [class] => pass.tap_weights(weight, class, [t / 9, t / 3 % 3, t % 3]),
+        // From coarse to fine, where each class has some of the taps, the kernel is turned around.
+        _ => pass.kernel_weights(weight, 26 - t),
+    });
     let vectors = pass.output_channels / lanes;
     let length = P * P * P * channels * lanes;
     // SAFETY: each vector writes all points and channels of its own.

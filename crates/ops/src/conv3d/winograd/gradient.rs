@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::outer::OuterProducts;
-use super::tiling::{Panels, TileRun, Tiling};
+use super::tiling::{Panels, TileRun, Tiling, shared, step};
 use super::transform::{Layers, TransformDepth, TransformGradient, TransformInput, TransformWeightGradient};
 use crate::conv3d::geometry::{Geometry, WeightOrder};
 use crate::conv3d::pack::Transposition;
@@ -25,7 +25,7 @@ const MOST_PARTS: usize = 16;
 /// With at least so many parts and at most so many bytes of sums a task takes all layers, so that the third-level cache has the block's
 /// inputs but for the first of them.
 const LEAST_PARTS: usize = 4;
-const TASK_BYTES: usize = 2 << 20;
+const TASK_BYTES: usize = 1800 << 10;
 /// Bytes of all parts' sums together, unless a single part needs more.
 const PARTS_BYTES: usize = 64 << 20;
 /// Values transformed back by one task.
@@ -143,7 +143,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             let block = first..tiles.end.min(first + BLOCK);
             for &layers in task.layers {
                 let layer_step = self.transform_depth(task, layers, &block, &mut scratch.depth);
-                for (i, layer) in layers.places(P).into_iter().enumerate() {
+                for (i, &layer) in layers.places(P).iter().enumerate() {
                     let depth = &scratch.depth[i * layer_step..];
                     self.add_layer(
                         task,
@@ -178,8 +178,8 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         to_coarse.grow(P * coarse_panels.row);
         let mut at = 0;
         for run in self.tiling.runs(tiles.clone()) {
-            let columns = R * run.tiles + 2;
-            self.level.run(TransformInput::<R, P> {
+            let columns = step(P, P) * run.tiles + shared(P);
+            self.level.run(TransformInput::<P, P> {
                 from: depth[at..].as_ptr(),
                 columns,
                 vectors: task.fine.len() / lanes,
@@ -193,7 +193,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         }
         for y in 0..P {
             let first_point = (P * layer + y) * P;
-            self.level.run(OuterProducts::<R, P> {
+            self.level.run(OuterProducts::<P> {
                 fine: to_fine[y * fine_panels.row..].as_ptr(),
                 fine_panels,
                 coarse: to_coarse[y * coarse_panels.row..].as_ptr(),
@@ -212,7 +212,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
 
     /// The fine values of a block along z, run by run; yields the values of a layer.
     fn transform_depth(&self, task: &Task, layers: Layers, tiles: &Range<usize>, to: &mut Aligned) -> usize {
-        let length = |run: &TileRun| task.fine.len() * P * (R * run.tiles + 2);
+        let length = |run: &TileRun| task.fine.len() * P * (step(P, P) * run.tiles + shared(P));
         let layer_step = self.tiling.runs(tiles.clone()).map(|run| length(&run)).sum::<usize>();
         to.grow(2 * layer_step);
         let mut at = 0;
@@ -230,9 +230,9 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         layers: Layers,
         layer_step: usize,
         to: &mut [f32],
-    ) -> TransformDepth<P> {
+    ) -> TransformDepth<P, P> {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
-        let [first_z, first_y, first_x] = run.first.map(|tile| R * tile);
+        let [first_z, first_y, first_x] = run.first.map(|tile| step(P, P) * tile);
         let rows = std::array::from_fn(|y| {
             std::array::from_fn(|z| {
                 let z = (first_z + z).wrapping_sub(padding[0]);
@@ -252,7 +252,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             step: channels,
             vectors: task.fine.len() / self.level.lanes(),
             first: first_x as isize - padding[2] as isize,
-            columns: R * run.tiles + 2,
+            columns: step(P, P) * run.tiles + shared(P),
             layer_step,
             to: to.as_mut_ptr(),
         }
@@ -263,7 +263,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         run: &TileRun,
         task: &Task,
         layer: usize,
-        panels: Panels<R>,
+        panels: Panels<P>,
         to: &mut Aligned,
     ) -> TransformGradient<R, P> {
         let Geometry { coarse: [depth, height, width], coarse_channels: channels, .. } = *self.g;

@@ -12,12 +12,12 @@ use crate::simd::{Kernel, Lanes};
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
-pub(super) struct OuterProducts<const R: usize, const P: usize> {
+pub(super) struct OuterProducts<const P: usize> {
     /// The point's panels of both grids.
     pub(super) fine: *const f32,
-    pub(super) fine_panels: Panels<R>,
+    pub(super) fine_panels: Panels<P>,
     pub(super) coarse: *const f32,
-    pub(super) coarse_panels: Panels<R>,
+    pub(super) coarse_panels: Panels<P>,
     pub(super) tiles: usize,
     /// Vectors of channels.
     pub(super) fine_vectors: usize,
@@ -31,7 +31,7 @@ pub(super) struct OuterProducts<const R: usize, const P: usize> {
     pub(super) is_first: bool,
 }
 
-impl<const R: usize, const P: usize> Kernel for OuterProducts<R, P> {
+impl<const P: usize> Kernel for OuterProducts<P> {
     type Output = ();
 
     #[inline(always)]
@@ -50,7 +50,7 @@ impl<const R: usize, const P: usize> Kernel for OuterProducts<R, P> {
     }
 }
 
-impl<const R: usize, const P: usize> OuterProducts<R, P> {
+impl<const P: usize> OuterProducts<P> {
     /// `C` fine channels and `V` coarse vectors at a time.
     #[inline(always)]
     unsafe fn point<L: Lanes, const C: usize, const V: usize>(&self, x: usize) {
@@ -58,7 +58,7 @@ impl<const R: usize, const P: usize> OuterProducts<R, P> {
             for vector in (0..self.coarse_vectors).step_by(V) {
                 // SAFETY: see the fields.
                 unsafe {
-                    let row = x * group(R) * L::N;
+                    let row = x * group(P) * L::N;
                     let from = self.fine.add(row + fine / L::N * self.fine_panels.panel + fine % L::N);
                     let coarse = self.coarse.add(row + vector * self.coarse_panels.panel);
                     let to = self.sums.add(x * self.point_step + fine * self.channel_step + vector * L::N);
@@ -87,7 +87,7 @@ impl<const R: usize, const P: usize> OuterProducts<R, P> {
             }
             let mut left = self.tiles;
             while left > 0 {
-                let tiles = left.min(group(R));
+                let tiles = left.min(group(P));
                 for t in 0..tiles {
                     let mut factors = [L::zero(); V];
                     for v in 0..V {

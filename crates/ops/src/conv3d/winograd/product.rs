@@ -2,7 +2,7 @@
 //!
 //! A register tile holds the points along x of some tiles and vectors of output channels, so that `Aᵀ` along x is applied before
 //! anything is stored and the output transform reads less. For 2³ results, with two vectors and three tiles, that is 20 loads for 24
-//! multiply-adds, with one vector and six tiles 28; for 4³ results, with one vector and four tiles, 30.
+//! multiply-adds, with one vector and six tiles 28; for 4³ results, with one vector and four tiles, 30, and with stride 2 25 for 20.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -23,9 +23,9 @@ const LINE: usize = 16;
 pub(super) struct Products<const R: usize, const P: usize> {
     /// The point's panels of inputs and of results.
     pub(super) input: *const f32,
-    pub(super) input_panels: Panels<R>,
+    pub(super) input_panels: Panels<P>,
     pub(super) output: *mut f32,
-    pub(super) output_panels: Panels<R>,
+    pub(super) output_panels: Panels<P>,
     pub(super) groups: usize,
     /// The point's weights of the first vector of output channels: for each input channel the points along x, a vector each.
     pub(super) weights: *const f32,
@@ -82,7 +82,7 @@ impl<const R: usize, const P: usize> Products<R, P> {
         unsafe {
             let weights = self.weights.add(vector * self.vector_step);
             for at in 0..self.groups {
-                for tile in (0..group(R)).step_by(T) {
+                for tile in (0..group(P)).step_by(T) {
                     let place = at * self.input_panels.group + tile * L::N;
                     let sums = self.sums::<L, V, T>(self.input.add(place), weights);
                     let place = at * self.output_panels.group + vector * self.output_panels.panel + tile * L::N;
@@ -104,7 +104,7 @@ impl<const R: usize, const P: usize> Products<R, P> {
             for _ in 0..self.input_vectors {
                 for channel in 0..L::N {
                     for line in 2 * channel..2 * channel + 2 {
-                        L::prefetch(input.wrapping_add(P * group(R) * L::N + line * LINE));
+                        L::prefetch(input.wrapping_add(P * group(P) * L::N + line * LINE));
                     }
                     for x in 0..P {
                         let mut factors = [L::zero(); V];
@@ -112,7 +112,7 @@ impl<const R: usize, const P: usize> Products<R, P> {
                             factors[v] = L::load(weights.wrapping_add(v.wrapping_mul(self.vector_step)).add(x * L::N));
                         }
                         for t in 0..T {
-                            let value = L::splat(input.add((x * group(R) + t) * L::N + channel));
+                            let value = L::splat(input.add((x * group(P) + t) * L::N + channel));
                             for v in 0..V {
                                 sums[x][t][v] = sums[x][t][v].plus_product(value, factors[v]);
                             }
@@ -120,7 +120,7 @@ impl<const R: usize, const P: usize> Products<R, P> {
                     }
                     weights = weights.add(P * L::N);
                 }
-                input = input.add(P * group(R) * L::N);
+                input = input.add(P * group(P) * L::N);
             }
             sums
         }
@@ -143,7 +143,7 @@ impl<const R: usize, const P: usize> Products<R, P> {
                     }
                     let line = output_line::<L, R, P>(line);
                     for x in 0..R {
-                        let to = to.add(v.wrapping_mul(self.output_panels.panel)).add((x * group(R) + t) * L::N);
+                        let to = to.add(v.wrapping_mul(self.output_panels.panel)).add((x * group(P) + t) * L::N);
                         let sum = if FIRST { line[x] } else { line[x].plus(L::load(to)) };
                         sum.store(to);
                     }

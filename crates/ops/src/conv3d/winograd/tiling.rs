@@ -1,12 +1,22 @@
 //! Tiles, blocks of tiles, and where their transformed values lie.
 //!
-//! `R` stands for the results of a tile along one axis, 2 or 4, `P = R + 2` for its points: layers along z, rows along y, points along x.
+//! `N` stands for the inputs that a tile reaches along one axis, `R` for its results, `P` for its points: layers along z, rows along y, points along x.
 
 use std::ops::Range;
 
 /// Tiles whose values lie side by side, so that the products' register kernels find them at fixed distances.
-pub(super) const fn group(results: usize) -> usize {
-    if results == 2 { 6 } else { 4 }
+pub(super) const fn group(points: usize) -> usize {
+    if points == 4 { 6 } else { 4 }
+}
+
+/// Inputs from one tile to the next along an axis: neighbours share two, with stride 2 one.
+pub(super) const fn step(inputs: usize, points: usize) -> usize {
+    inputs - shared(points)
+}
+
+/// Inputs that neighbouring tiles share along an axis.
+pub(super) const fn shared(points: usize) -> usize {
+    if points == 5 { 1 } else { 2 }
 }
 
 /// The tiles of a batch of volumes, numbered row by row: `R³` results each, some of which may lie beyond the volume's end.
@@ -37,9 +47,9 @@ impl<const R: usize> Tiling<R> {
     }
 
     /// All tiles in blocks of about the same size, which depends on shapes alone: `most` or, of whole groups, fewer.
-    pub(super) fn blocks(&self, most: usize) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn blocks(&self, most: usize, group: usize) -> impl Iterator<Item = Range<usize>> {
         let tiles = self.count();
-        let block = tiles.div_ceil(tiles.div_ceil(most)).next_multiple_of(group(R));
+        let block = tiles.div_ceil(tiles.div_ceil(most)).next_multiple_of(group);
         (0..tiles).step_by(block).map(move |first| first..tiles.min(first + block))
     }
 
@@ -64,7 +74,7 @@ impl<const R: usize> Tiling<R> {
 /// Where a block's transformed values lie: for each row of points the groups, in each the vectors of channels, for each of these a *panel*
 /// of points along x, tiles of the group, lanes.
 #[derive(Clone, Copy)]
-pub(super) struct Panels<const R: usize> {
+pub(super) struct Panels<const P: usize> {
     /// Values of a panel.
     pub(super) panel: usize,
     /// Values between groups and between rows of points.
@@ -72,18 +82,18 @@ pub(super) struct Panels<const R: usize> {
     pub(super) row: usize,
 }
 
-impl<const R: usize> Panels<R> {
+impl<const P: usize> Panels<P> {
     /// For blocks of up to `tiles`, `vectors` of `lanes` channels and `row_points` points along x.
     pub(super) fn new(tiles: usize, vectors: usize, lanes: usize, row_points: usize) -> Self {
-        let panel = row_points * group(R) * lanes;
+        let panel = row_points * group(P) * lanes;
         let group_values = vectors * panel;
         // An odd number of cache lines between rows, or all points of a tile would compete for one set of the cache.
-        let row = (tiles.div_ceil(group(R)) * group_values).next_multiple_of(32) + 16;
+        let row = (tiles.div_ceil(group(P)) * group_values).next_multiple_of(32) + 16;
         Self { panel, group: group_values, row }
     }
 
     /// The place of a tile's first value, for point 0 and channel 0.
     pub(super) fn tile(&self, tile: usize, lanes: usize) -> usize {
-        tile / group(R) * self.group + tile % group(R) * lanes
+        tile / group(P) * self.group + tile % group(P) * lanes
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
 use super::filter::{gradient_line, gradient_point, input_line, output_line, weight_gradient_line, weight_line};
-use super::tiling::{Panels, group};
+use super::tiling::{Panels, group, shared, step};
 use crate::simd::{Kernel, Lanes};
 
 /// `Bᵀ x` along z of what neighbouring tiles of a row reach: for each layer, vector of channels and y a row of columns.
@@ -12,10 +12,10 @@ use crate::simd::{Kernel, Lanes};
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformDepth<const P: usize> {
+pub(super) struct TransformDepth<const N: usize, const P: usize> {
     pub(super) layers: Layers,
     /// Voxel 0 of the rows along z that the tiles reach, for every y; rows of zeros where the padding lies.
-    pub(super) rows: [[*const f32; P]; P],
+    pub(super) rows: [[*const f32; N]; N],
     /// Voxels of a row, and values between them.
     pub(super) width: usize,
     pub(super) step: usize,
@@ -35,9 +35,9 @@ pub(super) enum Layers {
     All,
     /// 0 and ∞.
     Outer,
-    /// The next two, each the other's negative.
+    /// The next two.
     Near,
-    /// The two behind these.
+    /// What is left.
     Far,
 }
 
@@ -48,16 +48,18 @@ impl Layers {
     }
 
     /// The places of a pair among the `points`.
-    pub(super) const fn places(self, points: usize) -> [usize; 2] {
+    pub(super) fn places(self, points: usize) -> &'static [usize] {
+        let all = [&[0, 1, 2, 3][..], &[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4, 5]][points - 4];
         match self {
-            Self::All | Self::Outer => [0, points - 1],
-            Self::Near => [1, 2],
-            Self::Far => [3, 4],
+            Self::All => all,
+            Self::Outer => [&[0, 3], &[0, 4], &[0, 5]][points - 4],
+            Self::Near => &all[1..3],
+            Self::Far => &all[3..points - 1],
         }
     }
 }
 
-impl<const P: usize> Kernel for TransformDepth<P> {
+impl<const N: usize, const P: usize> Kernel for TransformDepth<N, P> {
     type Output = ();
 
     #[inline(always)]
@@ -71,30 +73,31 @@ impl<const P: usize> Kernel for TransformDepth<P> {
     }
 }
 
-impl<const P: usize> TransformDepth<P> {
+impl<const N: usize, const P: usize> TransformDepth<N, P> {
     /// `LAYERS` is one of [`Layers`]: what a pair does not need is never computed.
     #[inline(always)]
     fn layers<L: Lanes, const LAYERS: usize>(&self) {
-        for y in 0..P {
+        for y in 0..N {
             for column in 0..self.columns {
                 let x = self.first.wrapping_add(column as isize) as usize;
                 for vector in 0..self.vectors {
                     // SAFETY: see the fields; voxels exist if they lie within the row. `Level::run` vouches for the instruction set.
                     unsafe {
-                        let mut voxels = [L::zero(); P];
+                        let mut voxels = [L::zero(); N];
                         if x < self.width {
-                            for z in 0..P {
+                            for z in 0..N {
                                 voxels[z] = L::load(self.rows[y][z].add(x * self.step + vector * L::N));
                             }
                         }
-                        let line = input_line(voxels);
-                        let to = self.to.add(((vector * P + y) * self.columns + column) * L::N);
+                        let line = input_line::<L, N, P>(voxels);
+                        let to = self.to.add(((vector * N + y) * self.columns + column) * L::N);
                         if LAYERS == Layers::All as usize {
                             for z in 0..P {
                                 line[z].store(to.add(z.wrapping_mul(self.layer_step)));
                             }
                         } else {
-                            let [first, second] = [[0, P - 1], [1, 2], [P - 3, P - 2]][LAYERS - 1];
+                            // Of five points the last stands alone, and is written twice.
+                            let [first, second] = [[0, P - 1], [1, 2], [3, if P == 5 { 3 } else { 4 }]][LAYERS - 1];
                             line[first].store(to);
                             line[second].store(to.add(self.layer_step));
                         }
@@ -109,7 +112,7 @@ impl<const P: usize> TransformDepth<P> {
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformInput<const R: usize, const P: usize> {
+pub(super) struct TransformInput<const N: usize, const P: usize> {
     /// The layer's rows of columns.
     pub(super) from: *const f32,
     pub(super) columns: usize,
@@ -117,38 +120,39 @@ pub(super) struct TransformInput<const R: usize, const P: usize> {
     pub(super) tiles: usize,
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
-    pub(super) panels: Panels<R>,
+    pub(super) panels: Panels<P>,
     pub(super) to: *mut f32,
 }
 
-impl<const R: usize, const P: usize> Kernel for TransformInput<R, P> {
+impl<const N: usize, const P: usize> Kernel for TransformInput<N, P> {
     type Output = ();
 
-    /// Columns along y pass through registers, two of them serving the next tile too.
+    /// Columns along y pass through registers, those that tiles share serving the next tile too.
     #[inline(always)]
     fn run<L: Lanes>(self) {
         for vector in 0..self.vectors {
             // SAFETY: see the fields; `Level::run` vouches for the instruction set.
             unsafe {
-                let mut columns = [[L::zero(); P]; P];
-                columns[R] = self.column(vector, 0);
-                columns[R + 1] = self.column(vector, 1);
+                let step = step(N, P);
+                let mut columns = [[L::zero(); P]; N];
+                for x in 0..shared(P) {
+                    columns[step + x] = self.column(vector, x);
+                }
                 for tile in 0..self.tiles {
-                    columns[0] = columns[R];
-                    columns[1] = columns[R + 1];
-                    for x in 2..P {
-                        columns[x] = self.column(vector, R * tile + x);
+                    for x in 0..N {
+                        columns[x] =
+                            if x < shared(P) { columns[step + x] } else { self.column(vector, step * tile + x) };
                     }
                     let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
                     for y in 0..P {
-                        let mut row = [L::zero(); P];
-                        for x in 0..P {
+                        let mut row = [L::zero(); N];
+                        for x in 0..N {
                             row[x] = columns[x][y];
                         }
-                        let row = input_line(row);
+                        let row = input_line::<L, N, P>(row);
                         let to = self.to.add(place + y.wrapping_mul(self.panels.row));
                         for x in 0..P {
-                            row[x].store(to.add(x * group(R) * L::N));
+                            row[x].store(to.add(x * group(P) * L::N));
                         }
                     }
                 }
@@ -157,15 +161,15 @@ impl<const R: usize, const P: usize> Kernel for TransformInput<R, P> {
     }
 }
 
-impl<const R: usize, const P: usize> TransformInput<R, P> {
+impl<const N: usize, const P: usize> TransformInput<N, P> {
     /// The points along y of a column.
     #[inline(always)]
     unsafe fn column<L: Lanes>(&self, vector: usize, column: usize) -> [L; P] {
         // SAFETY: the caller's column exists.
         unsafe {
-            let mut values = [L::zero(); P];
-            for y in 0..P {
-                values[y] = L::load(self.from.add(((vector * P + y) * self.columns + column) * L::N));
+            let mut values = [L::zero(); N];
+            for y in 0..N {
+                values[y] = L::load(self.from.add(((vector * N + y) * self.columns + column) * L::N));
             }
             input_line(values)
         }
@@ -179,7 +183,7 @@ impl<const R: usize, const P: usize> TransformInput<R, P> {
 pub(super) struct TransformOutput<const R: usize, const P: usize> {
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
-    pub(super) panels: Panels<R>,
+    pub(super) panels: Panels<P>,
     pub(super) from: *const f32,
     /// One vector for each vector of channels.
     pub(super) bias: *const f32,
@@ -204,7 +208,7 @@ impl<const R: usize, const P: usize> Kernel for TransformOutput<R, P> {
                 for x in 0..R.min(self.width - R * tile) {
                     // SAFETY: see the fields; `Level::run` vouches for the instruction set.
                     unsafe {
-                        let from = self.from.add(place + x * (group(R) * L::N));
+                        let from = self.from.add(place + x * (group(P) * L::N));
                         let to = self.output.add((R * tile + x) * self.channels + vector * L::N);
                         self.results(from, L::load(self.bias.add(vector * L::N)), to);
                     }
@@ -260,7 +264,7 @@ pub(super) struct TransformGradient<const R: usize, const P: usize> {
     pub(super) tiles: usize,
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
-    pub(super) panels: Panels<R>,
+    pub(super) panels: Panels<P>,
     pub(super) to: *mut f32,
 }
 
@@ -281,7 +285,7 @@ impl<const R: usize, const P: usize> Kernel for TransformGradient<R, P> {
                         2 => self.tile::<L, 2>(tile, vector * L::N, to),
                         3 => self.tile::<L, 3>(tile, vector * L::N, to),
                         4 if P > 4 => self.tile::<L, 4>(tile, vector * L::N, to),
-                        _ if P > 4 => self.tile::<L, 5>(tile, vector * L::N, to),
+                        _ if P > 5 => self.tile::<L, 5>(tile, vector * L::N, to),
                         _ => {}
                     }
                 }
@@ -301,7 +305,7 @@ impl<const R: usize, const P: usize> TransformGradient<R, P> {
                     let at = (R * tile + x).wrapping_mul(self.step).wrapping_add(channel);
                     let mut values = [L::zero(); R];
                     for y in 0..R {
-                        values[y] = gradient_point::<L, R, LAYER>(&self.rows[y], at);
+                        values[y] = gradient_point::<L, R, P, LAYER>(&self.rows[y], at);
                     }
                     columns[x] = gradient_line(values);
                 }
@@ -313,7 +317,7 @@ impl<const R: usize, const P: usize> TransformGradient<R, P> {
                 }
                 let row = gradient_line::<L, R, P>(row);
                 for x in 0..P {
-                    row[x].store(to.add(y.wrapping_mul(self.panels.row)).add(x * group(R) * L::N));
+                    row[x].store(to.add(y.wrapping_mul(self.panels.row)).add(x * group(P) * L::N));
                 }
             }
         }
