@@ -41,7 +41,8 @@ test('a label map lies on the scan’s own grid, and its counts are the targets�
   t.deepEqual(Object.keys(seconds), ['load', 'prepare', 'network', 'restore', 'total']);
   t.true(memory.predictedBytes > 0 && memory.peakBytes > 0);
   t.is(memory.budgetBytes, null);
-  t.true(tile.every((edge) => edge > 0 && edge % 8 === 0));
+  // Of 32³ voxels, shortened where fewer do; a network of two scales halves them once.
+  t.true(tile.every((edge) => edge > 20 && edge <= 32 && edge % 2 === 0));
   t.deepEqual(
     warnings.map(({ code }) => code),
     ['COARSE_SPACING'],

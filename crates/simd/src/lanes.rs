@@ -5,7 +5,7 @@
 /// A vector of [`Lanes::N`] values.
 ///
 /// # Safety
-/// The functions may only run where their instruction set is present, that is below [`Level::run`].
+/// The functions may only run where their instruction set is present, that is below [`Level::run`](crate::Level::run).
 pub unsafe trait Lanes: Copy + 'static {
     /// Lanes.
     const N: usize;
