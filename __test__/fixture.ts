@@ -111,8 +111,12 @@ export const smallest: TrainSettings = {
   validateCases: 1,
 };
 
-/** A model that took one step: a directory that every part of the package can load. */
-export async function smallestModel(): Promise<string> {
-  const { best } = await train({ dataset: await dataset(), out: join(folder(), 'run'), config: smallest });
+/** A model that took some steps: a directory that every part of the package can load. */
+export async function smallestModel(steps = 1): Promise<string> {
+  const { best } = await train({
+    dataset: await dataset(),
+    out: join(folder(), 'run'),
+    config: { ...smallest, steps },
+  });
   return best;
 }
