@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::geometry::{Geometry, WeightOrder};
 use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
-use super::tile::{Rows, Segment, Tiles};
+use super::tile::{Rows, Segment, Tiles, TilesInPlace};
 use super::{narrow, weight};
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
@@ -58,7 +58,9 @@ fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<
         Results::collect(voxels(pass.output) * pass.output_channels, |output| {
             tasks.par_iter().for_each(|task| {
                 SCRATCH.with_borrow_mut(|scratch| {
-                    work.pack(task, scratch);
+                    if !work.in_place {
+                        work.pack(task, scratch);
+                    }
                     work.compute(task, scratch, output);
                 });
             });
@@ -75,6 +77,8 @@ struct Work<'a> {
     /// Planes and rows of results in a block.
     block: [usize; 2],
     layout: RowLayout,
+    /// Whether inputs are read where they lie: each result has one tap, so packing would take longer than it saves.
+    in_place: bool,
     classes: Vec<(&'a Class, Vec<Segment>, Aligned)>,
     bias: Aligned,
 }
@@ -97,18 +101,26 @@ struct Task {
 impl<'a> Work<'a> {
     fn new(pass: &'a Pass, level: Level, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let lanes = level.lanes();
-        let tile = TileShape::choose(level, pass.largest_count());
+        let tile = if lies_ready(pass) {
+            TileShape { rows: if level == Level::Avx512 { 4 } else { 2 }, results: 4 }
+        } else {
+            TileShape::choose(level, pass.largest_count())
+        };
         let (block, layout) = blocks(pass, tile);
+        let in_place = lies_ready(pass);
+        let segments = |class| {
+            if in_place { vec![Segment { offset: 0, taps: 1 }] } else { pack::segments(pass, class, &layout) }
+        };
         let classes = pass
             .classes
             .iter()
-            .map(|class| (class, pack::segments(pass, class, &layout), pack::weights(pass, class, weight, lanes)))
+            .map(|class| (class, segments(class), pack::weights(pass, class, weight, lanes)))
             .collect();
         let mut padded_bias = Aligned::zeros(pass.output_channels.next_multiple_of(lanes));
         if let Some(bias) = bias {
             padded_bias[..pass.output_channels].copy_from_slice(bias);
         }
-        Self { pass, input, level, tile, block, layout, classes, bias: padded_bias }
+        Self { pass, input, level, tile, block, layout, in_place, classes, bias: padded_bias }
     }
 
     fn tasks(&self) -> Vec<Task> {
@@ -167,18 +179,28 @@ impl<'a> Work<'a> {
                 let vector_weights = weights.len() / self.bias.len() * self.level.lanes();
                 for z in task.planes[0]..task.planes[1].min(class.count[0]) {
                     for y in (task.rows[0]..task.rows[1].min(class.count[1])).step_by(self.tile.rows) {
-                        let inputs = ((z - task.planes[0]) * self.pass.step[0] * self.layout.rows
-                            + (y - task.rows[0]) * self.pass.step[1])
-                            * self.layout.row;
+                        let inputs = if self.in_place {
+                            let [depth, height, width] = self.pass.input;
+                            let row = (task.sample * depth + z * self.pass.step[0]) * height + y * self.pass.step[1];
+                            &self.input[row * width * self.pass.input_channels..]
+                        } else {
+                            let row = (z - task.planes[0]) * self.pass.step[0] * self.layout.rows
+                                + (y - task.rows[0]) * self.pass.step[1];
+                            &packed[row * self.layout.row..]
+                        };
                         let rows = self.rows(
                             (task.sample, z, y, vector),
                             class,
                             segments,
-                            &packed[inputs..],
+                            inputs,
                             &weights[vector * vector_weights..],
                             output,
                         );
-                        self.tile.run(self.level, &rows);
+                        if self.in_place {
+                            self.tile.run_in_place(self.level, &rows);
+                        } else {
+                            self.tile.run(self.level, &rows);
+                        }
                     }
                 }
             }
@@ -190,20 +212,22 @@ impl<'a> Work<'a> {
         (sample, z, y, vector): (usize, usize, usize, usize),
         class: &Class,
         segments: &'a [Segment],
-        packed: &[f32],
+        input: &[f32],
         weights: &[f32],
         output: Results,
     ) -> Rows<'a> {
+        let inputs = self.pass.input_channels;
         let Pass { output: [depth, height, width], output_channels: channels, spread, step, .. } = *self.pass;
         let first = vector * self.level.lanes();
         let out_z = class.offset[0] + z * spread[0];
         let out_y = class.offset[1] + y * spread[1];
         let place = (((sample * depth + out_z) * height + out_y) * width + class.offset[2]) * channels + first;
         Rows {
-            input: packed.as_ptr(),
-            row_step: step[1] * self.layout.row,
+            input: input.as_ptr(),
+            row_step: step[1] * if self.in_place { self.pass.input[2] * inputs } else { self.layout.row },
             pitch: self.layout.pitch,
-            channels: self.pass.input_channels,
+            place_step: if self.in_place { step[2] * inputs } else { 1 },
+            channels: inputs,
             segments,
             weights: weights.as_ptr(),
             bias: self.bias[first..].as_ptr(),
@@ -240,6 +264,24 @@ impl TileShape {
             _ => level.run(Tiles::<2, 4>(rows)),
         }
     }
+
+    fn run_in_place(self, level: Level, rows: &Rows) {
+        match self.rows {
+            4 => level.run(TilesInPlace::<4, 4>(rows)),
+            _ => level.run(TilesInPlace::<2, 4>(rows)),
+        }
+    }
+}
+
+/// Whether each result has a single tap, on an input that exists, and rows and results are whole tiles.
+fn lies_ready(pass: &Pass) -> bool {
+    pass.classes.iter().all(|class| {
+        (0..3).all(|axis| {
+            let (step, count) = (pass.step[axis], class.count[axis]);
+            let exists = class.origin[axis] == 0 && (count - 1) * step < pass.input[axis];
+            class.taps[axis] == 1 && exists && (axis == 0 || count.is_multiple_of(4))
+        })
+    })
 }
 
 /// Planes and rows of results in a block, and the layout of its inputs. Depends on shapes alone.

@@ -33,6 +33,8 @@ pub(super) struct Rows<'a> {
     pub(super) row_step: usize,
     /// Values between neighbouring channels.
     pub(super) pitch: usize,
+    /// Values between the inputs of neighbouring results: 1 where rows are packed.
+    pub(super) place_step: usize,
     pub(super) channels: usize,
     pub(super) segments: &'a [Segment],
     /// For each segment, channel and tap one vector.
@@ -80,6 +82,36 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize>(rows: &Rows, x: usize) 
             weights = weights.add(rows.channels * segment.taps * L::N);
         }
         store(&sums, rows, x);
+    }
+}
+
+/// As [`Tiles`] for one tap and inputs as they lie: those of neighbouring results are `place_step` apart, channels side by side.
+pub(super) struct TilesInPlace<'a, const R: usize, const V: usize>(pub(super) &'a Rows<'a>);
+
+impl<const R: usize, const V: usize> Kernel for TilesInPlace<'_, R, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let rows = self.0;
+        for x in (0..rows.width).step_by(V) {
+            // SAFETY: `Rows` vouches for its pointers, and `Level::run` for the instruction set.
+            unsafe {
+                let mut sums = [[L::load(rows.bias); V]; R];
+                let input = rows.input.add(x * rows.place_step);
+                for channel in 0..rows.channels {
+                    let tap = L::load(rows.weights.add(channel * L::N));
+                    for r in 0..R {
+                        for v in 0..V {
+                            let at = r.wrapping_mul(rows.row_step).wrapping_add(v.wrapping_mul(rows.place_step));
+                            let value = L::splat(input.wrapping_add(at.wrapping_add(channel)));
+                            sums[r][v] = sums[r][v].plus_product(value, tap);
+                        }
+                    }
+                }
+                store(&sums, rows, x);
+            }
+        }
     }
 }
 
