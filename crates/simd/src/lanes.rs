@@ -34,6 +34,18 @@ pub unsafe trait Lanes: Copy + 'static {
     /// As [`Lanes::zero`]; `N` values can be written; no alignment is needed.
     unsafe fn store(self, to: *mut f32);
 
+    /// Writes `N` values past the caches, for results that are larger than these.
+    ///
+    /// # Safety
+    /// As [`Lanes::store`]; `to` is aligned to the vector, and nobody reads it before this thread has called [`Lanes::streamed`].
+    unsafe fn stream(self, to: *mut f32);
+
+    /// Lets others see what this thread has written by [`Lanes::stream`].
+    ///
+    /// # Safety
+    /// As [`Lanes::zero`].
+    unsafe fn streamed();
+
     /// `self + a · b`, rounded once where the level has a fused instruction.
     ///
     /// # Safety
@@ -126,6 +138,15 @@ unsafe impl Lanes for Portable {
         // SAFETY: the caller lets four values be written.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
     }
+
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: the caller lets four values be written.
+        unsafe { self.store(to) }
+    }
+
+    #[inline(always)]
+    unsafe fn streamed() {}
 
     #[inline(always)]
     unsafe fn plus_product(self, a: Self, b: Self) -> Self {

@@ -3,13 +3,13 @@
 #![allow(clippy::inline_always)] // `Kernel` demands it.
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps, _mm256_permute2f128_ps,
+    __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm_sfence, _mm256_add_ps, _mm256_blendv_ps,
+    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps, _mm256_permute2f128_ps,
     _mm256_permutevar8x32_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_slli_epi32,
-    _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_mul_ps, _mm512_permutex2var_ps,
-    _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
-    _mm512_test_epi32_mask,
+    _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_mul_ps, _mm512_permutex2var_ps,
+    _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_stream_ps,
+    _mm512_sub_ps, _mm512_test_epi32_mask,
 };
 
 use crate::lanes::Lanes;
@@ -129,7 +129,7 @@ unsafe fn pick_16_of_64(from: *const f32, index: __m512i) -> __m512 {
 
 macro_rules! lanes {
     (
-        $name:ident, $n:literal, $zero:ident, $set1:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident,
+        $name:ident, $n:literal, $zero:ident, $set1:ident, $load:ident, $store:ident, $stream:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident,
         $load_index:ident, $pick:ident, $pick_from_two:ident, $pick_from_four:ident
     ) => {
         // SAFETY: only `run_avx2` and `run_avx512` name the types, and they need the instruction sets.
@@ -158,6 +158,18 @@ macro_rules! lanes {
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: as above, and the caller lets `N` values be written.
                 unsafe { $store(to, self.0) }
+            }
+
+            #[inline(always)]
+            unsafe fn stream(self, to: *mut f32) {
+                // SAFETY: as above, and the place is aligned.
+                unsafe { $stream(to.cast(), self.0) }
+            }
+
+            #[inline(always)]
+            unsafe fn streamed() {
+                // SAFETY: every x86-64 machine has the instruction.
+                unsafe { _mm_sfence() }
             }
 
             #[inline(always)]
@@ -225,6 +237,7 @@ lanes!(
     _mm256_set1_ps,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
+    _mm256_stream_ps,
     _mm256_fmadd_ps,
     _mm256_add_ps,
     _mm256_sub_ps,
@@ -241,6 +254,7 @@ lanes!(
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_stream_ps,
     _mm512_fmadd_ps,
     _mm512_add_ps,
     _mm512_sub_ps,

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::geometry::{Geometry, WeightOrder};
 use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
-use super::tile::{Rows, Segment, Tiles, TilesInPlace};
+use super::tile::{Rows, Segment, Streamed, Tiles, TilesInPlace};
 use super::{narrow, weight};
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
@@ -21,6 +21,9 @@ const BLOCK_BYTES: usize = 768 << 10;
 /// Planes and rows of results in a block, if [`BLOCK_BYTES`] allows.
 const BLOCK_PLANES: usize = 4;
 const BLOCK_ROWS: usize = 16;
+/// Results of fewer bytes may still be in a cache when they are read.
+const LEAST_STREAMED_BYTES: usize = 32 << 20;
+const LINE_BYTES: usize = 64;
 /// With fewer blocks than this, output channels are shared out too.
 const LEAST_TASKS: usize = 16;
 
@@ -205,6 +208,19 @@ impl<'a> Work<'a> {
                 }
             }
         }
+        if self.streams(output) {
+            self.level.run(Streamed);
+        }
+    }
+
+    /// Whether results are written past the caches, which saves reading what is overwritten: whole cache lines of more than stays there.
+    fn streams(&self, output: Results) -> bool {
+        let bytes =
+            self.pass.batch * self.pass.output.iter().product::<usize>() * self.pass.output_channels * size_of::<f32>();
+        let lines = self.level.lanes() * size_of::<f32>() == LINE_BYTES
+            && self.pass.output_channels.is_multiple_of(LINE_BYTES / size_of::<f32>());
+        // SAFETY: there is a first result.
+        lines && bytes >= LEAST_STREAMED_BYTES && (unsafe { output.place(0) } as usize).is_multiple_of(LINE_BYTES)
     }
 
     fn rows(
@@ -238,6 +254,7 @@ impl<'a> Work<'a> {
             width: class.count[2],
             height: self.tile.rows.min(class.count[1] - y),
             lanes: self.level.lanes().min(channels - first),
+            stream: self.streams(output),
         }
     }
 }

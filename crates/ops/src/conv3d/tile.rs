@@ -49,6 +49,21 @@ pub(super) struct Rows<'a> {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) lanes: usize,
+    /// Whether results are written past the caches: whole vectors, aligned, that others read after [`Streamed`].
+    pub(super) stream: bool,
+}
+
+/// What a thread has written past the caches is there for others to read.
+pub(super) struct Streamed;
+
+impl Kernel for Streamed {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        // SAFETY: `Level::run` vouches for the instruction set.
+        unsafe { L::streamed() };
+    }
 }
 
 /// Computes [`Rows`] with tiles of `R` rows and `V` results.
@@ -168,7 +183,9 @@ unsafe fn store<L: Lanes, const R: usize, const V: usize>(sums: &[[L; V]; R], ro
             for v in 0..V {
                 if r < rows.height && x + v < rows.width {
                     let to = rows.output.add(r * rows.line_step + (x + v) * rows.voxel_step);
-                    if whole {
+                    if rows.stream {
+                        sums[r][v].stream(to);
+                    } else if whole {
                         sums[r][v].store(to);
                     } else {
                         let mut part = [0f32; 16];
