@@ -86,6 +86,7 @@ impl BlockCache {
             None => {
                 let surplus = (state.live_bytes + state.kept_bytes).saturating_sub(state.peak_bytes);
                 state.evict(surplus);
+                return None;
             }
         }
         state.peak_bytes = state.peak_bytes.max(state.live_bytes);
@@ -264,9 +265,12 @@ unsafe impl GlobalAlloc for BlockCache {
 impl BlockCache {
     /// A block that the system has just given; if it gave none, its bytes do not count as live any more.
     fn fresh(&self, bytes: usize, address: *mut u8) -> *mut u8 {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if address.is_null() {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).live_bytes -= bytes;
+            state.live_bytes -= bytes;
         } else {
+            state.peak_bytes = state.peak_bytes.max(state.live_bytes);
+            drop(state);
             ask_for_large_pages(address as usize, bytes);
         }
         address

@@ -2,18 +2,23 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_ops::concat_channels;
 use pulmoav_ops::conv3d::geometry::{Geometry, WeightOrder};
 use pulmoav_ops::conv3d::winograd::{self, Tile};
 use pulmoav_ops::conv3d::{conv3d, conv3d_joined, cpu, direct, reference};
 use pulmoav_ops::simd::{Level, with_level};
 
+/// As in the addon: large results start on a cache line.
+#[global_allocator]
+static ALLOCATOR: BlockCache = BlockCache::new();
+
 /// Sums of up to some thousand products of values below 1, in f32 instead of f64, relative to the largest result.
 const TOLERANCE: f32 = 5e-6;
 
-/// Norm of the difference from sums in f64 over the norm of these, for every pass of tiles of 2³ and of 4³ results: measured 2e-7 to 4e-7 and
-/// 1e-6 to 2e-6.
-const WINOGRAD_ERRORS: [f64; 2] = [1e-6, 5e-6];
+/// Norm of the difference from sums in f64 over the norm of these, for every pass of tiles of 2³ and of 4³ results and of strided ones: measured 2e-7
+/// to 4e-7, 1e-6 to 2e-6, and STRIDED_ERROR.
+const WINOGRAD_ERRORS: [f64; 3] = [1e-6, 5e-6, 1e-6];
 
 /// Batch, fine size, fine channels, coarse channels, kernel, stride, padding.
 type Case = (usize, [usize; 3], usize, usize, [usize; 3], [usize; 3], [usize; 3]);
@@ -51,6 +56,12 @@ const CASES: &[Case] = &[
     (2, [16, 9, 22], 16, 32, [3; 3], [2; 3], [1; 3]),
     (1, [11, 31, 34], 32, 16, [3; 3], [2; 3], [1; 3]),
     (1, [1, 2, 3], 48, 80, [3; 3], [2; 3], [1; 3]),
+    (27, [1, 1, 1], 16, 16, [3; 3], [2; 3], [1; 3]),
+    // Several parts of a strided weight gradient.
+    (1, [43, 40, 44], 16, 16, [3; 3], [2; 3], [1; 3]),
+    // Dot products for two and four outputs, and for rows shorter than a tile.
+    (1, [3, 6, 9], 2, 32, [3; 3], [1; 3], [1; 3]),
+    (2, [3, 4, 5], 16, 4, [3; 3], [1; 3], [1; 3]),
 ];
 
 type Kernels = (
@@ -120,12 +131,13 @@ fn kernels_agree_with_the_reference_at_every_level() {
 
 #[test]
 fn winograd_is_as_exact_as_it_says() {
-    let g = geometry(&(1, [6, 9, 12], 64, 48, [3; 3], [1; 3], [1; 3]));
+    let [plain, strided] = [1, 2].map(|stride| geometry(&(1, [6, 9, 12], 64, 48, [3; 3], [stride; 3], [1; 3])));
     let order = WeightOrder::FineCoarse;
-    let expected = passes((reference::to_coarse, reference::to_fine, reference::weight_gradient), &g, order);
-    for level in Level::present() {
-        for (kernels, bound) in WINOGRAD.into_iter().zip(WINOGRAD_ERRORS) {
-            let actual = with_level(level, || passes(kernels, &g, order));
+    let kinds = [(WINOGRAD[0], &plain), (WINOGRAD[1], &plain), (STRIDED, &strided)];
+    for ((kernels, g), bound) in kinds.into_iter().zip(WINOGRAD_ERRORS) {
+        let expected = passes((reference::to_coarse, reference::to_fine, reference::weight_gradient), g, order);
+        for level in Level::present() {
+            let actual = with_level(level, || passes(kernels, g, order));
             for (actual, expected) in actual.iter().zip(&expected) {
                 let square = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>();
                 let difference = square(&mut actual.iter().zip(expected).map(|(a, e)| f64::from(*a) - f64::from(*e)));
@@ -142,13 +154,24 @@ fn any_number_of_threads_gives_the_same_bits() {
     let order = WeightOrder::FineCoarse;
     let g = geometry(&(2, [9, 35, 33], 16, 16, [3; 3], [1; 3], [1; 3]));
     let wide = geometry(&(2, [6, 8, 10], 32, 96, [3; 3], [1; 3], [1; 3]));
+    let strided = geometry(&(2, [35, 34, 33], 16, 32, [3; 3], [2; 3], [1; 3]));
+    let narrow = geometry(&(2, [9, 12, 13], 2, 32, [3; 3], [1; 3], [1; 3]));
+    let one_tap = geometry(&(2, [8, 16, 24], 16, 32, [2; 3], [2; 3], [0; 3]));
     let coarse = noise(g.coarse_shape(), 2);
     let with_threads = |count: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("a small pool");
         pool.install(|| {
-            let passes =
-                [(DIRECT, &g), (WINOGRAD[0], &g), (WINOGRAD[0], &wide), (WINOGRAD[1], &g), (WINOGRAD[1], &wide)]
-                    .map(|(k, g)| passes(k, g, order));
+            let passes = [
+                (DIRECT, &g),
+                (DIRECT, &narrow),
+                (DIRECT, &one_tap),
+                (WINOGRAD[0], &g),
+                (WINOGRAD[0], &wide),
+                (WINOGRAD[1], &g),
+                (WINOGRAD[1], &wide),
+                (STRIDED, &strided),
+            ]
+            .map(|(k, g)| passes(k, g, order));
             (passes, cpu::channel_sum(&coarse, 16))
         })
     };

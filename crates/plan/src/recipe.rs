@@ -91,14 +91,13 @@ pub struct Tiles {
     pub overlap: f64,
     /// What is blended under the Gaussian.
     pub blend: Blend,
-    /// Tiles without a lung voxel (grown by the crop's margin) are skipped.
+    /// Tiles lie only where the plan keeps vessels: with the lungs' crop in the lungs, along them and between the hila, else near a lung.
     pub skip_empty: bool,
     /// Every second tile goes through the network mirrored left–right, where no target with a side is asked of it: neighbours
     /// that overlap even each other's errors out. For networks that learned from mirrored patches too.
     #[serde(default)]
     pub mirror: bool,
-    /// Each edge of the tile is made up to a third longer or shorter, so that as few voxels as possible are computed. For networks
-    /// that take tiles of any size.
+    /// Each edge of the tile is made up to a third shorter where that computes fewer voxels. For networks that take tiles of any size.
     #[serde(default)]
     pub fit: bool,
 }

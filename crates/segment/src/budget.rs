@@ -8,7 +8,7 @@ use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
 use crate::error::SegmentError;
 use crate::journey::Request;
 use crate::prepare::Prepared;
-use crate::tiles;
+use crate::tiles::{Needed, fitted};
 
 const F32: u64 = 4;
 /// Program, Node and pools before any voxel.
@@ -36,9 +36,15 @@ pub struct Budget {
 ///
 /// # Errors
 /// `ERR_MEMORY` when not even the smallest fits.
-pub fn choose(prepared: &Prepared, plan: &Plan, asked: usize, request: &Request) -> Result<Budget, SegmentError> {
+pub fn choose(
+    prepared: &Prepared,
+    needed: &Needed,
+    plan: &Plan,
+    asked: usize,
+    request: &Request,
+) -> Result<Budget, SegmentError> {
     let need = |tile: [usize; 3]| predict(prepared, plan, tile, asked, request);
-    let tiles = tiles_to_try(|| tiles::needed(prepared, plan).size(), plan);
+    let tiles = tiles_to_try(needed.size(), plan);
     let Some(budget_bytes) = request.max_memory_bytes else {
         return Ok(Budget { tile: tiles[0], predicted_bytes: need(tiles[0]) });
     };
@@ -54,13 +60,13 @@ pub fn choose(prepared: &Prepared, plan: &Plan, asked: usize, request: &Request)
 }
 
 /// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; `la-caf` knows one size only.
-fn tiles_to_try(needed: impl Fn() -> [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
+fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
     let mut sizes = vec![plan.tiles.tile];
     if matches!(plan.network, Network::LaCaf(_)) {
         return sizes;
     }
     if plan.tiles.fit {
-        sizes.insert(0, tiles::fitted(needed(), plan));
+        sizes[0] = fitted(needed, plan);
     }
     let multiple = plan.edge_multiple();
     let least = plan.patch.map(|edge| (edge / 2).next_multiple_of(multiple).max(2 * multiple));
@@ -123,13 +129,15 @@ mod tests {
     fn smaller_tiles_need_less_and_end_at_half_a_patch() {
         let mut plan = plan();
         plan.tiles.tile = [32; 3];
-        let tiles = tiles_to_try(|| [64; 3], &plan);
+        let tiles = tiles_to_try([64; 3], &plan);
         assert_eq!(tiles[0], [32; 3]);
         assert_eq!(tiles[tiles.len() - 1], [8; 3]);
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
         let needs: Vec<u64> = tiles.iter().map(|&t| predict(&prepared, &plan, t, 2, &Request::default())).collect();
         assert!(needs.windows(2).all(|pair| pair[0] >= pair[1]));
         assert!(needs[0] > BASE_BYTES);
+        plan.tiles.fit = true;
+        assert_eq!(tiles_to_try([32, 30, 60], &plan)[0], [32, 30, 32]);
     }
 
     #[test]

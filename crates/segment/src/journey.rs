@@ -152,10 +152,11 @@ pub fn segment(
     let mut clock = Clock::start();
     let prepared = prepare(ct, plan, monitor)?;
     let prepare_s = clock.lap();
-    let budget = budget::choose(&prepared, plan, asked.len(), request)?;
+    let needed = tiles::needed(&prepared, plan);
+    let budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
     let found = if has_work(&prepared, plan) {
         let maps = if prepared.lungs.is_some() { maps(plan, &asked) } else { asked.clone() };
-        Some(tiles::run(&prepared, plan, budget.tile, network, &maps, monitor)?)
+        Some(tiles::run(&prepared, &needed, plan, budget.tile, network, &maps, monitor)?)
     } else {
         None
     };

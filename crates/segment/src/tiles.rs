@@ -68,19 +68,20 @@ pub struct Probabilities {
 /// Runs the network over a prepared scan, tile after tile.
 ///
 /// # Shapes
-/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`. `tile`: `[z, y, x]`.
+/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is `needed`. `tile`: `[z, y, x]`.
 ///
 /// # Errors
 /// What the network returns; `CANCELLED`, looked at before each tile.
 pub fn run(
     prepared: &Prepared,
+    needed: &Needed,
     plan: &Plan,
     tile: [usize; 3],
     network: &dyn TileNetwork,
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
-    let layout = Layout::new(&needed(prepared, plan), tile, overlap_voxels(plan, tile));
+    let layout = Layout::new(needed, tile, overlap_voxels(plan, tile));
     let weights = gaussian(tile);
     let total = layout.places.len() as u64;
     let mut sum = Sum::new(prepared.shape, asked.len());
@@ -108,12 +109,9 @@ pub fn run(
     Ok(sum.finish(plan.tiles.blend))
 }
 
-/// The plan's overlap in voxels; of a tile smaller than the plan's, the same share.
+/// The plan's overlap of a tile in voxels.
 fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
-    std::array::from_fn(|axis| {
-        let edge = tile[axis].min(plan.tiles.tile[axis]);
-        edge - ((edge as f64 * (1.0 - plan.tiles.overlap)).floor() as usize).max(1)
-    })
+    tile.map(|edge| edge - ((edge as f64 * (1.0 - plan.tiles.overlap)).floor() as usize).max(1))
 }
 
 /// The plan's tile with each edge shortened by up to a third, so that the tiles along the edges `size` of what is needed have as few voxels
@@ -131,7 +129,7 @@ pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
 }
 
 /// The voxels that tiles must cover: where a plan that looks at lungs keeps vessels, all near a lung where it skips what is empty, or all.
-pub(crate) fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
+pub fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
     let (shape, way_back) = (prepared.shape, &prepared.way_back);
     let Some(lungs) = prepared.lungs.as_ref().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
     let (mask, reach_mm) = match plan.crop {
@@ -290,7 +288,6 @@ mod tests {
             let least = overlap_voxels(&plan, tile)[axis];
             assert!(starts(tile[axis]).windows(2).all(|pair| pair[0] + tile[axis] >= pair[1] + least), "{tile:?}");
         }
-        assert_eq!(overlap_voxels(&plan, [120; 3]), [32; 3]);
         assert_eq!(overlap_voxels(&plan, [48; 3]), [16; 3]);
     }
 
@@ -307,7 +304,8 @@ mod tests {
         for blend in [Blend::Logits, Blend::Probabilities] {
             plan.tiles.blend = blend;
             let prepared = prepare(&chest(), &plan, &Silent).unwrap();
-            let found = run(&prepared, &plan, [16; 3], &Constant, &[0, 1, 2], &Silent).unwrap();
+            let found =
+                run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &Constant, &[0, 1, 2], &Silent).unwrap();
             assert_eq!(found.values.len(), prepared.shape.iter().product::<usize>() * 3);
             assert!(found.values.iter().all(|p| (p - sigmoid(1.25)).abs() < 1e-5));
         }
@@ -319,7 +317,7 @@ mod tests {
         plan.tiles.skip_empty = false;
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
         let tile = [64, 96, 112];
-        let found = run(&prepared, &plan, tile, &FakeNetwork, &[0], &Silent).unwrap();
+        let found = run(&prepared, &needed(&prepared, &plan), &plan, tile, &FakeNetwork, &[0], &Silent).unwrap();
         let direct = FakeNetwork.logits(prepared.channels.clone(), prepared.shape, &[0]).unwrap();
         for (a, b) in found.values.iter().zip(direct) {
             assert!((a - sigmoid(b)).abs() < 1e-6);
@@ -334,9 +332,9 @@ mod tests {
         // A network that looks at each voxel alone, and not at the side, answers as it did.
         let mut plan = plan();
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
-        let plain = run(&prepared, &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
+        let plain = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
         plan.tiles.mirror = true;
-        let mirrored = run(&prepared, &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
+        let mirrored = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
         assert!(plain.values == mirrored.values);
     }
 
@@ -353,7 +351,7 @@ mod tests {
             let (mut plan, network) = (plan(), Counting(0.into()));
             (plan.crop, plan.tiles.skip_empty) = (crop, skip_empty);
             let prepared = prepare(&chest(), &plan, &Silent).unwrap();
-            let found = run(&prepared, &plan, [16; 3], &network, &[0], &Silent).unwrap();
+            let found = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &network, &[0], &Silent).unwrap();
             (network.0.into_inner(), found, prepared)
         };
         let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0 }, true);

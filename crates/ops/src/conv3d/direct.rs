@@ -1,7 +1,8 @@
 //! The passes by definition: work is cut into blocks of fixed size, which run on the cores of the surrounding rayon pool.
 //!
 //! A block of results packs its inputs with their halo into a scratch of this thread (`pack.rs`) and walks over it with the
-//! register kernel (`tile.rs`), one vector of output channels at a time so that its weights stay in the cache.
+//! register kernel (`tile.rs`), one vector of output channels at a time so that its weights stay in the cache. With one tap it reads
+//! them where they lie; few output channels have a kernel of their own (`narrow.rs`).
 #![allow(unsafe_code)] // Tasks write their own places of one result; the register kernel takes pointers.
 
 use std::cell::RefCell;
@@ -104,20 +105,17 @@ struct Task {
 impl<'a> Work<'a> {
     fn new(pass: &'a Pass, level: Level, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let lanes = level.lanes();
-        let tile = if lies_ready(pass) {
+        let in_place = lies_ready(pass);
+        let tile = if in_place {
             TileShape { rows: if level == Level::Avx512 { 4 } else { 2 }, results: 4 }
         } else {
             TileShape::choose(level, pass.largest_count())
         };
         let (block, layout) = blocks(pass, tile);
-        let in_place = lies_ready(pass);
-        let segments = |class| {
-            if in_place { vec![Segment { offset: 0, taps: 1 }] } else { pack::segments(pass, class, &layout) }
-        };
         let classes = pass
             .classes
             .iter()
-            .map(|class| (class, segments(class), pack::weights(pass, class, weight, lanes)))
+            .map(|class| (class, pack::segments(pass, class, &layout), pack::weights(pass, class, weight, lanes)))
             .collect();
         let mut padded_bias = Aligned::zeros(pass.output_channels.next_multiple_of(lanes));
         if let Some(bias) = bias {
@@ -175,8 +173,9 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Computes a block's results from its packed inputs.
+    /// Computes a block's results from its inputs, packed or where they lie.
     fn compute(&self, task: &Task, packed: &Aligned, output: Results) {
+        let stream = self.streams(output);
         for vector in task.vectors[0]..task.vectors[1] {
             for (class, segments, weights) in &self.classes {
                 let vector_weights = weights.len() / self.bias.len() * self.level.lanes();
@@ -198,6 +197,7 @@ impl<'a> Work<'a> {
                             inputs,
                             &weights[vector * vector_weights..],
                             output,
+                            stream,
                         );
                         if self.in_place {
                             self.tile.run_in_place(self.level, &rows);
@@ -208,7 +208,7 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        if self.streams(output) {
+        if stream {
             self.level.run(Streamed);
         }
     }
@@ -231,6 +231,7 @@ impl<'a> Work<'a> {
         input: &[f32],
         weights: &[f32],
         output: Results,
+        stream: bool,
     ) -> Rows<'a> {
         let inputs = self.pass.input_channels;
         let Pass { output: [depth, height, width], output_channels: channels, spread, step, .. } = *self.pass;
@@ -254,7 +255,7 @@ impl<'a> Work<'a> {
             width: class.count[2],
             height: self.tile.rows.min(class.count[1] - y),
             lanes: self.level.lanes().min(channels - first),
-            stream: self.streams(output),
+            stream,
         }
     }
 }

@@ -46,8 +46,8 @@ pub(super) fn run(pass: &Pass, level: Level, input: &[f32], weight: &[f32], bias
             weights: &weights,
             bias: bias.unwrap_or(&no_bias),
             place: [z, y],
-            // SAFETY: the row lies within the results, and no other task has it.
-            output: unsafe { std::slice::from_raw_parts_mut(output.place(index * row), row) },
+            // SAFETY: the row lies within the results.
+            output: unsafe { output.at(index * row) },
         };
         match pass.output_channels {
             1 => level.run(Outputs::<1, 8>(row)),
@@ -95,7 +95,8 @@ struct Row<'a> {
     bias: &'a [f32],
     /// z and y.
     place: [usize; 2],
-    output: &'a mut [f32],
+    /// The row's results, which no other task has.
+    output: Results,
 }
 
 /// Taps that meet the input, of those of a result at `at` along an axis.
@@ -115,7 +116,7 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let mut row = self.0;
+        let row = self.0;
         let width = row.pass.output[2];
         let columns = row.class.taps[2];
         let whole = |x: &usize| taps_inside(&row, 2, *x).len() == columns;
@@ -125,12 +126,12 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
             // The last tile ends with the row, and computes some results again.
             let x = x.min(inner.end - V);
             // SAFETY: all taps of these results meet the input along x, and `Level::run` vouches for the instruction set.
-            unsafe { tile::<L, O, V>(&mut row, x, 0..columns) };
+            unsafe { tile::<L, O, V>(&row, x, 0..columns) };
         }
         for x in (0..inner.start).chain(inner.end..width) {
             let taps = taps_inside(&row, 2, x);
             // SAFETY: as above.
-            unsafe { tile::<L, O, 1>(&mut row, x, taps) };
+            unsafe { tile::<L, O, 1>(&row, x, taps) };
         }
     }
 }
@@ -138,7 +139,7 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
 /// # Safety
 /// The taps `columns` of `V` results from `x` on meet the input along x; the level's instruction set is present.
 #[inline(always)]
-unsafe fn tile<L: Lanes, const O: usize, const V: usize>(row: &mut Row, x: usize, columns: Range<usize>) {
+unsafe fn tile<L: Lanes, const O: usize, const V: usize>(row: &Row, x: usize, columns: Range<usize>) {
     let channels = row.pass.input_channels;
     let [_, height, width] = row.pass.input;
     let [z, y] = row.place;
@@ -176,8 +177,8 @@ unsafe fn tile<L: Lanes, const O: usize, const V: usize>(row: &mut Row, x: usize
     };
     for v in 0..V {
         for o in 0..O {
-            // SAFETY: the caller's promise.
-            row.output[(x + v) * O + o] = row.bias[o] + unsafe { sum_of_lanes(sums[v][o]) };
+            // SAFETY: the caller's promise; the results lie within the row.
+            unsafe { row.output.place((x + v) * O + o).write(row.bias[o] + sum_of_lanes(sums[v][o])) };
         }
     }
 }

@@ -27,15 +27,16 @@ pub(super) struct Segment {
 /// Whoever builds one makes sure of what the fields say.
 pub(super) struct Rows<'a> {
     /// Channel 0 of the first row's inputs; every segment's offset + `(channels − 1)·pitch + (R − 1)·row_step` + width rounded up to `V`
-    /// + taps − 1 values from here can be read.
+    /// + taps − 1 values from here can be read. In place: `channels + (R − 1)·row_step + (width rounded up to V − 1)·place_step` values.
     pub(super) input: *const f32,
     /// Values between the inputs of neighbouring rows of results.
     pub(super) row_step: usize,
-    /// Values between neighbouring channels.
+    /// Values between neighbouring channels; in place they lie side by side, whatever this says.
     pub(super) pitch: usize,
     /// Values between the inputs of neighbouring results: 1 where rows are packed.
     pub(super) place_step: usize,
     pub(super) channels: usize,
+    /// Not looked at in place, where there is one tap at offset 0.
     pub(super) segments: &'a [Segment],
     /// For each segment, channel and tap one vector.
     pub(super) weights: *const f32,

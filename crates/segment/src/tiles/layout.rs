@@ -76,7 +76,7 @@ impl Needed {
 pub struct Place {
     /// Its first voxel in the padded grid, `[z, y, x]`.
     pub origin: [usize; 3],
-    /// Whether it is one of those that differ from all their neighbours, as on a chessboard.
+    /// Whether it is one of the dark fields of a chessboard: in its row neighbours differ, and across rows that start alike.
     pub odd: bool,
 }
 

@@ -16,9 +16,11 @@ use crate::voxels::{DataType, Voxel, Voxels, swap_bytes};
 /// Deflate cannot make more than this many bytes of one.
 const MOST_EXPANSION: u64 = 1032;
 const BUFFER_BYTES: usize = 1 << 18;
-/// Voxel bytes read between two looks at the monitor: enough blocks for all threads.
+/// Bytes passed over at a time: enough blocks for all threads.
+const SKIP_BYTES: u64 = 16 << 20;
+/// Voxel bytes read between two looks at the monitor, where no thread carries them: enough blocks for all threads.
 const STEP_BYTES: usize = 64 << 20;
-/// Packed voxels from here on are worth a thread.
+/// Compressed voxels of so many bytes, unpacked, are worth a thread.
 const LEAST_CARRIED_BYTES: u64 = 4 << 20;
 /// What that thread unpacks at a time, and how far it may be ahead: longer than a large page takes to be cleared.
 const PIECE_BYTES: usize = 1 << 19;
@@ -198,11 +200,17 @@ impl Bytes {
     pub(super) fn skip(&mut self, count: u64) -> Result<(), VolumeError> {
         let ahead = (self.ahead.len() as u64).min(count);
         self.ahead.drain(..ahead as usize);
-        let result = io::copy(&mut (&mut self.reader).take(count - ahead), &mut io::sink());
-        let skipped = result.map_err(|error| self.failure(error))?;
-        self.consumed(ahead + skipped);
-        if ahead + skipped < count {
-            return Err(self.too_short("data before the voxels", count));
+        self.consumed(ahead);
+        let mut left = count - ahead;
+        let mut passed = vec![0; left.min(SKIP_BYTES) as usize];
+        while left > 0 {
+            let most = left.min(SKIP_BYTES) as usize;
+            let read = self.reader.read(&mut passed[..most]).map_err(|error| self.failure(error))?;
+            if read == 0 {
+                return Err(self.too_short("data before the voxels", count));
+            }
+            self.consumed(read as u64);
+            left -= read as u64;
         }
         Ok(())
     }

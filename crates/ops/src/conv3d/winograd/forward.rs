@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::product::{CHUNK, Products};
-use super::tiling::{Panels, TileRun, Tiling, group, shared, step};
+use super::tiling::{Panels, TileRun, Tiling, columns, group, step};
 use super::transform::{Layers, TransformDepth, TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
@@ -158,7 +158,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
             for layer in 0..P {
                 let mut at = layer * layer_step;
                 for run in self.tiling.runs(task.tiles.clone()) {
-                    let columns = columns::<N, P>(run.tiles);
+                    let columns = columns(N, P, run.tiles);
                     self.level.run(TransformInput::<N, P> {
                         from: scratch.depth[at..].as_ptr(),
                         columns,
@@ -196,7 +196,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
     /// The layers of a chunk of the input's vectors, run by run; yields the values of a layer.
     fn transform_depth(&self, task: &Task, chunk: &Range<usize>, to: &mut Aligned) -> usize {
         let lanes = self.level.lanes();
-        let length = |run: &TileRun| chunk.len() * N * columns::<N, P>(run.tiles) * lanes;
+        let length = |run: &TileRun| chunk.len() * N * columns(N, P, run.tiles) * lanes;
         let layer_step = self.tiling.runs(task.tiles.clone()).map(|run| length(&run)).sum::<usize>();
         to.grow(P * layer_step);
         let mut at = 0;
@@ -231,7 +231,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
                 }
             })
         });
-        let columns = columns::<N, P>(run.tiles);
+        let columns = columns(N, P, run.tiles);
         TransformDepth {
             layers: Layers::All,
             rows,
@@ -274,18 +274,16 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
     }
 }
 
-/// Inputs that neighbouring tiles of a row reach along it.
-fn columns<const N: usize, const P: usize>(tiles: usize) -> usize {
-    step(N, P) * tiles + shared(P)
-}
-
 /// Transforms the weights, a vector of output channels at a time.
 fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
     let (lanes, channels) = (level.lanes(), pass.input_channels);
-    let taps: [&[f32]; 27] = std::array::from_fn(|t| match &pass.classes[..] {
-        [class] => pass.tap_weights(weight, class, [t / 9, t / 3 % 3, t % 3]),
-        // From coarse to fine, where each class has some of the taps, the kernel is turned around.
-        _ => pass.kernel_weights(weight, 26 - t),
+    let taps: [&[f32]; 27] = std::array::from_fn(|t| {
+        if pass.spread == [1; 3] {
+            pass.tap_weights(weight, &pass.classes[0], [t / 9, t / 3 % 3, t % 3])
+        } else {
+            // From coarse to fine, where each class has some of the taps, the kernel is turned around.
+            pass.kernel_weights(weight, 26 - t)
+        }
     });
     let vectors = pass.output_channels / lanes;
     let length = P * P * P * channels * lanes;

@@ -1,6 +1,6 @@
 //! The weight's gradient, the adjoint of the other passes: `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
 //!
-//! Tiles are cut into parts whose number depends on shapes alone. A task sums two layers of points, or all, of one part for some fine and
+//! Tiles are cut into parts whose number depends on shapes alone. A task sums one or two layers of points, or all, of one part for some fine and
 //! coarse channels, block by block; the parts are added in their order before `Gᵀ … G`, so the result has the same bits for any number of threads.
 #![allow(unsafe_code)] // Tasks write their own places of the parts' sums; the kernels take pointers.
 
@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::outer::OuterProducts;
-use super::tiling::{Panels, TileRun, Tiling, shared, step};
+use super::tiling::{Panels, TileRun, Tiling, columns, step};
 use super::transform::{Layers, TransformDepth, TransformGradient, TransformInput, TransformWeightGradient};
 use crate::conv3d::geometry::{Geometry, WeightOrder};
 use crate::conv3d::pack::Transposition;
@@ -86,7 +86,7 @@ struct Work<'a, const R: usize, const P: usize> {
     zeros: Aligned,
 }
 
-/// Pairs of layers of points and some channels of one part.
+/// Some layers of points, two by two, and some channels of one part.
 struct Task {
     part: usize,
     layers: &'static [Layers],
@@ -143,7 +143,9 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             let block = first..tiles.end.min(first + BLOCK);
             for &layers in task.layers {
                 let layer_step = self.transform_depth(task, layers, &block, &mut scratch.depth);
-                for (i, &layer) in layers.places(P).iter().enumerate() {
+                let [first_layer, second_layer] = layers.pair(P);
+                let count = usize::from(first_layer != second_layer) + 1;
+                for (i, layer) in [first_layer, second_layer].into_iter().take(count).enumerate() {
                     let depth = &scratch.depth[i * layer_step..];
                     self.add_layer(
                         task,
@@ -178,7 +180,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         to_coarse.grow(P * coarse_panels.row);
         let mut at = 0;
         for run in self.tiling.runs(tiles.clone()) {
-            let columns = step(P, P) * run.tiles + shared(P);
+            let columns = columns(P, P, run.tiles);
             self.level.run(TransformInput::<P, P> {
                 from: depth[at..].as_ptr(),
                 columns,
@@ -212,7 +214,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
 
     /// The fine values of a block along z, run by run; yields the values of a layer.
     fn transform_depth(&self, task: &Task, layers: Layers, tiles: &Range<usize>, to: &mut Aligned) -> usize {
-        let length = |run: &TileRun| task.fine.len() * P * (step(P, P) * run.tiles + shared(P));
+        let length = |run: &TileRun| task.fine.len() * P * columns(P, P, run.tiles);
         let layer_step = self.tiling.runs(tiles.clone()).map(|run| length(&run)).sum::<usize>();
         to.grow(2 * layer_step);
         let mut at = 0;
@@ -252,7 +254,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             step: channels,
             vectors: task.fine.len() / self.level.lanes(),
             first: first_x as isize - padding[2] as isize,
-            columns: step(P, P) * run.tiles + shared(P),
+            columns: columns(P, P, run.tiles),
             layer_step,
             to: to.as_mut_ptr(),
         }

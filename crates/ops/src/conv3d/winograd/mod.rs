@@ -87,20 +87,20 @@ impl Tile {
 
 /// The quicker tile for the forward pass and the input gradient; none if the direct kernel is quicker still.
 pub fn tile(g: &Geometry) -> Option<Tile> {
-    quicker(g, LEAST_TILES, LEAST_STRIDED_TILES)
+    quicker(g, LEAST_TILES)
 }
 
 /// The quicker tile for the weight's gradient; none if the direct kernel is quicker still.
 pub fn gradient_tile(g: &Geometry) -> Option<Tile> {
-    quicker(g, LEAST_GRADIENT_TILES, LEAST_STRIDED_TILES)
+    quicker(g, LEAST_GRADIENT_TILES)
 }
 
-fn quicker(g: &Geometry, least_tiles: [usize; 2], least_strided_tiles: usize) -> Option<Tile> {
+fn quicker(g: &Geometry, least_tiles: [usize; 2]) -> Option<Tile> {
     let (two, four) = (Tiling::<2>::new(g.batch, g.coarse).count(), Tiling::<4>::new(g.batch, g.coarse).count());
     // Sizes that are no multiples of 4 leave parts of the larger tiles unused.
     let saves_products = 4 * 6usize.pow(3) * four < 3 * 4usize.pow(3) * two;
     if Tile::Strided.fits(g) {
-        return (two >= least_strided_tiles).then_some(Tile::Strided);
+        return (two >= LEAST_STRIDED_TILES).then_some(Tile::Strided);
     }
     if !Tile::Two.fits(g) || two < least_tiles[0] {
         return None;
@@ -179,7 +179,7 @@ fn forward(tile: Tile, pass: &Pass, inputs: &[&[f32]], weight: &[f32], bias: Opt
     match tile {
         Tile::Two => forward::run::<4, 2, 4>(pass, inputs, weight, bias),
         Tile::Four => forward::run::<6, 4, 6>(pass, inputs, weight, bias),
-        Tile::Strided if pass.classes.len() == 1 => forward::run::<5, 2, 5>(pass, inputs, weight, bias),
+        Tile::Strided if pass.spread == [1; 3] => forward::run::<5, 2, 5>(pass, inputs, weight, bias),
         Tile::Strided => forward::run::<3, 4, 5>(pass, inputs, weight, bias),
     }
 }

@@ -19,6 +19,11 @@ pub(super) const fn shared(points: usize) -> usize {
     if points == 5 { 1 } else { 2 }
 }
 
+/// Inputs that so many neighbouring tiles of a row reach along it.
+pub(super) const fn columns(inputs: usize, points: usize, tiles: usize) -> usize {
+    step(inputs, points) * tiles + shared(points)
+}
+
 /// The tiles of a batch of volumes, numbered row by row: `R³` results each, some of which may lie beyond the volume's end.
 #[derive(Clone, Copy)]
 pub(super) struct Tiling<const R: usize> {

@@ -47,14 +47,12 @@ impl Layers {
         if points == 4 { &[Self::Outer, Self::Near] } else { &[Self::Outer, Self::Near, Self::Far] }
     }
 
-    /// The places of a pair among the `points`.
-    pub(super) fn places(self, points: usize) -> &'static [usize] {
-        let all = [&[0, 1, 2, 3][..], &[0, 1, 2, 3, 4], &[0, 1, 2, 3, 4, 5]][points - 4];
+    /// The places of a pair among the `points`; of five the last stands alone, twice.
+    pub(super) const fn pair(self, points: usize) -> [usize; 2] {
         match self {
-            Self::All => all,
-            Self::Outer => [&[0, 3], &[0, 4], &[0, 5]][points - 4],
-            Self::Near => &all[1..3],
-            Self::Far => &all[3..points - 1],
+            Self::All | Self::Outer => [0, points - 1],
+            Self::Near => [1, 2],
+            Self::Far => [3, points - 2],
         }
     }
 }
@@ -96,8 +94,7 @@ impl<const N: usize, const P: usize> TransformDepth<N, P> {
                                 line[z].store(to.add(z.wrapping_mul(self.layer_step)));
                             }
                         } else {
-                            // Of five points the last stands alone, and is written twice.
-                            let [first, second] = [[0, P - 1], [1, 2], [3, if P == 5 { 3 } else { 4 }]][LAYERS - 1];
+                            let [first, second] = [Layers::Outer, Layers::Near, Layers::Far][LAYERS - 1].pair(P);
                             line[first].store(to);
                             line[second].store(to.add(self.layer_step));
                         }
@@ -189,7 +186,7 @@ pub(super) struct TransformOutput<const R: usize, const P: usize> {
     pub(super) bias: *const f32,
     pub(super) vectors: usize,
     pub(super) tiles: usize,
-    /// The first tile's first result; of `rows` along z and y those can be written that `exist`, `width` results of `channels` each.
+    /// The first tile's first result; of its rows along z and y those can be written that `exist`, `width` results of `channels` each.
     pub(super) output: *mut f32,
     pub(super) row_steps: [usize; 2],
     pub(super) exist: [usize; 2],

@@ -40,7 +40,8 @@ impl<R: BufRead> Indexed<R> {
         self.packed
     }
 
-    /// Inflates the next `count` blocks into `out`, which they fill: each as soon as it is read.
+    /// Inflates the next `count` blocks into `out`, which they fill: each as soon as it is read. Threads are those of the surrounding pool; behind a member of
+    /// others, which a thread without one unpacks, those of rayon's global pool.
     fn blocks(&mut self, count: usize, out: &mut [u8]) -> io::Result<()> {
         let blocks: Vec<Block> = self.blocks.by_ref().take(count).collect();
         let mut sums: Vec<io::Result<Hasher>> = blocks.iter().map(|_| Ok(Hasher::new())).collect();
@@ -93,9 +94,9 @@ impl<R: BufRead> Read for Indexed<R> {
             if let Some(&block) = self.blocks.as_slice().first() {
                 let mut ready = std::mem::take(&mut self.ready);
                 ready.resize(block.bytes as usize, 0);
-                self.given = ready.len();
+                self.given = 0;
                 self.blocks(1, &mut ready)?;
-                (self.ready, self.given) = (ready, 0);
+                self.ready = ready;
             } else {
                 self.end()?;
                 self.ended = true;

@@ -80,7 +80,13 @@ impl<R: BufRead> Read for Gunzip<R> {
             let Some(mut packed) = self.member.take().and_then(Member::into_rest) else {
                 break;
             };
-            let next = packed.fill_buf()?;
+            let next = match packed.fill_buf() {
+                Ok(next) => next,
+                Err(error) => {
+                    self.member = Some(Member::Failed(io::Error::new(error.kind(), error.to_string())));
+                    return Err(error);
+                }
+            };
             if next.first() == Some(&0x1f) && next.get(1).is_none_or(|&byte| byte == 0x8b) {
                 self.member = Some(Member::open(packed));
             }
