@@ -901,7 +901,8 @@ interface WriteOptions extends CallOptions {
  */
 declare function readVolume(path: string, options?: ReadOptions): Promise<Volume>;
 /**
- * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step.
+ * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. Its array is read until
+ * the promise settles, so until then it must neither change nor be transferred.
  *
  * @throws UsageError, GeometryError, IoError
  */
