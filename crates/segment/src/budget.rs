@@ -137,7 +137,7 @@ mod tests {
         assert!(needs.windows(2).all(|pair| pair[0] >= pair[1]));
         assert!(needs[0] > BASE_BYTES);
         plan.tiles.fit = true;
-        assert_eq!(tiles_to_try([32, 30, 60], &plan)[0], [32, 30, 32]);
+        assert_eq!(tiles_to_try([32, 30, 60], &plan)[0], [32, 30, 30]);
     }
 
     #[test]
