@@ -16,8 +16,8 @@ const BASE_BYTES: u64 = 90 << 20;
 /// Bytes a coarse voxel of the lung search: labels, distances and tables; and what of them stays.
 const LUNGS_BYTES: u64 = 40;
 const LUNGS_KEPT_BYTES: u64 = 3;
-/// A quarter on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 1.10 to 1.16 of the table's sum.
-const SLACK_DIVISOR: u64 = 4;
+/// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's sum, `la-caf` up to 1.10.
+const SLACK_DIVISOR: u64 = 6;
 /// Full-width maps alive at once at the finest scale, workspace included.
 const PULMOAV_MAPS_ALIVE: u64 = 4;
 /// One more: its transposed convolution keeps twice the full width.
