@@ -58,11 +58,13 @@ impl Philox {
     }
 
     /// Uniform in `[0, 1)`, 24 bits.
+    #[inline]
     pub fn uniform(&mut self) -> f32 {
         (self.next_u32() >> 8) as f32 / 16_777_216.0
     }
 
     /// Uniform in `[low, high)`.
+    #[inline]
     pub fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.uniform()
     }
