@@ -105,7 +105,10 @@ fn quicker(g: &Geometry, least_tiles: [usize; 2]) -> Option<Tile> {
     if !Tile::Two.fits(g) || two < least_tiles[0] {
         return None;
     }
-    Some(if saves_products && four >= least_tiles[1] { Tile::Four } else { Tile::Two })
+    // Layers that widen are an encoder's first look at a scale, and all behind them pass their errors on: with the larger tiles, probabilities of a published
+    // network's size were 1.4e-4 from PyTorch's instead of 7e-5.
+    let widens = g.coarse_channels > g.fine_channels;
+    Some(if saves_products && !widens && four >= least_tiles[1] { Tile::Four } else { Tile::Two })
 }
 
 /// See [`super::reference::to_coarse`].
