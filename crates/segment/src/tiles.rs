@@ -16,7 +16,7 @@ pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
 const LEAST_WEIGHT: f32 = 1e-3;
-/// How far from a lung a tile may lie when the crop sets no margin.
+/// How far from a lung there is something to look at when the crop is not the lungs'.
 const MARGIN_MM: f64 = 25.0;
 
 /// What segmenting needs of a network: the logits of one tile.
