@@ -13,13 +13,14 @@ const arrows: Record<string, string[]> = {
   volume: ['simd'],
   testing: [],
   tree: ['volume'],
+  anatomy: ['volume', 'simd'],
   ops: ['simd'],
   model: ['ops', 'plan'],
   phantom: ['volume', 'tree'],
-  segment: ['plan', 'simd', 'volume', 'tree', 'ops', 'model'],
+  segment: ['plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model'],
   evaluate: ['volume', 'tree'],
-  train: ['plan', 'volume', 'tree', 'ops', 'model', 'segment', 'evaluate'],
-  node: ['plan', 'volume', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
+  train: ['plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'segment', 'evaluate'],
+  node: ['plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
 };
 const seesCandle = ['ops', 'model', 'segment', 'train'];
 

@@ -314,8 +314,8 @@ mod tests {
     use super::*;
     use crate::point::Point;
     use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
+    use pulmoav_anatomy::lungs::find;
     use pulmoav_volume::crop::{View, VoxelBox};
-    use pulmoav_volume::lungs::find;
     use pulmoav_volume::monitor::Silent;
 
     /// Counts of Huang 1996 by order, from 9 to 15 (METHOD §6).

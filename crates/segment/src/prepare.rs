@@ -3,9 +3,9 @@
 //! Orient (exact index moves, nothing is copied), find the lungs, choose the crop, resample it to the plan's spacing,
 //! make the channels. Training and use share this file, so they cannot drift apart.
 
+use pulmoav_anatomy::lungs::{self, Lungs};
 use pulmoav_plan::{Channel, Crop, Plan};
 use pulmoav_volume::crop::{View, VoxelBox};
-use pulmoav_volume::lungs::{self, Lungs};
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::resample::{Order, new_size, resize, resize_labels, resized_grid};
 use pulmoav_volume::warning::Warning;

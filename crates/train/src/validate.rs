@@ -1,11 +1,12 @@
 //! Scoring a run on the cases it does not learn from, with the same walk and the same scores as in use.
 
+use pulmoav_anatomy::lungs;
 use pulmoav_evaluate::{Options, Restriction, Scores, evaluate};
 use pulmoav_plan::{BodySide, VesselClass};
 use pulmoav_segment::{Request, Segmenter};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::monitor::Monitor;
-use pulmoav_volume::{Mask, Orientation, Volume, VolumeError, lungs};
+use pulmoav_volume::{Mask, Orientation, Volume, VolumeError};
 use serde::Serialize;
 
 use crate::case::{Annotated, Case};

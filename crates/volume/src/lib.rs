@@ -9,7 +9,6 @@ pub mod geometry;
 pub mod hounsfield;
 pub mod image;
 pub mod label;
-pub mod lungs;
 pub mod monitor;
 mod quaternion;
 pub mod resample;

@@ -1,9 +1,9 @@
 //! What a voxel is, from the probabilities of the prompts asked: a row at a time, in blocks of voxels without a branch.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
+use pulmoav_anatomy::lungs::{LEFT, RIGHT};
 use pulmoav_plan::{BodySide, Plan};
 use pulmoav_simd::{Kernel, Lanes, Level};
-use pulmoav_volume::lungs::{LEFT, RIGHT};
 
 use crate::prompt::contains;
 

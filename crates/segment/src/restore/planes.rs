@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
+use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_simd::Taps;
 use pulmoav_volume::crop::VoxelBox;
-use pulmoav_volume::lungs::Lungs;
 use pulmoav_volume::resample::{Pairs, mix};
 use rayon::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Air inside the body: what may be lung or airway, without the air around the patient and gas in the bowel.
 
-use crate::components::{Connectivity, components};
+use pulmoav_volume::components::{Connectivity, components};
 
 use super::coarse::Coarse;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::crop::VoxelBox;
+use pulmoav_volume::crop::VoxelBox;
 
 use super::coarse::Coarse;
 use super::{LEFT, RIGHT};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::components::{Connectivity, components};
+use pulmoav_volume::components::{Connectivity, components};
 
 use super::coarse::Coarse;
 

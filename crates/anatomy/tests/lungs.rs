@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use pulmoav_anatomy::lungs::{Lungs, find};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::hounsfield::hounsfield;
 use pulmoav_volume::label::labels;
-use pulmoav_volume::lungs::{Lungs, find};
 use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Grid, Orientation, formats};
 

@@ -11,11 +11,11 @@ mod split;
 
 use rayon::prelude::*;
 
-use crate::components::{Connectivity, components};
-use crate::crop::{View, VoxelBox};
-use crate::distance::squared_distance_mm2;
-use crate::volume::{Grid, Mask, Volume};
 use coarse::Coarse;
+use pulmoav_volume::components::{Connectivity, components};
+use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::distance::squared_distance_mm2;
+use pulmoav_volume::volume::{Grid, Mask, Volume};
 
 /// A lung smaller than this is none.
 pub const LEAST_LUNG_ML: f64 = 100.0;
@@ -232,7 +232,7 @@ fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volume::Affine;
+    use pulmoav_volume::volume::Affine;
 
     const SHAPE: [usize; 3] = [60, 70, 100];
     const SPACING_MM: [f64; 3] = [5.0, 4.0, 3.5];

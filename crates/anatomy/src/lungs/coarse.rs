@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::crop::View;
-use crate::volume::Grid;
+use pulmoav_volume::crop::View;
+use pulmoav_volume::volume::Grid;
 
 /// Voxel size aimed at.
 const COARSE_MM: f64 = 2.5;

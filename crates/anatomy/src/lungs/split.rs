@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::components::{Connectivity, components};
-use crate::distance::squared_distance_mm2;
+use pulmoav_volume::components::{Connectivity, components};
+use pulmoav_volume::distance::squared_distance_mm2;
 
 use super::airway::Airway;
 use super::coarse::Coarse;

@@ -1,0 +1,63 @@
+//! The anatomy of a scan as a label map on its own grid.
+
+use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::monitor::Monitor;
+use pulmoav_volume::{Orientation, Volume, VolumeError, Warning};
+
+use crate::anatomy::find;
+use crate::structure::Structure;
+
+/// A label map of the anatomy, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Labelled {
+    /// Values of [`Structure`] on the scan's own grid; 0 outside the body.
+    pub labels: Volume<u8>,
+    /// Every structure, in the order of their values.
+    pub structures: Vec<Measured>,
+    /// Where the windpipe divides, RAS mm.
+    pub carina_mm: Option<[f64; 3]>,
+    /// What is uncertain.
+    pub warnings: Vec<Warning>,
+}
+
+/// How much of a structure there is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Which.
+    pub structure: Structure,
+    /// Voxels with its value.
+    pub voxels: u64,
+    /// Their volume, ml.
+    pub volume_ml: f64,
+}
+
+/// Labels the anatomy of a scan in Hounsfield units, in any orientation.
+///
+/// # Shapes
+/// `ct`: `[z, y, x]` → labels on the same grid.
+///
+/// # Errors
+/// `ERR_GEOMETRY` for an affine without three directions.
+pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, VolumeError> {
+    let orientation = Orientation::of(&ct.grid.affine)?;
+    let canonical = orientation.orient_grid(&ct.grid);
+    let hu = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);
+    monitor.report("anatomy", 0, 2);
+    let anatomy = find(&hu, &canonical);
+    monitor.report("anatomy", 1, 2);
+    let found = anatomy.structures_in(&VoxelBox::whole(canonical.shape), canonical.shape);
+    let data = orientation.inverse().orient_data(&found, canonical.shape, 1);
+    let mut counts = [0u64; 256];
+    data.iter().for_each(|&value| counts[value as usize] += 1);
+    let structures = Structure::ALL.map(|structure| {
+        let voxels = counts[structure.value() as usize];
+        Measured { structure, voxels, volume_ml: voxels as f64 * ct.grid.voxel_ml() }
+    });
+    monitor.report("anatomy", 2, 2);
+    Ok(Labelled {
+        labels: Volume { data, grid: ct.grid },
+        structures: structures.to_vec(),
+        carina_mm: anatomy.carina.map(|[z, y, x]| canonical.affine.apply([x, y, z])),
+        warnings: anatomy.warnings,
+    })
+}

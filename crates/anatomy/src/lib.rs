@@ -1,0 +1,12 @@
+//! Body, lungs, airways and where pulmonary vessels can be, found in a chest CT.
+//!
+//! [`find`] works in the canonical frame; [`label`] takes a scan in any orientation and returns a label map on its grid.
+
+mod anatomy;
+mod label;
+pub mod lungs;
+mod structure;
+
+pub use anatomy::{Anatomy, find};
+pub use label::{Labelled, Measured, label};
+pub use structure::Structure;
