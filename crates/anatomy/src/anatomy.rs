@@ -3,6 +3,10 @@
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::{Grid, Warning};
 
+use crate::air::Air;
+use crate::airway::Airways;
+use crate::body::Body;
+use crate::coarse::Coarse;
 use crate::lungs::{self, LEFT, Lungs};
 use crate::structure::Structure;
 
@@ -13,8 +17,8 @@ pub struct Anatomy {
     pub grid: Grid,
     /// The lungs; `None` when there is none of at least [`lungs::LEAST_LUNG_ML`].
     pub lungs: Option<Lungs>,
-    /// Where the windpipe divides, voxels `[z, y, x]` of `grid`.
-    pub carina: Option<[f64; 3]>,
+    /// Windpipe and bronchi; empty where no windpipe is seen.
+    pub airways: Airways,
     /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`.
     pub warnings: Vec<Warning>,
 }
@@ -24,7 +28,12 @@ pub struct Anatomy {
 /// # Shapes
 /// `hu`: `[z, y, x]` in the canonical frame, Hounsfield units; `grid`: its grid.
 pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
-    Anatomy { grid: *grid, lungs: lungs::find(hu, grid), carina: None, warnings: Vec::new() }
+    let coarse = Coarse::average(hu, grid);
+    let body = Body::find(&coarse);
+    let air = Air::find(&coarse, &body);
+    let airways = Airways::find(hu, grid, &coarse, &body, &air);
+    let lungs = lungs::find(&coarse, &air, &airways, grid);
+    Anatomy { grid: *grid, lungs, airways, warnings: Vec::new() }
 }
 
 impl Anatomy {
@@ -44,6 +53,7 @@ impl Anatomy {
                 _ => Structure::RightLung.value(),
             };
         });
+        self.airways.draw(&mut found, Structure::Airways.value(), &self.grid, part, shape);
         found
     }
 }

@@ -57,7 +57,7 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
     Ok(Labelled {
         labels: Volume { data, grid: ct.grid },
         structures: structures.to_vec(),
-        carina_mm: anatomy.carina.map(|[z, y, x]| canonical.affine.apply([x, y, z])),
+        carina_mm: anatomy.airways.carina.map(|[z, y, x]| canonical.affine.apply([x, y, z])),
         warnings: anatomy.warnings,
     })
 }

@@ -2,11 +2,18 @@
 //!
 //! [`find`] works in the canonical frame; [`label`] takes a scan in any orientation and returns a label map on its grid.
 
+mod air;
+mod airway;
 mod anatomy;
+mod body;
+mod coarse;
 mod label;
 pub mod lungs;
+mod region;
+mod split;
 mod structure;
 
+pub use airway::Airways;
 pub use anatomy::{Anatomy, find};
 pub use label::{Labelled, Measured, label};
 pub use structure::Structure;

@@ -3,17 +3,14 @@
 //! Lungs are air (below −500 HU) inside the body without trachea and main bronchi (METHOD §1). All of it is worked out
 //! on a coarse grid of about 2.5 mm, averaged over whole voxels in the canonical frame, and looked up from there.
 
-mod air;
-mod airway;
-mod coarse;
-mod region;
-mod split;
-
 use rayon::prelude::*;
 
-use coarse::Coarse;
+use crate::air::Air;
+use crate::airway::Airways;
+use crate::coarse::Coarse;
+use crate::{region, split};
 use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::distance::squared_distance_mm2;
 use pulmoav_volume::volume::{Grid, Mask, Volume};
 
@@ -54,27 +51,23 @@ pub struct Lungs {
 }
 
 /// Finds the lungs; `None` when there is none of at least [`LEAST_LUNG_ML`].
-///
-/// # Shapes
-/// `hu`: `[z, y, x]` in the canonical frame, Hounsfield units; `grid`: its grid.
-pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Option<Lungs> {
-    let coarse = Coarse::average(hu, grid);
-    let air = air::inside_body(&coarse);
-    let airway = airway::find(&coarse, &air);
-    let raw = split::sides(&coarse, &air, &airway)?;
+pub(crate) fn find(coarse: &Coarse, air: &Air, airways: &Airways, grid: &Grid) -> Option<Lungs> {
+    let tube = airways.outside_lungs(grid, coarse);
+    let lung: Vec<u8> = air.lung.iter().zip(&tube).map(|(&air, &tube)| u8::from(air && !tube)).collect();
+    let raw = split::sides(coarse, &lung, airways.windpipe_x)?;
     let distance = |side: u8| squared_distance_mm2(|i| raw[i] == side, coarse.shape, coarse.spacing_mm);
     let (left, right) = (distance(LEFT), distance(RIGHT));
     let nearest: Vec<u8> = left.iter().zip(&right).map(|(l, r)| if l <= r { LEFT } else { RIGHT }).collect();
     let mut sides = vec![0; raw.len()];
     for (side, distance) in [(LEFT, &left), (RIGHT, &right)] {
-        let closed = close(distance, &coarse);
+        let closed = close(distance, coarse);
         for (index, to) in sides.iter_mut().enumerate() {
             if closed[index] && nearest[index] == side {
                 *to = side;
             }
         }
     }
-    Lungs::measured(&coarse, sides, nearest, |i| left[i].min(right[i]), *grid)
+    Lungs::measured(coarse, sides, nearest, |i| left[i].min(right[i]), *grid)
 }
 
 impl Lungs {
@@ -232,7 +225,12 @@ fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulmoav_volume::crop::View;
     use pulmoav_volume::volume::Affine;
+
+    fn find(hu: &View<'_, f32>, grid: &Grid) -> Option<Lungs> {
+        crate::find(hu, grid).lungs
+    }
 
     const SHAPE: [usize; 3] = [60, 70, 100];
     const SPACING_MM: [f64; 3] = [5.0, 4.0, 3.5];

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pulmoav_anatomy::lungs::{Lungs, find};
+use pulmoav_anatomy::find;
+use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::hounsfield::hounsfield;
 use pulmoav_volume::label::labels;
@@ -24,7 +25,7 @@ fn lungs_of(path: &Path) -> (Option<Lungs>, Orientation, Grid) {
     let moves = Orientation::of(&grid.affine).expect("three directions");
     let (hu, _) = hounsfield(&image.voxels);
     let view = View::new(&hu, grid.shape).reordered(moves.source, moves.flipped);
-    (find(&view, &moves.orient_grid(&grid)), moves, grid)
+    (find(&view, &moves.orient_grid(&grid)).lungs, moves, grid)
 }
 
 /// The reference mask on the scan's grid; a mask of another size is looked up at the nearest voxel.

@@ -314,7 +314,7 @@ mod tests {
     use super::*;
     use crate::point::Point;
     use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
-    use pulmoav_anatomy::lungs::find;
+    use pulmoav_anatomy::find;
     use pulmoav_volume::crop::{View, VoxelBox};
     use pulmoav_volume::monitor::Silent;
 
@@ -431,7 +431,7 @@ mod tests {
             let phantom = crate::render(layers, crate::Appearance::draw(None, seed), seed);
             let grid = phantom.ct.grid;
             let hu: Vec<f32> = phantom.ct.data.iter().map(|&v| f32::from(v)).collect();
-            let lungs = find(&View::new(&hu, grid.shape), &grid).expect("lungs");
+            let lungs = find(&View::new(&hu, grid.shape), &grid).lungs.expect("lungs");
             let whole = VoxelBox { low: [0; 3], high: grid.shape };
             let sides = lungs.sides_in(&whole, grid.shape);
             let same = |ours: &[u8], side: u8| {

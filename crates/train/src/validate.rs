@@ -75,7 +75,7 @@ fn nearest_lungs(ct: &Volume<f32>) -> Result<Mask, VolumeError> {
     let orientation = Orientation::of(&ct.grid.affine)?;
     let grid = orientation.orient_grid(&ct.grid);
     let view = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);
-    let data = match lungs::find(&view, &grid) {
+    let data = match pulmoav_anatomy::find(&view, &grid).lungs {
         Some(lungs) => lungs.nearest_in(&VoxelBox::whole(grid.shape), grid.shape),
         None => vec![0; grid.len()],
     };

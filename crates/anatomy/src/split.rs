@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::distance::squared_distance_mm2;
 
-use super::airway::Airway;
-use super::coarse::Coarse;
-use super::{LEAST_LUNG_ML, LEFT, RIGHT};
+use crate::coarse::Coarse;
+use crate::lungs::{LEAST_LUNG_ML, LEFT, RIGHT};
 
 /// Depths below the surface at which lungs that touch are tried to come apart.
 const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];
@@ -26,16 +25,15 @@ struct Body {
 }
 
 /// 0, [`LEFT`] or [`RIGHT`] a voxel, `[z, y, x]`; `None` when no lung is large enough.
-pub(super) fn sides(coarse: &Coarse, air: &[bool], airway: &Airway) -> Option<Vec<u8>> {
-    let lung: Vec<u8> = air.iter().zip(&airway.inside).map(|(&a, &tube)| u8::from(a && !tube)).collect();
+pub(crate) fn sides(coarse: &Coarse, lung: &[u8], windpipe_x: Option<f64>) -> Option<Vec<u8>> {
     let least = (LEAST_LUNG_ML / coarse.voxel_ml()).ceil() as usize;
-    let mut bodies = bodies(coarse, &lung, least);
+    let mut bodies = bodies(coarse, lung, least);
     let apart = bodies.len() > 1 && bodies[1].voxels.len() as f64 > PAIR_SHARE * bodies[0].voxels.len() as f64;
     if let Some((a, b)) = bodies.first().filter(|_| !apart).and_then(|body| part(coarse, body)) {
         bodies.splice(0..1, [a, b]);
     }
     let mut sides = vec![0; lung.len()];
-    let plane_mm = plane_between(coarse, &bodies, airway)?;
+    let plane_mm = plane_between(coarse, &bodies, windpipe_x)?;
     for body in &bodies {
         let side = if body.centre_mm[2] < plane_mm { LEFT } else { RIGHT };
         body.voxels.iter().for_each(|&index| sides[index] = side);
@@ -122,7 +120,7 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Body, b: &Body) -> (Body, Body) {
 /// x in mm of the plane that parts left from right.
 ///
 /// Two lungs: midway. One: the trachea, or else the centre of the tissue beside the lung, which is the mediastinum's side.
-fn plane_between(coarse: &Coarse, bodies: &[Body], airway: &Airway) -> Option<f64> {
+fn plane_between(coarse: &Coarse, bodies: &[Body], windpipe_x: Option<f64>) -> Option<f64> {
     let first = bodies.first()?;
     let other = bodies.iter().skip(1).find(|body| {
         (body.centre_mm[2] - first.centre_mm[2]).abs() > first.width_mm(coarse).min(body.width_mm(coarse)) / 2.0
@@ -130,7 +128,7 @@ fn plane_between(coarse: &Coarse, bodies: &[Body], airway: &Airway) -> Option<f6
     if let Some(other) = other {
         return Some(f64::midpoint(first.centre_mm[2], other.centre_mm[2]));
     }
-    if let Some(x) = airway.x {
+    if let Some(x) = windpipe_x {
         return Some((x + 0.5) * coarse.spacing_mm[2]);
     }
     let slices = first.voxels.iter().map(|&index| coarse.place(index)[0]);

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use pulmoav_volume::crop::VoxelBox;
 
-use super::coarse::Coarse;
-use super::{LEFT, RIGHT};
+use crate::coarse::Coarse;
+use crate::lungs::{LEFT, RIGHT};
 
 /// Vessels at the lungs' inner surface may lie this far outside; at the outer one there are ribs.
 const RIM_MM: f32 = 4.0;
@@ -19,7 +19,7 @@ const WIDTH_SHARE: f64 = 0.5;
 /// 1 where a pulmonary vessel can be, `[z, y, x]`.
 ///
 /// `distance_mm2` is the squared distance to the lungs' air, `bounds` the coarse box of both lungs.
-pub(super) fn find(
+pub(crate) fn find(
     coarse: &Coarse,
     sides: &[u8],
     distance_mm2: impl Fn(usize) -> f32,

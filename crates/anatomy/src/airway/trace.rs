@@ -1,0 +1,81 @@
+//! Follows the lumen from the windpipe outwards, a branch at a time.
+//!
+//! Each branch is tried with the brightest threshold first: a bronchus in tissue is told from its wall easily, a small one in the lung
+//! only just. Where the wave breaks out of the branch the next, darker threshold is tried.
+
+use std::collections::VecDeque;
+
+use pulmoav_volume::Grid;
+use pulmoav_volume::crop::View;
+
+use super::wave::{Ground, Outcome, Wave};
+use super::windpipe::Tube;
+use crate::body::Body;
+use crate::coarse::Coarse;
+
+/// Thresholds between lumen and wall, brightest first.
+const BELOW_HU: [f32; 8] = [-600.0, -700.0, -760.0, -810.0, -850.0, -880.0, -910.0, -940.0];
+/// No airway has more branches in a scan.
+const MOST_BRANCHES: usize = 6000;
+
+/// One branch of the lumen.
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub(super) parent: Option<usize>,
+    pub(super) voxels: Vec<u32>,
+    /// The last layer before it divides.
+    pub(super) end: Vec<u32>,
+    /// Typical cross-section.
+    pub(super) area_mm2: f64,
+}
+
+/// A part of a front that is to be followed.
+struct Bud {
+    parent: Option<usize>,
+    voxels: Vec<u32>,
+    /// Cross-section of the branch that it grew on.
+    area_mm2: f64,
+    /// The first of [`BELOW_HU`] to try.
+    threshold: usize,
+}
+
+/// All branches, the windpipe first.
+pub(super) fn trace(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Body, tube: &Tube) -> Vec<Branch> {
+    let mut ground = Ground::new(hu, grid, coarse, body, tube.top(coarse));
+    let start = tube.first_section(coarse, &ground);
+    if start.is_empty() {
+        return Vec::new();
+    }
+    let air_hu = ground.air_hu(&start);
+    let area_mm2 = tube.area_mm2.max(start.len() as f64 * grid.spacing_mm[1] * grid.spacing_mm[2]);
+    let mut buds = VecDeque::from([Bud { parent: None, voxels: start, area_mm2, threshold: 0 }]);
+    let mut branches: Vec<Branch> = Vec::new();
+    while let Some(bud) = buds.pop_front() {
+        if branches.len() == MOST_BRANCHES {
+            break;
+        }
+        let Some((outcome, threshold)) = follow(&mut ground, &bud, air_hu) else { continue };
+        let number = branches.len();
+        for voxels in outcome.parts {
+            buds.push_back(Bud { parent: Some(number), voxels, area_mm2: outcome.area_mm2, threshold });
+        }
+        branches.push(Branch {
+            parent: bud.parent,
+            voxels: outcome.voxels,
+            end: outcome.end,
+            area_mm2: outcome.area_mm2,
+        });
+    }
+    branches
+}
+
+/// The branch under the brightest threshold that holds it.
+fn follow(ground: &mut Ground<'_>, bud: &Bud, air_hu: f32) -> Option<(Outcome, usize)> {
+    let mut run = |threshold: usize, keep: bool| {
+        let wave = Wave { below_hu: BELOW_HU[threshold], area_mm2: bud.area_mm2, air_hu };
+        wave.run(ground, &bud.voxels, keep).map(|outcome| (outcome, threshold))
+    };
+    (bud.threshold..BELOW_HU.len())
+        .find_map(|threshold| run(threshold, false))
+        .filter(|(outcome, _)| !outcome.voxels.is_empty())
+}

@@ -1,0 +1,339 @@
+//! One branch as a wave sees it: layers of equal distance, until they part, end, or break out.
+
+use pulmoav_volume::Grid;
+use pulmoav_volume::crop::View;
+
+use crate::body::Body;
+use crate::coarse::Coarse;
+
+/// Deviation of the smoothing, mm.
+const SMOOTHING_MM: f64 = 0.8;
+/// The same in voxels where those are large.
+const SMOOTHING_VOXELS: f64 = 0.6;
+/// A scan with more noise is smoothed over more neighbours.
+const NOISY_HU: f32 = 35.0;
+/// One coarse voxel in so many is looked at.
+const NOISE_STEP: usize = 61;
+/// Distance between layers, mm; never less than a voxel.
+const LAYER_MM: f64 = 1.0;
+/// A layer this many times as wide as the branch has broken out of it; where it divides it is nearly twice as wide.
+const BREAKS_OUT: f64 = 2.2;
+/// A branch is not wider than its parent, but for how layers are counted.
+const WIDER: f64 = 1.25;
+/// A wave in noise falls apart into more.
+const MOST_CHILDREN: usize = 3;
+/// What a layer may have more, mm².
+const SPARE_MM2: f64 = 4.0;
+/// Layers that a branch's width is taken from.
+const RECENT_LAYERS: usize = 8;
+/// The darkest quarter of branches of at least so many mm² is above air by at most so many HU: partial volume takes more of thin ones.
+const CORE_ABOVE_AIR: [(f64, f32); 3] = [(12.0, 60.0), (7.0, 90.0), (4.0, 130.0)];
+/// The same for all of a branch.
+const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
+/// The wall of a branch is brighter than its lumen by this, HU: noise has no wall.
+const LEAST_WALL_HU: f32 = 120.0;
+
+/// Where waves run: the scan, and what they have taken.
+pub(super) struct Ground<'a> {
+    pub(super) hu: &'a View<'a, f32>,
+    pub(super) grid: Grid,
+    coarse: &'a Coarse,
+    body: &'a Body,
+    /// 0 free, 1 in the wave that runs, 2 taken.
+    marks: Vec<u8>,
+    /// No wave runs above this slice.
+    top: usize,
+    /// Of a neighbour along each axis, beside 1 for the voxel itself.
+    weights: [f32; 3],
+    is_noisy: bool,
+    layer_mm: f64,
+}
+
+/// What became of a wave.
+pub(super) struct Outcome {
+    pub(super) voxels: Vec<u32>,
+    pub(super) end: Vec<u32>,
+    /// Where it goes on, one list for each child.
+    pub(super) parts: Vec<Vec<u32>>,
+    pub(super) area_mm2: f64,
+}
+
+/// A wave of one threshold, in a branch whose parent has the cross-section `area_mm2`.
+pub(super) struct Wave {
+    pub(super) below_hu: f32,
+    pub(super) area_mm2: f64,
+    /// What air has in this scan.
+    pub(super) air_hu: f32,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn new(hu: &'a View<'a, f32>, grid: &Grid, coarse: &'a Coarse, body: &'a Body, top: usize) -> Self {
+        let layer_mm = grid.spacing_mm.iter().copied().fold(LAYER_MM, f64::max);
+        let finest_mm = grid.spacing_mm.iter().copied().fold(f64::INFINITY, f64::min);
+        let deviation_mm = (SMOOTHING_VOXELS * finest_mm).max(SMOOTHING_MM);
+        let weights = grid.spacing_mm.map(|mm| (-0.5 * (mm / deviation_mm).powi(2)).exp() as f32);
+        let marks = vec![0; grid.len()];
+        let mut ground = Self { hu, grid: *grid, coarse, body, marks, top, weights, is_noisy: false, layer_mm };
+        ground.measure_noise();
+        ground
+    }
+
+    /// Smooths more where neighbours in tissue differ by more than [`NOISY_HU`] from slice to slice.
+    fn measure_noise(&mut self) {
+        let [depth, height, width] = self.coarse.shape;
+        let mut steps: Vec<f32> = Vec::new();
+        for index in (0..depth * height * width).step_by(NOISE_STEP).filter(|&index| self.body.solid[index]) {
+            let at: Vec<usize> = (0..3).map(|axis| self.coarse.place(index)[axis] * self.coarse.factor[axis]).collect();
+            if at[0] + 1 < self.grid.shape[0] {
+                steps.push((self.hu.at(at[0] + 1, at[1], at[2]) - self.hu.at(at[0], at[1], at[2])).abs());
+            }
+        }
+        steps.sort_by(f32::total_cmp);
+        let middle = steps.get(steps.len() / 2).copied().unwrap_or(0.0);
+        // The median of |a - b| of two normal numbers is 0.954 of their deviation.
+        self.is_noisy = middle / 0.954 > NOISY_HU;
+    }
+
+    /// HU of a voxel, smoothed with its neighbours by their distance; over corners too where the scan is noisy.
+    pub(super) fn smooth_hu(&self, [z, y, x]: [usize; 3]) -> f32 {
+        let near = |at: usize, axis: usize| [at.saturating_sub(1), at, (at + 1).min(self.grid.shape[axis] - 1)];
+        let (zs, ys, xs) = (near(z, 0), near(y, 1), near(x, 2));
+        let [wz, wy, wx] = self.weights;
+        if self.is_noisy {
+            let along_x =
+                |z: usize, y: usize| wx * (self.hu.at(z, y, xs[0]) + self.hu.at(z, y, xs[2])) + self.hu.at(z, y, x);
+            let in_slice = |z: usize| wy * (along_x(z, ys[0]) + along_x(z, ys[2])) + along_x(z, y);
+            let sum = wz * (in_slice(zs[0]) + in_slice(zs[2])) + in_slice(z);
+            return sum / ((1.0 + 2.0 * wz) * (1.0 + 2.0 * wy) * (1.0 + 2.0 * wx));
+        }
+        let sum = self.hu.at(z, y, x)
+            + wz * (self.hu.at(zs[0], y, x) + self.hu.at(zs[2], y, x))
+            + wy * (self.hu.at(z, ys[0], x) + self.hu.at(z, ys[2], x))
+            + wx * (self.hu.at(z, y, xs[0]) + self.hu.at(z, y, xs[2]));
+        sum / (1.0 + 2.0 * (wz + wy + wx))
+    }
+
+    /// The median of voxels of the windpipe.
+    pub(super) fn air_hu(&self, windpipe: &[u32]) -> f32 {
+        let mut hu: Vec<f32> = windpipe.iter().map(|&voxel| self.smooth_hu(self.place(voxel))).collect();
+        hu.sort_by(f32::total_cmp);
+        hu[hu.len() / 3]
+    }
+
+    pub(super) fn index(&self, [z, y, x]: [usize; 3]) -> u32 {
+        ((z * self.grid.shape[1] + y) * self.grid.shape[2] + x) as u32
+    }
+
+    pub(super) fn place(&self, voxel: u32) -> [usize; 3] {
+        super::place(voxel as usize, self.grid.shape)
+    }
+
+    fn is_open(&self, at: [usize; 3], below_hu: f32) -> bool {
+        if at[0] > self.top || self.smooth_hu(at) >= below_hu {
+            return false;
+        }
+        let [z, y, x] = [0, 1, 2].map(|axis| at[axis] / self.coarse.factor[axis]);
+        let coarse = (z * self.coarse.shape[1] + y) * self.coarse.shape[2] + x;
+        self.body.encloses(coarse) && !self.coarse.unseen[coarse]
+    }
+
+    /// The six neighbours with their distances.
+    fn faces(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<> {
+        let at = self.place(voxel);
+        let (shape, spacing_mm) = (self.grid.shape, self.grid.spacing_mm);
+        let strides = [(shape[1] * shape[2]) as u32, shape[2] as u32, 1];
+        (0..3).flat_map(move |axis| {
+            let mut before = at;
+            let mut after = at;
+            after[axis] += 1;
+            let low = (at[axis] > 0).then(|| {
+                before[axis] -= 1;
+                (voxel - strides[axis], before, spacing_mm[axis])
+            });
+            let high = (after[axis] < shape[axis]).then(|| (voxel + strides[axis], after, spacing_mm[axis]));
+            [low, high].into_iter().flatten()
+        })
+    }
+}
+
+impl Wave {
+    /// Runs from `start`; `None` when it breaks out and `keep` is false. With `keep`, what it took before it broke out stays.
+    pub(super) fn run(&self, ground: &mut Ground<'_>, start: &[u32], keep: bool) -> Option<Outcome> {
+        let volume_mm2 = ground.grid.spacing_mm.iter().product::<f64>() / ground.layer_mm;
+        let mut layers: Vec<Vec<u32>> = Vec::new();
+        let mut seeds: Vec<(u32, f64)> = start.iter().map(|&voxel| (voxel, 0.0)).collect();
+        let mut areas: Vec<f64> = Vec::new();
+        let mut parts = Vec::new();
+        let mut broke_out = false;
+        start.iter().for_each(|&voxel| ground.marks[voxel as usize] = 1);
+        loop {
+            let (layer, next) = self.layer(ground, seeds);
+            let area_mm2 = layer.len() as f64 * volume_mm2;
+            let bound = self.bound(&areas);
+            areas.push(area_mm2);
+            layers.push(layer);
+            if area_mm2 > bound {
+                next.iter().for_each(|&(voxel, _)| ground.marks[voxel as usize] = 0);
+                broke_out = true;
+                break;
+            }
+            if next.is_empty() {
+                break;
+            }
+            let apart = connected_parts(ground, &next);
+            if apart.len() > 1 {
+                broke_out = apart.len() > MOST_CHILDREN;
+                parts = apart;
+                break;
+            }
+            seeds = next;
+        }
+        // What waits at the front is no part of this branch.
+        let waiting = parts.iter().flatten().copied().collect::<Vec<u32>>();
+        waiting.iter().for_each(|&voxel| ground.marks[voxel as usize] = 0);
+        self.settle(ground, layers, &areas, parts, broke_out, keep)
+    }
+
+    fn settle(
+        &self,
+        ground: &mut Ground<'_>,
+        mut layers: Vec<Vec<u32>>,
+        areas: &[f64],
+        mut parts: Vec<Vec<u32>>,
+        broke_out: bool,
+        keep: bool,
+    ) -> Option<Outcome> {
+        let broke_out = broke_out || middle(areas) > WIDER * self.area_mm2 + SPARE_MM2;
+        let area_mm2 = middle(areas).min(self.area_mm2);
+        let mut dropped = Vec::new();
+        if broke_out {
+            parts.clear();
+            let holds = areas.iter().position(|&area| area > 1.3 * area_mm2 + SPARE_MM2).unwrap_or(areas.len());
+            dropped = layers.split_off(if keep { holds.min(layers.len()) } else { 0 });
+        }
+        if std::env::var("DBG2").is_ok() {
+            eprintln!(
+                "thr {} parent {:.0} areas {:.0?} broke {broke_out} parts {} dark {} wall {:.0}",
+                self.below_hu,
+                self.area_mm2,
+                &areas[..areas.len().min(40)],
+                parts.len(),
+                self.is_as_dark_as_air(ground, &layers, area_mm2),
+                self.wall_hu(ground, &layers)
+            );
+        }
+        ground.release(&dropped);
+        if broke_out && !keep {
+            return None;
+        }
+        let is_lumen =
+            self.is_as_dark_as_air(ground, &layers, area_mm2) && self.wall_hu(ground, &layers) >= LEAST_WALL_HU;
+        if !is_lumen {
+            ground.release(&layers);
+            return None;
+        }
+        let end = layers.last().cloned().unwrap_or_default();
+        let voxels: Vec<u32> = layers.into_iter().flatten().collect();
+        voxels.iter().for_each(|&voxel| ground.marks[voxel as usize] = 2);
+        Some(Outcome { voxels, end, parts, area_mm2 })
+    }
+
+    /// Whether a branch of this width is as dark as one is; where lung was taken for lumen, it is not.
+    fn is_as_dark_as_air(&self, ground: &Ground<'_>, layers: &[Vec<u32>], area_mm2: f64) -> bool {
+        let mut hu: Vec<f32> = layers.iter().flatten().map(|&v| ground.smooth_hu(ground.place(v))).collect();
+        hu.sort_by(f32::total_cmp);
+        let core = &hu[..hu.len().div_ceil(4)];
+        let mean = |hu: &[f32]| hu.iter().sum::<f32>() / hu.len().max(1) as f32;
+        CORE_ABOVE_AIR.iter().all(|&(wide_mm2, hu)| area_mm2 < wide_mm2 || mean(core) <= self.air_hu + hu)
+            && (area_mm2 < MEAN_ABOVE_AIR.0 || mean(&hu) <= self.air_hu + MEAN_ABOVE_AIR.1)
+    }
+
+    /// By how much the closed voxels around a branch are brighter than those inside, HU.
+    fn wall_hu(&self, ground: &Ground<'_>, layers: &[Vec<u32>]) -> f32 {
+        let (mut inside, mut outside) = ([0f64; 2], [0f64; 2]);
+        for &voxel in layers.iter().flatten() {
+            inside = [inside[0] + f64::from(ground.smooth_hu(ground.place(voxel))), inside[1] + 1.0];
+            for (_, at, _) in ground.faces(voxel) {
+                let hu = ground.smooth_hu(at);
+                if hu >= self.below_hu {
+                    outside = [outside[0] + f64::from(hu), outside[1] + 1.0];
+                }
+            }
+        }
+        if inside[1] == 0.0 || outside[1] == 0.0 {
+            return f32::INFINITY;
+        }
+        (outside[0] / outside[1] - inside[0] / inside[1]) as f32
+    }
+
+    /// What the next layer may have at most.
+    fn bound(&self, areas: &[f64]) -> f64 {
+        let recent = middle(&areas[areas.len().saturating_sub(RECENT_LAYERS)..]);
+        let own = if areas.len() >= RECENT_LAYERS { recent.min(self.area_mm2) } else { self.area_mm2 };
+        BREAKS_OUT * own + SPARE_MM2
+    }
+
+    /// All voxels within one layer of the seeds, and what lies beyond with its distance into the next layer.
+    fn layer(&self, ground: &mut Ground<'_>, seeds: Vec<(u32, f64)>) -> (Vec<u32>, Vec<(u32, f64)>) {
+        let mut layer: Vec<(u32, f64)> = seeds;
+        let mut next: Vec<(u32, f64)> = Vec::new();
+        let mut done = 0;
+        while done < layer.len() {
+            let (voxel, from_mm) = layer[done];
+            done += 1;
+            for (other, at, step_mm) in ground.faces(voxel) {
+                if ground.marks[other as usize] != 0 || !ground.is_open(at, self.below_hu) {
+                    continue;
+                }
+                ground.marks[other as usize] = 1;
+                let mm = from_mm + step_mm;
+                if mm < ground.layer_mm {
+                    layer.push((other, mm));
+                } else {
+                    next.push((other, mm - ground.layer_mm));
+                }
+            }
+        }
+        (layer.into_iter().map(|(voxel, _)| voxel).collect(), next)
+    }
+}
+
+impl Ground<'_> {
+    fn release(&mut self, layers: &[Vec<u32>]) {
+        layers.iter().flatten().for_each(|&voxel| self.marks[voxel as usize] = 0);
+    }
+}
+
+/// The median; 0 of nothing.
+fn middle(areas: &[f64]) -> f64 {
+    let mut sorted = areas.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Groups of voxels that touch by faces, edges or corners.
+fn connected_parts(ground: &Ground<'_>, front: &[(u32, f64)]) -> Vec<Vec<u32>> {
+    let mut left: std::collections::BTreeSet<u32> = front.iter().map(|&(voxel, _)| voxel).collect();
+    let [depth, height, width] = ground.grid.shape;
+    let mut parts = Vec::new();
+    while let Some(first) = left.pop_first() {
+        let mut part = vec![first];
+        let mut done = 0;
+        while done < part.len() {
+            let [z, y, x] = ground.place(part[done]);
+            done += 1;
+            for oz in z.saturating_sub(1)..(z + 2).min(depth) {
+                for oy in y.saturating_sub(1)..(y + 2).min(height) {
+                    for ox in x.saturating_sub(1)..(x + 2).min(width) {
+                        let other = ground.index([oz, oy, ox]);
+                        if left.remove(&other) {
+                            part.push(other);
+                        }
+                    }
+                }
+            }
+        }
+        parts.push(part);
+    }
+    parts
+}

@@ -1,0 +1,149 @@
+//! The trunk, and what it encloses.
+//!
+//! Table, clothes and blankets are thin where the trunk is thick: an opening takes them away. Air counts as enclosed where most
+//! lines within its slice end at the trunk, so neither an open windpipe nor a field of view that cuts a lung lets it out.
+
+use pulmoav_volume::components::{Connectivity, components};
+use pulmoav_volume::distance::near_squared_distance_mm2;
+use rayon::prelude::*;
+
+use crate::coarse::Coarse;
+
+/// Fat, muscle and bone lie above, with some room for partial volume.
+const SOLID_ABOVE_HU: f32 = -300.0;
+/// Free air averages below this, lung tissue does not unless it is destroyed.
+pub(crate) const FREE_AIR_BELOW_HU: f32 = -930.0;
+/// Radius of the opening: thicker than a table's shell or a blanket, thinner than the chest wall of a child.
+const OPENING_MM: f64 = 5.0;
+/// Solid voxels this far from the opened trunk are its skin.
+const SKIN_MM: f64 = 8.0;
+/// A smaller piece of tissue encloses nothing.
+const LEAST_PIECE_ML: f64 = 20.0;
+/// Air outside is followed by a ball of this radius.
+const BALL_MM: f64 = 5.0;
+/// Points of the eight lines of a slice: 2 for one that ends at the trunk, 1 for one that leaves the scan without having
+/// crossed free air, 0 for one that ends in free air. Air with fewer points is not enclosed.
+pub(crate) const LEAST_POINTS: u8 = 10;
+/// Air with this many points is deep inside: a way from the outside ends there.
+const DEEP_POINTS: u8 = 14;
+
+/// What is tissue of the trunk and what lies inside it, on the coarse grid.
+pub(crate) struct Body {
+    /// True in thick tissue: trunk, head and limbs without their skin.
+    pub(crate) solid: Vec<bool>,
+    /// Points of the eight lines, 0 to 16.
+    pub(crate) points: Vec<u8>,
+    /// True in air that hangs together with the air around the patient.
+    pub(crate) outside: Vec<bool>,
+}
+
+impl Body {
+    pub(crate) fn find(coarse: &Coarse) -> Self {
+        let solid = thick_tissue(coarse);
+        let points = enclosure(coarse, &solid);
+        let outside = air_outside(coarse, &points);
+        Self { solid, points, outside }
+    }
+
+    /// Whether air at a voxel may belong to the inside.
+    pub(crate) fn encloses(&self, index: usize) -> bool {
+        self.points[index] >= LEAST_POINTS && !self.outside[index]
+    }
+}
+
+/// Tissue that a ball of [`OPENING_MM`] fits into.
+fn thick_tissue(coarse: &Coarse) -> Vec<bool> {
+    let open = |index: usize| coarse.hu[index] <= SOLID_ABOVE_HU && !coarse.unseen[index];
+    let depth = near_squared_distance_mm2(open, coarse.shape, coarse.spacing_mm, OPENING_MM);
+    let core: Vec<u8> =
+        depth.iter().zip(&coarse.unseen).map(|(&depth, &unseen)| u8::from(depth.is_infinite() && !unseen)).collect();
+    let found = components(&core, coarse.shape, Connectivity::Faces);
+    let least = (LEAST_PIECE_ML / coarse.voxel_ml()) as usize;
+    let large = |index: usize| {
+        let label = found.labels[index];
+        label > 0 && found.sizes[label as usize - 1] >= least
+    };
+    let to_core = near_squared_distance_mm2(large, coarse.shape, coarse.spacing_mm, OPENING_MM + 0.5);
+    to_core.iter().enumerate().map(|(index, &d)| d.is_finite() && !open(index) && !coarse.unseen[index]).collect()
+}
+
+/// State of a line on its way inwards from the border of its slice: whether what it has seen so far encloses.
+const MISS: u8 = 0;
+const UNKNOWN: u8 = 1;
+const HIT: u8 = 2;
+
+/// Points of each voxel from eight lines within its slice.
+fn enclosure(coarse: &Coarse, solid: &[bool]) -> Vec<u8> {
+    let [_, height, width] = coarse.shape;
+    let plane = (height * width).max(1);
+    let mut points = vec![0u8; coarse.hu.len()];
+    points.par_chunks_mut(plane).enumerate().for_each(|(z, points)| {
+        let slice = z * plane..z * plane + points.len();
+        let line = Line { hu: &coarse.hu[slice.clone()], unseen: &coarse.unseen[slice.clone()], solid: &solid[slice] };
+        sweep(points, &line, height, width, false);
+        sweep(points, &line, height, width, true);
+    });
+    points
+}
+
+/// What lines meet in one slice.
+struct Line<'a> {
+    hu: &'a [f32],
+    unseen: &'a [bool],
+    solid: &'a [bool],
+}
+
+impl Line<'_> {
+    fn after(&self, state: u8, index: usize) -> u8 {
+        if self.unseen[index] {
+            UNKNOWN
+        } else if self.solid[index] {
+            HIT
+        } else if state == UNKNOWN && self.hu[index] < FREE_AIR_BELOW_HU {
+            MISS
+        } else {
+            state
+        }
+    }
+}
+
+/// Adds the points of four lines: from one side along x, and from the row before, straight and on both diagonals.
+fn sweep(points: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwards: bool) {
+    let mut before = [vec![UNKNOWN; width], vec![UNKNOWN; width], vec![UNKNOWN; width]];
+    let mut here = before.clone();
+    for step in 0..height {
+        let y = if backwards { height - 1 - step } else { step };
+        let mut along = UNKNOWN;
+        for column in 0..width {
+            let x = if backwards { width - 1 - column } else { column };
+            let index = y * width + x;
+            let from = [
+                before[0][x],
+                if x > 0 { before[1][x - 1] } else { UNKNOWN },
+                if x + 1 < width { before[2][x + 1] } else { UNKNOWN },
+            ];
+            points[index] += along + from.iter().sum::<u8>();
+            along = line.after(along, index);
+            for (to, state) in here.iter_mut().zip(from) {
+                to[x] = line.after(state, index);
+            }
+        }
+        std::mem::swap(&mut before, &mut here);
+    }
+}
+
+/// Air that a ball reaches from the border or from padding without going deep inside.
+fn air_outside(coarse: &Coarse, points: &[u8]) -> Vec<bool> {
+    let free =
+        |index: usize| coarse.unseen[index] || (coarse.hu[index] < FREE_AIR_BELOW_HU && points[index] < DEEP_POINTS);
+    let room = near_squared_distance_mm2(|index| !free(index), coarse.shape, coarse.spacing_mm, BALL_MM);
+    let wide: Vec<u8> = room.iter().map(|&room| u8::from(room.is_infinite())).collect();
+    let found = components(&wide, coarse.shape, Connectivity::Faces);
+    let mut from_border = vec![false; found.sizes.len() + 1];
+    for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
+        from_border[label as usize] |= coarse.unseen[index] || coarse.is_border(index);
+    }
+    let reached = |index: usize| from_border[found.labels[index] as usize];
+    let distance = near_squared_distance_mm2(reached, coarse.shape, coarse.spacing_mm, BALL_MM);
+    (0..distance.len()).map(|index| distance[index].is_finite() && free(index)).collect()
+}
