@@ -27,6 +27,7 @@ fn main() {
         }
         let codes: Vec<_> = found.warnings.iter().map(|w| w.code).collect();
         print!(" {codes:?}");
+        print!(" carina {:.0?}", found.carina_mm);
         if let Some(mask) = mask {
             let image = formats::read(Path::new(mask), None, &Silent).expect("a mask");
             let m = labels(&image.voxels).unwrap();

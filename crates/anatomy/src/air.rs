@@ -2,11 +2,15 @@
 
 use pulmoav_volume::components::{Connectivity, components};
 
+use rayon::prelude::*;
+
 use crate::body::{Body, FREE_AIR_BELOW_HU};
 use crate::coarse::Coarse;
 
 /// Lungs and air lie below.
 const AIR_BELOW_HU: f32 = -500.0;
+/// Below this a diaphragm and a bowel's wall of 3 mm part gas from lung.
+const APART_BELOW_HU: f32 = -620.0;
 /// Mean points of the eight lines of a lung's voxels; a table's core has less than half of the 16.
 const LEAST_MEAN_POINTS: f64 = 12.7;
 /// Share of a lung's inner voxels that hold tissue; destroyed lungs hold less, but are larger than any bowel gas.
@@ -14,41 +18,42 @@ const LEAST_TISSUE: f64 = 0.2;
 const LEAST_TISSUE_DESTROYED: f64 = 0.1;
 const LEAST_DESTROYED_ML: f64 = 1000.0;
 
-/// All enclosed air, and the part of it that may be lung, `[z, y, x]`.
+/// All enclosed air, and the parts of it that may be lung, `[z, y, x]`.
 pub(crate) struct Air {
     /// Lungs, airways and bowel.
     pub(crate) enclosed: Vec<bool>,
+    /// The same without what few lines enclose, as the core of a table.
+    pub(crate) inside: Vec<bool>,
     /// Components with the texture of lungs, airways that hang together with them included.
     pub(crate) lung: Vec<bool>,
+    /// Volume of what has the texture of lungs and is not inside: the core of a table, ml.
+    pub(crate) foam_ml: f64,
 }
 
 impl Air {
     pub(crate) fn find(coarse: &Coarse, body: &Body) -> Self {
         let is_air = |index: usize| coarse.hu[index] < AIR_BELOW_HU && !coarse.unseen[index] && body.encloses(index);
-        let air: Vec<u8> = (0..coarse.hu.len()).map(|index| u8::from(is_air(index))).collect();
-        let found = components(&air, coarse.shape, Connectivity::Faces);
+        let enclosed: Vec<bool> = (0..coarse.hu.len()).into_par_iter().map(is_air).collect();
+        let open: Vec<u8> =
+            enclosed.iter().zip(&coarse.hu).map(|(&air, &hu)| u8::from(air && hu < APART_BELOW_HU)).collect();
+        let found = components(&open, coarse.shape, Connectivity::Faces);
         let mut traits = vec![Traits::default(); found.sizes.len() + 1];
         for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
-            traits[label as usize].add(coarse, body, &air, index);
+            traits[label as usize].add(coarse, body, &open, index);
         }
-        if std::env::var("DBG").is_ok() {
-            for (n, t) in traits.iter().enumerate().filter(|(_, t)| t.voxels * coarse.voxel_ml() > 30.0) {
-                let m = t.sum / t.interior;
-                eprintln!(
-                    "comp {n}: {:.0} ml points {:.2} tissue {:.2} interior {:.2} mean {:.0} sd {:.1}",
-                    t.voxels * coarse.voxel_ml(),
-                    t.points / t.voxels,
-                    t.interior_tissue / t.interior,
-                    t.interior / t.voxels,
-                    m,
-                    (t.sum2 / t.interior - m * m).sqrt()
-                );
-            }
-        }
-        let keep: Vec<bool> = traits.iter().map(|t| t.may_be_lung(coarse.voxel_ml())).collect();
+        let is_lung: Vec<bool> = traits.iter().map(|t| t.is_inside() && t.may_be_lung(coarse.voxel_ml())).collect();
+        let foam = traits.iter().filter(|t| !t.is_inside() && t.may_be_lung(coarse.voxel_ml()));
+        let core = |index: usize| is_lung[found.labels[index] as usize];
+        // Partial volume between the two thresholds belongs to the lung beside it.
+        let lung =
+            |index: usize| core(index) || (enclosed[index] && open[index] == 0 && coarse.neighbours(index).any(&core));
+        let inside =
+            |index: usize| enclosed[index] && (open[index] == 0 || traits[found.labels[index] as usize].is_inside());
         Self {
-            lung: found.labels.iter().map(|&label| keep[label as usize]).collect(),
-            enclosed: air.into_iter().map(|v| v != 0).collect(),
+            lung: (0..open.len()).into_par_iter().map(lung).collect(),
+            inside: (0..open.len()).into_par_iter().map(inside).collect(),
+            foam_ml: foam.map(|t| t.voxels * coarse.voxel_ml()).fold(0.0, f64::max),
+            enclosed,
         }
     }
 }
@@ -62,8 +67,6 @@ struct Traits {
     interior: f64,
     interior_tissue: f64,
     tissue: f64,
-    sum: f64,
-    sum2: f64,
 }
 
 impl Traits {
@@ -74,14 +77,16 @@ impl Traits {
         self.tissue += tissue;
         if coarse.neighbours(index).all(|other| air[other] != 0) {
             self.interior += 1.0;
-            self.sum += f64::from(coarse.hu[index]);
-            self.sum2 += f64::from(coarse.hu[index]).powi(2);
             self.interior_tissue += tissue;
         }
     }
 
+    fn is_inside(&self) -> bool {
+        self.voxels > 0.0 && self.points >= LEAST_MEAN_POINTS * self.voxels
+    }
+
     fn may_be_lung(&self, voxel_ml: f64) -> bool {
-        if self.voxels == 0.0 || self.points < LEAST_MEAN_POINTS * self.voxels {
+        if self.voxels == 0.0 {
             return false;
         }
         let tissue =

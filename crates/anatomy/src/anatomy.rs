@@ -2,13 +2,23 @@
 
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::{Grid, Warning};
+use rayon::prelude::*;
 
 use crate::air::Air;
 use crate::airway::Airways;
 use crate::body::Body;
 use crate::coarse::Coarse;
-use crate::lungs::{self, LEFT, Lungs};
+use crate::lattice::Lattice;
+use crate::lungs::{self, LEFT, Lungs, RIGHT};
 use crate::structure::Structure;
+use crate::{findings, trunk};
+
+/// At the surface of a lung, voxels below this are lung: half-way between lung and tissue.
+const EDGE_HU: f32 = -420.0;
+/// In a code of the lattice: the side of a lung, own or of a neighbour, lies above the structure's bits.
+const SIDE_SHIFT: u8 = 3;
+/// In a code: the surface of a lung passes through or beside the voxel.
+const SURFACE: u8 = 1 << 5;
 
 /// The anatomy of one scan. Everything is in the canonical frame, so the patient's left has the smaller x.
 #[derive(Debug, Clone)]
@@ -21,6 +31,9 @@ pub struct Anatomy {
     pub airways: Airways,
     /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`.
     pub warnings: Vec<Warning>,
+    lattice: Lattice,
+    /// 1 in the body, on the lattice.
+    trunk: Vec<u8>,
 }
 
 /// Finds body, lungs, airways and the vessels' region.
@@ -32,28 +45,97 @@ pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
     let body = Body::find(&coarse);
     let air = Air::find(&coarse, &body);
     let airways = Airways::find(hu, grid, &coarse, &body, &air);
-    let lungs = lungs::find(&coarse, &air, &airways, grid);
-    Anatomy { grid: *grid, lungs, airways, warnings: Vec::new() }
+    let lungs = lungs::find(&coarse, &body, &air, &airways, grid);
+    let airways = if lungs.is_some() { airways } else { Airways::default() };
+    Anatomy {
+        grid: *grid,
+        warnings: findings::warnings(&coarse, &air, lungs.as_ref(), &airways),
+        trunk: trunk::find(&coarse, &body, &air, lungs.as_ref().map(|lungs| &lungs.sides[..])),
+        lattice: Lattice { factor: coarse.factor, shape: coarse.shape },
+        airways,
+        lungs,
+    }
 }
 
 impl Anatomy {
-    /// The values of [`Structure`] on `shape` voxels that fill the box `part` of the scan; 0 outside the body.
+    /// 1 in the body, on `shape` voxels that fill the box `part` of the scan.
     ///
     /// # Shapes
     /// → `[z, y, x]` of `shape`.
-    pub fn structures_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        let Some(lungs) = &self.lungs else { return vec![0; shape.iter().product()] };
-        let region = lungs.vessel_region_in(part, shape);
-        let mut found = lungs.sides_in(part, shape);
-        found.iter_mut().zip(region).for_each(|(side, region)| {
-            *side = match *side {
-                0 if region != 0 => Structure::Mediastinum.value(),
-                0 => 0,
-                LEFT => Structure::LeftLung.value(),
-                _ => Structure::RightLung.value(),
-            };
-        });
-        self.airways.draw(&mut found, Structure::Airways.value(), &self.grid, part, shape);
-        found
+    pub fn body_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
+        self.lattice.look_up(&self.trunk, part, shape)
+    }
+
+    /// The values of [`Structure`] on the scan's own voxels, 0 outside the body; the lungs' surface follows the scan.
+    ///
+    /// # Shapes
+    /// `hu`: `[z, y, x]` in the canonical frame → the same.
+    pub fn label_map(&self, hu: &View<'_, f32>) -> Vec<u8> {
+        let shape = self.grid.shape;
+        let codes = self.codes();
+        let places = self.lattice.places(&VoxelBox::whole(shape), shape);
+        let mut labels = vec![0u8; self.grid.len()];
+        let plane = (shape[1] * shape[2]).max(1);
+        labels.par_chunks_mut(plane).enumerate().for_each_init(
+            || vec![0f32; shape[2]],
+            |buffer, (z, slice)| {
+                for (y, row) in slice.chunks_exact_mut(shape[2]).enumerate() {
+                    let line = self.lattice.row(&codes, places[0][z], places[1][y]);
+                    let hu = hu.row(z, y, buffer);
+                    for ((to, &x), &hu) in row.iter_mut().zip(&places[2]).zip(hu) {
+                        *to = decide(line[x], hu);
+                    }
+                }
+            },
+        );
+        self.airways.draw(&mut labels, Structure::Airways.value());
+        labels
+    }
+
+    /// For each voxel of the lattice its structure without the lungs, the side of its lung or of one beside it, and whether the
+    /// lung's surface is near.
+    fn codes(&self) -> Vec<u8> {
+        let [depth, height, width] = self.lattice.shape;
+        let (sides, region, filled) = match &self.lungs {
+            Some(lungs) => (&lungs.sides[..], &lungs.region[..], &lungs.filled[..]),
+            None => (&[][..], &[][..], &[][..]),
+        };
+        let code = |index: usize| {
+            let body = if self.trunk[index] != 0 { Structure::Body.value() } else { 0 };
+            if sides.is_empty() {
+                return body;
+            }
+            let base = if region[index] != 0 && sides[index] == 0 { Structure::Mediastinum.value() } else { body };
+            let at = [index / (height * width), index / width % height, index % width];
+            let range = |axis: usize, size: usize| at[axis].saturating_sub(1)..(at[axis] + 2).min(size);
+            let (mut beside, mut all) = (0, true);
+            for z in range(0, depth) {
+                for y in range(1, height) {
+                    for &side in &sides[(z * height + y) * width..][range(2, width)] {
+                        beside = if side == 0 { beside } else { side };
+                        all &= side != 0;
+                    }
+                }
+            }
+            let side = if sides[index] != 0 { sides[index] } else { beside };
+            match (sides[index] != 0, filled[index]) {
+                (true, is_filled) if is_filled || all => base | side << SIDE_SHIFT,
+                (true, _) => base | side << SIDE_SHIFT | SURFACE,
+                (false, _) if beside != 0 => base | side << SIDE_SHIFT | SURFACE,
+                (false, _) => base,
+            }
+        };
+        (0..self.trunk.len()).into_par_iter().map(code).collect()
+    }
+}
+
+/// The structure of a voxel from its code and its HU.
+fn decide(code: u8, hu: f32) -> u8 {
+    let side = code >> SIDE_SHIFT & 3;
+    let is_lung = side != 0 && (code & SURFACE == 0 || hu < EDGE_HU);
+    match (is_lung, side) {
+        (true, LEFT) => Structure::LeftLung.value(),
+        (true, RIGHT) => Structure::RightLung.value(),
+        _ => code & ((1 << SIDE_SHIFT) - 1),
     }
 }

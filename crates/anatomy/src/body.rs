@@ -15,8 +15,6 @@ const SOLID_ABOVE_HU: f32 = -300.0;
 pub(crate) const FREE_AIR_BELOW_HU: f32 = -930.0;
 /// Radius of the opening: thicker than a table's shell or a blanket, thinner than the chest wall of a child.
 const OPENING_MM: f64 = 5.0;
-/// Solid voxels this far from the opened trunk are its skin.
-const SKIN_MM: f64 = 8.0;
 /// A smaller piece of tissue encloses nothing.
 const LEAST_PIECE_ML: f64 = 20.0;
 /// Air outside is followed by a ball of this radius.
@@ -25,7 +23,7 @@ const BALL_MM: f64 = 5.0;
 /// crossed free air, 0 for one that ends in free air. Air with fewer points is not enclosed.
 pub(crate) const LEAST_POINTS: u8 = 10;
 /// Air with this many points is deep inside: a way from the outside ends there.
-const DEEP_POINTS: u8 = 14;
+pub(crate) const DEEP_POINTS: u8 = 14;
 
 /// What is tissue of the trunk and what lies inside it, on the coarse grid.
 pub(crate) struct Body {

@@ -1,6 +1,6 @@
 //! The anatomy of a scan as a label map on its own grid.
 
-use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::crop::View;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::{Orientation, Volume, VolumeError, Warning};
 
@@ -45,7 +45,7 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
     monitor.report("anatomy", 0, 2);
     let anatomy = find(&hu, &canonical);
     monitor.report("anatomy", 1, 2);
-    let found = anatomy.structures_in(&VoxelBox::whole(canonical.shape), canonical.shape);
+    let found = anatomy.label_map(&hu);
     let data = orientation.inverse().orient_data(&found, canonical.shape, 1);
     let mut counts = [0u64; 256];
     data.iter().for_each(|&value| counts[value as usize] += 1);

@@ -7,11 +7,16 @@ mod airway;
 mod anatomy;
 mod body;
 mod coarse;
+mod fill;
+mod findings;
 mod label;
+mod lattice;
 pub mod lungs;
 mod region;
+mod situs;
 mod split;
 mod structure;
+mod trunk;
 
 pub use airway::Airways;
 pub use anatomy::{Anatomy, find};

@@ -7,8 +7,11 @@ use rayon::prelude::*;
 
 use crate::air::Air;
 use crate::airway::Airways;
+use crate::body::Body;
 use crate::coarse::Coarse;
-use crate::{region, split};
+use crate::lattice::Lattice;
+use crate::region::Landmarks;
+use crate::{fill, region, split};
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::distance::squared_distance_mm2;
@@ -43,18 +46,20 @@ pub struct Lungs {
     pub volumes_ml: [f64; 2],
     /// Whether a lung reaches the border of the scan, so that part of it is missing.
     pub cut: bool,
-    factor: [usize; 3],
-    shape: [usize; 3],
-    sides: Vec<u8>,
+    pub(crate) lattice: Lattice,
+    /// 0, [`LEFT`] or [`RIGHT`] on the lattice.
+    pub(crate) sides: Vec<u8>,
+    /// True where tissue was given back to a lung.
+    pub(crate) filled: Vec<bool>,
     nearest: Vec<u8>,
-    region: Vec<u8>,
+    pub(crate) region: Vec<u8>,
 }
 
 /// Finds the lungs; `None` when there is none of at least [`LEAST_LUNG_ML`].
-pub(crate) fn find(coarse: &Coarse, air: &Air, airways: &Airways, grid: &Grid) -> Option<Lungs> {
+pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, airways: &Airways, grid: &Grid) -> Option<Lungs> {
     let tube = airways.outside_lungs(grid, coarse);
     let lung: Vec<u8> = air.lung.iter().zip(&tube).map(|(&air, &tube)| u8::from(air && !tube)).collect();
-    let raw = split::sides(coarse, &lung, airways.windpipe_x)?;
+    let raw = split::sides(coarse, &lung, body, airways.windpipe_x)?;
     let distance = |side: u8| squared_distance_mm2(|i| raw[i] == side, coarse.shape, coarse.spacing_mm);
     let (left, right) = (distance(LEFT), distance(RIGHT));
     let nearest: Vec<u8> = left.iter().zip(&right).map(|(l, r)| if l <= r { LEFT } else { RIGHT }).collect();
@@ -67,61 +72,60 @@ pub(crate) fn find(coarse: &Coarse, air: &Air, airways: &Airways, grid: &Grid) -
             }
         }
     }
-    Lungs::measured(coarse, sides, nearest, |i| left[i].min(right[i]), *grid)
+    let [middle_mm, half_width_mm] = plane_between(coarse, &sides)?;
+    let aerated = sides.clone();
+    fill::complete(coarse, &mut sides, middle_mm, half_width_mm);
+    let filled = sides.iter().zip(&aerated).map(|(now, before)| now != before).collect();
+    let bounds = VoxelBox::around(&sides, coarse.shape, |v| v > 0)?;
+    let carina_mm = airways.carina.map(|[z, y, _]| [z * grid.spacing_mm[0], y * grid.spacing_mm[1]]);
+    let marks = Landmarks { bounds, middle_mm, half_width_mm, carina_mm };
+    let voxel_ml = coarse.voxel_ml();
+    Some(Lungs {
+        bounds: VoxelBox {
+            low: std::array::from_fn(|a| bounds.low[a] * coarse.factor[a]),
+            high: std::array::from_fn(|a| (bounds.high[a] * coarse.factor[a]).min(grid.shape[a])),
+        },
+        middle_mm,
+        half_width_mm,
+        volumes_ml: [LEFT, RIGHT].map(|side| sides.iter().filter(|&&v| v == side).count() as f64 * voxel_ml),
+        cut: border_contact_mm2(&sides, coarse) > CUT_MM2,
+        lattice: Lattice { factor: coarse.factor, shape: coarse.shape },
+        grid: *grid,
+        region: region::find(coarse, &sides, |i| left[i].min(right[i]), &marks),
+        sides,
+        filled,
+        nearest,
+    })
+}
+
+/// Place of the plane between the lungs along x and half the width of their box, mm.
+fn plane_between(coarse: &Coarse, sides: &[u8]) -> Option<[f64; 2]> {
+    let of = |side: u8| VoxelBox::around(sides, coarse.shape, |v| v == side);
+    let both = VoxelBox::around(sides, coarse.shape, |v| v > 0)?;
+    let step_mm = coarse.spacing_mm[2];
+    let centre = |side: u8| {
+        let mut sum = (0.0, 0.0);
+        for (index, _) in sides.iter().enumerate().filter(|&(_, &v)| v == side) {
+            sum = (sum.0 + (index % coarse.shape[2]) as f64 + 0.5, sum.1 + 1.0);
+        }
+        sum.0 / sum.1 * step_mm
+    };
+    let (low, high) = (both.low[2] as f64 * step_mm, both.high[2] as f64 * step_mm);
+    Some(match (of(LEFT), of(RIGHT)) {
+        (Some(_), Some(_)) => [f64::midpoint(centre(LEFT), centre(RIGHT)), (high - low) / 2.0],
+        // One lung alone: the plane runs along its inner face.
+        (Some(_), None) => [high, high - low],
+        _ => [low, high - low],
+    })
 }
 
 impl Lungs {
-    fn measured(
-        coarse: &Coarse,
-        sides: Vec<u8>,
-        nearest: Vec<u8>,
-        distance_mm2: impl Fn(usize) -> f32,
-        grid: Grid,
-    ) -> Option<Self> {
-        let of = |side: u8| VoxelBox::around(&sides, coarse.shape, |v| v == side);
-        let (left, right) = (of(LEFT), of(RIGHT));
-        let both = VoxelBox::around(&sides, coarse.shape, |v| v > 0)?;
-        let step_mm = coarse.spacing_mm[2];
-        let centre = |side: u8| {
-            let mut sum = (0.0, 0.0);
-            for (index, _) in sides.iter().enumerate().filter(|&(_, &v)| v == side) {
-                sum = (sum.0 + (index % coarse.shape[2]) as f64 + 0.5, sum.1 + 1.0);
-            }
-            sum.0 / sum.1 * step_mm
-        };
-        let (low, high) = (both.low[2] as f64 * step_mm, both.high[2] as f64 * step_mm);
-        let (middle_mm, half_width_mm) = match (left, right) {
-            (Some(_), Some(_)) => (f64::midpoint(centre(LEFT), centre(RIGHT)), (high - low) / 2.0),
-            // One lung alone: the plane runs along its inner face.
-            (Some(_), None) => (high, high - low),
-            _ => (low, high - low),
-        };
-        let voxel_ml = coarse.spacing_mm.iter().product::<f64>() / 1000.0;
-        let volume = |side: u8| sides.iter().map(|&v| usize::from(v == side)).sum::<usize>() as f64 * voxel_ml;
-        Some(Self {
-            bounds: VoxelBox {
-                low: std::array::from_fn(|a| both.low[a] * coarse.factor[a]),
-                high: std::array::from_fn(|a| (both.high[a] * coarse.factor[a]).min(grid.shape[a])),
-            },
-            middle_mm,
-            half_width_mm,
-            volumes_ml: [volume(LEFT), volume(RIGHT)],
-            cut: border_contact_mm2(&sides, coarse) > CUT_MM2,
-            factor: coarse.factor,
-            shape: coarse.shape,
-            grid,
-            region: region::find(coarse, &sides, distance_mm2, &both, middle_mm, half_width_mm),
-            sides,
-            nearest,
-        })
-    }
-
     /// 0 outside, [`LEFT`] or [`RIGHT`] in a lung, on `shape` voxels that fill the box `part` of the scan.
     ///
     /// # Shapes
     /// `[z, y, x]` of `shape`.
     pub fn sides_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.look_up(&self.sides, part, shape)
+        self.lattice.look_up(&self.sides, part, shape)
     }
 
     /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill the box `part` of the scan.
@@ -129,7 +133,7 @@ impl Lungs {
     /// # Shapes
     /// `[z, y, x]` of `shape`.
     pub fn nearest_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.look_up(&self.nearest, part, shape)
+        self.lattice.look_up(&self.nearest, part, shape)
     }
 
     /// 1 where a pulmonary vessel can be: in a lung, close to one, or in the mediastinum between the hila.
@@ -137,7 +141,7 @@ impl Lungs {
     /// # Shapes
     /// `[z, y, x]` of `shape`, which fills the box `part` of the scan.
     pub fn vessel_region_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.look_up(&self.region, part, shape)
+        self.lattice.look_up(&self.region, part, shape)
     }
 
     /// The left lung on the canonical grid.
@@ -154,27 +158,6 @@ impl Lungs {
         let mut data = self.sides_in(&VoxelBox::whole(self.grid.shape), self.grid.shape);
         data.par_iter_mut().with_min_len(1 << 16).for_each(|v| *v = u8::from(*v == side));
         Volume { data, grid: self.grid }
-    }
-
-    fn look_up(&self, table: &[u8], part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        let places: [Vec<usize>; 3] = std::array::from_fn(|axis| {
-            let step = part.shape()[axis] as f64 / shape[axis] as f64;
-            (0..shape[axis])
-                .map(|voxel| {
-                    let at = part.low[axis] as f64 + (voxel as f64 + 0.5) * step;
-                    ((at / self.factor[axis] as f64) as usize).min(self.shape[axis] - 1)
-                })
-                .collect()
-        });
-        let mut found = vec![0; shape.iter().product()];
-        let plane = (shape[1] * shape[2]).max(1);
-        found.par_chunks_mut(plane).zip(&places[0]).for_each(|(slice, &z)| {
-            for (row, &y) in slice.chunks_exact_mut(shape[2]).zip(&places[1]) {
-                let line = &table[(z * self.shape[1] + y) * self.shape[2]..][..self.shape[2]];
-                row.iter_mut().zip(&places[2]).for_each(|(to, &x)| *to = line[x]);
-            }
-        });
-        found
     }
 }
 
@@ -209,15 +192,20 @@ fn fill_slice(slice: &mut [bool], height: usize, width: usize, largest: usize) {
     }
 }
 
-/// Area in mm² over which the lungs touch the border of the scan.
+/// Area in mm² over which the lungs touch the border of the scan or what was not scanned.
 fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
-    let [depth, height, width] = coarse.shape;
     let [dz, dy, dx] = coarse.spacing_mm;
+    let faces = [dy * dx, dz * dx, dz * dy];
+    let [_, height, width] = coarse.shape;
+    let strides = [height * width, width, 1];
     let mut area = 0.0;
     for (index, _) in sides.iter().enumerate().filter(|&(_, &v)| v > 0) {
-        let (z, y, x) = (index / (height * width), index / width % height, index % width);
-        let touches = |at: usize, size: usize| f64::from(u8::from(at == 0 || at + 1 == size));
-        area += touches(z, depth) * dy * dx + touches(y, height) * dz * dx + touches(x, width) * dz * dy;
+        let place = coarse.place(index);
+        for axis in 0..3 {
+            let low = place[axis] == 0 || coarse.unseen[index - strides[axis]];
+            let high = place[axis] + 1 == coarse.shape[axis] || coarse.unseen[index + strides[axis]];
+            area += f64::from(u8::from(low) + u8::from(high)) * faces[axis];
+        }
     }
     area
 }

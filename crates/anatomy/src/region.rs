@@ -1,4 +1,7 @@
-//! Where pulmonary vessels can be: the lungs, a thin rim on their inner side, and the mediastinum between the hila.
+//! Where pulmonary vessels can be: the lungs, a thin rim on their inner side, and the mediastinum around the windpipe's division.
+//!
+//! The carina places the box, so a scan of a part of the chest gets the same one as the whole scan. Sizes are those of an adult whose
+//! lungs are [`ADULT_WIDTH_MM`] wide, and shrink with the lungs.
 
 use std::ops::Range;
 
@@ -9,40 +12,69 @@ use crate::lungs::{LEFT, RIGHT};
 
 /// Vessels at the lungs' inner surface may lie this far outside; at the outer one there are ribs.
 const RIM_MM: f32 = 4.0;
-/// The mediastinal box along y and z, as shares of the lungs' box from the back and from below: before the spine and
-/// behind the sternum, from the inferior veins' ostia to above the bifurcation.
-const DEPTH_SHARE: [f64; 2] = [0.25, 0.88];
-const HEIGHT_SHARE: [f64; 2] = [0.2, 0.88];
-/// Its half-width along x as a share of the lungs' half-width.
-const WIDTH_SHARE: f64 = 0.5;
+/// Width of both lungs of the adult whose sizes follow.
+pub(crate) const ADULT_WIDTH_MM: f64 = 230.0;
+/// The box around the carina, mm along z and y: down to the lower veins' ostia, up above the bifurcation of the trunk; back to the
+/// spine, forward to the trunk's root.
+const HEIGHT_MM: [f64; 2] = [-90.0, 45.0];
+const DEPTH_MM: [f64; 2] = [-48.0, 64.0];
+/// Its half-width along x.
+const HALF_WIDTH_MM: f64 = 60.0;
+/// Where no carina is seen: its height between the lungs' base and apex, and from one of them where the other is not in the scan.
+const CARINA_SHARE: f64 = 0.6;
+const ABOVE_BASE_MM: f64 = 140.0;
+const BELOW_APEX_MM: f64 = 92.0;
+/// Its place along y as a share of the lungs' depth from the back.
+const CARINA_DEPTH_SHARE: f64 = 0.55;
 
-/// 1 where a pulmonary vessel can be, `[z, y, x]`.
-///
-/// `distance_mm2` is the squared distance to the lungs' air, `bounds` the coarse box of both lungs.
-pub(crate) fn find(
-    coarse: &Coarse,
-    sides: &[u8],
-    distance_mm2: impl Fn(usize) -> f32,
-    bounds: &VoxelBox,
-    middle_mm: f64,
-    half_width_mm: f64,
-) -> Vec<u8> {
-    let inside = |place: usize, axis: usize, share: [f64; 2]| {
-        let (low, size) = (bounds.low[axis] as f64, bounds.shape()[axis] as f64);
-        let at = (place as f64 + 0.5 - low) / size;
-        share[0] <= at && at <= share[1]
-    };
+/// What the region is measured from.
+pub(crate) struct Landmarks {
+    /// The coarse box of both lungs.
+    pub(crate) bounds: VoxelBox,
+    /// The plane between the lungs and half their box's width, mm.
+    pub(crate) middle_mm: f64,
+    pub(crate) half_width_mm: f64,
+    /// Place of the carina along z and y, mm.
+    pub(crate) carina_mm: Option<[f64; 2]>,
+}
+
+/// 1 where a pulmonary vessel can be, `[z, y, x]`; `distance_mm2` is the squared distance to the lungs' air.
+pub(crate) fn find(coarse: &Coarse, sides: &[u8], distance_mm2: impl Fn(usize) -> f32, marks: &Landmarks) -> Vec<u8> {
+    let size = 2.0 * marks.half_width_mm / ADULT_WIDTH_MM;
+    let [heights, depths] = around_carina(coarse, marks, size);
     let between = between_lungs(sides, coarse.shape);
     (0..sides.len())
         .map(|index| {
-            let [z, y, x] = coarse.place(index);
-            let from_middle_mm = ((x as f64 + 0.5) * coarse.spacing_mm[2] - middle_mm).abs();
-            let inner = from_middle_mm <= WIDTH_SHARE * half_width_mm;
-            let in_box = || inside(z, 0, HEIGHT_SHARE) && inside(y, 1, DEPTH_SHARE) && between[z].contains(&y);
-            let near = || distance_mm2(index) <= RIM_MM * RIM_MM;
-            u8::from(sides[index] > 0 || inner && (near() || in_box()))
+            if sides[index] > 0 {
+                return 1;
+            }
+            let place = coarse.place(index);
+            let [z_mm, y_mm, x_mm] = [0, 1, 2].map(|a| (place[a] as f64 + 0.5) * coarse.spacing_mm[a]);
+            if (x_mm - marks.middle_mm).abs() > HALF_WIDTH_MM * size {
+                return 0;
+            }
+            let in_box = heights.contains(&z_mm) && depths.contains(&y_mm) && between[place[0]].contains(&place[1]);
+            u8::from(in_box || distance_mm2(index) <= RIM_MM * RIM_MM)
         })
         .collect()
+}
+
+/// The box along z and y, mm; without bounds along z where neither carina, apex nor base is in the scan.
+fn around_carina(coarse: &Coarse, marks: &Landmarks, size: f64) -> [Range<f64>; 2] {
+    let edge = |axis: usize, voxel: usize| voxel as f64 * coarse.spacing_mm[axis];
+    let (base_mm, apex_mm) = (edge(0, marks.bounds.low[0]), edge(0, marks.bounds.high[0]));
+    let (has_base, has_apex) = (marks.bounds.low[0] > 0, marks.bounds.high[0] < coarse.shape[0]);
+    let height_mm = match (marks.carina_mm, has_base, has_apex) {
+        (Some([z_mm, _]), ..) => Some(z_mm),
+        (None, true, true) => Some(base_mm + CARINA_SHARE * (apex_mm - base_mm)),
+        (None, true, false) => Some(base_mm + ABOVE_BASE_MM * size),
+        (None, false, true) => Some(apex_mm - BELOW_APEX_MM * size),
+        (None, false, false) => None,
+    };
+    let (back_mm, front_mm) = (edge(1, marks.bounds.low[1]), edge(1, marks.bounds.high[1]));
+    let depth_mm = marks.carina_mm.map_or(back_mm + CARINA_DEPTH_SHARE * (front_mm - back_mm), |[_, y_mm]| y_mm);
+    let around = |centre: f64, [low, high]: [f64; 2]| centre + low * size..centre + high * size;
+    [height_mm.map_or(f64::NEG_INFINITY..f64::INFINITY, |centre| around(centre, HEIGHT_MM)), around(depth_mm, DEPTH_MM)]
 }
 
 /// For each axial slice the rows that reach neither before nor behind one of its lungs: the breastbone lies before both.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::distance::squared_distance_mm2;
 
+use crate::body::Body;
 use crate::coarse::Coarse;
 use crate::lungs::{LEAST_LUNG_ML, LEFT, RIGHT};
 
@@ -14,18 +15,20 @@ const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];
 const LEAST_SHARE: f64 = 0.15;
 /// A second body of at least this share of the first is the other lung.
 const PAIR_SHARE: f64 = 0.3;
+/// A windpipe is this far from a single lung's centre, as a share of the lung's width.
+const BESIDE_SHARE: f64 = 0.35;
 /// Soft tissue and bone lie above.
 const TISSUE_ABOVE_HU: f32 = -200.0;
 
 /// A body of lung: its voxels and its centre.
-struct Body {
+struct Piece {
     voxels: Vec<usize>,
     /// Mean `[z, y, x]` in mm.
     centre_mm: [f64; 3],
 }
 
 /// 0, [`LEFT`] or [`RIGHT`] a voxel, `[z, y, x]`; `None` when no lung is large enough.
-pub(crate) fn sides(coarse: &Coarse, lung: &[u8], windpipe_x: Option<f64>) -> Option<Vec<u8>> {
+pub(crate) fn sides(coarse: &Coarse, lung: &[u8], body: &Body, windpipe_x: Option<f64>) -> Option<Vec<u8>> {
     let least = (LEAST_LUNG_ML / coarse.voxel_ml()).ceil() as usize;
     let mut bodies = bodies(coarse, lung, least);
     let apart = bodies.len() > 1 && bodies[1].voxels.len() as f64 > PAIR_SHARE * bodies[0].voxels.len() as f64;
@@ -33,7 +36,7 @@ pub(crate) fn sides(coarse: &Coarse, lung: &[u8], windpipe_x: Option<f64>) -> Op
         bodies.splice(0..1, [a, b]);
     }
     let mut sides = vec![0; lung.len()];
-    let plane_mm = plane_between(coarse, &bodies, windpipe_x)?;
+    let plane_mm = plane_between(coarse, &bodies, body, windpipe_x)?;
     for body in &bodies {
         let side = if body.centre_mm[2] < plane_mm { LEFT } else { RIGHT };
         body.voxels.iter().for_each(|&index| sides[index] = side);
@@ -42,7 +45,7 @@ pub(crate) fn sides(coarse: &Coarse, lung: &[u8], windpipe_x: Option<f64>) -> Op
 }
 
 /// Connected bodies of at least `least` voxels, the largest first.
-fn bodies(coarse: &Coarse, lung: &[u8], least: usize) -> Vec<Body> {
+fn bodies(coarse: &Coarse, lung: &[u8], least: usize) -> Vec<Piece> {
     let found = components(lung, coarse.shape, Connectivity::Faces);
     let mut lists: Vec<Vec<usize>> = vec![Vec::new(); found.sizes.len() + 1];
     for (index, &label) in found.labels.iter().enumerate() {
@@ -50,13 +53,13 @@ fn bodies(coarse: &Coarse, lung: &[u8], least: usize) -> Vec<Body> {
             lists[label as usize].push(index);
         }
     }
-    let mut bodies: Vec<Body> =
-        lists.into_iter().filter(|list| !list.is_empty()).map(|list| Body::new(coarse, list)).collect();
+    let mut bodies: Vec<Piece> =
+        lists.into_iter().filter(|list| !list.is_empty()).map(|list| Piece::new(coarse, list)).collect();
     bodies.sort_by_key(|body| std::cmp::Reverse(body.voxels.len()));
     bodies
 }
 
-impl Body {
+impl Piece {
     fn new(coarse: &Coarse, voxels: Vec<usize>) -> Self {
         let mut sum = [0.0; 3];
         for &index in &voxels {
@@ -76,7 +79,7 @@ impl Body {
 }
 
 /// Parts a body that holds both lungs where it is thinnest; `None` when it is one lung.
-fn part(coarse: &Coarse, body: &Body) -> Option<(Body, Body)> {
+fn part(coarse: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
     let mut inside = vec![false; coarse.hu.len()];
     body.voxels.iter().for_each(|&index| inside[index] = true);
     let depth = squared_distance_mm2(|index| !inside[index], coarse.shape, coarse.spacing_mm);
@@ -96,7 +99,7 @@ fn part(coarse: &Coarse, body: &Body) -> Option<(Body, Body)> {
 }
 
 /// Gives each voxel of `inside` to the core that reaches it in fewer steps.
-fn grow(coarse: &Coarse, inside: &[bool], a: &Body, b: &Body) -> (Body, Body) {
+fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece) {
     let mut owner = vec![0u8; inside.len()];
     let mut queue = VecDeque::new();
     for (number, core) in [(1, a), (2, b)] {
@@ -113,14 +116,14 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Body, b: &Body) -> (Body, Body) {
             }
         }
     }
-    let of = |number: u8| Body::new(coarse, (0..owner.len()).filter(|&i| owner[i] == number).collect());
+    let of = |number: u8| Piece::new(coarse, (0..owner.len()).filter(|&i| owner[i] == number).collect());
     (of(1), of(2))
 }
 
 /// x in mm of the plane that parts left from right.
 ///
 /// Two lungs: midway. One: the trachea, or else the centre of the tissue beside the lung, which is the mediastinum's side.
-fn plane_between(coarse: &Coarse, bodies: &[Body], windpipe_x: Option<f64>) -> Option<f64> {
+fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Option<f64>) -> Option<f64> {
     let first = bodies.first()?;
     let other = bodies.iter().skip(1).find(|body| {
         (body.centre_mm[2] - first.centre_mm[2]).abs() > first.width_mm(coarse).min(body.width_mm(coarse)) / 2.0
@@ -128,17 +131,23 @@ fn plane_between(coarse: &Coarse, bodies: &[Body], windpipe_x: Option<f64>) -> O
     if let Some(other) = other {
         return Some(f64::midpoint(first.centre_mm[2], other.centre_mm[2]));
     }
-    if let Some(x) = windpipe_x {
-        return Some((x + 0.5) * coarse.spacing_mm[2]);
+    // A tube amid the lung is a bronchus and tells nothing.
+    let windpipe_mm = windpipe_x.map(|x| (x + 0.5) * coarse.spacing_mm[2]);
+    let is_beside = |&mm: &f64| (mm - first.centre_mm[2]).abs() > BESIDE_SHARE * first.width_mm(coarse);
+    if let Some(mm) = windpipe_mm.filter(is_beside) {
+        return Some(mm);
     }
     let slices = first.voxels.iter().map(|&index| coarse.place(index)[0]);
     let (low, high) = slices.fold((usize::MAX, 0), |(l, h), z| (l.min(z), h.max(z)));
     let plane = coarse.shape[1] * coarse.shape[2];
-    let mut sum = (0.0, 0.0);
-    for index in low * plane..(high + 1) * plane {
-        if coarse.hu[index] > TISSUE_ABOVE_HU {
-            sum = (sum.0 + coarse.place(index)[2] as f64 + 0.5, sum.1 + 1.0);
-        }
-    }
-    Some(if sum.1 > 0.0 { sum.0 / sum.1 * coarse.spacing_mm[2] } else { first.centre_mm[2] })
+    let slices = low * plane..(high + 1) * plane;
+    let mean_x_mm = |holds: &dyn Fn(usize) -> bool| {
+        let xs = slices.clone().filter(|&index| holds(index)).map(|index| coarse.place(index)[2] as f64 + 0.5);
+        let (sum, count) = xs.fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
+        (count > 0.0).then(|| sum / count * coarse.spacing_mm[2])
+    };
+    let tissue_mm = mean_x_mm(&|index| coarse.hu[index] > TISSUE_ABOVE_HU).unwrap_or(first.centre_mm[2]);
+    // Where a crop leaves little of the mediastinum, the air beside the patient lies on the other side.
+    let outside_mm = mean_x_mm(&|index| body.outside[index]).unwrap_or(tissue_mm);
+    Some(2.0 * tissue_mm - outside_mm)
 }

@@ -5,7 +5,7 @@ mod wave;
 mod windpipe;
 
 use pulmoav_volume::Grid;
-use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::crop::View;
 
 use crate::air::Air;
 use crate::body::Body;
@@ -16,6 +16,8 @@ use trace::{Branch, trace};
 const MAIN_SHARE: f64 = 0.3;
 /// A child of the carina carries at least this much lumen.
 const LEAST_CHILD_ML: f64 = 1.0;
+/// A child of a main bronchus at least this much.
+const LEAST_LOBE_ML: f64 = 0.3;
 
 /// The airways of one scan.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,8 @@ pub struct Airways {
     pub lumen: Vec<u32>,
     /// Where the windpipe divides, voxels `[z, y, x]` of the canonical grid.
     pub carina: Option<[f64; 3]>,
+    /// Lengths of the left and the right main bronchus, mm.
+    pub(crate) main_bronchi_mm: Option<[f64; 2]>,
     /// Mean place of the windpipe along x, coarse voxels.
     pub(crate) windpipe_x: Option<f64>,
     /// Lumen of windpipe and main bronchi.
@@ -42,8 +46,8 @@ impl Airways {
         main.sort_unstable();
         let mut lumen: Vec<u32> = branches.iter().flat_map(|b| b.voxels.iter().copied()).collect();
         lumen.sort_unstable();
-        let carina = carina(&branches, grid);
-        Self { lumen, carina, windpipe_x: Some(tube.x), main }
+        let (carina, main_bronchi_mm) = divisions(&Tree::new(&branches, grid), grid);
+        Self { lumen, carina, main_bronchi_mm, windpipe_x: Some(tube.x), main }
     }
 
     /// True in windpipe and main bronchi on the coarse grid, wall included, `[z, y, x]`.
@@ -58,19 +62,12 @@ impl Airways {
         (0..inside.len()).map(|index| inside[index] || beside(index)).collect()
     }
 
-    /// Sets `value` where the lumen lies on `shape` voxels that fill the box `part` of the scan.
+    /// Sets `value` where the lumen lies.
     ///
     /// # Shapes
-    /// `to`: `[z, y, x]` of `shape`.
-    pub fn draw(&self, to: &mut [u8], value: u8, grid: &Grid, part: &VoxelBox, shape: [usize; 3]) {
-        let size = part.shape();
-        for &voxel in &self.lumen {
-            let at = place(voxel as usize, grid.shape);
-            if (0..3).all(|a| part.low[a] <= at[a] && at[a] < part.high[a]) {
-                let [z, y, x] = [0, 1, 2].map(|a| (at[a] - part.low[a]) * shape[a] / size[a]);
-                to[(z * shape[1] + y) * shape[2] + x] = value;
-            }
-        }
+    /// `to`: `[z, y, x]` of the canonical grid.
+    pub fn draw(&self, to: &mut [u8], value: u8) {
+        self.lumen.iter().for_each(|&voxel| to[voxel as usize] = value);
     }
 }
 
@@ -79,30 +76,67 @@ fn place(index: usize, [_, height, width]: [usize; 3]) -> [usize; 3] {
     [index / (height * width), index / width % height, index % width]
 }
 
-/// The end of the branch, on the way down from the root, that divides into two that carry a lung each.
-fn carina(branches: &[Branch], grid: &Grid) -> Option<[f64; 3]> {
-    let voxel_ml = grid.voxel_ml();
-    let mut carried: Vec<f64> = branches.iter().map(|b| b.voxels.len() as f64 * voxel_ml).collect();
-    for (number, branch) in branches.iter().enumerate().rev() {
-        if let Some(parent) = branch.parent {
-            carried[parent] += carried[number];
+/// Branches with what they carry: their own lumen and that of all their children.
+struct Tree<'a> {
+    branches: &'a [Branch],
+    carried_ml: Vec<f64>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(branches: &'a [Branch], grid: &Grid) -> Self {
+        let voxel_ml = grid.voxel_ml();
+        let mut carried_ml: Vec<f64> = branches.iter().map(|b| b.voxels.len() as f64 * voxel_ml).collect();
+        for (number, branch) in branches.iter().enumerate().rev() {
+            if let Some(parent) = branch.parent {
+                carried_ml[parent] += carried_ml[number];
+            }
+        }
+        Self { branches, carried_ml }
+    }
+
+    /// Children, the one that carries most first.
+    fn children(&self, of: usize) -> Vec<usize> {
+        let mut children: Vec<usize> =
+            (0..self.branches.len()).filter(|&b| self.branches[b].parent == Some(of)).collect();
+        children.sort_by(|&a, &b| self.carried_ml[b].total_cmp(&self.carried_ml[a]));
+        children
+    }
+
+    /// From `at` on along what carries most, the branch that divides into two that carry at least so much; the last one if none does.
+    fn divides(&self, mut at: usize, least_ml: f64) -> (usize, bool) {
+        loop {
+            match self.children(at)[..] {
+                [_, second, ..] if self.carried_ml[second] >= least_ml => return (at, true),
+                [first, ..] => at = first,
+                [] => return (at, false),
+            }
         }
     }
-    let mut at = 0;
-    loop {
-        let mut children: Vec<usize> = (0..branches.len()).filter(|&b| branches[b].parent == Some(at)).collect();
-        children.sort_by(|&a, &b| carried[b].total_cmp(&carried[a]));
-        match children[..] {
-            [_, second, ..] if carried[second] >= LEAST_CHILD_ML => break,
-            [first, ..] => at = first,
-            [] => return None,
-        }
-    }
-    let end = &branches[at].end;
+}
+
+/// Where the windpipe divides, voxels, and the lengths of the left and the right main bronchus from there, mm.
+fn divisions(tree: &Tree<'_>, grid: &Grid) -> (Option<[f64; 3]>, Option<[f64; 2]>) {
+    let (windpipe, true) = tree.divides(0, LEAST_CHILD_ML) else { return (None, None) };
+    let end = |branch: usize| centre(&tree.branches[branch].end, grid);
+    let carina = end(windpipe);
+    let children = tree.children(windpipe);
+    let [(a, true), (b, true)] = [0, 1].map(|child| tree.divides(children[child], LEAST_LOBE_ML)) else {
+        return (Some(carina), None);
+    };
+    let length_mm = |to: [f64; 3]| {
+        (0..3).map(|axis| ((to[axis] - carina[axis]) * grid.spacing_mm[axis]).powi(2)).sum::<f64>().sqrt()
+    };
+    let (a, b) = (end(a), end(b));
+    let (left, right) = if a[2] < b[2] { (a, b) } else { (b, a) };
+    (Some(carina), Some([length_mm(left), length_mm(right)]))
+}
+
+/// Mean place of voxels.
+fn centre(voxels: &[u32], grid: &Grid) -> [f64; 3] {
     let mut sum = [0.0; 3];
-    for &voxel in end {
+    for &voxel in voxels {
         let at = place(voxel as usize, grid.shape);
         (0..3).for_each(|axis| sum[axis] += at[axis] as f64);
     }
-    Some(sum.map(|s| s / end.len().max(1) as f64))
+    sum.map(|s| s / voxels.len().max(1) as f64)
 }

@@ -14,14 +14,17 @@ const SMOOTHING_VOXELS: f64 = 0.6;
 const NOISY_HU: f32 = 35.0;
 /// One coarse voxel in so many is looked at.
 const NOISE_STEP: usize = 61;
-/// Distance between layers, mm; never less than a voxel.
+/// Distance between layers, mm, and at least in voxels: thinner ones fall apart where the branch is oblique.
 const LAYER_MM: f64 = 1.0;
+const LAYER_VOXELS: f64 = 1.0;
 /// A layer this many times as wide as the branch has broken out of it; where it divides it is nearly twice as wide.
 const BREAKS_OUT: f64 = 2.2;
 /// A branch is not wider than its parent, but for how layers are counted.
 const WIDER: f64 = 1.25;
 /// A wave in noise falls apart into more.
 const MOST_CHILDREN: usize = 3;
+/// A part of a front with less than this share of the layer before is a speck.
+const SPECK_SHARE: f64 = 0.12;
 /// What a layer may have more, mm².
 const SPARE_MM2: f64 = 4.0;
 /// Layers that a branch's width is taken from.
@@ -68,7 +71,8 @@ pub(super) struct Wave {
 
 impl<'a> Ground<'a> {
     pub(super) fn new(hu: &'a View<'a, f32>, grid: &Grid, coarse: &'a Coarse, body: &'a Body, top: usize) -> Self {
-        let layer_mm = grid.spacing_mm.iter().copied().fold(LAYER_MM, f64::max);
+        let coarsest_mm = grid.spacing_mm.iter().copied().fold(0.0, f64::max);
+        let layer_mm = (LAYER_VOXELS * coarsest_mm).max(LAYER_MM);
         let finest_mm = grid.spacing_mm.iter().copied().fold(f64::INFINITY, f64::min);
         let deviation_mm = (SMOOTHING_VOXELS * finest_mm).max(SMOOTHING_MM);
         let weights = grid.spacing_mm.map(|mm| (-0.5 * (mm / deviation_mm).powi(2)).exp() as f32);
@@ -168,22 +172,25 @@ impl Wave {
         start.iter().for_each(|&voxel| ground.marks[voxel as usize] = 1);
         loop {
             let (layer, next) = self.layer(ground, seeds);
+            let release = |ground: &mut Ground<'_>| next.iter().for_each(|&(v, _)| ground.marks[v as usize] = 0);
+            let before = layers.last().map_or(0, Vec::len);
+            let apart = if before > 0 { children(connected_parts(ground, &layer), before) } else { Vec::new() };
+            if apart.len() > 1 {
+                release(ground);
+                broke_out = apart.len() > MOST_CHILDREN;
+                parts = apart;
+                break;
+            }
             let area_mm2 = layer.len() as f64 * volume_mm2;
             let bound = self.bound(&areas);
             areas.push(area_mm2);
             layers.push(layer);
             if area_mm2 > bound {
-                next.iter().for_each(|&(voxel, _)| ground.marks[voxel as usize] = 0);
+                release(ground);
                 broke_out = true;
                 break;
             }
             if next.is_empty() {
-                break;
-            }
-            let apart = connected_parts(ground, &next);
-            if apart.len() > 1 {
-                broke_out = apart.len() > MOST_CHILDREN;
-                parts = apart;
                 break;
             }
             seeds = next;
@@ -311,9 +318,21 @@ fn middle(areas: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
+/// The parts of a front that count as branches of their own; specks beside them, as noise makes them, go with the first.
+fn children(mut parts: Vec<Vec<u32>>, layer: usize) -> Vec<Vec<u32>> {
+    let least = ((SPECK_SHARE * layer as f64) as usize).max(1);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    let count = parts.iter().filter(|part| part.len() >= least).count().max(1);
+    let specks = parts.split_off(count.min(parts.len()));
+    if let Some(first) = parts.first_mut() {
+        first.extend(specks.into_iter().flatten());
+    }
+    parts
+}
+
 /// Groups of voxels that touch by faces, edges or corners.
-fn connected_parts(ground: &Ground<'_>, front: &[(u32, f64)]) -> Vec<Vec<u32>> {
-    let mut left: std::collections::BTreeSet<u32> = front.iter().map(|&(voxel, _)| voxel).collect();
+fn connected_parts(ground: &Ground<'_>, front: &[u32]) -> Vec<Vec<u32>> {
+    let mut left: std::collections::BTreeSet<u32> = front.iter().copied().collect();
     let [depth, height, width] = ground.grid.shape;
     let mut parts = Vec::new();
     while let Some(first) = left.pop_first() {

@@ -1,0 +1,84 @@
+//! Whether the anatomy agrees with the sides that the header gives.
+
+use crate::airway::Airways;
+use crate::coarse::Coarse;
+use crate::lungs::{LEFT, Lungs, RIGHT};
+
+/// The heart makes the left lung narrower between these heights from the carina, adult mm.
+const HEART_MM: [f64; 2] = [-95.0, -35.0];
+/// Ratios of the right lung to the left one there that speak for and against the header.
+const HEART_RATIO: [f64; 2] = [1.12, 0.85];
+/// The same for the length of the left main bronchus over the right one's.
+const BRONCHUS_RATIO: [f64; 2] = [1.2, 0.7];
+/// The right dome stands higher by so much for, lower by so much against, mm.
+const DOME_MM: [f64; 2] = [4.0, -12.0];
+
+/// What speaks for and against the header's sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Votes {
+    pub(crate) agree: usize,
+    pub(crate) contradict: usize,
+}
+
+impl Votes {
+    /// Heart, main bronchi and domes, as far as they are in the scan.
+    pub(crate) fn count(coarse: &Coarse, lungs: &Lungs, airways: &Airways) -> Self {
+        let mut votes = Self::default();
+        if lungs.volumes_ml.contains(&0.0) {
+            return votes;
+        }
+        let size = 2.0 * lungs.half_width_mm / crate::region::ADULT_WIDTH_MM;
+        if let Some([z, ..]) = airways.carina {
+            let carina_mm = z * lungs.grid.spacing_mm[0];
+            let [low, high] = HEART_MM.map(|mm| ((carina_mm + mm * size) / coarse.spacing_mm[0]).max(0.0) as usize);
+            let between = |side: u8| lung_voxels(coarse, lungs, side, low..high.min(coarse.shape[0]));
+            let (left, right) = (between(LEFT), between(RIGHT));
+            if left + right > 0.0 && low > 0 {
+                votes.add(right / left.max(1.0), HEART_RATIO);
+            }
+        }
+        if let Some([left_mm, right_mm]) = airways.main_bronchi_mm {
+            votes.add(left_mm / right_mm.max(1.0), BRONCHUS_RATIO);
+        }
+        if let (Some(left_mm), Some(right_mm)) = (dome_mm(coarse, lungs, LEFT), dome_mm(coarse, lungs, RIGHT)) {
+            votes.add(right_mm - left_mm, DOME_MM);
+        }
+        votes
+    }
+
+    /// Two findings against the header and none for it.
+    pub(crate) fn are_against(&self) -> bool {
+        self.contradict >= 2 && self.agree == 0
+    }
+
+    fn add(&mut self, value: f64, [agrees, contradicts]: [f64; 2]) {
+        self.agree += usize::from(value >= agrees);
+        self.contradict += usize::from(value <= contradicts);
+    }
+}
+
+fn lung_voxels(coarse: &Coarse, lungs: &Lungs, side: u8, slices: std::ops::Range<usize>) -> f64 {
+    let plane = coarse.shape[1] * coarse.shape[2];
+    lungs.sides[slices.start * plane..slices.end.max(slices.start) * plane].iter().filter(|&&v| v == side).count()
+        as f64
+}
+
+/// Mean height of a lung's lower surface over its inner half along y, mm; `None` where the scan cuts it.
+fn dome_mm(coarse: &Coarse, lungs: &Lungs, side: u8) -> Option<f64> {
+    let [depth, height, width] = coarse.shape;
+    let mut bottoms = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            let lowest = (0..depth).find(|&z| lungs.sides[(z * height + y) * width + x] == side);
+            if let Some(z) = lowest {
+                if z == 0 {
+                    return None;
+                }
+                bottoms.push(z);
+            }
+        }
+    }
+    bottoms.sort_unstable();
+    // The dome's top, not the rim that hangs down around it, nor the columns beside the hilum.
+    bottoms.get(bottoms.len() * 6 / 10).map(|&z| z as f64 * coarse.spacing_mm[0])
+}

@@ -1,0 +1,44 @@
+//! The patient's body on the coarse grid: thick tissue that the lungs lie in, its skin, and the air that it encloses.
+
+use pulmoav_volume::components::{Connectivity, components};
+use pulmoav_volume::distance::near_squared_distance_mm2;
+use rayon::prelude::*;
+
+use crate::air::Air;
+use crate::body::{Body, DEEP_POINTS};
+use crate::coarse::Coarse;
+
+/// Pieces of tissue this near to a lung are trunk, also where a narrow field of view cuts it into pieces.
+const NEAR_LUNG_MM: f64 = 12.0;
+
+/// 1 in the body, `[z, y, x]`; arms apart from the trunk, table, clothes and air around it are 0.
+pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, sides: Option<&[u8]>) -> Vec<u8> {
+    let solid: Vec<u8> = body.solid.iter().map(|&v| u8::from(v)).collect();
+    let found = components(&solid, coarse.shape, Connectivity::Faces);
+    let mut is_trunk = vec![false; found.sizes.len() + 1];
+    if let Some(largest) = found.largest() {
+        is_trunk[largest as usize] = true;
+    }
+    if let Some(sides) = sides {
+        let near = near_squared_distance_mm2(|i| sides[i] > 0, coarse.shape, coarse.spacing_mm, NEAR_LUNG_MM);
+        let touching = found.labels.iter().zip(&near).filter(|(label, near)| **label > 0 && near.is_finite());
+        touching.for_each(|(&label, _)| is_trunk[label as usize] = true);
+    }
+    let in_lung = |index: usize| sides.is_some_and(|sides| sides[index] > 0);
+    let deep = |index: usize| body.points[index] >= DEEP_POINTS && !body.outside[index] && !coarse.unseen[index];
+    let of = |index: usize| {
+        let tissue = body.solid[index] && is_trunk[found.labels[index] as usize];
+        // Foam and folds of clothes are not solid; thin walls between air and air are deep.
+        u8::from(tissue || in_lung(index) || air.inside[index] || (!body.solid[index] && deep(index)))
+    };
+    let mut trunk: Vec<u8> = (0..solid.len()).into_par_iter().map(of).collect();
+    keep_what_holds_the_trunk(coarse, &mut trunk);
+    trunk
+}
+
+/// Keeps the largest connected part: enclosed air between separate pieces goes.
+fn keep_what_holds_the_trunk(coarse: &Coarse, trunk: &mut [u8]) {
+    let found = components(trunk, coarse.shape, Connectivity::Faces);
+    let Some(largest) = found.largest() else { return };
+    trunk.iter_mut().zip(&found.labels).for_each(|(value, &label)| *value = u8::from(label == largest));
+}
