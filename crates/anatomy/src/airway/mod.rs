@@ -37,7 +37,7 @@ pub struct Airways {
 impl Airways {
     /// Finds the airways; none where no windpipe is seen.
     pub(crate) fn find(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Body, air: &Air) -> Self {
-        let Some(tube) = windpipe::find(coarse, air) else { return Self::default() };
+        let Some(tube) = windpipe::find(coarse, body, air) else { return Self::default() };
         let branches = trace(hu, grid, coarse, body, &tube);
         let Some(root) = branches.first() else { return Self::default() };
         let least = MAIN_SHARE * root.area_mm2;

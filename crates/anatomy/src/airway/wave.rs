@@ -12,6 +12,8 @@ const SMOOTHING_MM: f64 = 0.8;
 const SMOOTHING_VOXELS: f64 = 0.6;
 /// A scan with more noise is smoothed over more neighbours.
 const NOISY_HU: f32 = 35.0;
+/// Slices above this are thick.
+const THICK_MM: f64 = 2.2;
 /// One coarse voxel in so many is looked at.
 const NOISE_STEP: usize = 61;
 /// Distance between layers, mm, and at least in voxels: thinner ones fall apart where the branch is oblique.
@@ -49,6 +51,7 @@ pub(super) struct Ground<'a> {
     /// Of a neighbour along each axis, beside 1 for the voxel itself.
     weights: [f32; 3],
     is_noisy: bool,
+    is_thick: bool,
     layer_mm: f64,
 }
 
@@ -76,8 +79,10 @@ impl<'a> Ground<'a> {
         let finest_mm = grid.spacing_mm.iter().copied().fold(f64::INFINITY, f64::min);
         let deviation_mm = (SMOOTHING_VOXELS * finest_mm).max(SMOOTHING_MM);
         let weights = grid.spacing_mm.map(|mm| (-0.5 * (mm / deviation_mm).powi(2)).exp() as f32);
+        let is_thick = coarsest_mm > THICK_MM;
         let marks = vec![0; grid.len()];
-        let mut ground = Self { hu, grid: *grid, coarse, body, marks, top, weights, is_noisy: false, layer_mm };
+        let mut ground =
+            Self { hu, grid: *grid, coarse, body, marks, top, weights, is_noisy: false, is_thick, layer_mm };
         ground.measure_noise();
         ground
     }
@@ -141,24 +146,45 @@ impl<'a> Ground<'a> {
         self.body.encloses(coarse) && !self.coarse.unseen[coarse]
     }
 
-    /// The six neighbours with their distances.
-    fn faces(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<> {
+    /// The neighbours across faces, and in slices so thick that an oblique branch falls apart across edges too, with their distances.
+    fn around(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<> {
         let at = self.place(voxel);
         let (shape, spacing_mm) = (self.grid.shape, self.grid.spacing_mm);
-        let strides = [(shape[1] * shape[2]) as u32, shape[2] as u32, 1];
-        (0..3).flat_map(move |axis| {
-            let mut before = at;
-            let mut after = at;
-            after[axis] += 1;
-            let low = (at[axis] > 0).then(|| {
-                before[axis] -= 1;
-                (voxel - strides[axis], before, spacing_mm[axis])
-            });
-            let high = (after[axis] < shape[axis]).then(|| (voxel + strides[axis], after, spacing_mm[axis]));
-            [low, high].into_iter().flatten()
+        let steps = if self.is_thick { &STEPS[..] } else { &STEPS[..FACES] };
+        steps.iter().filter_map(move |step| {
+            let mut to = [0; 3];
+            let mut mm2 = 0.0;
+            for axis in 0..3 {
+                to[axis] = at[axis].checked_add_signed(step[axis]).filter(|&to| to < shape[axis])?;
+                mm2 += (step[axis] as f64 * spacing_mm[axis]).powi(2);
+            }
+            Some((((to[0] * shape[1] + to[1]) * shape[2] + to[2]) as u32, to, mm2.sqrt()))
         })
     }
 }
+
+/// Steps to neighbours: across faces, then across edges.
+const FACES: usize = 6;
+const STEPS: [[isize; 3]; 18] = [
+    [-1, 0, 0],
+    [1, 0, 0],
+    [0, -1, 0],
+    [0, 1, 0],
+    [0, 0, -1],
+    [0, 0, 1],
+    [-1, -1, 0],
+    [-1, 1, 0],
+    [1, -1, 0],
+    [1, 1, 0],
+    [-1, 0, -1],
+    [-1, 0, 1],
+    [1, 0, -1],
+    [1, 0, 1],
+    [0, -1, -1],
+    [0, -1, 1],
+    [0, 1, -1],
+    [0, 1, 1],
+];
 
 impl Wave {
     /// Runs from `start`; `None` when it breaks out and `keep` is false. With `keep`, what it took before it broke out stays.
@@ -260,7 +286,7 @@ impl Wave {
         let (mut inside, mut outside) = ([0f64; 2], [0f64; 2]);
         for &voxel in layers.iter().flatten() {
             inside = [inside[0] + f64::from(ground.smooth_hu(ground.place(voxel))), inside[1] + 1.0];
-            for (_, at, _) in ground.faces(voxel) {
+            for (_, at, _) in ground.around(voxel) {
                 let hu = ground.smooth_hu(at);
                 if hu >= self.below_hu {
                     outside = [outside[0] + f64::from(hu), outside[1] + 1.0];
@@ -288,7 +314,7 @@ impl Wave {
         while done < layer.len() {
             let (voxel, from_mm) = layer[done];
             done += 1;
-            for (other, at, step_mm) in ground.faces(voxel) {
+            for (other, at, step_mm) in ground.around(voxel) {
                 if ground.marks[other as usize] != 0 || !ground.is_open(at, self.below_hu) {
                     continue;
                 }

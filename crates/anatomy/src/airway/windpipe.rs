@@ -7,10 +7,13 @@ use pulmoav_volume::crop::VoxelBox;
 
 use super::wave::Ground;
 use crate::air::Air;
+use crate::body::Body;
 use crate::coarse::Coarse;
 
 /// The lumen averages below this.
 const LUMEN_BELOW_HU: f32 = -800.0;
+/// Points of the eight lines: a fold of the skin has fewer.
+const LEAST_POINTS: u8 = 12;
 /// Within the windpipe, a voxel of the scan is lumen below this.
 const SECTION_BELOW_HU: f32 = -600.0;
 /// Cross-sections of a windpipe from child to adult, partial volume included.
@@ -37,9 +40,10 @@ pub(crate) struct Tube {
 }
 
 /// The longest tube between the lungs.
-pub(super) fn find(coarse: &Coarse, air: &Air) -> Option<Tube> {
+pub(super) fn find(coarse: &Coarse, body: &Body, air: &Air) -> Option<Tube> {
     let bounds = VoxelBox::around(&air.lung, coarse.shape, |v| v)?;
-    let lumen = |index: usize| coarse.hu[index] < LUMEN_BELOW_HU && air.enclosed[index];
+    let lumen =
+        |index: usize| coarse.hu[index] < LUMEN_BELOW_HU && air.enclosed[index] && body.points[index] >= LEAST_POINTS;
     let above = (ABOVE_LUNGS_MM / coarse.spacing_mm[0]) as usize;
     let slices = bounds.low[0]..(bounds.high[0] + above).min(coarse.shape[0]);
     let between = |section: &[usize]| has_place(coarse, section, &bounds, PLACE_X);
