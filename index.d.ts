@@ -690,6 +690,41 @@ interface PhantomCase {
  */
 declare function phantom(options: PhantomOptions): Promise<PhantomCase[]>;
 
+/** One scan whose anatomy is written to a folder. */
+interface AnatomyJob {
+    /** The scan. */
+    input: string;
+    /** The folder, made where it is missing; other files in it are left alone. */
+    out: string;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with. @default all */
+    threads?: number | undefined;
+}
+/** What became of an {@link AnatomyJob}; `anatomy.json` holds the same. */
+interface AnatomyReport {
+    /** The label map, the picture and the report that were written. */
+    files: {
+        labels: string;
+        picture: string;
+        report: string;
+    };
+    structures: MeasuredStructure[];
+    carinaMm: Anatomy['carinaMm'];
+    seconds: Anatomy['seconds'] & {
+        write: number;
+    };
+    memory: Anatomy['memory'];
+    warnings: Warning[];
+}
+/**
+ * Writes a scan's anatomy to a folder: `anatomy.nii.gz` on the scan's own grid, `anatomy.png`, `anatomy.json`. Whatever
+ * is wrong with the folder is found before the work starts; each file appears whole or not at all.
+ *
+ * @throws every error of {@link anatomy}, and IoError
+ */
+declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
+
 /** Where and with what a {@link Segmenter} runs. */
 interface LoadOptions extends CallOptions {
     /** Name or directory of a model. @default 'tiny' */
@@ -961,5 +996,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Anatomy, AnatomyOptions, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
