@@ -740,6 +740,15 @@ interface SegmentOptions extends CallOptions {
     prompts?: string[] | undefined;
     /** Return probabilities too. @default false */
     probabilities?: boolean | undefined;
+    /**
+     * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
+     * that the model has: 10 and 11 with `tiny`.
+     *
+     * @default false
+     */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too, with the value after the right lung's. @default false */
+    keepAirways?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
     /** Most memory the process may use, bytes. @default no limit */
@@ -766,6 +775,8 @@ interface Segmentation {
     probabilities?: Float32Array;
     /** What was asked for and found. */
     targets: SegmentedTarget[];
+    /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
+    structures: MeasuredStructure[];
     /** Wall time by stage. */
     seconds: {
         load: number;
@@ -830,6 +841,10 @@ interface SegmentJob {
     maxMemory?: number | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Write the lungs into the label map too, where it holds no vessel. */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too. */
+    keepAirways?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
     probabilities?: string | undefined;
 }
@@ -844,6 +859,7 @@ interface SegmentReport {
     memory: Segmentation['memory'];
     tile: Segmentation['tile'];
     targets: SegmentedTarget[];
+    structures: Segmentation['structures'];
     warnings: Warning[];
 }
 /**

@@ -93,6 +93,8 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['segment', scan], 2, 'ERR_USAGE'],
     [segment('--colour'), 2, 'ERR_USAGE'],
     [segment('--threads', '0'), 2, 'ERR_USAGE'],
+    [segment('--keep-lung'), 2, 'ERR_USAGE'],
+    [segment('--keep-lungs=yes'), 2, 'ERR_USAGE'],
     [segment('--max-memory', 'much'), 2, 'ERR_USAGE'],
     [segment('--probabilities', output), 2, 'ERR_USAGE'],
     [segment('--device', 'cuda'), 3, 'ERR_DEVICE'],
@@ -180,17 +182,28 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'memory',
     'tile',
     'targets',
+    'structures',
     'warnings',
   ]);
   t.deepEqual(Object.keys(report.seconds ?? {}).sort(), ['load', 'network', 'prepare', 'restore', 'total', 'write']);
   t.deepEqual(Object.keys(report.memory ?? {}), ['budgetBytes', 'predictedBytes', 'peakBytes']);
   t.deepEqual(Object.keys(report.targets?.[0] ?? {}), ['value', 'name', 'prompt', 'voxels', 'volumeMl']);
+  t.deepEqual(report.structures, [] as never);
   t.deepEqual(Object.keys(report.warnings?.[0] ?? {}), ['code', 'message']);
   t.deepEqual((await readVolume(output)).shape, ct.shape);
   t.deepEqual((await readVolume(probabilities, { index: 1 })).shape, ct.shape);
   const header = object(await pulmoav('info', probabilities, '--json')) as unknown as Record<string, unknown>;
   t.like(header, { shape: ct.shape, extra: [2], dataType: 'float32', axcodes: 'RAS' });
   t.deepEqual(listing(directory), ['out.nii.gz', 'p.nii.gz']);
+});
+
+test.serial('segment keeps lungs and airways when told to, and tells people', async (t) => {
+  const output = join(folder(), 'out.nii.gz');
+  const ended = await pulmoav('segment', scan, '-o', output, '--model', model, '--keep-lungs', '--keep-airways');
+  t.is(ended.status, 0, ended.stderr);
+  t.regex(ended.stderr, /^10 left lung: [\d.]+ ml\n11 right lung: [\d.]+ ml\n12 airways: [\d.]+ ml$/m);
+  const { data } = await readVolume(output);
+  t.true(data.includes(10 as never) && data.includes(11 as never));
 });
 
 test.serial('anatomy writes a label map, a picture and a report, which is what --json prints', async (t) => {

@@ -25,6 +25,10 @@ export interface SegmentJob {
   maxMemory?: number | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Write the lungs into the label map too, where it holds no vessel. */
+  keepLungs?: boolean | undefined;
+  /** Write the airways into the label map too. */
+  keepAirways?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
   probabilities?: string | undefined;
 }
@@ -38,6 +42,7 @@ export interface SegmentReport {
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
   targets: SegmentedTarget[];
+  structures: Segmentation['structures'];
   warnings: Warning[];
 }
 
@@ -58,6 +63,8 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     prompts: job.prompts,
     index: job.index,
     maxMemory: job.maxMemory,
+    keepLungs: job.keepLungs,
+    keepAirways: job.keepAirways,
     probabilities: probabilities !== undefined,
   });
   const writing = performance.now();
@@ -78,6 +85,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     memory: result.memory,
     tile: result.tile,
     targets: result.targets,
+    structures: result.structures,
     warnings: result.warnings,
   };
 }

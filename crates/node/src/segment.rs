@@ -7,6 +7,7 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
+use pulmoav_anatomy::Structure;
 use pulmoav_model::text::Tower;
 use pulmoav_model::weights;
 use pulmoav_segment::prompt::resolve;
@@ -21,6 +22,7 @@ use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::registry::Registry;
 use crate::scan::Scan;
+use crate::structure::MeasuredStructure;
 use crate::volume::Geometry;
 
 static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
@@ -70,6 +72,8 @@ pub fn dispose_segmenter(handle: u32) {
 struct Asked {
     prompts: Option<Vec<String>>,
     probabilities: bool,
+    keep_lungs: bool,
+    keep_airways: bool,
     index: Option<usize>,
     max_memory_bytes: Option<u64>,
 }
@@ -89,9 +93,16 @@ impl Loaded {
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
         let (probabilities, max_memory_bytes) = (asked.probabilities, asked.max_memory_bytes);
-        let request = Request { targets, probabilities, max_memory_bytes, ..Request::default() };
+        let keep = kept(asked.keep_lungs, asked.keep_airways);
+        let request = Request { targets, probabilities, keep, max_memory_bytes, ..Request::default() };
         Ok(Resolved { prompts, request, index: asked.index })
     }
+}
+
+fn kept(lungs: bool, airways: bool) -> Vec<Structure> {
+    let lungs: &[Structure] = if lungs { &[Structure::LeftLung, Structure::RightLung] } else { &[] };
+    let airways: &[Structure] = if airways { &[Structure::Airways] } else { &[] };
+    [lungs, airways].concat()
 }
 
 /// Segments a file.
@@ -145,6 +156,7 @@ fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> st
 struct Answer<'a> {
     geometry: Geometry,
     targets: Vec<FoundTarget<'a>>,
+    structures: Vec<MeasuredStructure>,
     seconds: Seconds,
     memory: Memory,
     tile: [usize; 3],
@@ -197,6 +209,7 @@ fn answer(
     let answer = Answer {
         geometry: Geometry::of(&found.labels.grid, oriented),
         targets: targets.collect(),
+        structures: found.structures.into_iter().map(MeasuredStructure::from).collect(),
         seconds: Seconds {
             load,
             prepare: found.seconds.prepare,

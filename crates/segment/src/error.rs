@@ -44,6 +44,14 @@ pub enum SegmentError {
         /// Name of the target.
         name: String,
     },
+    /// A structure was to be kept in the label map that cannot be.
+    #[error("the {name} cannot be kept in the label map: {reason}")]
+    Keep {
+        /// Name of the structure.
+        name: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The run would need more memory than it may have.
     #[error(
         "segmenting this scan needs {needed_bytes} bytes, {budget_bytes} are allowed; raise the limit or crop the scan"
@@ -72,6 +80,7 @@ impl SegmentError {
             Self::Volume(error) => error.code(),
             Self::Shape { .. } | Self::Giant { .. } => "ERR_GEOMETRY",
             Self::Prompt { .. } | Self::NoOrientation { .. } => "ERR_PROMPT",
+            Self::Keep { .. } => "ERR_USAGE",
             Self::Memory { .. } => "ERR_MEMORY",
             Self::Model(error) => error.code(),
             Self::Tensor(_) => "ERR_INTERNAL",

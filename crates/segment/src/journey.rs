@@ -1,14 +1,16 @@
 //! The walk from a scan to its label map.
 
+use pulmoav_anatomy::Structure;
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::Volume;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::warning::Warning;
 
-use crate::budget::{self, Budget};
+use crate::budget;
 use crate::clock::Clock;
 use crate::error::SegmentError;
+use crate::keep::{self, Kept, keep};
 use crate::prepare::{Prepared, prepare};
 use crate::prompt::{maps, resolve};
 use crate::restore::{Restored, restore};
@@ -24,6 +26,8 @@ pub struct Request {
     pub oriented: bool,
     /// Whether the probabilities are wanted too.
     pub probabilities: bool,
+    /// Lungs and airways that are wanted in the label map too, see [`keep`](mod@crate::keep).
+    pub keep: Vec<Structure>,
     /// The most memory that the process may use, bytes.
     pub max_memory_bytes: Option<u64>,
     /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
@@ -38,6 +42,7 @@ impl Default for Request {
             targets: Vec::new(),
             oriented: true,
             probabilities: false,
+            keep: Vec::new(),
             max_memory_bytes: None,
             held_bytes: 0,
             read_bytes: 0,
@@ -54,6 +59,8 @@ pub struct Segmentation {
     pub probabilities: Option<Vec<f32>>,
     /// What was asked for and how much was found, in the order asked.
     pub targets: Vec<Found>,
+    /// What was kept beside it, in the order of the values.
+    pub structures: Vec<Kept>,
     /// What should be known.
     pub warnings: Vec<Warning>,
     /// Wall time of each stage.
@@ -149,6 +156,7 @@ pub fn segment(
     monitor: &dyn Monitor,
 ) -> Result<Segmentation, SegmentError> {
     let asked = resolve(&request.targets, plan, request.oriented)?;
+    let to_keep = keep::values(&request.keep, plan)?;
     let mut clock = Clock::start();
     let prepared = prepare(ct, plan, monitor)?;
     let prepare_s = clock.lap();
@@ -166,10 +174,27 @@ pub fn segment(
         Some(found) => restore(ct, found, &prepared, plan, &asked, request.probabilities),
         None => nothing(ct, asked.len(), request.probabilities),
     };
+    drop(found);
     tidy(&mut restored.labels, &ct.data);
+    keep(&mut restored.labels, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
-    let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() };
-    Ok(told(restored, prepared, plan, &asked, seconds, budget, request))
+    let counts = counts_of(&restored.labels.data);
+    let voxel_ml = ct.grid.voxel_ml();
+    let targets = measured(&asked, plan, &counts, voxel_ml);
+    let mut warnings = prepared.warnings;
+    if targets.iter().all(|target| target.voxels == 0) {
+        warnings.push(Warning::new("EMPTY_RESULT", "nothing of what was asked for was found"));
+    }
+    Ok(Segmentation {
+        labels: restored.labels,
+        probabilities: restored.probabilities,
+        targets,
+        structures: keep::measured(&to_keep, &counts, voxel_ml),
+        warnings,
+        seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
+        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
+        tile: budget.tile,
+    })
 }
 
 /// A plan that crops to the lungs has nothing to look at without them.
@@ -185,47 +210,28 @@ fn nothing(ct: &Volume<f32>, prompts: usize, probabilities: bool) -> Restored {
     }
 }
 
-fn told(
-    restored: Restored,
-    prepared: Prepared,
-    plan: &Plan,
-    asked: &[usize],
-    seconds: Seconds,
-    budget: Budget,
-    request: &Request,
-) -> Segmentation {
+fn counts_of(labels: &[u8]) -> [u64; 256] {
     let mut counts = [0u64; 256];
-    for &label in &restored.labels.data {
+    for &label in labels {
         counts[label as usize] += 1;
     }
-    let voxel_ml = restored.labels.grid.voxel_ml();
-    let targets: Vec<Found> = asked
-        .iter()
-        .map(|&place| {
-            let target = &plan.targets[place];
-            let voxels = counts[target.value as usize];
-            Found {
-                value: target.value,
-                name: target.name.clone(),
-                prompt: target.prompt.clone(),
-                voxels,
-                volume_ml: voxels as f64 * voxel_ml,
-            }
-        })
-        .collect();
-    let mut warnings = prepared.warnings;
-    if targets.iter().all(|target| target.voxels == 0) {
-        warnings.push(Warning::new("EMPTY_RESULT", "nothing of what was asked for was found"));
-    }
-    Segmentation {
-        labels: restored.labels,
-        probabilities: restored.probabilities,
-        targets,
-        warnings,
-        seconds,
-        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
-        tile: budget.tile,
-    }
+    counts
+}
+
+/// How much of each target there is; `counts` are the voxels of each label.
+fn measured(asked: &[usize], plan: &Plan, counts: &[u64; 256], voxel_ml: f64) -> Vec<Found> {
+    let found = asked.iter().map(|&place| {
+        let target = &plan.targets[place];
+        let voxels = counts[target.value as usize];
+        Found {
+            value: target.value,
+            name: target.name.clone(),
+            prompt: target.prompt.clone(),
+            voxels,
+            volume_ml: voxels as f64 * voxel_ml,
+        }
+    });
+    found.collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod journey;
+pub mod keep;
 pub mod prepare;
 pub mod prompt;
 pub mod restore;
@@ -19,3 +20,4 @@ pub mod words;
 
 pub use error::SegmentError;
 pub use journey::{Found, Memory, Request, Seconds, Segmentation, Segmenter, segment};
+pub use keep::Kept;
