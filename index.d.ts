@@ -749,6 +749,8 @@ interface SegmentOptions extends CallOptions {
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too, with the value after the right lung's. @default false */
     keepAirways?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+    strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
     /** Most memory the process may use, bytes. @default no limit */
@@ -845,6 +847,8 @@ interface SegmentJob {
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too. */
     keepAirways?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+    strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
     probabilities?: string | undefined;
 }

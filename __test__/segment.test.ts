@@ -108,6 +108,17 @@ test('lungs and airways fill what vessels leave, above the model’s values, and
   await t.throwsAsync(wrong, { instanceOf: UsageError, message: /keepLungs/ });
 });
 
+test('strict changes nothing where the sides are clear', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const asked = { prompts: ['left artery'] };
+  const [lenient, strict] = [
+    await segmenter.segment(ct, asked),
+    await segmenter.segment(ct, { ...asked, strict: true }),
+  ];
+  t.true(same(lenient.labels.data, strict.labels.data));
+  await t.throwsAsync(segmenter.segment(ct, { strict: 1 as unknown as boolean }), { instanceOf: UsageError });
+});
+
 test('prompts the model does not know, or knows twice, are refused', async (t) => {
   using segmenter = await Segmenter.load({ model });
   for (const prompts of [['banana'], ['artery', 'arteries'], []]) {

@@ -39,6 +39,8 @@ export interface SegmentOptions extends CallOptions {
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too, with the value after the right lung's. @default false */
   keepAirways?: boolean | undefined;
+  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+  strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
   /** Most memory the process may use, bytes. @default no limit */
@@ -150,9 +152,18 @@ export class Segmenter {
 }
 
 function requestJson(options: SegmentOptions): string {
-  const { prompts, probabilities = false, keepLungs = false, keepAirways = false, index, maxMemory } = options;
+  const {
+    prompts,
+    probabilities = false,
+    keepLungs = false,
+    keepAirways = false,
+    strict = false,
+    index,
+    maxMemory,
+  } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
-  for (const [name, value] of Object.entries({ probabilities, keepLungs, keepAirways })) checkBoolean(name, value);
+  for (const [name, value] of Object.entries({ probabilities, keepLungs, keepAirways, strict }))
+    checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
   return JSON.stringify({
@@ -160,6 +171,7 @@ function requestJson(options: SegmentOptions): string {
     probabilities,
     keepLungs,
     keepAirways,
+    strict,
     index: index ?? null,
     maxMemoryBytes: maxMemory ?? null,
   });

@@ -23,6 +23,7 @@ export function addSegment(program: Command): void {
     .option('--probabilities <file>', 'write probabilities too: a 4-D NIfTI [x, y, z, prompt]')
     .option('--keep-lungs', 'write the lungs into the label map too, where it holds no vessel')
     .option('--keep-airways', 'write the airways into the label map too')
+    .option('--strict', 'refuse a prompt with a side where the scan leaves the sides unclear, instead of warning')
     .action(async (input: string, flags: Flags & { prompt?: string[] }) => {
       const { json, prompt, ...rest } = flags;
       const printer = progressPrinter();

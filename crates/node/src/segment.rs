@@ -10,6 +10,7 @@ use napi_derive::napi;
 use pulmoav_anatomy::Structure;
 use pulmoav_model::text::Tower;
 use pulmoav_model::weights;
+use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
@@ -69,11 +70,13 @@ pub fn dispose_segmenter(handle: u32) {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // One for each of JavaScript's options.
 struct Asked {
     prompts: Option<Vec<String>>,
     probabilities: bool,
     keep_lungs: bool,
     keep_airways: bool,
+    strict: bool,
     index: Option<usize>,
     max_memory_bytes: Option<u64>,
 }
@@ -92,9 +95,10 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let (probabilities, max_memory_bytes) = (asked.probabilities, asked.max_memory_bytes);
+        let Asked { probabilities, strict, max_memory_bytes, .. } = asked;
         let keep = kept(asked.keep_lungs, asked.keep_airways);
-        let request = Request { targets, probabilities, keep, max_memory_bytes, ..Request::default() };
+        values(&keep, self.segmenter.plan())?;
+        let request = Request { targets, probabilities, keep, strict, max_memory_bytes, ..Request::default() };
         Ok(Resolved { prompts, request, index: asked.index })
     }
 }

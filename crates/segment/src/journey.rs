@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::SegmentError;
 use crate::keep::{self, Kept, keep};
 use crate::prepare::{Prepared, prepare};
-use crate::prompt::{maps, resolve};
+use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::restore::{Restored, restore};
 use crate::tidy::tidy;
 use crate::tiles::{self, PromptedNetwork, TileNetwork};
@@ -28,6 +28,8 @@ pub struct Request {
     pub probabilities: bool,
     /// Lungs and airways that are wanted in the label map too, see [`keep`](mod@crate::keep).
     pub keep: Vec<Structure>,
+    /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
+    pub strict: bool,
     /// The most memory that the process may use, bytes.
     pub max_memory_bytes: Option<u64>,
     /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
@@ -43,6 +45,7 @@ impl Default for Request {
             oriented: true,
             probabilities: false,
             keep: Vec::new(),
+            strict: false,
             max_memory_bytes: None,
             held_bytes: 0,
             read_bytes: 0,
@@ -159,6 +162,9 @@ pub fn segment(
     let to_keep = keep::values(&request.keep, plan)?;
     let mut clock = Clock::start();
     let prepared = prepare(ct, plan, monitor)?;
+    if request.strict {
+        refuse_unclear_sides(&asked, plan, &prepared.warnings)?;
+    }
     let prepare_s = clock.lap();
     let needed = tiles::needed(&prepared, plan);
     let budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
