@@ -20,9 +20,12 @@ interface Volume<Data extends VoxelArray = VoxelArray> {
 }
 /** Something a user should know that did not stop the work. */
 interface Warning {
-    /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+    /**
+     * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
+     * `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
+     */
     code: string;
-    /** One sentence. */
+    /** One sentence: what it is and, where something can be done, what to check. */
     message: string;
 }
 /** How much of a structure there is in a label map. */
@@ -38,7 +41,7 @@ interface MeasuredStructure {
 }
 /** How far a call has come. */
 interface Progress {
-    /** What is being done: `load`, `lungs`, `network`, … */
+    /** What is being done: `read`, `anatomy`, `network`, … */
     stage: string;
     /** Steps done. */
     done: number;

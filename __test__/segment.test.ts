@@ -108,6 +108,15 @@ test('lungs and airways fill what vessels leave, above the model’s values, and
   await t.throwsAsync(wrong, { instanceOf: UsageError, message: /keepLungs/ });
 });
 
+test('an empty label map says why, and what to check', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const water = { ...ct, data: ct.data.map((hu) => (hu > -1000 && hu < -700 ? 40 : hu)) };
+  const { targets, warnings } = await segmenter.segment(water);
+  t.true(targets.every(({ voxels }) => voxels === 0));
+  const empty = warnings.find(({ code }) => code === 'EMPTY_RESULT');
+  t.regex(empty?.message ?? '', /no lungs .* chest CT in Hounsfield units .* orientation/);
+});
+
 test('strict changes nothing where the sides are clear', async (t) => {
   using segmenter = await Segmenter.load({ model });
   const asked = { prompts: ['left artery'] };

@@ -187,16 +187,14 @@ pub fn segment(
     let counts = counts_of(&restored.labels.data);
     let voxel_ml = ct.grid.voxel_ml();
     let targets = measured(&asked, plan, &counts, voxel_ml);
-    let mut warnings = prepared.warnings;
-    if targets.iter().all(|target| target.voxels == 0) {
-        warnings.push(Warning::new("EMPTY_RESULT", "nothing of what was asked for was found"));
-    }
+    let is_empty = targets.iter().all(|target| target.voxels == 0);
+    let emptiness = is_empty.then(|| empty_result(prepared.lungs.is_some()));
     Ok(Segmentation {
         labels: restored.labels,
         probabilities: restored.probabilities,
         targets,
         structures: keep::measured(&to_keep, &counts, voxel_ml),
-        warnings,
+        warnings: prepared.warnings.into_iter().chain(emptiness).collect(),
         seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
         tile: budget.tile,
@@ -214,6 +212,18 @@ fn nothing(ct: &Volume<f32>, prompts: usize, probabilities: bool) -> Restored {
         labels: Volume { data: vec![0; voxels], grid: ct.grid },
         probabilities: probabilities.then(|| vec![0.0; voxels * prompts]),
     }
+}
+
+/// Says why the label map is empty, as far as that is known, and what to check.
+fn empty_result(has_lungs: bool) -> Warning {
+    let message = if has_lungs {
+        "there are lungs, but nothing of what was asked for was found in them; check that the voxels are Hounsfield units, \
+         and that the model and the prompts, with the sides they name, suit this scan"
+    } else {
+        "nothing of what was asked for was found, since no lungs were; check that this is a chest CT in Hounsfield units \
+         and that its orientation is right"
+    };
+    Warning::new("EMPTY_RESULT", message)
 }
 
 fn counts_of(labels: &[u8]) -> [u64; 256] {
@@ -314,6 +324,20 @@ mod tests {
         assert_eq!(found.probabilities.unwrap().len(), 16_000);
         let codes: Vec<&str> = found.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, ["NO_LUNGS", "COARSE_SPACING", "EMPTY_RESULT"]);
+        assert!(found.warnings[2].message.contains("orientation"), "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn lungs_without_what_was_asked_for_give_an_empty_map_that_says_so() {
+        struct SeesNothing;
+        impl TileNetwork for SeesNothing {
+            fn logits(&self, tile: Vec<f32>, _: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
+                Ok(vec![-9.0; tile.len() / 2 * asked.len()])
+            }
+        }
+        let found = segment(&chest(), &plan(), &SeesNothing, &ask(&[]), &Silent).unwrap();
+        let empty = found.warnings.iter().find(|warning| warning.code == "EMPTY_RESULT").unwrap();
+        assert!(empty.message.contains("there are lungs"), "{empty:?}");
     }
 
     #[test]
