@@ -1,6 +1,103 @@
 // The public API of pulmoav on one page. Generated from src/ by "npm run build:ts"; never edited.
 import { z } from 'zod';
 
+/** Three numbers along `[z, y, x]`. */
+type Axes = [number, number, number];
+/** Voxel arrays by file data type; 64-bit integers are big integers. */
+type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+/** Voxels and where they are in the body: a plain object. */
+interface Volume<Data extends VoxelArray = VoxelArray> {
+    /** Voxels, z slowest, x fastest. */
+    data: Data;
+    /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
+    shape: Axes;
+    /** Voxel size in mm, `[z, y, x]`. */
+    spacingMm: Axes;
+    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
+    affine: number[];
+    /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
+    oriented?: boolean;
+}
+/** Something a user should know that did not stop the work. */
+interface Warning {
+    /**
+     * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
+     * `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
+     */
+    code: string;
+    /** One sentence: what it is and, where something can be done, what to check. */
+    message: string;
+}
+/** How much of a structure there is in a label map. */
+interface MeasuredStructure {
+    /** Value in the label map. */
+    value: number;
+    /** `left lung`, `airways`, … */
+    name: string;
+    /** Voxels with this value. */
+    voxels: number;
+    /** Their volume in ml. */
+    volumeMl: number;
+}
+/** How far a call has come. */
+interface Progress {
+    /** What is being done: `read`, `anatomy`, `network`, … */
+    stage: string;
+    /** Steps done. */
+    done: number;
+    /** Steps in all. */
+    total: number;
+}
+/** Options of every long call. */
+interface CallOptions {
+    /** Cancels the call, which then rejects with `signal.reason`. */
+    signal?: AbortSignal | undefined;
+    /** Called about ten times a second while there is something new. */
+    onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** Options of {@link anatomy}. */
+interface AnatomyOptions extends CallOptions {
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/** The anatomy of one scan. */
+interface Anatomy {
+    /**
+     * Label map on the scan's own grid: 0 outside the body, 1 body, 2 mediastinum, 3 left lung, 4 right lung, 5 airways.
+     * Left and right are the patient's.
+     */
+    labels: Volume<Uint8Array>;
+    /** Every structure in the order of the values, found or not. */
+    structures: MeasuredStructure[];
+    /** Where the windpipe divides, RAS mm `[x, y, z]`; `null` where it was not found. */
+    carinaMm: [x: number, y: number, z: number] | null;
+    /** Wall time by stage. */
+    seconds: {
+        load: number;
+        find: number;
+        total: number;
+    };
+    /** The process's peak memory. */
+    memory: {
+        peakBytes: number;
+    };
+    /** What a user should know. */
+    warnings: Warning[];
+}
+/**
+ * Finds body, mediastinum, lungs and airways in a chest CT, given by path or as a volume in Hounsfield units. No model
+ * is needed.
+ *
+ * @throws FormatError, GeometryError, IoError, MemoryError, UsageError
+ * @example
+ * const { labels, structures } = await anatomy('chest.nii.gz');
+ * for (const { name, volumeMl } of structures) console.log(name, volumeMl);
+ */
+declare function anatomy(scan: string | Volume, options?: AnatomyOptions): Promise<Anatomy>;
+
 /** A whole training run. */
 declare const trainConfig: z.ZodObject<{
     plan: z.ZodObject<{
@@ -252,47 +349,6 @@ interface TargetScores {
 interface Scores {
     /** By target: `artery`, `vein`, … */
     [target: string]: TargetScores;
-}
-
-/** Three numbers along `[z, y, x]`. */
-type Axes = [number, number, number];
-/** Voxel arrays by file data type; 64-bit integers are big integers. */
-type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
-/** Voxels and where they are in the body: a plain object. */
-interface Volume<Data extends VoxelArray = VoxelArray> {
-    /** Voxels, z slowest, x fastest. */
-    data: Data;
-    /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
-    shape: Axes;
-    /** Voxel size in mm, `[z, y, x]`. */
-    spacingMm: Axes;
-    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
-    affine: number[];
-    /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
-    oriented?: boolean;
-}
-/** Something a user should know that did not stop the work. */
-interface Warning {
-    /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
-    code: string;
-    /** One sentence. */
-    message: string;
-}
-/** How far a call has come. */
-interface Progress {
-    /** What is being done: `load`, `lungs`, `network`, … */
-    stage: string;
-    /** Steps done. */
-    done: number;
-    /** Steps in all. */
-    total: number;
-}
-/** Options of every long call. */
-interface CallOptions {
-    /** Cancels the call, which then rejects with `signal.reason`. */
-    signal?: AbortSignal | undefined;
-    /** Called about ten times a second while there is something new. */
-    onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** Options of {@link evaluate}. */
@@ -637,6 +693,41 @@ interface PhantomCase {
  */
 declare function phantom(options: PhantomOptions): Promise<PhantomCase[]>;
 
+/** One scan whose anatomy is written to a folder. */
+interface AnatomyJob {
+    /** The scan. */
+    input: string;
+    /** The folder, made where it is missing; other files in it are left alone. */
+    out: string;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with. @default all */
+    threads?: number | undefined;
+}
+/** What became of an {@link AnatomyJob}; `anatomy.json` holds the same. */
+interface AnatomyReport {
+    /** The label map, the picture and the report that were written. */
+    files: {
+        labels: string;
+        picture: string;
+        report: string;
+    };
+    structures: MeasuredStructure[];
+    carinaMm: Anatomy['carinaMm'];
+    seconds: Anatomy['seconds'] & {
+        write: number;
+    };
+    memory: Anatomy['memory'];
+    warnings: Warning[];
+}
+/**
+ * Writes a scan's anatomy to a folder: `anatomy.nii.gz` on the scan's own grid, `anatomy.png`, `anatomy.json`. Whatever
+ * is wrong with the folder is found before the work starts; each file appears whole or not at all.
+ *
+ * @throws every error of {@link anatomy}, and IoError
+ */
+declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
+
 /** Where and with what a {@link Segmenter} runs. */
 interface LoadOptions extends CallOptions {
     /** Name or directory of a model. @default 'tiny' */
@@ -652,6 +743,17 @@ interface SegmentOptions extends CallOptions {
     prompts?: string[] | undefined;
     /** Return probabilities too. @default false */
     probabilities?: boolean | undefined;
+    /**
+     * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
+     * that the model has: 10 and 11 with `tiny`.
+     *
+     * @default false
+     */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too, with the value after the right lung's. @default false */
+    keepAirways?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+    strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
     /** Most memory the process may use, bytes. @default no limit */
@@ -678,6 +780,8 @@ interface Segmentation {
     probabilities?: Float32Array;
     /** What was asked for and found. */
     targets: SegmentedTarget[];
+    /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
+    structures: MeasuredStructure[];
     /** Wall time by stage. */
     seconds: {
         load: number;
@@ -742,6 +846,12 @@ interface SegmentJob {
     maxMemory?: number | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Write the lungs into the label map too, where it holds no vessel. */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too. */
+    keepAirways?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+    strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
     probabilities?: string | undefined;
 }
@@ -756,6 +866,7 @@ interface SegmentReport {
     memory: Segmentation['memory'];
     tile: Segmentation['tile'];
     targets: SegmentedTarget[];
+    structures: Segmentation['structures'];
     warnings: Warning[];
 }
 /**
@@ -908,5 +1019,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

@@ -30,15 +30,30 @@ export interface Volume<Data extends VoxelArray = VoxelArray> {
 
 /** Something a user should know that did not stop the work. */
 export interface Warning {
-  /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+  /**
+   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
+   * `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
+   */
   code: string;
-  /** One sentence. */
+  /** One sentence: what it is and, where something can be done, what to check. */
   message: string;
+}
+
+/** How much of a structure there is in a label map. */
+export interface MeasuredStructure {
+  /** Value in the label map. */
+  value: number;
+  /** `left lung`, `airways`, … */
+  name: string;
+  /** Voxels with this value. */
+  voxels: number;
+  /** Their volume in ml. */
+  volumeMl: number;
 }
 
 /** How far a call has come. */
 export interface Progress {
-  /** What is being done: `load`, `lungs`, `network`, … */
+  /** What is being done: `read`, `anatomy`, `network`, … */
   stage: string;
   /** Steps done. */
   done: number;

@@ -7,15 +7,14 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
+use pulmoav_anatomy::Structure;
 use pulmoav_model::text::Tower;
 use pulmoav_model::weights;
+use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
-use pulmoav_volume::hounsfield::hounsfield;
-use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::warning::Warning;
-use pulmoav_volume::{Grid, Volume, formats};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -23,7 +22,9 @@ use crate::memory::{Released, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::registry::Registry;
-use crate::volume::{Geometry, Given};
+use crate::scan::Scan;
+use crate::structure::MeasuredStructure;
+use crate::volume::Geometry;
 
 static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
 
@@ -69,9 +70,13 @@ pub fn dispose_segmenter(handle: u32) {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // One for each of JavaScript's options.
 struct Asked {
     prompts: Option<Vec<String>>,
     probabilities: bool,
+    keep_lungs: bool,
+    keep_airways: bool,
+    strict: bool,
     index: Option<usize>,
     max_memory_bytes: Option<u64>,
 }
@@ -90,22 +95,18 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let (probabilities, max_memory_bytes) = (asked.probabilities, asked.max_memory_bytes);
-        let request = Request { targets, probabilities, max_memory_bytes, ..Request::default() };
+        let Asked { probabilities, strict, max_memory_bytes, .. } = asked;
+        let keep = kept(asked.keep_lungs, asked.keep_airways);
+        values(&keep, self.segmenter.plan())?;
+        let request = Request { targets, probabilities, keep, strict, max_memory_bytes, ..Request::default() };
         Ok(Resolved { prompts, request, index: asked.index })
     }
 }
 
-/// A scan in Hounsfield units with what its file said.
-struct Scan {
-    ct: Volume<f32>,
-    oriented: bool,
-    warnings: Vec<Warning>,
-    load_seconds: f64,
-    /// The voxels as they were read, bytes.
-    read_bytes: u64,
-    /// What JavaScript holds of the scan meanwhile, bytes.
-    held_bytes: u64,
+fn kept(lungs: bool, airways: bool) -> Vec<Structure> {
+    let lungs: &[Structure] = if lungs { &[Structure::LeftLung, Structure::RightLung] } else { &[] };
+    let airways: &[Structure] = if airways { &[Structure::Airways] } else { &[] };
+    [lungs, airways].concat()
 }
 
 /// Segments a file.
@@ -120,13 +121,7 @@ pub fn segment_file<'env>(
     let shared = monitor.share();
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(&asked)?;
-        let clock = Instant::now();
-        let image = formats::read(&PathBuf::from(path), asked.index, &*shared)?;
-        let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
-        let mut scan = Scan::new(image.voxels, grid, oriented, warnings, clock);
-        if image.header.scaling.is_some() {
-            scan.read_bytes += (grid.len() * image.header.data_type.bytes()) as u64;
-        }
+        let scan = Scan::read(&PathBuf::from(path), asked.index, &shared)?;
         run(loaded, scan, asked, &shared)
     })
 }
@@ -144,25 +139,8 @@ pub fn segment_volume<'env>(
     let shared = monitor.share();
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(&asked)?;
-        let clock = Instant::now();
-        let given = Given::new(&geometry, &data)?;
-        let mut scan = Scan::new(given.voxels, given.grid, given.oriented, Vec::new(), clock);
-        scan.held_bytes = scan.read_bytes;
-        let answer = run(loaded, scan, asked, &shared);
-        drop(data);
-        answer
+        run(loaded, Scan::given(&geometry, &data)?, asked, &shared)
     })
-}
-
-impl Scan {
-    fn new(voxels: Voxels, grid: Grid, oriented: bool, mut warnings: Vec<Warning>, clock: Instant) -> Self {
-        let (data, not_hu) = hounsfield(&voxels);
-        let read_bytes = (voxels.len() * voxels.data_type().bytes()) as u64;
-        drop(voxels);
-        warnings.extend(not_hu);
-        let load_seconds = clock.elapsed().as_secs_f64();
-        Self { ct: Volume { data, grid }, oriented, warnings, load_seconds, read_bytes, held_bytes: 0 }
-    }
 }
 
 fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {
@@ -182,6 +160,7 @@ fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> st
 struct Answer<'a> {
     geometry: Geometry,
     targets: Vec<FoundTarget<'a>>,
+    structures: Vec<MeasuredStructure>,
     seconds: Seconds,
     memory: Memory,
     tile: [usize; 3],
@@ -234,6 +213,7 @@ fn answer(
     let answer = Answer {
         geometry: Geometry::of(&found.labels.grid, oriented),
         targets: targets.collect(),
+        structures: found.structures.into_iter().map(MeasuredStructure::from).collect(),
         seconds: Seconds {
             load,
             prepare: found.seconds.prepare,
