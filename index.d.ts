@@ -1,6 +1,100 @@
 // The public API of pulmoav on one page. Generated from src/ by "npm run build:ts"; never edited.
 import { z } from 'zod';
 
+/** Three numbers along `[z, y, x]`. */
+type Axes = [number, number, number];
+/** Voxel arrays by file data type; 64-bit integers are big integers. */
+type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+/** Voxels and where they are in the body: a plain object. */
+interface Volume<Data extends VoxelArray = VoxelArray> {
+    /** Voxels, z slowest, x fastest. */
+    data: Data;
+    /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
+    shape: Axes;
+    /** Voxel size in mm, `[z, y, x]`. */
+    spacingMm: Axes;
+    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
+    affine: number[];
+    /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
+    oriented?: boolean;
+}
+/** Something a user should know that did not stop the work. */
+interface Warning {
+    /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+    code: string;
+    /** One sentence. */
+    message: string;
+}
+/** How much of a structure there is in a label map. */
+interface MeasuredStructure {
+    /** Value in the label map. */
+    value: number;
+    /** `left lung`, `airways`, … */
+    name: string;
+    /** Voxels with this value. */
+    voxels: number;
+    /** Their volume in ml. */
+    volumeMl: number;
+}
+/** How far a call has come. */
+interface Progress {
+    /** What is being done: `load`, `lungs`, `network`, … */
+    stage: string;
+    /** Steps done. */
+    done: number;
+    /** Steps in all. */
+    total: number;
+}
+/** Options of every long call. */
+interface CallOptions {
+    /** Cancels the call, which then rejects with `signal.reason`. */
+    signal?: AbortSignal | undefined;
+    /** Called about ten times a second while there is something new. */
+    onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** Options of {@link anatomy}. */
+interface AnatomyOptions extends CallOptions {
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/** The anatomy of one scan. */
+interface Anatomy {
+    /**
+     * Label map on the scan's own grid: 0 outside the body, 1 body, 2 mediastinum, 3 left lung, 4 right lung, 5 airways.
+     * Left and right are the patient's.
+     */
+    labels: Volume<Uint8Array>;
+    /** Every structure in the order of the values, found or not. */
+    structures: MeasuredStructure[];
+    /** Where the windpipe divides, RAS mm `[x, y, z]`; `null` where it was not found. */
+    carinaMm: [x: number, y: number, z: number] | null;
+    /** Wall time by stage. */
+    seconds: {
+        load: number;
+        find: number;
+        total: number;
+    };
+    /** The process's peak memory. */
+    memory: {
+        peakBytes: number;
+    };
+    /** What a user should know. */
+    warnings: Warning[];
+}
+/**
+ * Finds body, mediastinum, lungs and airways in a chest CT, given by path or as a volume in Hounsfield units. No model
+ * is needed.
+ *
+ * @throws FormatError, GeometryError, IoError, MemoryError, UsageError
+ * @example
+ * const { labels, structures } = await anatomy('chest.nii.gz');
+ * for (const { name, volumeMl } of structures) console.log(name, volumeMl);
+ */
+declare function anatomy(scan: string | Volume, options?: AnatomyOptions): Promise<Anatomy>;
+
 /** A whole training run. */
 declare const trainConfig: z.ZodObject<{
     plan: z.ZodObject<{
@@ -252,47 +346,6 @@ interface TargetScores {
 interface Scores {
     /** By target: `artery`, `vein`, … */
     [target: string]: TargetScores;
-}
-
-/** Three numbers along `[z, y, x]`. */
-type Axes = [number, number, number];
-/** Voxel arrays by file data type; 64-bit integers are big integers. */
-type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
-/** Voxels and where they are in the body: a plain object. */
-interface Volume<Data extends VoxelArray = VoxelArray> {
-    /** Voxels, z slowest, x fastest. */
-    data: Data;
-    /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
-    shape: Axes;
-    /** Voxel size in mm, `[z, y, x]`. */
-    spacingMm: Axes;
-    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
-    affine: number[];
-    /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
-    oriented?: boolean;
-}
-/** Something a user should know that did not stop the work. */
-interface Warning {
-    /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
-    code: string;
-    /** One sentence. */
-    message: string;
-}
-/** How far a call has come. */
-interface Progress {
-    /** What is being done: `load`, `lungs`, `network`, … */
-    stage: string;
-    /** Steps done. */
-    done: number;
-    /** Steps in all. */
-    total: number;
-}
-/** Options of every long call. */
-interface CallOptions {
-    /** Cancels the call, which then rejects with `signal.reason`. */
-    signal?: AbortSignal | undefined;
-    /** Called about ten times a second while there is something new. */
-    onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** Options of {@link evaluate}. */
@@ -910,5 +963,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Anatomy, AnatomyOptions, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

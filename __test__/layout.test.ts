@@ -57,6 +57,7 @@ const mayUse: Record<string, string[]> = {
   'segment-file': ['segment', 'volume'],
   segment: ['volume'],
   evaluate: ['volume'],
+  anatomy: ['volume'],
 };
 
 test('TypeScript journeys never import each other', (t) => {

@@ -1,3 +1,4 @@
+export { type Anatomy, type AnatomyOptions, anatomy } from './anatomy.js';
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export * from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluate.js';
@@ -37,5 +38,5 @@ export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-fi
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
 export type { EndReason, TrainEvent } from './train/events.js';
 export { type TrainOptions, type TrainResult, train } from './train/loop.js';
-export type { Axes, CallOptions, Progress, Volume, VoxelArray, Warning } from './types.js';
+export type { Axes, CallOptions, MeasuredStructure, Progress, Volume, VoxelArray, Warning } from './types.js';
 export { type ReadOptions, readVolume, type WriteOptions, writeVolume } from './volume.js';

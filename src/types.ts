@@ -36,6 +36,18 @@ export interface Warning {
   message: string;
 }
 
+/** How much of a structure there is in a label map. */
+export interface MeasuredStructure {
+  /** Value in the label map. */
+  value: number;
+  /** `left lung`, `airways`, … */
+  name: string;
+  /** Voxels with this value. */
+  voxels: number;
+  /** Their volume in ml. */
+  volumeMl: number;
+}
+
 /** How far a call has come. */
 export interface Progress {
   /** What is being done: `load`, `lungs`, `network`, … */

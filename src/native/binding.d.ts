@@ -23,6 +23,12 @@ export declare class CallMonitor {
   progress(): Progress | null
 }
 
+/** Labels the anatomy of a file. */
+export declare function anatomyFile(path: string, asked: string, monitor: CallMonitor): Promise<Outcome>
+
+/** Labels the anatomy of a volume of Hounsfield units. */
+export declare function anatomyVolume(geometry: string, data: TypedArray, asked: string, monitor: CallMonitor): Promise<Outcome>
+
 /** Finds what is wrong with an output's place before any work is done. */
 export declare function checkOutput(path: string, input: string): Promise<Outcome>
 

@@ -11,6 +11,7 @@
 // Under test napi registers nothing, so nothing looks used.
 #![cfg_attr(test, allow(dead_code))]
 
+mod anatomy;
 mod checkpoint;
 mod engine;
 mod evaluate;
@@ -20,6 +21,7 @@ mod monitor;
 mod outcome;
 mod phantom;
 mod registry;
+mod scan;
 mod segment;
 mod text;
 mod train;

@@ -12,10 +12,7 @@ use pulmoav_model::weights;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
-use pulmoav_volume::hounsfield::hounsfield;
-use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::warning::Warning;
-use pulmoav_volume::{Grid, Volume, formats};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -23,7 +20,8 @@ use crate::memory::{Released, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::registry::Registry;
-use crate::volume::{Geometry, Given};
+use crate::scan::Scan;
+use crate::volume::Geometry;
 
 static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
 
@@ -96,18 +94,6 @@ impl Loaded {
     }
 }
 
-/// A scan in Hounsfield units with what its file said.
-struct Scan {
-    ct: Volume<f32>,
-    oriented: bool,
-    warnings: Vec<Warning>,
-    load_seconds: f64,
-    /// The voxels as they were read, bytes.
-    read_bytes: u64,
-    /// What JavaScript holds of the scan meanwhile, bytes.
-    held_bytes: u64,
-}
-
 /// Segments a file.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn segment_file<'env>(
@@ -120,13 +106,7 @@ pub fn segment_file<'env>(
     let shared = monitor.share();
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(&asked)?;
-        let clock = Instant::now();
-        let image = formats::read(&PathBuf::from(path), asked.index, &*shared)?;
-        let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
-        let mut scan = Scan::new(image.voxels, grid, oriented, warnings, clock);
-        if image.header.scaling.is_some() {
-            scan.read_bytes += (grid.len() * image.header.data_type.bytes()) as u64;
-        }
+        let scan = Scan::read(&PathBuf::from(path), asked.index, &shared)?;
         run(loaded, scan, asked, &shared)
     })
 }
@@ -144,25 +124,8 @@ pub fn segment_volume<'env>(
     let shared = monitor.share();
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(&asked)?;
-        let clock = Instant::now();
-        let given = Given::new(&geometry, &data)?;
-        let mut scan = Scan::new(given.voxels, given.grid, given.oriented, Vec::new(), clock);
-        scan.held_bytes = scan.read_bytes;
-        let answer = run(loaded, scan, asked, &shared);
-        drop(data);
-        answer
+        run(loaded, Scan::given(&geometry, &data)?, asked, &shared)
     })
-}
-
-impl Scan {
-    fn new(voxels: Voxels, grid: Grid, oriented: bool, mut warnings: Vec<Warning>, clock: Instant) -> Self {
-        let (data, not_hu) = hounsfield(&voxels);
-        let read_bytes = (voxels.len() * voxels.data_type().bytes()) as u64;
-        drop(voxels);
-        warnings.extend(not_hu);
-        let load_seconds = clock.elapsed().as_secs_f64();
-        Self { ct: Volume { data, grid }, oriented, warnings, load_seconds, read_bytes, held_bytes: 0 }
-    }
 }
 
 fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {

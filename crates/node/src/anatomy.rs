@@ -1,0 +1,121 @@
+//! The anatomy of a scan: body, mediastinum, lungs and airways as a label map.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use napi::bindgen_prelude::{Either10, Object};
+use napi::{Env, Result};
+use napi_derive::napi;
+use pulmoav_anatomy::{Labelled, Measured, label};
+use pulmoav_volume::VolumeError;
+use pulmoav_volume::monitor::Monitor;
+use pulmoav_volume::warning::Warning;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::memory::{Released, peak_bytes};
+use crate::monitor::{CallMonitor, Shared};
+use crate::outcome::{Failure, Success, TypedArray, parse};
+use crate::scan::Scan;
+use crate::volume::Geometry;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Asked {
+    index: Option<usize>,
+    threads: usize,
+}
+
+/// Labels the anatomy of a file.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn anatomy_file<'env>(env: &'env Env, path: String, asked: String, monitor: &CallMonitor) -> Result<Object<'env>> {
+    on_engine(env, &asked, monitor, move |asked, shared| {
+        run(Scan::read(&PathBuf::from(path), asked.index, shared)?, shared)
+    })
+}
+
+/// Labels the anatomy of a volume of Hounsfield units.
+#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+pub fn anatomy_volume<'env>(
+    env: &'env Env,
+    geometry: String,
+    data: TypedArray,
+    asked: String,
+    monitor: &CallMonitor,
+) -> Result<Object<'env>> {
+    on_engine(env, &asked, monitor, move |_, shared| run(Scan::given(&geometry, &data)?, shared))
+}
+
+fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {
+    let clock = Instant::now();
+    let _released = Released;
+    let Scan { ct, oriented, mut warnings, load_seconds, .. } = scan;
+    let Labelled { labels, structures, carina_mm, warnings: found } = label(&ct, shared)?;
+    drop(ct);
+    if shared.cancelled() {
+        return Err(VolumeError::Cancelled.into());
+    }
+    warnings.extend(found);
+    let find_seconds = clock.elapsed().as_secs_f64();
+    let answer = Answer {
+        geometry: Geometry::of(&labels.grid, oriented),
+        structures: structures.into_iter().map(FoundStructure::from).collect(),
+        carina_mm,
+        seconds: Seconds { load: load_seconds, find: find_seconds, total: load_seconds + find_seconds },
+        memory: Memory { peak_bytes: peak_bytes() },
+        warnings,
+    };
+    Success::with_arrays(&answer, vec![Either10::B(labels.data.into())])
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    geometry: Geometry,
+    structures: Vec<FoundStructure>,
+    carina_mm: Option<[f64; 3]>,
+    seconds: Seconds,
+    memory: Memory,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FoundStructure {
+    value: u8,
+    name: &'static str,
+    voxels: u64,
+    volume_ml: f64,
+}
+
+impl From<Measured> for FoundStructure {
+    fn from(Measured { structure, voxels, volume_ml }: Measured) -> Self {
+        Self { value: structure.value(), name: structure.name(), voxels, volume_ml }
+    }
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    load: f64,
+    find: f64,
+    total: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Memory {
+    peak_bytes: u64,
+}
+
+fn on_engine<'env>(
+    env: &'env Env,
+    asked: &str,
+    monitor: &CallMonitor,
+    work: impl FnOnce(&Asked, &Shared) -> std::result::Result<Success, Failure> + Send + 'static,
+) -> Result<Object<'env>> {
+    let shared = monitor.share();
+    match parse::<Asked>("the request", asked) {
+        Ok(asked) => Engine::tensors(asked.threads)?.cancellable(env, monitor, move || work(&asked, &shared)),
+        Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
+    }
+}
