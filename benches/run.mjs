@@ -37,6 +37,7 @@ const { values } = parseArgs({
     steps: { type: 'string' },
     whole: { type: 'boolean', default: false },
     kinds: { type: 'string' },
+    scans: { type: 'string' },
     labels: { type: 'boolean', default: false },
     pictures: { type: 'string' },
     write: { type: 'string' },
@@ -107,7 +108,7 @@ async function stage(name) {
 /** What a stage is told: where to work, what to use, how much to do. */
 function context(work) {
   const number = (text) => (text === undefined ? undefined : Number(text));
-  const { model, whole, kinds, labels, pictures, write, python, peers, 'print-seconds': printSeconds } = values;
+  const { model, whole, kinds, scans, labels, pictures, write, python, peers, 'print-seconds': printSeconds } = values;
   const [threads, count, steps] = [values.threads, values.count, values.steps].map(number);
   const shared = join(resolve(values.work), 'phantoms');
   return {
@@ -120,6 +121,7 @@ function context(work) {
     steps,
     whole,
     kinds,
+    scans,
     labels,
     pictures,
     write,

@@ -1,6 +1,6 @@
 // Input: scans with reference masks of the lungs and phantoms, plain and in about a hundred variants of what scanners, patients and
 // disease do to them, and scans without a chest. Expected: the truth that was carried along; nothing where there is no chest.
-// Peer: none. --count N phantoms, --kinds A,B some kinds, --labels vessels too, --whole every variant of large scans,
+// Peer: none. --count N phantoms, --kinds A,B some kinds, --scans A,B some scans (id001, p900101), --labels vessels too, --whole every variant of large scans,
 // --pictures DIR draws, --write DIR keeps what --kinds names as files.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ import {
 } from '../variants.mjs';
 
 export const about =
-  'body, lungs with sides and airways over variants of scans and phantoms (--count N, --kinds A,B, --labels, --pictures DIR, --write DIR)';
+  'body, lungs with sides and airways over variants of scans and phantoms (--count N, --kinds A,B, --scans A,B, --labels, --pictures DIR, --write DIR)';
 
 const PHANTOMS = 3;
 const NO_CHEST = 'no chest';
@@ -38,7 +38,9 @@ export async function run(context) {
   if (unknown) throw new Error(`There is no kind "${unknown}"; expected ${KINDS.join(', ')}.`);
   const count = context.count ?? PHANTOMS;
   const phantoms = count === 0 ? [] : await testPhantoms(context, count);
-  const sources = [...realSources(context.data), ...phantomSources(phantoms)];
+  const scans = context.scans?.split(',');
+  const all = [...realSources(context.data), ...phantomSources(phantoms)];
+  const sources = all.filter(({ name }) => !scans || scans.includes(name));
   const studio = { kinds, tiles: new Map(), segmenter: null, ...context };
   const model = context.labels ? await modelFacts(context.model) : null;
   if (model) studio.segmenter = await Segmenter.load({ model: model.path, threads: context.threads });
@@ -65,6 +67,7 @@ export async function run(context) {
 /** Every variant of a study; the next is made while the finder works on the last. */
 async function casesOf(study, studio) {
   const found = [];
+  const started = performance.now();
   const plain = studio.segmenter && (await plainLabels(study, studio));
   let pending = null;
   for (const variant of variantsOf(study, { kinds: studio.kinds, everything: studio.whole })) {
@@ -75,7 +78,7 @@ async function casesOf(study, studio) {
     pending = next;
   }
   if (pending) found.push(await pending);
-  studio.say(`${study.name}: ${found.length} variants`);
+  studio.say(`${study.name}: ${found.length} variants in ${three((performance.now() - started) / 1000)} s`);
   return found;
 }
 

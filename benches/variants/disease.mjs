@@ -19,6 +19,8 @@ import {
   WHAT,
 } from './study.mjs';
 
+/** How far beyond its mask a lung may reach. */
+const RIM_VOXELS = 2;
 const SIDE_NAMES = [
   [LEFT, 'left'],
   [RIGHT, 'right'],
@@ -80,11 +82,44 @@ function solid({ scan, marks }, at, hu, random) {
 /** One lung gone, fluid in its place. */
 function removed(study, random, side) {
   const result = copied(study);
-  inLung(study, side, (at) => {
+  withRim(study, side, (at) => {
     result.scan.data[at] = clamped(20 + 10 * random.normal());
     result.marks.data[at] = BODY;
   });
   return result;
+}
+
+/** Voxels of one lung and those at its edge that are partly lung, so that nothing foamy stays when it goes. */
+function withRim({ scan, marks }, side, each) {
+  const [, ny, nx] = scan.shape;
+  const steps = [1, -1, nx, -nx, ny * nx, -ny * nx];
+  const seen = new Uint8Array(marks.data.length);
+  let edge = [];
+  inLung({ scan, marks }, side, (at, x, y, z) => {
+    each(at, x, y, z);
+    seen[at] = 1;
+    if (steps.some((step) => (marks.data[at + step] & side) === 0)) edge.push(at);
+  });
+  const [dz, dy, dx] = scan.spacingMm;
+  for (let round = 0; round < RIM_VOXELS; round++) {
+    const next = [];
+    for (const step of steps) {
+      for (const from of edge) {
+        const at = from + step;
+        const hu = scan.data[at];
+        if (seen[at] || marks.data[at] !== BODY || hu > -150 || hu < -900) continue;
+        seen[at] = 1;
+        next.push(at);
+        each(
+          at,
+          ((at % nx) + 0.5) * dx,
+          ((Math.floor(at / nx) % ny) + 0.5) * dy,
+          (Math.floor(at / (ny * nx)) + 0.5) * dz,
+        );
+      }
+    }
+    edge = next;
+  }
 }
 
 /** Fluid in the part of one lung that lies lowest on the table, higher up at the chest wall. */
@@ -145,7 +180,7 @@ function tumour(study, random, where) {
     // Chest wall and heart stay as they are.
     if (result.marks.data[i] & SIDES) solid(result, i, 40, random);
   });
-  return result;
+  return { ...result, look: { yMm: y, zMm: z } };
 }
 
 /** Large patches of destroyed lung. */
@@ -192,14 +227,14 @@ function raised(study, random, side) {
   const order = (x, y, z) => z + 0.004 * ((x - x0) ** 2 + (y - y0) ** 2);
   const top = level(study, side, order, 0.25);
   const taken = new Uint8Array(marks.data.length);
-  inLung(study, side, (at, x, y, z) => {
+  withRim(study, side, (at, x, y, z) => {
     if (order(x, y, z) >= top) return;
     taken[at] = 1;
     scan.data[at] = clamped(50 + 10 * random.normal());
     marks.data[at] = BODY;
   });
   gasPockets(result, taken, random);
-  return result;
+  return { ...result, look: { zMm: box.low[0] + 0.15 * (box.high[0] - box.low[0]) } };
 }
 
 /** Balls of gas as large as there is room for in what is taken, apart from each other. */
@@ -269,5 +304,5 @@ function hernia(study, random) {
     scan.data[at] = clamped((wall ? 40 : vy > y - 6 ? AIR_HU : 15) + 8 * random.normal());
     marks.data[at] = BODY;
   });
-  return result;
+  return { ...result, look: { yMm: y, zMm: z } };
 }

@@ -1,21 +1,21 @@
 // Circular fields of view: padding outside the skin, through the skin, up to a lung, and through a lung.
-import { copied, LEFT, lungBoxMm, norm, quantile, SIDES, sizeMm, visitAll, WHAT } from './study.mjs';
+import { copied, LEFT, lungBoxMm, norm, quantile, RIGHT, SIDES, visitAll, WHAT } from './study.mjs';
 
 const PADDINGS_HU = [-1024, -2000, -3024, 0, -32768];
 /** How far to the side the field's middle lies, so that it cuts one lung alone. */
 const ASIDE_MM = 20;
 
 const FIELDS = {
-  'outside skin': (study) => ({ aside: 0, radius: farthest(study, (mark) => (mark & WHAT) !== 0) + 8 }),
-  // Half-way between the lungs and the skin.
+  'outside skin': (study) => ({ aside: 0, radius: farthest(study, (mark) => (mark & WHAT) !== 0, 0) + 8 }),
+  // Part of the way from the lungs to the skin.
   'through skin': (study) => {
-    const lung = farthest(study, (mark) => (mark & SIDES) !== 0);
-    const skin = farthest(study, (mark) => (mark & WHAT) !== 0);
+    const lung = farthest(study, (mark) => (mark & SIDES) !== 0, 0);
+    const skin = farthest(study, (mark) => (mark & WHAT) !== 0, 0);
     return { aside: 0, radius: lung + 0.4 * (skin - lung) };
   },
-  'at a lung': (study) => ({ aside: ASIDE_MM, radius: farthest(study, (mark) => (mark & LEFT) !== 0, ASIDE_MM) }),
-  '1 % of a lung': (study) => ({ aside: ASIDE_MM, radius: reach(study, 0.99) }),
-  '5 % of a lung': (study) => ({ aside: ASIDE_MM, radius: reach(study, 0.95) }),
+  'at a lung': (study) => within(study, 1),
+  '1 % of a lung': (study) => within(study, 0.99),
+  '5 % of a lung': (study) => within(study, 0.95),
 };
 
 export const variants = Object.keys(FIELDS).flatMap((field, i) =>
@@ -60,14 +60,14 @@ function distances(study, holds, aside) {
   return found;
 }
 
-function farthest(study, holds, aside = 0) {
-  const [, height, width] = sizeMm(study.scan);
-  const far = distances(study, holds, aside).reduce((most, mm) => Math.max(most, mm), 0);
-  return Math.min(far, norm(height, width));
+function farthest(study, holds, aside) {
+  return distances(study, holds, aside).reduce((most, mm) => Math.max(most, mm), 0);
 }
 
-/** The radius within which this share of the left lung lies, seen from a middle moved to the right. */
-function reach(study, share) {
-  const left = distances(study, (mark) => (mark & LEFT) !== 0, ASIDE_MM);
-  return left.length === 0 ? farthest(study, (mark) => (mark & SIDES) !== 0) : quantile(left, share);
+/** The circle within which this share of one lung lies, the left one where there is one. */
+function within({ scan, marks }, share) {
+  const side = marks.data.some((mark) => (mark & LEFT) !== 0) ? LEFT : RIGHT;
+  const aside = side === LEFT ? ASIDE_MM : -ASIDE_MM;
+  const found = distances({ scan, marks }, (mark) => (mark & side) !== 0, aside);
+  return { aside, radius: share === 1 ? found.reduce((most, mm) => Math.max(most, mm), 0) : quantile(found, share) };
 }

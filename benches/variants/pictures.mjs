@@ -61,8 +61,10 @@ export function tile({ scan, truth, look }, labels, caption) {
   const box = boxOf(marks, (mark) => (mark & SIDES) !== 0) ?? boxOf(marks, (mark) => (mark & WHAT) !== 0);
   const { low, high } = box ?? { low: [0, 0, 0], high: hu.shape };
   const at = (axis, share) => Math.min(hu.shape[axis] - 1, Math.floor(low[axis] + share * (high[axis] - low[axis])));
-  const z = look?.zMm ? Math.floor(look.zMm / hu.spacingMm[0]) : at(0, 0.5);
-  const slices = [slice({ hu, marks, found }, 1, at(1, 0.45)), slice({ hu, marks, found }, 0, z)];
+  const [z, y] = [look?.zMm, look?.yMm].map((mm, axis) =>
+    mm ? Math.floor(mm / hu.spacingMm[axis]) : at(axis, 0.5 - 0.05 * axis),
+  );
+  const slices = [slice({ hu, marks, found }, 1, y), slice({ hu, marks, found }, 0, z)];
   return stacked([captioned(caption), beside(slices)]);
 }
 

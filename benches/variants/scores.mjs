@@ -91,18 +91,22 @@ function airwayScores({ data: marks, shape, spacingMm }, labels) {
   const close = offsets(shape, (z, y, x) => norm(x * dx, y * dy, z * dz) <= LEAK_MM);
   const airway = (mark) => (mark & WALL) !== 0 || [LUMEN, CENTRELINE, IGNORED].includes(mark & WHAT);
   const isAirway = Uint8Array.from({ length: 128 }, (_, mark) => (airway(mark) ? 1 : 0));
-  let [line, met, found, leaked] = [0, 0, 0, 0];
-  for (let i = 0; i < marks.length; i++) {
-    if ((marks[i] & WHAT) === CENTRELINE) {
-      line += 1;
-      if (near.some((offset) => labels[i + offset] === AIRWAYS)) met += 1;
-    }
-    if (labels[i] === AIRWAYS) {
-      found += 1;
-      if (!close.some((offset) => isAirway[marks[i + offset]] === 1)) leaked += 1;
-    }
-  }
-  return { airways: line === 0 ? null : met / line, leak: found === 0 ? 0 : leaked / found };
+  const line = placesOf(marks, (mark) => (mark & WHAT) === CENTRELINE);
+  const found = placesOf(labels, (label) => label === AIRWAYS);
+  const met = line.filter((i) => near.some((offset) => labels[i + offset] === AIRWAYS));
+  const leaked = found.filter((i) => !close.some((offset) => isAirway[marks[i + offset]] === 1));
+  return {
+    airways: line.length === 0 ? null : met.length / line.length,
+    leak: found.length === 0 ? 0 : leaked.length / found.length,
+  };
+}
+
+/** Indices of the bytes that hold; a table asks once a value. */
+function placesOf(bytes, holds) {
+  const table = Uint8Array.from({ length: 256 }, (_, value) => (holds(value) ? 1 : 0));
+  const places = [];
+  for (let i = 0; i < bytes.length; i++) if (table[bytes[i]] === 1) places.push(i);
+  return places;
 }
 
 /** Steps in the array to the neighbours for which `holds(z, y, x)`, the voxel itself first. */

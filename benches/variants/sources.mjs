@@ -33,7 +33,11 @@ export function realSources(data) {
 
 /** The same of phantoms. */
 export function phantomSources(phantoms) {
-  return phantoms.map((one) => ({ name: one.name.replace(/^phantom_small_/, 'p'), load: () => phantomStudy(one) }));
+  return phantoms.map((one) => ({ name: shortName(one), load: () => phantomStudy(one) }));
+}
+
+function shortName({ name }) {
+  return name.replace('phantom_small_', 'p');
 }
 
 async function realStudy(folder, { name, scan, mask, whole, alone }) {
@@ -47,14 +51,21 @@ async function realStudy(folder, { name, scan, mask, whole, alone }) {
   return { name, scan: { ...ct, data }, marks: { ...ct, data: marks }, knows, whole };
 }
 
-async function phantomStudy({ name, image, anatomy, lungs, airways }) {
+async function phantomStudy(one) {
+  const { image, anatomy, lungs, airways } = one;
   const [ct, what, sides, walls] = await Promise.all([image, anatomy, lungs, airways].map((file) => readVolume(file)));
   const marks = what.data;
   for (let i = 0; i < marks.length; i++) {
     const value = marks[i] === TRUE_RIGHT_LUNG ? LUNG : marks[i];
     marks[i] = value | (sides.data[i] === 1 ? LEFT : sides.data[i] === 2 ? RIGHT : 0) | (walls.data[i] ? WALL : 0);
   }
-  return { name, scan: ct, marks: { ...what, data: marks }, knows: { body: true, airways: true }, whole: true };
+  return {
+    name: shortName(one),
+    scan: ct,
+    marks: { ...what, data: marks },
+    knows: { body: true, airways: true },
+    whole: true,
+  };
 }
 
 /** The mask on `shape` voxels that fill the same box. */

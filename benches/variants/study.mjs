@@ -5,9 +5,16 @@
 import { allOrientations, reoriented } from '../orientations.mjs';
 
 /** What a voxel is: the low three bits. IGNORED is scored neither way. */
-export const [AIR, BODY, LUNG, LUMEN, CENTRELINE, IGNORED] = [0, 1, 3, 5, 6, 7];
+export const AIR = 0;
+export const BODY = 1;
+export const LUNG = 3;
+export const LUMEN = 5;
+export const CENTRELINE = 6;
+export const IGNORED = 7;
 /** To which lung a voxel belongs, bronchi and vessels in it too, and whether a wall or lumen of an airway is there. */
-export const [LEFT, RIGHT, WALL] = [16, 32, 64];
+export const LEFT = 16;
+export const RIGHT = 32;
+export const WALL = 64;
 export const SIDES = LEFT | RIGHT;
 export const WHAT = 7;
 export const AIR_HU = -1000;

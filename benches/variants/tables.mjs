@@ -14,7 +14,7 @@ const SAMPLES = 3;
 const SHAPES = {
   'flat board': (x, d) => ({ depth: box(x, d - 3, 210, 45), shellMm: 3, shellHu: 150 }),
   'curved cradle': (x, d) => {
-    const radius = norm(x, 250 - d) - 250;
+    const radius = norm(x, 250 + d) - 250;
     return { depth: Math.min(radius - 3, 31 - radius, 215 - Math.abs(x)), shellMm: 2, shellHu: 120 };
   },
   'mattress on board': (x, d) =>
