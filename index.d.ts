@@ -680,6 +680,8 @@ interface PhantomCase {
     lungs: string;
     /** Its bronchi and windpipe, wall and all. */
     airways: string;
+    /** What is where: 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more. */
+    anatomy: string;
     seed: number;
     /** `arterial`, `venous`, `equal` or `none`. */
     phase: string;

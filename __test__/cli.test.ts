@@ -354,7 +354,7 @@ for (const [signal, status] of [['SIGINT', 130] as const, ['SIGTERM', 143] as co
     const end = await ended.finally(() => clearInterval(wait));
     t.is(end.status, status, end.stderr);
     object(end);
-    t.deepEqual(listing(directory), ['airwaysTr', 'imagesTr', 'labelsTr', 'lungsTr']);
+    t.deepEqual(listing(directory), ['airwaysTr', 'anatomyTr', 'imagesTr', 'labelsTr', 'lungsTr']);
   });
 }
 
@@ -375,7 +375,7 @@ test.serial('a full disk is ERR_IO and leaves nothing', async (t) => {
     mkdirSync(join(disk, 'data'));
     const phantom = await pulmoav('phantom', '-o', join(disk, 'data'), '--json');
     t.is(phantom.status, 3, phantom.stderr);
-    t.deepEqual(listing(join(disk, 'data')), ['airwaysTr', 'imagesTr', 'labelsTr', 'lungsTr']);
+    t.deepEqual(listing(join(disk, 'data')), ['airwaysTr', 'anatomyTr', 'imagesTr', 'labelsTr', 'lungsTr']);
   } finally {
     execFileSync('umount', [disk]);
   }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { phantom, readVolume, UsageError } from 'pulmoav';
@@ -15,6 +15,8 @@ test('a phantom is a case of a data set, the same for its seed; one that is ther
   t.deepEqual(listing(first), [
     'airwaysTr',
     `airwaysTr/${made.name}.nii.gz`,
+    'anatomyTr',
+    `anatomyTr/${made.name}.nii.gz`,
     'dataset.json',
     'imagesTr',
     `imagesTr/${made.name}_0000.nii.gz`,
@@ -30,6 +32,12 @@ test('a phantom is a case of a data set, the same for its seed; one that is ther
     [...new Set(labels.data as Uint8Array)].sort((a, b) => a - b),
     [0, 1, 2],
   );
+  const anatomy = await readVolume(made.anatomy);
+  t.deepEqual(anatomy.affine, ct.affine);
+  t.deepEqual(
+    [...new Set(anatomy.data as Uint8Array)].sort((a, b) => a - b),
+    [0, 1, 3, 4, 5, 6],
+  );
 
   const [again] = await phantom({ out: second, seed: 77, halfLabelled: true });
   t.true(same(readFileSync(again?.image ?? ''), readFileSync(made.image)));
@@ -37,6 +45,16 @@ test('a phantom is a case of a data set, the same for its seed; one that is ther
   const started = performance.now();
   t.deepEqual(await phantom({ out: first, seed: 77, halfLabelled: true }), [made]);
   t.true(performance.now() - started < 1000);
+});
+
+test('a listed phantom that lacks a file is made again', async (t) => {
+  const out = folder();
+  const [made] = await phantom({ out, seed: 78 });
+  if (!made) return t.fail();
+  const before = readFileSync(made.anatomy);
+  rmSync(made.anatomy);
+  t.deepEqual(await phantom({ out, seed: 78 }), [made]);
+  t.true(same(readFileSync(made.anatomy), before));
 });
 
 test('wrong wishes and foreign folders are refused', async (t) => {
@@ -57,5 +75,5 @@ test('an aborted phantom leaves no file behind', async (t) => {
   const controller = new AbortController();
   setTimeout(() => controller.abort(reason), 300);
   await t.throwsAsync(phantom({ out, signal: controller.signal }), { is: reason });
-  t.deepEqual(listing(out), ['airwaysTr', 'imagesTr', 'labelsTr', 'lungsTr']);
+  t.deepEqual(listing(out), ['airwaysTr', 'anatomyTr', 'imagesTr', 'labelsTr', 'lungsTr']);
 });

@@ -20,7 +20,7 @@ const RACES = [
   'start',
   'clip-text',
 ];
-const STAGES = [...RACES, 'scaling', 'phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit'];
+const STAGES = [...RACES, 'scaling', 'phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'anatomy'];
 
 const { values } = parseArgs({
   options: {
@@ -36,6 +36,11 @@ const { values } = parseArgs({
     count: { type: 'string' },
     steps: { type: 'string' },
     whole: { type: 'boolean', default: false },
+    kinds: { type: 'string' },
+    scans: { type: 'string' },
+    labels: { type: 'boolean', default: false },
+    pictures: { type: 'string' },
+    write: { type: 'string' },
     python: { type: 'string' },
     peers: { type: 'string', default: join(root, '..', 'shared', 'peers') },
     'print-seconds': { type: 'boolean', default: false },
@@ -103,7 +108,7 @@ async function stage(name) {
 /** What a stage is told: where to work, what to use, how much to do. */
 function context(work) {
   const number = (text) => (text === undefined ? undefined : Number(text));
-  const { model, whole, python, peers, 'print-seconds': printSeconds } = values;
+  const { model, whole, kinds, scans, labels, pictures, write, python, peers, 'print-seconds': printSeconds } = values;
   const [threads, count, steps] = [values.threads, values.count, values.steps].map(number);
   const shared = join(resolve(values.work), 'phantoms');
   return {
@@ -115,6 +120,11 @@ function context(work) {
     count,
     steps,
     whole,
+    kinds,
+    scans,
+    labels,
+    pictures,
+    write,
     python,
     peers,
     printSeconds,

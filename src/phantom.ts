@@ -32,6 +32,8 @@ export interface PhantomCase {
   lungs: string;
   /** Its bronchi and windpipe, wall and all. */
   airways: string;
+  /** What is where: 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more. */
+  anatomy: string;
   seed: number;
   /** `arterial`, `venous`, `equal` or `none`. */
   phase: string;
@@ -40,6 +42,7 @@ export interface PhantomCase {
 
 /** Phantoms label vessels of this diameter and more; thinner ones are rendered only. */
 const MIN_LABELLED_DIAMETER_MM = 1.5;
+const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
 
 /**
  * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
@@ -75,10 +78,7 @@ async function phantomCase(
   options: CallOptions,
 ): Promise<PhantomCase> {
   const name = `phantom_${wanted.size}_${String(wanted.seed).padStart(5, '0')}`;
-  const image = join(out, 'imagesTr', `${name}_0000.nii.gz`);
-  const label = join(out, 'labelsTr', `${name}.nii.gz`);
-  const lungs = join(out, 'lungsTr', `${name}.nii.gz`);
-  const airways = join(out, 'airwaysTr', `${name}.nii.gz`);
+  const files = filesOf(out, name);
   const sides: Annotated['sides'] = wanted.halfLabelled
     ? [wanted.seed % 2 === 0 ? 'left' : 'right']
     : ['left', 'right'];
@@ -89,34 +89,38 @@ async function phantomCase(
       hint: 'Choose another folder or seed',
     });
   }
-  if (listed && [image, label, lungs, airways].every((file) => existsSync(file))) {
-    return {
-      name,
-      image,
-      label,
-      lungs,
-      airways,
-      seed: wanted.seed,
-      phase: listed.phase ?? 'unknown',
-      annotated: listed.annotated,
-    };
-  }
   const { seed, size } = wanted;
+  if (listed && Object.values(files).every((file) => existsSync(file))) {
+    return { name, ...files, seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
+  }
   const config = { seed, size, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
-  const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)) });
+  const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)), files });
   // Listed first: a half-labelled case that a kill leaves behind must never pass for a fully annotated one.
   await list(out, known, name, { annotated, seed });
   try {
     const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
-      addon().phantomCase(request, image, label, lungs, airways, monitor),
+      addon().phantomCase(request, monitor),
     );
     await list(out, known, name, { annotated, seed, phase: value.phase });
-    return { name, image, label, lungs, airways, seed, phase: value.phase, annotated };
+    return { name, ...files, seed, phase: value.phase, annotated };
   } catch (error) {
-    for (const file of [image, label, lungs, airways]) await rm(file, { force: true });
+    for (const file of Object.values(files)) await rm(file, { force: true });
     await unlist(out, known, name);
     throw error;
   }
+}
+
+type CaseFiles = Pick<PhantomCase, 'image' | 'label' | 'lungs' | 'airways' | 'anatomy'>;
+
+function filesOf(out: string, name: string): CaseFiles {
+  const map = (folder: string) => join(out, folder, `${name}.nii.gz`);
+  return {
+    image: join(out, 'imagesTr', `${name}_0000.nii.gz`),
+    label: map('labelsTr'),
+    lungs: map('lungsTr'),
+    airways: map('airwaysTr'),
+    anatomy: map('anatomyTr'),
+  };
 }
 
 async function list(out: string, known: DatasetDescription, name: string, entry: DatasetDescription['cases'][string]) {
@@ -138,7 +142,7 @@ async function saveDataset(out: string, description: DatasetDescription): Promis
 
 async function openDataset(out: string): Promise<DatasetDescription> {
   const file = join(out, 'dataset.json');
-  for (const folder of ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr']) await makeFolder(join(out, folder));
+  for (const folder of FOLDERS) await makeFolder(join(out, folder));
   if (!existsSync(file)) return structuredClone(emptyDataset);
   const parsed = datasetConfig.safeParse(await readJson(file));
   if (parsed.success) return parsed.data;

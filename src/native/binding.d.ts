@@ -96,8 +96,8 @@ export interface Outcome {
   error?: ErrorInfo
 }
 
-/** Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right) and its airways. */
-export declare function phantomCase(request: string, image: string, label: string, lungs: string, airways: string, monitor: CallMonitor): Promise<Outcome>
+/** Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right), its airways and its anatomy. */
+export declare function phantomCase(request: string, monitor: CallMonitor): Promise<Outcome>
 
 /** How far a call has come. */
 export interface Progress {

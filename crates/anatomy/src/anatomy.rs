@@ -58,6 +58,12 @@ pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
 }
 
 impl Anatomy {
+    /// An anatomy in which nothing was found.
+    pub fn nothing(grid: &Grid) -> Self {
+        let lattice = Lattice { factor: grid.shape.map(|size| size.max(1)), shape: [1; 3] };
+        Self { grid: *grid, lungs: None, airways: Airways::default(), warnings: Vec::new(), lattice, trunk: vec![0] }
+    }
+
     /// 1 in the body, on `shape` voxels that fill the box `part` of the scan.
     ///
     /// # Shapes

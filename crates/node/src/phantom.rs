@@ -19,6 +19,18 @@ struct CaseRequest {
     config: PhantomConfig,
     /// 1 keeps the left lung's vessels, 2 the right's; both are kept where both are named.
     annotated_lungs: Vec<u8>,
+    files: CaseFiles,
+}
+
+/// Where a case's volumes go.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseFiles {
+    image: PathBuf,
+    label: PathBuf,
+    lungs: PathBuf,
+    airways: PathBuf,
+    anatomy: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -28,28 +40,26 @@ struct CaseAnswer<'a> {
     statistics: &'a Statistics,
 }
 
-/// Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right) and its airways.
+/// Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right), its airways and its anatomy.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn phantom_case<'env>(
-    env: &'env Env,
-    request: String,
-    image: String,
-    label: String,
-    lungs: String,
-    airways: String,
-    monitor: &CallMonitor,
-) -> Result<Object<'env>> {
+pub fn phantom_case<'env>(env: &'env Env, request: String, monitor: &CallMonitor) -> Result<Object<'env>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let request: CaseRequest = parse("the phantom's request", &request)?;
-        let mut phantom = generate(&request.config, &*shared)?;
-        if request.annotated_lungs != [1, 2] {
-            phantom.keep_annotated(&request.annotated_lungs);
+        let CaseRequest { config, annotated_lungs, files }: CaseRequest = parse("the phantom's request", &request)?;
+        let mut phantom = generate(&config, &*shared)?;
+        if annotated_lungs != [1, 2] {
+            phantom.keep_annotated(&annotated_lungs);
         }
-        formats::write(&PathBuf::from(image), &phantom.ct.data, 1, &phantom.ct.grid, None, &*shared)?;
-        formats::write(&PathBuf::from(label), &phantom.labels.data, 1, &phantom.labels.grid, None, &*shared)?;
-        formats::write(&PathBuf::from(lungs), &phantom.lungs.data, 1, &phantom.lungs.grid, None, &*shared)?;
-        formats::write(&PathBuf::from(airways), &phantom.airways.data, 1, &phantom.airways.grid, None, &*shared)?;
+        formats::write(&files.image, &phantom.ct.data, 1, &phantom.ct.grid, None, &*shared)?;
+        let maps = [
+            (&files.label, &phantom.labels),
+            (&files.lungs, &phantom.lungs),
+            (&files.airways, &phantom.airways),
+            (&files.anatomy, &phantom.anatomy),
+        ];
+        for (file, map) in maps {
+            formats::write(file, &map.data, 1, &map.grid, None, &*shared)?;
+        }
         Success::json(&CaseAnswer { phase: phantom.phase, statistics: &phantom.statistics })
     })
 }

@@ -17,6 +17,7 @@ use crate::point::at;
 use crate::random::Random;
 use crate::raster::{draw_chamber, draw_tubes};
 use crate::statistics::Statistics;
+use crate::truth::truth;
 use crate::tubes::{Segment, Tubes};
 use crate::veins;
 
@@ -41,6 +42,8 @@ pub struct Layers {
     pub lungs: Vec<u8>,
     /// 1 where at least half of the voxel is bronchus or windpipe, wall and all.
     pub airways: Vec<u8>,
+    /// What is where: 0 air, 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more.
+    pub anatomy: Vec<u8>,
     /// Calibre, length and count of both trees by order.
     pub statistics: Statistics,
 }
@@ -98,7 +101,7 @@ pub fn layers(config: &PhantomConfig, monitor: &dyn Monitor) -> Result<Layers, P
 }
 
 /// Draws a chest on a lattice.
-fn draw(
+pub(crate) fn draw(
     anatomy: &Anatomy,
     lattice: &Lattice,
     config: &PhantomConfig,
@@ -113,7 +116,9 @@ fn draw(
     let (mut background_hu, mut lungs) = paint(&anatomy.chest, lattice, config.seed);
     stage(2)?;
     roots(anatomy, lattice, config.seed, &mut background_hu, &mut lungs);
-    let walls = airways(anatomy, lattice, config.seed, &mut background_hu);
+    let (walls, lumen) = airways(anatomy, lattice, config.seed, &mut background_hu);
+    let map = truth(anatomy, lattice, &lungs, &lumen);
+    drop(lumen);
     let mut artery = vec![0_u8; lattice.len()];
     let mut vein = vec![0_u8; lattice.len()];
     let labels = labelled(anatomy, lattice, least_radius_mm, &walls, &mut artery, &mut vein);
@@ -128,6 +133,7 @@ fn draw(
         labels,
         lungs,
         airways: walls.iter().map(|&wall| u8::from(wall >= 128)).collect(),
+        anatomy: map,
         statistics: anatomy.statistics.clone(),
     })
 }
@@ -207,8 +213,8 @@ fn blend(background_hu: &mut [i16], cover: &[u8], lungs: Option<&mut [u8]>, tiss
     );
 }
 
-/// Draws bronchi into the background and returns the coverage by bronchus, wall and all.
-fn airways(anatomy: &Anatomy, lattice: &Lattice, seed: u64, background_hu: &mut [i16]) -> Vec<u8> {
+/// Draws bronchi into the background and returns the coverage by bronchus, wall and all, and by its lumen.
+fn airways(anatomy: &Anatomy, lattice: &Lattice, seed: u64, background_hu: &mut [i16]) -> (Vec<u8>, Vec<u8>) {
     let mut random = Random::new(seed, 11);
     let wall_hu = random.within(-50.0, 20.0);
     let lumens: Vec<Segment> = anatomy.bronchi.tubes.segments().collect();
@@ -229,7 +235,7 @@ fn airways(anatomy: &Anatomy, lattice: &Lattice, seed: u64, background_hu: &mut 
         let ground = f32::from(*hu) * (1.0 - wall) + wall_hu * (wall - air) - 1000.0 * air;
         *hu = ground as i16;
     });
-    walls
+    (walls, air)
 }
 
 /// Draws the vessels that carry a label and returns the labels: at least half of the voxel in one vessel.
@@ -310,7 +316,7 @@ fn share(artery: &mut [u8], vein: &mut [u8], walls: &[u8], labels: Option<&[u8]>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::point::Point;
     use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
@@ -322,7 +328,7 @@ mod tests {
     const ARTERY_COUNTS: [f32; 7] = [12450.0, 3448.0, 900.0, 254.0, 86.0, 14.0, 4.0];
     const VEIN_COUNTS: [f32; 7] = [870.0, 286.0, 126.0, 62.0, 22.0, 8.0, 4.0];
 
-    fn coarse(anatomy: &Anatomy) -> Lattice {
+    pub(crate) fn coarse(anatomy: &Anatomy) -> Lattice {
         let fine = Lattice::new(&anatomy.chest, crate::config::Size::Small, 5);
         let extent = [0, 1, 2].map(|i| fine.shape[i] as f32 * fine.spacing_mm[i]);
         Lattice { shape: extent.map(|e| (e / 3.0) as usize), spacing_mm: [3.0; 3], origin: fine.origin }

@@ -22,6 +22,7 @@ mod random;
 mod raster;
 mod statistics;
 mod texture;
+mod truth;
 mod tubes;
 mod veins;
 

@@ -20,6 +20,8 @@ pub struct Phantom {
     pub lungs: Volume<u8>,
     /// 1 in bronchi and windpipe, wall and all.
     pub airways: Volume<u8>,
+    /// What is where: 0 air, 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more.
+    pub anatomy: Volume<u8>,
     /// Where the contrast medium is.
     pub phase: Phase,
     /// The look of `ct`.
@@ -46,6 +48,7 @@ pub fn render(layers: Layers, appearance: Appearance, seed: u64) -> Phantom {
         labels: Volume { data: layers.labels, grid },
         lungs: Volume { data: layers.lungs, grid },
         airways: Volume { data: layers.airways, grid },
+        anatomy: Volume { data: layers.anatomy, grid },
         phase: appearance.phase,
         appearance,
         statistics: layers.statistics,

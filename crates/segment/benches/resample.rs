@@ -10,6 +10,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use pulmoav_anatomy::Anatomy;
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_segment::prepare::{Prepared, WayBack};
@@ -54,7 +55,7 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
         channels: Vec::new(),
         shape,
         grid: resized_grid(&grid, shape),
-        lungs: None,
+        anatomy: Anatomy::nothing(&grid),
         way_back: WayBack { original: grid, orientation, canonical, part, shape },
         warnings: Vec::new(),
     };

@@ -169,7 +169,7 @@ pub fn segment(
     let needed = tiles::needed(&prepared, plan);
     let budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
     let found = if has_work(&prepared, plan) {
-        let maps = if prepared.lungs.is_some() { maps(plan, &asked) } else { asked.clone() };
+        let maps = if prepared.lungs().is_some() { maps(plan, &asked) } else { asked.clone() };
         Some(tiles::run(&prepared, &needed, plan, budget.tile, network, &maps, monitor)?)
     } else {
         None
@@ -182,13 +182,13 @@ pub fn segment(
     };
     drop(found);
     tidy(&mut restored.labels, &ct.data);
-    keep(&mut restored.labels, &prepared, &to_keep);
+    keep(&mut restored.labels, ct, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
     let counts = counts_of(&restored.labels.data);
     let voxel_ml = ct.grid.voxel_ml();
     let targets = measured(&asked, plan, &counts, voxel_ml);
     let is_empty = targets.iter().all(|target| target.voxels == 0);
-    let emptiness = is_empty.then(|| empty_result(prepared.lungs.is_some()));
+    let emptiness = is_empty.then(|| empty_result(prepared.lungs().is_some()));
     Ok(Segmentation {
         labels: restored.labels,
         probabilities: restored.probabilities,
@@ -203,7 +203,7 @@ pub fn segment(
 
 /// A plan that crops to the lungs has nothing to look at without them.
 fn has_work(prepared: &Prepared, plan: &Plan) -> bool {
-    prepared.lungs.is_some() || !matches!(plan.crop, Crop::Lungs { .. })
+    prepared.lungs().is_some() || !matches!(plan.crop, Crop::Lungs { .. })
 }
 
 fn nothing(ct: &Volume<f32>, prompts: usize, probabilities: bool) -> Restored {

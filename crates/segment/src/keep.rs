@@ -1,9 +1,9 @@
 //! Lungs and airways beside the vessels in a label map.
 
-use pulmoav_anatomy::{Anatomy, Structure};
+use pulmoav_anatomy::Structure;
 use pulmoav_plan::Plan;
 use pulmoav_volume::Volume;
-use pulmoav_volume::crop::VoxelBox;
+use pulmoav_volume::crop::View;
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
@@ -31,8 +31,8 @@ pub struct Kept {
 /// Fills label 0 with the structures of `values`, where they are.
 ///
 /// # Shapes
-/// `labels`: `[z, y, x]` on the scan's own grid.
-pub fn keep(labels: &mut Volume<u8>, prepared: &Prepared, values: &[(Structure, u8)]) {
+/// `labels` and `ct`: `[z, y, x]` on the scan's own grid.
+pub fn keep(labels: &mut Volume<u8>, ct: &Volume<f32>, prepared: &Prepared, values: &[(Structure, u8)]) {
     if values.is_empty() {
         return;
     }
@@ -40,7 +40,7 @@ pub fn keep(labels: &mut Volume<u8>, prepared: &Prepared, values: &[(Structure, 
     for &(structure, value) in values {
         value_of[structure.value() as usize] = value;
     }
-    let structures = structures_of(prepared);
+    let structures = structures_of(ct, prepared);
     labels.data.par_iter_mut().zip(structures).with_min_len(BLOCK).for_each(|(label, structure)| {
         if *label == 0 {
             *label = value_of[structure as usize];
@@ -78,12 +78,10 @@ pub fn measured(values: &[(Structure, u8)], counts: &[u64; 256], voxel_ml: f64) 
 }
 
 /// Values of [`Structure`] on the scan's own grid.
-fn structures_of(prepared: &Prepared) -> Vec<u8> {
-    let way_back = &prepared.way_back;
-    let grid = way_back.canonical;
-    let anatomy = Anatomy { grid, lungs: prepared.lungs.clone(), carina: None, warnings: Vec::new() };
-    let structures = anatomy.structures_in(&VoxelBox::whole(grid.shape), grid.shape);
-    way_back.orientation.inverse().orient_data(&structures, grid.shape, 1)
+fn structures_of(ct: &Volume<f32>, prepared: &Prepared) -> Vec<u8> {
+    let (moves, canonical) = (prepared.way_back.orientation, prepared.way_back.canonical);
+    let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped);
+    moves.inverse().orient_data(&prepared.anatomy.label_map(&hu), canonical.shape, 1)
 }
 
 #[cfg(test)]

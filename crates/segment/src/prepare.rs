@@ -3,7 +3,8 @@
 //! Orient (exact index moves, nothing is copied), find the lungs, choose the crop, resample it to the plan's spacing,
 //! make the channels. Training and use share this file, so they cannot drift apart.
 
-use pulmoav_anatomy::lungs::{self, Lungs};
+use pulmoav_anatomy::lungs::Lungs;
+use pulmoav_anatomy::{self as anatomy, Anatomy};
 use pulmoav_plan::{Channel, Crop, Plan};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::monitor::Monitor;
@@ -29,21 +30,26 @@ pub struct Prepared {
     pub shape: [usize; 3],
     /// The plan's grid: canonical, cropped, resampled. Its spacing is the plan's up to rounding to whole voxels.
     pub grid: Grid,
-    /// The lungs, on the scan's canonical grid; `None` when none was found.
-    pub lungs: Option<Lungs>,
+    /// Body, lungs and airways, on the scan's canonical grid.
+    pub anatomy: Anatomy,
     /// How to return to the scan's own grid.
     pub way_back: WayBack,
-    /// `NO_LUNGS`, `CUT_LUNGS`, `COARSE_SPACING`, where they apply (`NOT_HU` is told where voxels become HU).
+    /// Those of the anatomy, and `COARSE_SPACING` (`NOT_HU` is told where voxels become HU).
     pub warnings: Vec<Warning>,
 }
 
 impl Prepared {
+    /// The lungs; `None` when none was found.
+    pub fn lungs(&self) -> Option<&Lungs> {
+        self.anatomy.lungs.as_ref()
+    }
+
     /// 0 outside the lungs, 1 in the left lung, 2 in the right one; `None` without lungs.
     ///
     /// # Shapes
     /// → `[z, y, x]` of `self.shape`.
     pub fn sides(&self) -> Option<Vec<u8>> {
-        self.lungs.as_ref().map(|lungs| lungs.sides_in(&self.way_back.part, self.shape))
+        self.lungs().map(|lungs| lungs.sides_in(&self.way_back.part, self.shape))
     }
 
     /// 1 where the left lung is nearer in mm, 2 where the right one is; `None` without lungs.
@@ -51,7 +57,7 @@ impl Prepared {
     /// # Shapes
     /// → `[z, y, x]` of `self.shape`.
     pub fn nearest_sides(&self) -> Option<Vec<u8>> {
-        self.lungs.as_ref().map(|lungs| lungs.nearest_in(&self.way_back.part, self.shape))
+        self.lungs().map(|lungs| lungs.nearest_in(&self.way_back.part, self.shape))
     }
 }
 
@@ -86,19 +92,27 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let canonical = orientation.orient_grid(&ct.grid);
     let hu = View::new(&ct.data, shape).reordered(orientation.source, orientation.flipped);
     stage(monitor, 0)?;
-    let lungs = lungs::find(&hu, &canonical);
+    let anatomy = anatomy::find(&hu, &canonical);
+    let lungs = anatomy.lungs.as_ref();
     stage(monitor, 1)?;
-    let part = part_to_see(&hu, &canonical, lungs.as_ref(), plan);
+    let part = part_to_see(&hu, &canonical, lungs, plan);
     let part_grid = part.grid(&canonical);
     let plan_shape = shape_at(&part_grid, plan.spacing_mm);
     refuse_giants(&part_grid, plan_shape)?;
     let resampled = resize(&hu.part(&part), plan_shape, Order::Linear);
     stage(monitor, 2)?;
     let way_back = WayBack { original: ct.grid, orientation, canonical, part, shape: plan_shape };
-    let channels = make_channels(&resampled, plan, lungs.as_ref(), &way_back);
+    let channels = make_channels(&resampled, plan, lungs, &way_back);
     stage(monitor, 3)?;
-    let warnings = warnings(&canonical, lungs.as_ref());
-    Ok(Prepared { channels, shape: plan_shape, grid: resized_grid(&part_grid, plan_shape), lungs, way_back, warnings })
+    let warnings = anatomy.warnings.iter().cloned().chain(coarse_spacing(&canonical)).collect();
+    Ok(Prepared {
+        channels,
+        shape: plan_shape,
+        grid: resized_grid(&part_grid, plan_shape),
+        anatomy,
+        way_back,
+        warnings,
+    })
 }
 
 /// A reference label map on the grid of a prepared scan: each label linearly, then the one of at least one half.
@@ -219,24 +233,12 @@ fn side_line(lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
         .collect()
 }
 
-fn warnings(canonical: &Grid, lungs: Option<&Lungs>) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    match lungs {
-        None => warnings
-            .push(Warning::new("NO_LUNGS", format!("no lung of at least {} ml was found", lungs::LEAST_LUNG_ML))),
-        Some(lungs) if lungs.cut => {
-            warnings.push(Warning::new("CUT_LUNGS", "a lung reaches the border of the scan, part of it is missing"));
-        }
-        Some(_) => {}
-    }
+fn coarse_spacing(canonical: &Grid) -> Option<Warning> {
     let coarsest_mm = canonical.spacing_mm.iter().copied().fold(0.0, f64::max);
-    if coarsest_mm > COARSE_MM {
-        warnings.push(Warning::new(
-            "COARSE_SPACING",
-            format!("voxels are up to {coarsest_mm:.2} mm long; small vessels are lost above {COARSE_MM} mm"),
-        ));
-    }
-    warnings
+    (coarsest_mm > COARSE_MM).then(|| {
+        let message = format!("voxels are up to {coarsest_mm:.2} mm long; small vessels are lost above {COARSE_MM} mm");
+        Warning::new("COARSE_SPACING", message)
+    })
 }
 
 #[cfg(test)]
@@ -263,7 +265,7 @@ mod tests {
         let plan = plan();
         let ct = chest();
         let prepared = prepare(&ct, &plan, &Silent).unwrap();
-        let lungs = prepared.lungs.as_ref().unwrap();
+        let lungs = prepared.lungs().unwrap();
         let part = prepared.way_back.part;
         assert!((0..3).all(|a| part.low[a] <= lungs.bounds.low[a] && part.high[a] >= lungs.bounds.high[a]));
         let side: Vec<f32> = (0..prepared.shape[2]).map(|x| prepared.channels[2 * x + 1]).collect();

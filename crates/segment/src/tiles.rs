@@ -131,7 +131,7 @@ pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
 /// The voxels that tiles must cover: where a plan that looks at lungs keeps vessels, all near a lung where it skips what is empty, or all.
 pub fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
     let (shape, way_back) = (prepared.shape, &prepared.way_back);
-    let Some(lungs) = prepared.lungs.as_ref().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
+    let Some(lungs) = prepared.lungs().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
     let (mask, reach_mm) = match plan.crop {
         // The way back looks at the neighbours of each of the scan's voxels.
         Crop::Lungs { .. } => (lungs.vessel_region_in(&way_back.part, shape), way_back.canonical.spacing_mm),
@@ -357,7 +357,7 @@ mod tests {
         let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0 }, true);
         let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0 }, false);
         assert!(few < all, "{few} of {all} tiles");
-        let region = prepared.lungs.as_ref().unwrap().vessel_region_in(&prepared.way_back.part, prepared.shape);
+        let region = prepared.lungs().unwrap().vessel_region_in(&prepared.way_back.part, prepared.shape);
         for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
             assert!((a - b).abs() < 1e-5);
         }

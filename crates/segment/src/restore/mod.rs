@@ -51,7 +51,7 @@ pub fn restore(
     // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find (METHOD §4).
     let limited = matches!(plan.crop, Crop::Lungs { .. });
     let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
-    let planes = Planes::new(found, way_back, prepared.lungs.as_ref(), limited, least);
+    let planes = Planes::new(found, way_back, prepared.lungs(), limited, least);
     let part = way_back.part.shape();
     let plane = part[1] * part[2];
     let mut labels = vec![0u8; part[0] * plane];
@@ -71,7 +71,7 @@ pub fn restore(
     } else {
         labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
     }
-    if let Some(lungs) = &prepared.lungs {
+    if let Some(lungs) = prepared.lungs() {
         let sides = lungs.sides_in(&way_back.part, part);
         follow_walls(&mut labels, ct, way_back, plan, &sides);
         if limited {
