@@ -20,9 +20,12 @@ interface Volume<Data extends VoxelArray = VoxelArray> {
 }
 /** Something a user should know that did not stop the work. */
 interface Warning {
-    /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+    /**
+     * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
+     * `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
+     */
     code: string;
-    /** One sentence. */
+    /** One sentence: what it is and, where something can be done, what to check. */
     message: string;
 }
 /** How much of a structure there is in a label map. */
@@ -38,7 +41,7 @@ interface MeasuredStructure {
 }
 /** How far a call has come. */
 interface Progress {
-    /** What is being done: `load`, `lungs`, `network`, … */
+    /** What is being done: `read`, `anatomy`, `network`, … */
     stage: string;
     /** Steps done. */
     done: number;
@@ -692,6 +695,41 @@ interface PhantomCase {
  */
 declare function phantom(options: PhantomOptions): Promise<PhantomCase[]>;
 
+/** One scan whose anatomy is written to a folder. */
+interface AnatomyJob {
+    /** The scan. */
+    input: string;
+    /** The folder, made where it is missing; other files in it are left alone. */
+    out: string;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with. @default all */
+    threads?: number | undefined;
+}
+/** What became of an {@link AnatomyJob}; `anatomy.json` holds the same. */
+interface AnatomyReport {
+    /** The label map, the picture and the report that were written. */
+    files: {
+        labels: string;
+        picture: string;
+        report: string;
+    };
+    structures: MeasuredStructure[];
+    carinaMm: Anatomy['carinaMm'];
+    seconds: Anatomy['seconds'] & {
+        write: number;
+    };
+    memory: Anatomy['memory'];
+    warnings: Warning[];
+}
+/**
+ * Writes a scan's anatomy to a folder: `anatomy.nii.gz` on the scan's own grid, `anatomy.png`, `anatomy.json`. Whatever
+ * is wrong with the folder is found before the work starts; each file appears whole or not at all.
+ *
+ * @throws every error of {@link anatomy}, and IoError
+ */
+declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
+
 /** Where and with what a {@link Segmenter} runs. */
 interface LoadOptions extends CallOptions {
     /** Name or directory of a model. @default 'tiny' */
@@ -707,6 +745,17 @@ interface SegmentOptions extends CallOptions {
     prompts?: string[] | undefined;
     /** Return probabilities too. @default false */
     probabilities?: boolean | undefined;
+    /**
+     * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
+     * that the model has: 10 and 11 with `tiny`.
+     *
+     * @default false
+     */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too, with the value after the right lung's. @default false */
+    keepAirways?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+    strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
     /** Most memory the process may use, bytes. @default no limit */
@@ -733,6 +782,8 @@ interface Segmentation {
     probabilities?: Float32Array;
     /** What was asked for and found. */
     targets: SegmentedTarget[];
+    /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
+    structures: MeasuredStructure[];
     /** Wall time by stage. */
     seconds: {
         load: number;
@@ -797,6 +848,12 @@ interface SegmentJob {
     maxMemory?: number | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Write the lungs into the label map too, where it holds no vessel. */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too. */
+    keepAirways?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+    strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
     probabilities?: string | undefined;
 }
@@ -811,6 +868,7 @@ interface SegmentReport {
     memory: Segmentation['memory'];
     tile: Segmentation['tile'];
     targets: SegmentedTarget[];
+    structures: Segmentation['structures'];
     warnings: Warning[];
 }
 /**
@@ -963,5 +1021,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Anatomy, AnatomyOptions, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { readVolume, writeVolume } from 'pulmoav';
+import { decode } from 'fast-png';
+import { type AnatomyReport, readVolume, writeVolume } from 'pulmoav';
 import { chest, dataset, folder, listing, root, shared, smallest, smallestModel } from './fixture.js';
 
 const { ct, labels } = chest();
@@ -50,6 +51,7 @@ function object({
 
 const commands = [
   'segment',
+  'anatomy',
   'train',
   'evaluate',
   'phantom',
@@ -91,6 +93,8 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['segment', scan], 2, 'ERR_USAGE'],
     [segment('--colour'), 2, 'ERR_USAGE'],
     [segment('--threads', '0'), 2, 'ERR_USAGE'],
+    [segment('--keep-lung'), 2, 'ERR_USAGE'],
+    [segment('--keep-lungs=yes'), 2, 'ERR_USAGE'],
     [segment('--max-memory', 'much'), 2, 'ERR_USAGE'],
     [segment('--probabilities', output), 2, 'ERR_USAGE'],
     [segment('--device', 'cuda'), 3, 'ERR_DEVICE'],
@@ -100,6 +104,17 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['segment', directory, '-o', output], 3, 'ERR_IO'],
     [['segment', scan, '-o', output, '--model', 'none'], 3, 'ERR_MODEL'],
     [['segment', scan, '-o', join(directory, 'no', 'out.nii.gz')], 3, 'ERR_IO'],
+    [['anatomy', scan], 2, 'ERR_USAGE'],
+    [['anatomy', '-o', directory], 2, 'ERR_USAGE'],
+    [['anatomy', scan, '-o', ''], 2, 'ERR_USAGE'],
+    [['anatomy', scan, '-o', directory, '--threads', '0'], 2, 'ERR_USAGE'],
+    [['anatomy', scan, '-o', directory, '--index', 'first'], 2, 'ERR_USAGE'],
+    [['anatomy', scan, '-o', directory, '--model', 'tiny'], 2, 'ERR_USAGE'],
+    [['anatomy', 'missing.nii', '-o', join(directory, 'new')], 3, 'ERR_IO'],
+    [['anatomy', directory, '-o', directory], 3, 'ERR_IO'],
+    [['anatomy', scan, '-o', scan], 3, 'ERR_IO'],
+    [['anatomy', scan, '-o', join(scan, 'below')], 3, 'ERR_IO'],
+    [['anatomy', scan, '-o', directory, '--index', '5'], 3, 'ERR_GEOMETRY'],
     [['evaluate', '--pred', labelled], 2, 'ERR_USAGE'],
     [['evaluate', '--pred', labelled, '--ref', 'missing.nii'], 3, 'ERR_IO'],
     [['phantom', '-o', directory, '--count', 'many'], 2, 'ERR_USAGE'],
@@ -123,7 +138,7 @@ test.serial('failures have the documented status and one JSON object', async (t)
     t.notRegex(ended.stderr, /\n +at /, `${name}: no stack for what is not our fault`);
   }
   t.deepEqual(
-    listing(directory).filter((file) => file.endsWith('.gz') || file.startsWith('.')),
+    listing(directory).filter((file) => /gz$|png$|anatomy|^new|^\./.test(file)),
     [],
   );
 });
@@ -167,17 +182,88 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'memory',
     'tile',
     'targets',
+    'structures',
     'warnings',
   ]);
   t.deepEqual(Object.keys(report.seconds ?? {}).sort(), ['load', 'network', 'prepare', 'restore', 'total', 'write']);
   t.deepEqual(Object.keys(report.memory ?? {}), ['budgetBytes', 'predictedBytes', 'peakBytes']);
   t.deepEqual(Object.keys(report.targets?.[0] ?? {}), ['value', 'name', 'prompt', 'voxels', 'volumeMl']);
+  t.deepEqual(report.structures, [] as never);
   t.deepEqual(Object.keys(report.warnings?.[0] ?? {}), ['code', 'message']);
   t.deepEqual((await readVolume(output)).shape, ct.shape);
   t.deepEqual((await readVolume(probabilities, { index: 1 })).shape, ct.shape);
   const header = object(await pulmoav('info', probabilities, '--json')) as unknown as Record<string, unknown>;
   t.like(header, { shape: ct.shape, extra: [2], dataType: 'float32', axcodes: 'RAS' });
   t.deepEqual(listing(directory), ['out.nii.gz', 'p.nii.gz']);
+});
+
+test.serial('segment keeps lungs and airways when told to, and tells people', async (t) => {
+  const output = join(folder(), 'out.nii.gz');
+  const ended = await pulmoav('segment', scan, '-o', output, '--model', model, '--keep-lungs', '--keep-airways');
+  t.is(ended.status, 0, ended.stderr);
+  t.regex(ended.stderr, /^10 left lung: [\d.]+ ml\n11 right lung: [\d.]+ ml\n12 airways: [\d.]+ ml$/m);
+  const { data } = await readVolume(output);
+  t.true(data.includes(10 as never) && data.includes(11 as never));
+});
+
+test.serial('anatomy writes a label map, a picture and a report, which is what --json prints', async (t) => {
+  const directory = join(folder(), 'new', 'folder');
+  const ended = await pulmoav('anatomy', scan, '-o', directory, '--json');
+  t.is(ended.status, 0, ended.stderr);
+  const report = object(ended) as unknown as AnatomyReport;
+  t.deepEqual(Object.keys(report), [
+    'schemaVersion',
+    'files',
+    'structures',
+    'carinaMm',
+    'seconds',
+    'memory',
+    'warnings',
+  ]);
+  t.deepEqual(listing(directory), ['anatomy.json', 'anatomy.nii.gz', 'anatomy.png']);
+  t.deepEqual(JSON.parse(readFileSync(report.files.report, 'utf8')), report);
+  t.deepEqual(Object.keys(report.seconds).sort(), ['find', 'load', 'total', 'write']);
+  t.deepEqual(Object.keys(report.structures[0] ?? {}), ['value', 'name', 'voxels', 'volumeMl']);
+  const { data, ...place } = await readVolume(report.files.labels);
+  const { data: _, ...geometry } = ct;
+  t.deepEqual(place, geometry);
+  for (const { value, voxels } of report.structures) t.is(data.filter((label) => label === value).length, voxels);
+  // The axial view lies leftmost, and the patient's right at the left of it: green there, blue on the other side.
+  const { width, height, data: rgb } = decode(readFileSync(report.files.picture));
+  const view = Math.round((88 * 3.5) / 0.75);
+  const shade = (x: number) => {
+    const at = 3 * ((height >> 1) * width + Math.round(x * view));
+    return [rgb[at], rgb[at + 1], rgb[at + 2]] as [number, number, number];
+  };
+  const [right, left] = [shade(24 / 88), shade(64 / 88)];
+  t.true(right[1] > right[2] && left[2] > left[1], `${right} ${left}`);
+});
+
+test.serial('a folder that the system refuses to make is ERR_IO', async (t) => {
+  if (!existsSync('/proc/self')) {
+    t.log('skipped: no /proc');
+    return t.pass();
+  }
+  const ended = await pulmoav('anatomy', scan, '-o', '/proc/none', '--json');
+  t.is(ended.status, 3, ended.stderr);
+  t.is(object(ended).error?.code, 'ERR_IO');
+});
+
+test.serial('anatomy writes over its own files, leaves others alone, and never its input', async (t) => {
+  const directory = folder();
+  writeFileSync(join(directory, 'notes.txt'), 'mine');
+  for (let turn = 0; turn < 2; turn++) {
+    const ended = await pulmoav('anatomy', scan, '-o', directory);
+    t.is(ended.status, 0);
+    t.is(ended.stdout, '');
+    t.regex(ended.stderr, /^3 left lung: [\d.]+ ml$/m);
+  }
+  t.deepEqual(listing(directory), ['anatomy.json', 'anatomy.nii.gz', 'anatomy.png', 'notes.txt']);
+  const input = join(directory, 'anatomy.nii.gz');
+  cpSync(scan, input);
+  const refused = await pulmoav('anatomy', input, '-o', directory, '--json');
+  t.is(object(refused).error?.code, 'ERR_IO', refused.stderr);
+  t.true(readFileSync(input).equals(readFileSync(scan)));
 });
 
 test.serial('info, doctor, text and models tell people and programs', async (t) => {

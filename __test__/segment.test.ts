@@ -82,6 +82,52 @@ test('probabilities stand prompt by prompt, between 0 and 1, and decide the labe
   t.true(sure, 'a labelled voxel has more than 0.5');
 });
 
+test('lungs and airways fill what vessels leave, above the model’s values, and change no vessel', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const alone = await segmenter.segment(ct);
+  t.deepEqual(alone.structures, []);
+  const { labels, targets, structures } = await segmenter.segment(ct, { keepLungs: true, keepAirways: true });
+  t.deepEqual(targets, alone.targets);
+  t.deepEqual(
+    structures.map(({ value, name }) => [value, name]),
+    [
+      [10, 'left lung'],
+      [11, 'right lung'],
+      [12, 'airways'],
+    ],
+  );
+  t.true((structures[0]?.voxels ?? 0) > 10_000 && (structures[1]?.voxels ?? 0) > 10_000);
+  t.true(labels.data.every((label, voxel) => label === (label < 10 ? alone.labels.data[voxel] : label)));
+  for (const { value, voxels } of structures) t.is(labels.data.filter((label) => label === value).length, voxels);
+  const { structures: airways } = await segmenter.segment(ct, { keepAirways: true });
+  t.deepEqual(
+    airways.map(({ value }) => value),
+    [12],
+  );
+  const wrong = segmenter.segment(ct, { keepLungs: 'yes' as unknown as boolean });
+  await t.throwsAsync(wrong, { instanceOf: UsageError, message: /keepLungs/ });
+});
+
+test('an empty label map says why, and what to check', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const water = { ...ct, data: ct.data.map((hu) => (hu > -1000 && hu < -700 ? 40 : hu)) };
+  const { targets, warnings } = await segmenter.segment(water);
+  t.true(targets.every(({ voxels }) => voxels === 0));
+  const empty = warnings.find(({ code }) => code === 'EMPTY_RESULT');
+  t.regex(empty?.message ?? '', /no lungs .* chest CT in Hounsfield units .* orientation/);
+});
+
+test('strict changes nothing where the sides are clear', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const asked = { prompts: ['left artery'] };
+  const [lenient, strict] = [
+    await segmenter.segment(ct, asked),
+    await segmenter.segment(ct, { ...asked, strict: true }),
+  ];
+  t.true(same(lenient.labels.data, strict.labels.data));
+  await t.throwsAsync(segmenter.segment(ct, { strict: 1 as unknown as boolean }), { instanceOf: UsageError });
+});
+
 test('prompts the model does not know, or knows twice, are refused', async (t) => {
   using segmenter = await Segmenter.load({ model });
   for (const prompts of [['banana'], ['artery', 'arteries'], []]) {

@@ -63,6 +63,11 @@ export function checkInteger(what: string, value: unknown, low: number, high: nu
   }
 }
 
+/** Refuses what is neither `true` nor `false`. */
+export function checkBoolean(what: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw new UsageError(`${what} must be true or false, but it is ${show(value)}.`);
+}
+
 /** Refuses what is not an array of non-empty strings. */
 export function checkStrings(what: string, value: unknown): asserts value is string[] {
   if (!Array.isArray(value) || value.some((item) => typeof item !== 'string')) {

@@ -26,6 +26,7 @@ export {
   verifyModel,
 } from './models.js';
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
+export { type AnatomyJob, type AnatomyReport, anatomyToFolder } from './report/anatomy-folder.js';
 export type { Scores, TargetScores } from './scores.js';
 export {
   type LoadOptions,

@@ -25,6 +25,12 @@ export interface SegmentJob {
   maxMemory?: number | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Write the lungs into the label map too, where it holds no vessel. */
+  keepLungs?: boolean | undefined;
+  /** Write the airways into the label map too. */
+  keepAirways?: boolean | undefined;
+  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+  strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
   probabilities?: string | undefined;
 }
@@ -38,6 +44,7 @@ export interface SegmentReport {
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
   targets: SegmentedTarget[];
+  structures: Segmentation['structures'];
   warnings: Warning[];
 }
 
@@ -58,6 +65,9 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     prompts: job.prompts,
     index: job.index,
     maxMemory: job.maxMemory,
+    keepLungs: job.keepLungs,
+    keepAirways: job.keepAirways,
+    strict: job.strict,
     probabilities: probabilities !== undefined,
   });
   const writing = performance.now();
@@ -78,6 +88,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     memory: result.memory,
     tile: result.tile,
     targets: result.targets,
+    structures: result.structures,
     warnings: result.warnings,
   };
 }

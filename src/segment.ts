@@ -1,9 +1,17 @@
-import { checkInteger, checkPath, checkStrings, checkVolume, defaultThreads, MOST_THREADS } from './check.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkPath,
+  checkStrings,
+  checkVolume,
+  defaultThreads,
+  MOST_THREADS,
+} from './check.js';
 import { UsageError } from './errors.js';
 import { bundledModel, findNetwork } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions, Volume, Warning } from './types.js';
+import type { CallOptions, MeasuredStructure, Volume, Warning } from './types.js';
 import { type Geometry, geometryJson, volumeOf } from './volume.js';
 
 /** Where and with what a {@link Segmenter} runs. */
@@ -22,6 +30,17 @@ export interface SegmentOptions extends CallOptions {
   prompts?: string[] | undefined;
   /** Return probabilities too. @default false */
   probabilities?: boolean | undefined;
+  /**
+   * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
+   * that the model has: 10 and 11 with `tiny`.
+   *
+   * @default false
+   */
+  keepLungs?: boolean | undefined;
+  /** Write the airways into the label map too, with the value after the right lung's. @default false */
+  keepAirways?: boolean | undefined;
+  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+  strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
   /** Most memory the process may use, bytes. @default no limit */
@@ -50,6 +69,8 @@ export interface Segmentation {
   probabilities?: Float32Array;
   /** What was asked for and found. */
   targets: SegmentedTarget[];
+  /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
+  structures: MeasuredStructure[];
   /** Wall time by stage. */
   seconds: { load: number; prepare: number; network: number; restore: number; total: number };
   /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
@@ -131,13 +152,26 @@ export class Segmenter {
 }
 
 function requestJson(options: SegmentOptions): string {
-  const { prompts, probabilities = false, index, maxMemory } = options;
+  const {
+    prompts,
+    probabilities = false,
+    keepLungs = false,
+    keepAirways = false,
+    strict = false,
+    index,
+    maxMemory,
+  } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
+  for (const [name, value] of Object.entries({ probabilities, keepLungs, keepAirways, strict }))
+    checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
   return JSON.stringify({
     prompts: prompts ?? null,
     probabilities,
+    keepLungs,
+    keepAirways,
+    strict,
     index: index ?? null,
     maxMemoryBytes: maxMemory ?? null,
   });

@@ -30,9 +30,12 @@ export interface Volume<Data extends VoxelArray = VoxelArray> {
 
 /** Something a user should know that did not stop the work. */
 export interface Warning {
-  /** `NO_LUNGS`, `CUT_LUNGS`, `NOT_HU`, `COARSE_SPACING`, `NO_ORIENTATION`, `UNITS` or `EMPTY_RESULT`. */
+  /**
+   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
+   * `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
+   */
   code: string;
-  /** One sentence. */
+  /** One sentence: what it is and, where something can be done, what to check. */
   message: string;
 }
 
@@ -50,7 +53,7 @@ export interface MeasuredStructure {
 
 /** How far a call has come. */
 export interface Progress {
-  /** What is being done: `load`, `lungs`, `network`, … */
+  /** What is being done: `read`, `anatomy`, `network`, … */
   stage: string;
   /** Steps done. */
   done: number;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { addAnatomy } from './anatomy.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
@@ -14,6 +15,7 @@ import { addTrain } from './train.js';
 /** Every command, in the order in which the help lists them. */
 export const all = [
   addSegment,
+  addAnatomy,
   addTrain,
   addEvaluate,
   addPhantom,

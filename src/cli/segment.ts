@@ -21,13 +21,17 @@ export function addSegment(program: Command): void {
     .option('--max-memory <bytes>', 'most memory to use: 2G, 900M, …', bytes('--max-memory'))
     .option('--index <n>', 'which volume of a file with four axes', integer('--index', 0))
     .option('--probabilities <file>', 'write probabilities too: a 4-D NIfTI [x, y, z, prompt]')
+    .option('--keep-lungs', 'write the lungs into the label map too, where it holds no vessel')
+    .option('--keep-airways', 'write the airways into the label map too')
+    .option('--strict', 'refuse a prompt with a side where the scan leaves the sides unclear, instead of warning')
     .action(async (input: string, flags: Flags & { prompt?: string[] }) => {
       const { json, prompt, ...rest } = flags;
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       const report = await segmentToFile({ input, prompts: prompt, ...rest }, options).finally(printer.done);
       if (json) return printJson(report);
-      for (const { name, value, volumeMl } of report.targets) say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
+      for (const { name, value, volumeMl } of [...report.targets, ...report.structures])
+        say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
       say(
         `${report.output} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`,
       );

@@ -1,8 +1,20 @@
-import { encode } from 'fast-png';
-import type { Volume, VoxelArray } from '../types.js';
+import type { Volume } from '../types.js';
+import {
+  type Canonical,
+  type Colour,
+  canonical,
+  draw,
+  grey,
+  number,
+  type Picture,
+  row,
+  stack,
+  VIEWS,
+  type View,
+} from './drawing.js';
 
-/** Colours of label values 1 to 9, as red, green, blue: arteries blue, veins red, as they are drawn in anatomy. */
-const COLOURS: readonly (readonly [number, number, number])[] = [
+/** Colours of label values 1 to 9: arteries blue, veins red, as they are drawn in anatomy. */
+const COLOURS: readonly Colour[] = [
   [70, 130, 255],
   [240, 70, 60],
   [40, 90, 220],
@@ -13,22 +25,6 @@ const COLOURS: readonly (readonly [number, number, number])[] = [
   [150, 80, 200],
   [220, 150, 250],
 ];
-const WINDOW_HU = [-1000, 400] as const;
-const PIXEL_MM = 0.75;
-const GAP = 6;
-
-/** Axes of a picture in the canonical frame: 0 left–right, 1 back–front, 2 feet–head. */
-interface View {
-  across: number;
-  down: number;
-  through: number;
-}
-
-/** Seen from below, from the front, from the patient's left: the radiologist's three views. */
-const AXIAL: View = { across: 0, down: 1, through: 2 };
-const CORONAL: View = { across: 0, down: 2, through: 1 };
-const SAGITTAL: View = { across: 1, down: 2, through: 0 };
-const VIEWS = [AXIAL, CORONAL, SAGITTAL];
 
 /**
  * Draws a scan and its labels as PNG: above, the three slices with most label; below, projections of the labels, near
@@ -40,48 +36,6 @@ export function preview(ct: Volume, labels: Volume<Uint8Array>): Uint8Array {
   const slices = VIEWS.map((view) => drawSlice(scan, map, view, fullestSlice(map, view.through)));
   const projections = VIEWS.map((view) => drawProjection(map, view));
   return stack([row(slices), row(projections)]);
-}
-
-/** A volume with its axes named: `steps[a]` is the way along canonical axis `a`, starting at `start`. */
-interface Canonical {
-  data: VoxelArray;
-  sizes: number[];
-  steps: number[];
-  spacings: number[];
-  start: number;
-}
-
-interface Picture {
-  width: number;
-  height: number;
-  rgb: Uint8Array;
-}
-
-function canonical(volume: Volume): Canonical {
-  const [nz, ny, nx] = volume.shape;
-  const strides = [1, nx, nx * ny];
-  const counts = [nx, ny, nz];
-  const spacing = [volume.spacingMm[2], volume.spacingMm[1], volume.spacingMm[0]];
-  const taken = new Set<number>();
-  const axes = [0, 1, 2].map((world) => {
-    const row = [0, 1, 2].map((axis) => volume.affine[4 * world + axis] ?? 0);
-    const free = [0, 1, 2].filter((axis) => !taken.has(axis));
-    const axis = free.reduce((best, next) => (Math.abs(row[next] ?? 0) > Math.abs(row[best] ?? 0) ? next : best));
-    taken.add(axis);
-    return { axis, flipped: (row[axis] ?? 0) < 0 };
-  });
-  const at = (list: number[], index: number) => list[index] ?? 0;
-  return {
-    data: volume.data,
-    sizes: axes.map(({ axis }) => at(counts, axis)),
-    steps: axes.map(({ axis, flipped }) => (flipped ? -1 : 1) * at(strides, axis)),
-    spacings: axes.map(({ axis }) => at(spacing, axis)),
-    start: axes.reduce((sum, { axis, flipped }) => sum + (flipped ? (at(counts, axis) - 1) * at(strides, axis) : 0), 0),
-  };
-}
-
-function number(list: number[], index: number): number {
-  return list[index] ?? 0;
 }
 
 function fullestSlice(map: Canonical, through: number): number {
@@ -100,34 +54,12 @@ function fullestSlice(map: Canonical, through: number): number {
   return most === 0 ? size >> 1 : counts.indexOf(most);
 }
 
-/** Calls `paint` for every pixel with the voxel index of its place on slice 0. */
-function draw(volume: Canonical, view: View, paint: (offset: number, rgb: Uint8Array, at: number) => void): Picture {
-  const { across, down } = view;
-  const width = Math.max(1, Math.round((number(volume.sizes, across) * number(volume.spacings, across)) / PIXEL_MM));
-  const height = Math.max(1, Math.round((number(volume.sizes, down) * number(volume.spacings, down)) / PIXEL_MM));
-  const rgb = new Uint8Array(3 * width * height);
-  for (let y = 0; y < height; y++) {
-    const j = Math.min(
-      number(volume.sizes, down) - 1,
-      Math.floor(((height - 1 - y + 0.5) / height) * number(volume.sizes, down)),
-    );
-    for (let x = 0; x < width; x++) {
-      const i = Math.floor(((width - 1 - x + 0.5) / width) * number(volume.sizes, across));
-      const offset = volume.start + j * number(volume.steps, down) + i * number(volume.steps, across);
-      paint(offset, rgb, 3 * (y * width + x));
-    }
-  }
-  return { width, height, rgb };
-}
-
 function drawSlice(scan: Canonical, map: Canonical, view: View, slice: number): Picture {
   const step = number(scan.steps, view.through) * slice;
-  const [low, high] = WINDOW_HU;
   return draw(scan, view, (offset, rgb, at) => {
-    const hu = Number(scan.data[offset + step]);
-    const grey = Math.max(0, Math.min(255, (255 * (hu - low)) / (high - low)));
+    const level = grey(Number(scan.data[offset + step]));
     const colour = COLOURS[Number(map.data[offset + step]) - 1];
-    for (let c = 0; c < 3; c++) rgb[at + c] = colour ? 0.35 * grey + 0.65 * (colour[c] ?? 0) : grey;
+    for (let c = 0; c < 3; c++) rgb[at + c] = colour ? 0.35 * level + 0.65 * (colour[c] ?? 0) : level;
   });
 }
 
@@ -145,33 +77,4 @@ function drawProjection(map: Canonical, view: View): Picture {
       return;
     }
   });
-}
-
-function row(pictures: Picture[]): Picture {
-  const height = Math.max(...pictures.map((picture) => picture.height));
-  const width = pictures.reduce((sum, picture) => sum + picture.width + GAP, -GAP);
-  const rgb = new Uint8Array(3 * width * height);
-  let left = 0;
-  for (const picture of pictures) {
-    const top = (height - picture.height) >> 1;
-    for (let y = 0; y < picture.height; y++) {
-      rgb.set(picture.rgb.subarray(3 * y * picture.width, 3 * (y + 1) * picture.width), 3 * ((top + y) * width + left));
-    }
-    left += picture.width + GAP;
-  }
-  return { width, height, rgb };
-}
-
-function stack(rows: Picture[]): Uint8Array {
-  const width = Math.max(...rows.map((picture) => picture.width));
-  const height = rows.reduce((sum, picture) => sum + picture.height + GAP, -GAP);
-  const rgb = new Uint8Array(3 * width * height);
-  let top = 0;
-  for (const picture of rows) {
-    for (let y = 0; y < picture.height; y++) {
-      rgb.set(picture.rgb.subarray(3 * y * picture.width, 3 * (y + 1) * picture.width), 3 * (top + y) * width);
-    }
-    top += picture.height + GAP;
-  }
-  return encode({ width, height, data: rgb, channels: 3, depth: 8 });
 }

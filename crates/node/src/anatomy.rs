@@ -6,7 +6,7 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_anatomy::{Labelled, Measured, label};
+use pulmoav_anatomy::{Labelled, label};
 use pulmoav_volume::VolumeError;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::warning::Warning;
@@ -17,6 +17,7 @@ use crate::memory::{Released, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::scan::Scan;
+use crate::structure::MeasuredStructure;
 use crate::volume::Geometry;
 
 #[derive(Deserialize)]
@@ -59,7 +60,7 @@ fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {
     let find_seconds = clock.elapsed().as_secs_f64();
     let answer = Answer {
         geometry: Geometry::of(&labels.grid, oriented),
-        structures: structures.into_iter().map(FoundStructure::from).collect(),
+        structures: structures.into_iter().map(MeasuredStructure::from).collect(),
         carina_mm,
         seconds: Seconds { load: load_seconds, find: find_seconds, total: load_seconds + find_seconds },
         memory: Memory { peak_bytes: peak_bytes() },
@@ -72,26 +73,11 @@ fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {
 #[serde(rename_all = "camelCase")]
 struct Answer {
     geometry: Geometry,
-    structures: Vec<FoundStructure>,
+    structures: Vec<MeasuredStructure>,
     carina_mm: Option<[f64; 3]>,
     seconds: Seconds,
     memory: Memory,
     warnings: Vec<Warning>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FoundStructure {
-    value: u8,
-    name: &'static str,
-    voxels: u64,
-    volume_ml: f64,
-}
-
-impl From<Measured> for FoundStructure {
-    fn from(Measured { structure, voxels, volume_ml }: Measured) -> Self {
-        Self { value: structure.value(), name: structure.name(), voxels, volume_ml }
-    }
 }
 
 #[derive(Serialize)]

@@ -23,6 +23,7 @@ mod phantom;
 mod registry;
 mod scan;
 mod segment;
+mod structure;
 mod text;
 mod train;
 mod volume;

@@ -7,8 +7,10 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
+use pulmoav_anatomy::Structure;
 use pulmoav_model::text::Tower;
 use pulmoav_model::weights;
+use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
@@ -21,6 +23,7 @@ use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::registry::Registry;
 use crate::scan::Scan;
+use crate::structure::MeasuredStructure;
 use crate::volume::Geometry;
 
 static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
@@ -67,9 +70,13 @@ pub fn dispose_segmenter(handle: u32) {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // One for each of JavaScript's options.
 struct Asked {
     prompts: Option<Vec<String>>,
     probabilities: bool,
+    keep_lungs: bool,
+    keep_airways: bool,
+    strict: bool,
     index: Option<usize>,
     max_memory_bytes: Option<u64>,
 }
@@ -88,10 +95,18 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let (probabilities, max_memory_bytes) = (asked.probabilities, asked.max_memory_bytes);
-        let request = Request { targets, probabilities, max_memory_bytes, ..Request::default() };
+        let Asked { probabilities, strict, max_memory_bytes, .. } = asked;
+        let keep = kept(asked.keep_lungs, asked.keep_airways);
+        values(&keep, self.segmenter.plan())?;
+        let request = Request { targets, probabilities, keep, strict, max_memory_bytes, ..Request::default() };
         Ok(Resolved { prompts, request, index: asked.index })
     }
+}
+
+fn kept(lungs: bool, airways: bool) -> Vec<Structure> {
+    let lungs: &[Structure] = if lungs { &[Structure::LeftLung, Structure::RightLung] } else { &[] };
+    let airways: &[Structure] = if airways { &[Structure::Airways] } else { &[] };
+    [lungs, airways].concat()
 }
 
 /// Segments a file.
@@ -145,6 +160,7 @@ fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> st
 struct Answer<'a> {
     geometry: Geometry,
     targets: Vec<FoundTarget<'a>>,
+    structures: Vec<MeasuredStructure>,
     seconds: Seconds,
     memory: Memory,
     tile: [usize; 3],
@@ -197,6 +213,7 @@ fn answer(
     let answer = Answer {
         geometry: Geometry::of(&found.labels.grid, oriented),
         targets: targets.collect(),
+        structures: found.structures.into_iter().map(MeasuredStructure::from).collect(),
         seconds: Seconds {
             load,
             prepare: found.seconds.prepare,

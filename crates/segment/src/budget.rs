@@ -16,6 +16,9 @@ const BASE_BYTES: u64 = 90 << 20;
 /// Bytes a coarse voxel of the lung search: labels, distances and tables; and what of them stays.
 const LUNGS_BYTES: u64 = 40;
 const LUNGS_KEPT_BYTES: u64 = 3;
+/// Bytes a voxel of the scan while lungs and airways are written into the label map: they, what they are made of, and
+/// they again in the scan's own orientation.
+const KEEP_BYTES: u64 = 4;
 /// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's sum, `la-caf` up to 1.10.
 const SLACK_DIVISOR: u64 = 6;
 /// Full-width maps alive at once at the finest scale, workspace included.
@@ -96,7 +99,8 @@ pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize,
     let running = channels + sums + tile_bytes(plan, count(tile), prompts);
     let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
     let restoring = channels + prompts * seen * F32 + 3 * part + scan + kept;
-    let peak = always + [reading, searching, preparing, running, restoring].into_iter().max().unwrap_or(0);
+    let keeping = if request.keep.is_empty() { 0 } else { channels + kept + (1 + KEEP_BYTES) * scan };
+    let peak = always + [reading, searching, preparing, running, restoring, keeping].into_iter().max().unwrap_or(0);
     peak + peak / SLACK_DIVISOR
 }
 

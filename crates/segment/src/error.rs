@@ -44,6 +44,22 @@ pub enum SegmentError {
         /// Name of the target.
         name: String,
     },
+    /// A sided target was asked for, it is in doubt which lung is the left one, and doubt was not to be accepted.
+    #[error(
+        "`{name}` needs a side, but this scan leaves it unclear which lung is the left one; check the orientation in its header, ask for both sides, or ask without strict"
+    )]
+    UnclearSides {
+        /// Name of the target.
+        name: String,
+    },
+    /// A structure was to be kept in the label map that cannot be.
+    #[error("the {name} cannot be kept in the label map: {reason}")]
+    Keep {
+        /// Name of the structure.
+        name: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The run would need more memory than it may have.
     #[error(
         "segmenting this scan needs {needed_bytes} bytes, {budget_bytes} are allowed; raise the limit or crop the scan"
@@ -71,7 +87,8 @@ impl SegmentError {
         match self {
             Self::Volume(error) => error.code(),
             Self::Shape { .. } | Self::Giant { .. } => "ERR_GEOMETRY",
-            Self::Prompt { .. } | Self::NoOrientation { .. } => "ERR_PROMPT",
+            Self::Prompt { .. } | Self::NoOrientation { .. } | Self::UnclearSides { .. } => "ERR_PROMPT",
+            Self::Keep { .. } => "ERR_USAGE",
             Self::Memory { .. } => "ERR_MEMORY",
             Self::Model(error) => error.code(),
             Self::Tensor(_) => "ERR_INTERNAL",

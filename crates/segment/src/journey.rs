@@ -1,16 +1,18 @@
 //! The walk from a scan to its label map.
 
+use pulmoav_anatomy::Structure;
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::Volume;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::warning::Warning;
 
-use crate::budget::{self, Budget};
+use crate::budget;
 use crate::clock::Clock;
 use crate::error::SegmentError;
+use crate::keep::{self, Kept, keep};
 use crate::prepare::{Prepared, prepare};
-use crate::prompt::{maps, resolve};
+use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::restore::{Restored, restore};
 use crate::tidy::tidy;
 use crate::tiles::{self, PromptedNetwork, TileNetwork};
@@ -24,6 +26,10 @@ pub struct Request {
     pub oriented: bool,
     /// Whether the probabilities are wanted too.
     pub probabilities: bool,
+    /// Lungs and airways that are wanted in the label map too, see [`keep`](mod@crate::keep).
+    pub keep: Vec<Structure>,
+    /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
+    pub strict: bool,
     /// The most memory that the process may use, bytes.
     pub max_memory_bytes: Option<u64>,
     /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
@@ -38,6 +44,8 @@ impl Default for Request {
             targets: Vec::new(),
             oriented: true,
             probabilities: false,
+            keep: Vec::new(),
+            strict: false,
             max_memory_bytes: None,
             held_bytes: 0,
             read_bytes: 0,
@@ -54,6 +62,8 @@ pub struct Segmentation {
     pub probabilities: Option<Vec<f32>>,
     /// What was asked for and how much was found, in the order asked.
     pub targets: Vec<Found>,
+    /// What was kept beside it, in the order of the values.
+    pub structures: Vec<Kept>,
     /// What should be known.
     pub warnings: Vec<Warning>,
     /// Wall time of each stage.
@@ -149,8 +159,12 @@ pub fn segment(
     monitor: &dyn Monitor,
 ) -> Result<Segmentation, SegmentError> {
     let asked = resolve(&request.targets, plan, request.oriented)?;
+    let to_keep = keep::values(&request.keep, plan)?;
     let mut clock = Clock::start();
     let prepared = prepare(ct, plan, monitor)?;
+    if request.strict {
+        refuse_unclear_sides(&asked, plan, &prepared.warnings)?;
+    }
     let prepare_s = clock.lap();
     let needed = tiles::needed(&prepared, plan);
     let budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
@@ -166,10 +180,25 @@ pub fn segment(
         Some(found) => restore(ct, found, &prepared, plan, &asked, request.probabilities),
         None => nothing(ct, asked.len(), request.probabilities),
     };
+    drop(found);
     tidy(&mut restored.labels, &ct.data);
+    keep(&mut restored.labels, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
-    let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() };
-    Ok(told(restored, prepared, plan, &asked, seconds, budget, request))
+    let counts = counts_of(&restored.labels.data);
+    let voxel_ml = ct.grid.voxel_ml();
+    let targets = measured(&asked, plan, &counts, voxel_ml);
+    let is_empty = targets.iter().all(|target| target.voxels == 0);
+    let emptiness = is_empty.then(|| empty_result(prepared.lungs.is_some()));
+    Ok(Segmentation {
+        labels: restored.labels,
+        probabilities: restored.probabilities,
+        targets,
+        structures: keep::measured(&to_keep, &counts, voxel_ml),
+        warnings: prepared.warnings.into_iter().chain(emptiness).collect(),
+        seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
+        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
+        tile: budget.tile,
+    })
 }
 
 /// A plan that crops to the lungs has nothing to look at without them.
@@ -185,47 +214,40 @@ fn nothing(ct: &Volume<f32>, prompts: usize, probabilities: bool) -> Restored {
     }
 }
 
-fn told(
-    restored: Restored,
-    prepared: Prepared,
-    plan: &Plan,
-    asked: &[usize],
-    seconds: Seconds,
-    budget: Budget,
-    request: &Request,
-) -> Segmentation {
+/// Says why the label map is empty, as far as that is known, and what to check.
+fn empty_result(has_lungs: bool) -> Warning {
+    let message = if has_lungs {
+        "there are lungs, but nothing of what was asked for was found in them; check that the voxels are Hounsfield units, \
+         and that the model and the prompts, with the sides they name, suit this scan"
+    } else {
+        "nothing of what was asked for was found, since no lungs were; check that this is a chest CT in Hounsfield units \
+         and that its orientation is right"
+    };
+    Warning::new("EMPTY_RESULT", message)
+}
+
+fn counts_of(labels: &[u8]) -> [u64; 256] {
     let mut counts = [0u64; 256];
-    for &label in &restored.labels.data {
+    for &label in labels {
         counts[label as usize] += 1;
     }
-    let voxel_ml = restored.labels.grid.voxel_ml();
-    let targets: Vec<Found> = asked
-        .iter()
-        .map(|&place| {
-            let target = &plan.targets[place];
-            let voxels = counts[target.value as usize];
-            Found {
-                value: target.value,
-                name: target.name.clone(),
-                prompt: target.prompt.clone(),
-                voxels,
-                volume_ml: voxels as f64 * voxel_ml,
-            }
-        })
-        .collect();
-    let mut warnings = prepared.warnings;
-    if targets.iter().all(|target| target.voxels == 0) {
-        warnings.push(Warning::new("EMPTY_RESULT", "nothing of what was asked for was found"));
-    }
-    Segmentation {
-        labels: restored.labels,
-        probabilities: restored.probabilities,
-        targets,
-        warnings,
-        seconds,
-        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
-        tile: budget.tile,
-    }
+    counts
+}
+
+/// How much of each target there is; `counts` are the voxels of each label.
+fn measured(asked: &[usize], plan: &Plan, counts: &[u64; 256], voxel_ml: f64) -> Vec<Found> {
+    let found = asked.iter().map(|&place| {
+        let target = &plan.targets[place];
+        let voxels = counts[target.value as usize];
+        Found {
+            value: target.value,
+            name: target.name.clone(),
+            prompt: target.prompt.clone(),
+            voxels,
+            volume_ml: voxels as f64 * voxel_ml,
+        }
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -302,6 +324,20 @@ mod tests {
         assert_eq!(found.probabilities.unwrap().len(), 16_000);
         let codes: Vec<&str> = found.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, ["NO_LUNGS", "COARSE_SPACING", "EMPTY_RESULT"]);
+        assert!(found.warnings[2].message.contains("orientation"), "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn lungs_without_what_was_asked_for_give_an_empty_map_that_says_so() {
+        struct SeesNothing;
+        impl TileNetwork for SeesNothing {
+            fn logits(&self, tile: Vec<f32>, _: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
+                Ok(vec![-9.0; tile.len() / 2 * asked.len()])
+            }
+        }
+        let found = segment(&chest(), &plan(), &SeesNothing, &ask(&[]), &Silent).unwrap();
+        let empty = found.warnings.iter().find(|warning| warning.code == "EMPTY_RESULT").unwrap();
+        assert!(empty.message.contains("there are lungs"), "{empty:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A chest CT goes in, a label map comes out.
 //!
 //! prompts → prepare (orient, find the lungs, crop, resample, window) → tiles → network → blend → restore onto the scan's
-//! own grid → tidy. [`journey::segment`] is that walk; each step has its file.
+//! own grid → tidy → keep. [`journey::segment`] is that walk; each step has its file.
 
 pub mod budget;
 pub mod clock;
@@ -9,6 +9,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod journey;
+pub mod keep;
 pub mod prepare;
 pub mod prompt;
 pub mod restore;
@@ -19,3 +20,4 @@ pub mod words;
 
 pub use error::SegmentError;
 pub use journey::{Found, Memory, Request, Seconds, Segmentation, Segmenter, segment};
+pub use keep::Kept;

@@ -1,6 +1,7 @@
 //! Which of the plan's targets a request means.
 
 use pulmoav_plan::{Plan, Target};
+use pulmoav_volume::warning::Warning;
 
 use crate::error::SegmentError;
 
@@ -26,6 +27,19 @@ pub fn resolve(names: &[String], plan: &Plan, oriented: bool) -> Result<Vec<usiz
         return Err(refused(plan, "nothing is asked for and the model has no default targets".to_owned()));
     }
     Ok(asked)
+}
+
+/// Refuses a target with a side on a scan whose sides are in doubt.
+///
+/// # Errors
+/// `ERR_PROMPT` for the first target with a side, if `warnings` has `SIDES_UNCLEAR`.
+pub fn refuse_unclear_sides(asked: &[usize], plan: &Plan, warnings: &[Warning]) -> Result<(), SegmentError> {
+    let is_unclear = warnings.iter().any(|warning| warning.code == "SIDES_UNCLEAR");
+    let sided = asked.iter().map(|&place| &plan.targets[place]).find(|target| target.side.is_some());
+    match sided {
+        Some(target) if is_unclear => Err(SegmentError::UnclearSides { name: target.name.clone() }),
+        _ => Ok(()),
+    }
 }
 
 /// The places of the maps that answer for the targets asked, where the lungs are known: they tell sides better than a network
@@ -88,6 +102,18 @@ mod tests {
             assert!(error.to_string().contains(word), "{error}");
         }
         let error = resolve(&names(&["aorta"]), &plan, true).unwrap_err();
+        assert!(error.to_string().contains("`left artery`"), "{error}");
+    }
+
+    #[test]
+    fn only_sides_in_doubt_are_refused() {
+        let plan = plan();
+        let warnings = ["CUT_LUNGS", "SIDES_UNCLEAR"].map(|code| Warning::new(code, ""));
+        // artery, left artery
+        assert!(refuse_unclear_sides(&[0, 2], &plan, &warnings[..1]).is_ok());
+        assert!(refuse_unclear_sides(&[0], &plan, &warnings).is_ok());
+        let error = refuse_unclear_sides(&[0, 2], &plan, &warnings).unwrap_err();
+        assert_eq!(error.code(), "ERR_PROMPT");
         assert!(error.to_string().contains("`left artery`"), "{error}");
     }
 
