@@ -41,6 +41,16 @@ impl Air {
         for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
             traits[label as usize].add(coarse, body, &open, index);
         }
+        if std::env::var("DBG").is_ok() {
+            for t in traits.iter().filter(|t| t.voxels * coarse.voxel_ml() > 50.0) {
+                eprintln!(
+                    "comp {:.0} ml points {:.2} tissue {:.2}",
+                    t.voxels * coarse.voxel_ml(),
+                    t.points / t.voxels,
+                    t.interior_tissue / t.interior
+                );
+            }
+        }
         let is_lung: Vec<bool> = traits.iter().map(|t| t.is_inside() && t.may_be_lung(coarse.voxel_ml())).collect();
         let foam = traits.iter().filter(|t| !t.is_inside() && t.may_be_lung(coarse.voxel_ml()));
         let core = |index: usize| is_lung[found.labels[index] as usize];

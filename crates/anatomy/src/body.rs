@@ -13,6 +13,8 @@ use crate::coarse::Coarse;
 const SOLID_ABOVE_HU: f32 = -300.0;
 /// Free air averages below this, lung tissue does not unless it is destroyed.
 pub(crate) const FREE_AIR_BELOW_HU: f32 = -930.0;
+/// Air around the patient, averaged over the neighbours in its slice, is below this; the darkest lung is not for long.
+const CLEAR_AIR_BELOW_HU: f32 = -955.0;
 /// Radius of the opening: thicker than a table's shell or a blanket, thinner than the chest wall of a child.
 const OPENING_MM: f64 = 5.0;
 /// A smaller piece of tissue encloses nothing.
@@ -21,7 +23,7 @@ const LEAST_PIECE_ML: f64 = 20.0;
 const BALL_MM: f64 = 5.0;
 /// Points of the eight lines of a slice: 2 for one that ends at the trunk, 1 for one that leaves the scan without having
 /// crossed free air, 0 for one that ends in free air. Air with fewer points is not enclosed.
-pub(crate) const LEAST_POINTS: u8 = 10;
+pub(crate) const LEAST_POINTS: u8 = 7;
 /// Air with this many points is deep inside: a way from the outside ends there.
 pub(crate) const DEEP_POINTS: u8 = 14;
 
@@ -38,8 +40,9 @@ pub(crate) struct Body {
 impl Body {
     pub(crate) fn find(coarse: &Coarse) -> Self {
         let solid = thick_tissue(coarse);
-        let points = enclosure(coarse, &solid);
-        let outside = air_outside(coarse, &points);
+        let clear = clear_air(coarse);
+        let points = enclosure(coarse, &solid, &clear);
+        let outside = air_outside(coarse, &points, &clear);
         Self { solid, points, outside }
     }
 
@@ -65,19 +68,44 @@ fn thick_tissue(coarse: &Coarse) -> Vec<bool> {
     to_core.iter().enumerate().map(|(index, &d)| d.is_finite() && !open(index) && !coarse.unseen[index]).collect()
 }
 
+/// True in air whose neighbourhood of 5 × 5 voxels of its slice is air too.
+fn clear_air(coarse: &Coarse) -> Vec<bool> {
+    const REACH: usize = 2;
+    let [_, height, width] = coarse.shape;
+    let plane = (height * width).max(1);
+    let mut clear = vec![false; coarse.hu.len()];
+    clear.par_chunks_mut(plane).zip(coarse.hu.par_chunks(plane)).for_each(|(clear, hu)| {
+        let mut rows = vec![0f32; hu.len()];
+        for (row, to) in hu.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
+            for (x, to) in to.iter_mut().enumerate() {
+                let near = &row[x.saturating_sub(REACH)..(x + REACH + 1).min(width)];
+                *to = near.iter().sum::<f32>() / near.len() as f32;
+            }
+        }
+        for y in 0..height {
+            let near = y.saturating_sub(REACH)..(y + REACH + 1).min(height);
+            for x in 0..width {
+                let mean = near.clone().map(|y| rows[y * width + x]).sum::<f32>() / near.len() as f32;
+                clear[y * width + x] = mean < CLEAR_AIR_BELOW_HU;
+            }
+        }
+    });
+    clear
+}
+
 /// State of a line on its way inwards from the border of its slice: whether what it has seen so far encloses.
 const MISS: u8 = 0;
 const UNKNOWN: u8 = 1;
 const HIT: u8 = 2;
 
 /// Points of each voxel from eight lines within its slice.
-fn enclosure(coarse: &Coarse, solid: &[bool]) -> Vec<u8> {
+fn enclosure(coarse: &Coarse, solid: &[bool], clear: &[bool]) -> Vec<u8> {
     let [_, height, width] = coarse.shape;
     let plane = (height * width).max(1);
     let mut points = vec![0u8; coarse.hu.len()];
     points.par_chunks_mut(plane).enumerate().for_each(|(z, points)| {
         let slice = z * plane..z * plane + points.len();
-        let line = Line { hu: &coarse.hu[slice.clone()], unseen: &coarse.unseen[slice.clone()], solid: &solid[slice] };
+        let line = Line { clear: &clear[slice.clone()], unseen: &coarse.unseen[slice.clone()], solid: &solid[slice] };
         sweep(points, &line, height, width, false);
         sweep(points, &line, height, width, true);
     });
@@ -86,7 +114,7 @@ fn enclosure(coarse: &Coarse, solid: &[bool]) -> Vec<u8> {
 
 /// What lines meet in one slice.
 struct Line<'a> {
-    hu: &'a [f32],
+    clear: &'a [bool],
     unseen: &'a [bool],
     solid: &'a [bool],
 }
@@ -97,7 +125,7 @@ impl Line<'_> {
             UNKNOWN
         } else if self.solid[index] {
             HIT
-        } else if state == UNKNOWN && self.hu[index] < FREE_AIR_BELOW_HU {
+        } else if state == UNKNOWN && self.clear[index] {
             MISS
         } else {
             state
@@ -131,11 +159,12 @@ fn sweep(points: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwa
 }
 
 /// Air that a ball reaches from the border or from padding without going deep inside.
-fn air_outside(coarse: &Coarse, points: &[u8]) -> Vec<bool> {
+fn air_outside(coarse: &Coarse, points: &[u8], clear: &[bool]) -> Vec<bool> {
     let free =
         |index: usize| coarse.unseen[index] || (coarse.hu[index] < FREE_AIR_BELOW_HU && points[index] < DEEP_POINTS);
     let room = near_squared_distance_mm2(|index| !free(index), coarse.shape, coarse.spacing_mm, BALL_MM);
-    let wide: Vec<u8> = room.iter().map(|&room| u8::from(room.is_infinite())).collect();
+    let is_wide = |index: usize| room[index].is_infinite() && (clear[index] || coarse.unseen[index]);
+    let wide: Vec<u8> = (0..room.len()).map(|index| u8::from(is_wide(index))).collect();
     let found = components(&wide, coarse.shape, Connectivity::Faces);
     let mut from_border = vec![false; found.sizes.len() + 1];
     for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {

@@ -7,6 +7,9 @@ use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::distance::near_squared_distance_mm2;
 
+use rayon::prelude::*;
+
+use crate::air::Air;
 use crate::coarse::Coarse;
 use crate::lungs::{LEFT, RIGHT};
 
@@ -27,11 +30,20 @@ const HEART_TOP: f64 = 0.6;
 const SEARCH_MM: f64 = 20.0;
 /// A slice with less air than this share of the mirrored lung is not lung.
 const LEAST_AIR_SHARE: f64 = 0.25;
+/// One dome is higher than the other by less.
+const LEAST_DEPTH_MM: f64 = 40.0;
+/// So much gas is bowel's.
+const LEAST_GAS_ML: f64 = 1.0;
+/// Oblique lines of symmetry that are tried, on each side, and the step between them.
+const MOST_TURNS: isize = 6;
+const TURN_STEP_DEGREES: f64 = 3.5;
+/// Voxels of bone that are looked at.
+const MOST_BONES: usize = 4000;
 /// A lung of less than this share of the other is not completed: it may not be there at all.
 const LEAST_LUNG_SHARE: f64 = 0.2;
 
 /// Adds to each lung what is missing of it; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
-pub(crate) fn complete(coarse: &Coarse, sides: &mut [u8], middle_mm: f64, half_width_mm: f64) {
+pub(crate) fn complete(coarse: &Coarse, air: &Air, sides: &mut [u8], middle_mm: f64, half_width_mm: f64) {
     let count = |side: u8| sides.iter().filter(|&&v| v == side).count() as f64;
     let (left, right) = (count(LEFT), count(RIGHT));
     if left.min(right) < LEAST_LUNG_SHARE * left.max(right) {
@@ -39,55 +51,76 @@ pub(crate) fn complete(coarse: &Coarse, sides: &mut [u8], middle_mm: f64, half_w
     }
     let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v > 0) else { return };
     let mirror = Mirror::find(coarse, &bounds, middle_mm);
-    let chest = Chest { coarse, bounds, middle_mm: mirror.middle_mm(coarse), half_width_mm };
+    let chest = Chest { coarse, bounds, half_width_mm };
     let additions: Vec<(usize, u8)> = [(LEFT, RIGHT), (RIGHT, LEFT)]
         .into_iter()
-        .flat_map(|(side, other)| chest.missing(sides, side, other, &mirror).into_iter().map(move |i| (i, side)))
+        .flat_map(|(side, other)| chest.missing(air, sides, side, other, &mirror).into_iter().map(move |i| (i, side)))
         .collect();
     for (index, side) in additions {
         sides[index] = side;
     }
 }
 
-/// Mirrors coarse voxels at a plane of symmetry.
+/// Mirrors places of a slice at a line, which may be oblique: patients do not always lie straight.
 struct Mirror {
-    /// x + mirrored x.
-    sum: usize,
+    /// A place on the line and its direction, mm along `[y, x]`.
+    on_line_mm: [f64; 2],
+    direction: [f64; 2],
 }
 
 impl Mirror {
-    /// The plane near the middle at which the bones mirror each other best.
+    /// The line near the middle at which the bones mirror each other best.
     fn find(coarse: &Coarse, bounds: &VoxelBox, middle_mm: f64) -> Self {
         let [_, height, width] = coarse.shape;
-        let step_mm = coarse.spacing_mm[2];
-        let centre = (2.0 * middle_mm / step_mm) as isize - 1;
-        let reach = (2.0 * SEARCH_MM / step_mm) as isize;
-        let bone = |z: usize, y: usize, x: usize| coarse.hu[(z * height + y) * width + x] > BONE_ABOVE_HU;
-        let matches = |sum: isize| {
-            let mut count = 0usize;
-            for z in bounds.low[0]..bounds.high[0] {
-                for y in bounds.low[1]..bounds.high[1] {
-                    for x in (0..width).filter(|&x| bone(z, y, x)) {
-                        let other = sum - x as isize;
-                        count += usize::from(other >= 0 && (other as usize) < width && bone(z, y, other as usize));
-                    }
-                }
-            }
-            count
+        let middle_y_mm = f64::midpoint(bounds.low[1] as f64, bounds.high[1] as f64) * coarse.spacing_mm[1];
+        let slices = bounds.low[0] * height * width..bounds.high[0] * height * width;
+        let bones: Vec<usize> = slices.filter(|&index| coarse.hu[index] > BONE_ABOVE_HU).collect();
+        let step = bones.len().div_ceil(MOST_BONES).max(1);
+        let candidate = |turn: isize, shift: isize| {
+            let angle = turn as f64 * TURN_STEP_DEGREES.to_radians();
+            let x_mm = middle_mm + shift as f64 * coarse.spacing_mm[2] / 2.0;
+            Self { on_line_mm: [middle_y_mm, x_mm], direction: [angle.cos(), angle.sin()] }
         };
-        let best = (centre - reach..=centre + reach).max_by_key(|&sum| (matches(sum), -(sum - centre).abs()));
-        Self { sum: best.unwrap_or(centre).max(0) as usize }
+        let matches = |mirror: &Self| {
+            let is_bone =
+                |&&index: &&usize| mirror.of(coarse, index).is_some_and(|other| coarse.hu[other] > BONE_ABOVE_HU);
+            bones.iter().step_by(step).filter(is_bone).count()
+        };
+        let shifts = (2.0 * SEARCH_MM / coarse.spacing_mm[2]) as isize;
+        let all = (-MOST_TURNS..=MOST_TURNS).flat_map(|turn| (-shifts..=shifts).map(move |shift| (turn, shift)));
+        let counted: Vec<(usize, isize, (isize, isize))> = all
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|(turn, shift)| (matches(&candidate(turn, shift)), -(turn.abs() + shift.abs()), (turn, shift)))
+            .collect();
+        let (turn, shift) = counted.into_iter().max().map_or((0, 0), |(_, _, best)| best);
+        candidate(turn, shift)
     }
 
-    fn middle_mm(&self, coarse: &Coarse) -> f64 {
-        (self.sum as f64 + 1.0) / 2.0 * coarse.spacing_mm[2]
+    /// Signed distance from the line, mm; positive where x is larger.
+    fn beside_mm(&self, coarse: &Coarse, index: usize) -> f64 {
+        let [y, x] = self.from_line(coarse, index);
+        x * self.direction[0] - y * self.direction[1]
+    }
+
+    fn from_line(&self, coarse: &Coarse, index: usize) -> [f64; 2] {
+        let [_, y, x] = coarse.place(index);
+        [
+            (y as f64 + 0.5) * coarse.spacing_mm[1] - self.on_line_mm[0],
+            (x as f64 + 0.5) * coarse.spacing_mm[2] - self.on_line_mm[1],
+        ]
     }
 
     /// The index of the mirrored voxel.
     fn of(&self, coarse: &Coarse, index: usize) -> Option<usize> {
-        let x = index % coarse.shape[2];
-        let other = self.sum.checked_sub(x).filter(|&other| other < coarse.shape[2])?;
-        Some(index - x + other)
+        let away = 2.0 * self.beside_mm(coarse, index);
+        let [y, x] = self.from_line(coarse, index);
+        let to_mm =
+            [y + away * self.direction[1] + self.on_line_mm[0], x - away * self.direction[0] + self.on_line_mm[1]];
+        let [_, height, width] = coarse.shape;
+        let (y, x) = ((to_mm[0] / coarse.spacing_mm[1]).floor(), (to_mm[1] / coarse.spacing_mm[2]).floor());
+        let is_inside = y >= 0.0 && x >= 0.0 && (y as usize) < height && (x as usize) < width;
+        is_inside.then(|| index / (height * width) * (height * width) + y as usize * width + x as usize)
     }
 }
 
@@ -95,22 +128,21 @@ impl Mirror {
 struct Chest<'a> {
     coarse: &'a Coarse,
     bounds: VoxelBox,
-    middle_mm: f64,
     half_width_mm: f64,
 }
 
 impl Chest<'_> {
     /// Coarse voxels that belong to `side` too.
-    fn missing(&self, sides: &[u8], side: u8, other: u8, mirror: &Mirror) -> Vec<usize> {
+    fn missing(&self, air: &Air, sides: &[u8], side: u8, other: u8, mirror: &Mirror) -> Vec<usize> {
         let coarse = self.coarse;
         let expected = |index: usize| mirror.of(coarse, index).is_some_and(|mirrored| sides[mirrored] == other);
-        let has_air = self.slices_with_air(sides, side, expected);
+        let may_hold = self.slices_of_lung(air, sides, side, expected);
         let may_be = |index: usize| {
             sides[index] == 0
                 && TISSUE_HU.contains(&coarse.hu[index])
                 && expected(index)
-                && has_air[coarse.place(index)[0]]
-                && !self.is_elsewhere(index, side)
+                && may_hold[coarse.place(index)[0]]
+                && !self.is_elsewhere(index, side, mirror)
         };
         let depth = near_squared_distance_mm2(|index| !may_be(index), coarse.shape, coarse.spacing_mm, OPENING_MM);
         let core: Vec<u8> = depth.iter().map(|d| u8::from(d.is_infinite())).collect();
@@ -126,31 +158,37 @@ impl Chest<'_> {
         found.labels.iter().enumerate().filter(|&(_, &label)| large(label)).map(|(index, _)| index).collect()
     }
 
-    /// Where the lung still has air beside the tissue, or above and below it.
-    fn slices_with_air(&self, sides: &[u8], side: u8, expected: impl Fn(usize) -> bool) -> Vec<bool> {
+    /// Slices in which tissue may be lung: where there is air of the lung beside it, or above and below it; and down to the other lung's
+    /// base where the difference is too large for two domes and no bowel gas tells of a raised diaphragm.
+    fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: impl Fn(usize) -> bool) -> Vec<bool> {
         let plane = self.coarse.shape[1] * self.coarse.shape[2];
-        let enough = |z: usize| {
-            let (mut here, mut there) = (0usize, 0usize);
-            for index in z * plane..(z + 1) * plane {
-                here += usize::from(sides[index] == side);
-                there += usize::from(expected(index));
-            }
-            here as f64 >= LEAST_AIR_SHARE * there as f64 && here > 0
+        let depth = self.coarse.shape[0];
+        let slice = |z: usize| z * plane..(z + 1) * plane;
+        let count = |z: usize, holds: &dyn Fn(usize) -> bool| slice(z).filter(|&index| holds(index)).count();
+        let wanted: Vec<usize> = (0..depth).map(|z| count(z, &expected)).collect();
+        let has_air = |z: usize| {
+            let here = count(z, &|index| sides[index] == side);
+            here > 0 && here as f64 >= LEAST_AIR_SHARE * wanted[z] as f64
         };
-        let mut has_air: Vec<bool> = (0..self.coarse.shape[0]).map(enough).collect();
-        let lowest = has_air.iter().position(|&v| v).unwrap_or(has_air.len());
-        let highest = has_air.iter().rposition(|&v| v).map_or(lowest, |z| z + 1);
-        has_air[lowest..highest].fill(true);
-        has_air
+        let mut lung: Vec<bool> = (0..depth).map(has_air).collect();
+        let lowest = lung.iter().position(|&v| v).unwrap_or(depth);
+        let highest = lung.iter().rposition(|&v| v).map_or(lowest, |z| z + 1);
+        lung[lowest..highest].fill(true);
+        let base = wanted.iter().position(|&wanted| wanted > 0).unwrap_or(lowest).min(lowest);
+        let gas = (base..lowest).map(|z| count(z, &|i| expected(i) && air.inside[i] && sides[i] == 0)).sum::<usize>();
+        let is_deep = (lowest - base) as f64 * self.coarse.spacing_mm[0] >= LEAST_DEPTH_MM;
+        if is_deep && gas as f64 * self.coarse.voxel_ml() < LEAST_GAS_ML {
+            lung[base..lowest].fill(true);
+        }
+        lung
     }
 
     /// Near the midline, or where the heart is.
-    fn is_elsewhere(&self, index: usize, side: u8) -> bool {
+    fn is_elsewhere(&self, index: usize, side: u8, mirror: &Mirror) -> bool {
         let place = self.coarse.place(index);
         let share =
             |axis: usize| (place[axis] as f64 + 0.5 - self.bounds.low[axis] as f64) / self.bounds.shape()[axis] as f64;
-        let from_middle =
-            ((place[2] as f64 + 0.5) * self.coarse.spacing_mm[2] - self.middle_mm).abs() / self.half_width_mm;
+        let from_middle = mirror.beside_mm(self.coarse, index).abs() / self.half_width_mm;
         let heart = side == LEFT && from_middle < HEART_WIDTH && share(1) > HEART_BACK && share(0) < HEART_TOP;
         from_middle < LEAST_FROM_MIDDLE || heart
     }

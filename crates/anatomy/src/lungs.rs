@@ -74,7 +74,7 @@ pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, airways: &Airways, g
     }
     let [middle_mm, half_width_mm] = plane_between(coarse, &sides)?;
     let aerated = sides.clone();
-    fill::complete(coarse, &mut sides, middle_mm, half_width_mm);
+    fill::complete(coarse, air, &mut sides, middle_mm, half_width_mm);
     let filled = sides.iter().zip(&aerated).map(|(now, before)| now != before).collect();
     let bounds = VoxelBox::around(&sides, coarse.shape, |v| v > 0)?;
     let carina_mm = airways.carina.map(|[z, y, _]| [z * grid.spacing_mm[0], y * grid.spacing_mm[1]]);

@@ -1,6 +1,6 @@
 //! Air of the lungs parted into the patient's left and right.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::distance::squared_distance_mm2;
@@ -15,8 +15,18 @@ const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];
 const LEAST_SHARE: f64 = 0.15;
 /// A second body of at least this share of the first is the other lung.
 const PAIR_SHARE: f64 = 0.3;
+/// So many more of the rows through a lung are cut on one side than on the other, where a scan holds one half of the chest.
+const CUT_SHARE: f64 = 0.4;
+/// Two lungs overlap along x by less of the narrower one.
+const MOST_OVERLAP: f64 = 0.3;
+/// A lung crosses the plane between both by no more.
+const CROSSING_MM: f64 = 30.0;
 /// A windpipe is this far from a single lung's centre, as a share of the lung's width.
 const BESIDE_SHARE: f64 = 0.35;
+/// Lung without vessels is below this.
+const LIGHT_LUNG_HU: f32 = -800.0;
+/// How far the shift of a lung's dense parts moves the plane.
+const VESSELS_PULL: f64 = 6.0;
 /// Soft tissue and bone lie above.
 const TISSUE_ABOVE_HU: f32 = -200.0;
 
@@ -71,6 +81,27 @@ impl Piece {
         Self { voxels, centre_mm }
     }
 
+    /// Mean place along x by the tissue that the voxels hold, mm; the surface is left out.
+    fn dense_centre_mm(&self, coarse: &Coarse) -> f64 {
+        let mut inside = vec![false; coarse.hu.len()];
+        self.voxels.iter().for_each(|&index| inside[index] = true);
+        let inner = self.voxels.iter().filter(|&&index| coarse.neighbours(index).all(|other| inside[other]));
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for &index in inner {
+            let tissue = f64::from(coarse.hu[index] - LIGHT_LUNG_HU).max(0.0);
+            sum += tissue * (coarse.place(index)[2] as f64 + 0.5);
+            weight += tissue;
+        }
+        if weight > 0.0 { sum / weight * coarse.spacing_mm[2] } else { self.centre_mm[2] }
+    }
+
+    /// Between which places along x nine tenths of the voxels lie, mm.
+    fn middle_90_mm(&self, coarse: &Coarse) -> [f64; 2] {
+        let mut xs: Vec<usize> = self.voxels.iter().map(|&index| coarse.place(index)[2]).collect();
+        xs.sort_unstable();
+        [xs.len() / 20, xs.len() - 1 - xs.len() / 20].map(|at| (xs[at] as f64 + 0.5) * coarse.spacing_mm[2])
+    }
+
     fn width_mm(&self, coarse: &Coarse) -> f64 {
         let xs = self.voxels.iter().map(|&index| coarse.place(index)[2]);
         let (low, high) = xs.fold((usize::MAX, 0), |(l, h), x| (l.min(x), h.max(x)));
@@ -116,8 +147,39 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece
             }
         }
     }
+    // What lies far beyond the plane between the cores is not the other lung's, however it hangs together: air of a pneumothorax
+    // meets the other lung in front.
+    let plane_mm = f64::midpoint(a.centre_mm[2], b.centre_mm[2]);
+    let (low, high) = if a.centre_mm[2] < b.centre_mm[2] { (1, 2) } else { (2, 1) };
+    for (index, owner) in owner.iter_mut().enumerate().filter(|(_, owner)| **owner != 0) {
+        let x_mm = (coarse.place(index)[2] as f64 + 0.5) * coarse.spacing_mm[2];
+        if (x_mm - plane_mm).abs() > CROSSING_MM {
+            *owner = if x_mm < plane_mm { low } else { high };
+        }
+    }
     let of = |number: u8| Piece::new(coarse, (0..owner.len()).filter(|&i| owner[i] == number).collect());
     (of(1), of(2))
+}
+
+/// A scan of one half of the chest is cut through the mediastinum on one side and ends in air on the other: whether it is cut at high
+/// x; `None` where both sides are alike.
+fn cut_side(coarse: &Coarse, body: &Body, lung: &Piece) -> Option<bool> {
+    let width = coarse.shape[2];
+    let rows: BTreeSet<usize> = lung.voxels.iter().map(|&index| index / width).collect();
+    let is_cut = |first_seen: Option<usize>| first_seen.is_some_and(|index| !body.outside[index]);
+    let seen = |index: &usize| !coarse.unseen[*index];
+    let low = rows.iter().filter(|&&row| is_cut((row * width..(row + 1) * width).find(seen))).count();
+    let high = rows.iter().filter(|&&row| is_cut((row * width..(row + 1) * width).rev().find(seen))).count();
+    let share = (high as f64 - low as f64) / rows.len().max(1) as f64;
+    (share.abs() > CUT_SHARE).then_some(share > 0.0)
+}
+
+/// Whether two pieces lie side by side as two lungs do; pieces of one lung around the liver's dome overlap along x.
+fn is_other_lung(coarse: &Coarse, a: &Piece, b: &Piece) -> bool {
+    let [a_mm, b_mm] = [a, b].map(|piece| piece.middle_90_mm(coarse));
+    let narrower_mm = (a_mm[1] - a_mm[0]).min(b_mm[1] - b_mm[0]);
+    let overlap_mm = (a_mm[1].min(b_mm[1]) - a_mm[0].max(b_mm[0])).max(0.0);
+    (a.centre_mm[2] - b.centre_mm[2]).abs() > narrower_mm / 2.0 && overlap_mm < MOST_OVERLAP * narrower_mm
 }
 
 /// x in mm of the plane that parts left from right.
@@ -125,11 +187,13 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece
 /// Two lungs: midway. One: the trachea, or else the centre of the tissue beside the lung, which is the mediastinum's side.
 fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Option<f64>) -> Option<f64> {
     let first = bodies.first()?;
-    let other = bodies.iter().skip(1).find(|body| {
-        (body.centre_mm[2] - first.centre_mm[2]).abs() > first.width_mm(coarse).min(body.width_mm(coarse)) / 2.0
-    });
+    let other = bodies.iter().skip(1).find(|other| is_other_lung(coarse, first, other));
     if let Some(other) = other {
         return Some(f64::midpoint(first.centre_mm[2], other.centre_mm[2]));
+    }
+    if let Some(cut_at_high) = cut_side(coarse, body, first) {
+        let away_mm = if cut_at_high { f64::INFINITY } else { f64::NEG_INFINITY };
+        return Some(away_mm);
     }
     // A tube amid the lung is a bronchus and tells nothing.
     let windpipe_mm = windpipe_x.map(|x| (x + 0.5) * coarse.spacing_mm[2]);
@@ -149,5 +213,7 @@ fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Opt
     let tissue_mm = mean_x_mm(&|index| coarse.hu[index] > TISSUE_ABOVE_HU).unwrap_or(first.centre_mm[2]);
     // Where a crop leaves little of the mediastinum, the air beside the patient lies on the other side.
     let outside_mm = mean_x_mm(&|index| body.outside[index]).unwrap_or(tissue_mm);
-    Some(2.0 * tissue_mm - outside_mm)
+    // Vessels make a lung denser towards its root.
+    let root_mm = VESSELS_PULL * (first.dense_centre_mm(coarse) - first.centre_mm[2]);
+    Some(2.0 * tissue_mm - outside_mm + root_mm)
 }
