@@ -13,6 +13,10 @@ const AIR_BELOW_HU: f32 = -500.0;
 const APART_BELOW_HU: f32 = -620.0;
 /// Mean points of the eight lines of a lung's voxels; a table's core has less than half of the 16.
 const LEAST_MEAN_POINTS: f64 = 12.7;
+/// With fewer it is certainly none.
+const UNCERTAIN_MEAN_POINTS: f64 = 10.5;
+/// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels.
+const LEAST_DEVIATION_HU: f64 = 22.0;
 /// Share of a lung's inner voxels that hold tissue; destroyed lungs hold less, but are larger than any bowel gas.
 const LEAST_TISSUE: f64 = 0.2;
 const LEAST_TISSUE_DESTROYED: f64 = 0.1;
@@ -41,18 +45,8 @@ impl Air {
         for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
             traits[label as usize].add(coarse, body, &open, index);
         }
-        if std::env::var("DBG").is_ok() {
-            for t in traits.iter().filter(|t| t.voxels * coarse.voxel_ml() > 50.0) {
-                eprintln!(
-                    "comp {:.0} ml points {:.2} tissue {:.2}",
-                    t.voxels * coarse.voxel_ml(),
-                    t.points / t.voxels,
-                    t.interior_tissue / t.interior
-                );
-            }
-        }
         let is_lung: Vec<bool> = traits.iter().map(|t| t.is_inside() && t.may_be_lung(coarse.voxel_ml())).collect();
-        let foam = traits.iter().filter(|t| !t.is_inside() && t.may_be_lung(coarse.voxel_ml()));
+        let foam = traits.iter().filter(|t| t.is_half_inside() && t.may_be_lung(coarse.voxel_ml()));
         let core = |index: usize| is_lung[found.labels[index] as usize];
         // Partial volume between the two thresholds belongs to the lung beside it.
         let lung =
@@ -77,6 +71,8 @@ struct Traits {
     interior: f64,
     interior_tissue: f64,
     tissue: f64,
+    /// Sums of the interior's HU and of their squares.
+    sums: [f64; 2],
 }
 
 impl Traits {
@@ -87,6 +83,8 @@ impl Traits {
         self.tissue += tissue;
         if coarse.neighbours(index).all(|other| air[other] != 0) {
             self.interior += 1.0;
+            let hu = f64::from(coarse.hu[index]);
+            self.sums = [self.sums[0] + hu, self.sums[1] + hu * hu];
             self.interior_tissue += tissue;
         }
     }
@@ -95,8 +93,18 @@ impl Traits {
         self.voxels > 0.0 && self.points >= LEAST_MEAN_POINTS * self.voxels
     }
 
+    /// Neither clearly inside nor clearly outside.
+    fn is_half_inside(&self) -> bool {
+        !self.is_inside() && self.points >= UNCERTAIN_MEAN_POINTS * self.voxels
+    }
+
     fn may_be_lung(&self, voxel_ml: f64) -> bool {
         if self.voxels == 0.0 {
+            return false;
+        }
+        let mean_hu = self.sums[0] / self.interior.max(1.0);
+        let variance = self.sums[1] / self.interior.max(1.0) - mean_hu * mean_hu;
+        if self.interior >= 8.0 && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU {
             return false;
         }
         let tissue =

@@ -13,8 +13,9 @@ use crate::coarse::Coarse;
 const SOLID_ABOVE_HU: f32 = -300.0;
 /// Free air averages below this, lung tissue does not unless it is destroyed.
 pub(crate) const FREE_AIR_BELOW_HU: f32 = -930.0;
-/// Air around the patient, averaged over the neighbours in its slice, is below this; the darkest lung is not for long.
+/// Air around the patient is below this on average over so many neighbours on each side; the darkest lung is not.
 const CLEAR_AIR_BELOW_HU: f32 = -955.0;
+const CLEAR_REACH: usize = 2;
 /// Radius of the opening: thicker than a table's shell or a blanket, thinner than the chest wall of a child.
 const OPENING_MM: f64 = 5.0;
 /// A smaller piece of tissue encloses nothing.
@@ -70,7 +71,6 @@ fn thick_tissue(coarse: &Coarse) -> Vec<bool> {
 
 /// True in air whose neighbourhood of 5 × 5 voxels of its slice is air too.
 fn clear_air(coarse: &Coarse) -> Vec<bool> {
-    const REACH: usize = 2;
     let [_, height, width] = coarse.shape;
     let plane = (height * width).max(1);
     let mut clear = vec![false; coarse.hu.len()];
@@ -78,12 +78,12 @@ fn clear_air(coarse: &Coarse) -> Vec<bool> {
         let mut rows = vec![0f32; hu.len()];
         for (row, to) in hu.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
             for (x, to) in to.iter_mut().enumerate() {
-                let near = &row[x.saturating_sub(REACH)..(x + REACH + 1).min(width)];
+                let near = &row[x.saturating_sub(CLEAR_REACH)..(x + CLEAR_REACH + 1).min(width)];
                 *to = near.iter().sum::<f32>() / near.len() as f32;
             }
         }
         for y in 0..height {
-            let near = y.saturating_sub(REACH)..(y + REACH + 1).min(height);
+            let near = y.saturating_sub(CLEAR_REACH)..(y + CLEAR_REACH + 1).min(height);
             for x in 0..width {
                 let mean = near.clone().map(|y| rows[y * width + x]).sum::<f32>() / near.len() as f32;
                 clear[y * width + x] = mean < CLEAR_AIR_BELOW_HU;
@@ -170,7 +170,10 @@ fn air_outside(coarse: &Coarse, points: &[u8], clear: &[bool]) -> Vec<bool> {
     for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
         from_border[label as usize] |= coarse.unseen[index] || coarse.is_border(index);
     }
-    let reached = |index: usize| from_border[found.labels[index] as usize];
-    let distance = near_squared_distance_mm2(reached, coarse.shape, coarse.spacing_mm, BALL_MM);
-    (0..distance.len()).map(|index| distance[index].is_finite() && free(index)).collect()
+    // Air at the edge of what was scanned may be lung: only clear air spreads.
+    let reached = |index: usize| clear[index] && from_border[found.labels[index] as usize];
+    let spread_mm = BALL_MM + CLEAR_REACH as f64 * coarse.spacing_mm[1].max(coarse.spacing_mm[2]);
+    let distance = near_squared_distance_mm2(reached, coarse.shape, coarse.spacing_mm, spread_mm);
+    let is_outside = |index: usize| coarse.unseen[index] || (distance[index].is_finite() && free(index));
+    (0..distance.len()).into_par_iter().map(is_outside).collect()
 }

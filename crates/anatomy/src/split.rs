@@ -17,6 +17,8 @@ const LEAST_SHARE: f64 = 0.15;
 const PAIR_SHARE: f64 = 0.3;
 /// So many more of the rows through a lung are cut on one side than on the other, where a scan holds one half of the chest.
 const CUT_SHARE: f64 = 0.4;
+/// One lung is less wide than so many times its depth.
+const ONE_LUNG_SHARE: f64 = 1.05;
 /// Two lungs overlap along x by less of the narrower one.
 const MOST_OVERLAP: f64 = 0.3;
 /// A lung crosses the plane between both by no more.
@@ -163,15 +165,25 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece
 
 /// A scan of one half of the chest is cut through the mediastinum on one side and ends in air on the other: whether it is cut at high
 /// x; `None` where both sides are alike.
-fn cut_side(coarse: &Coarse, body: &Body, lung: &Piece) -> Option<bool> {
+fn cut_side(coarse: &Coarse, body: &Body, pieces: &[Piece]) -> Option<bool> {
     let width = coarse.shape[2];
-    let rows: BTreeSet<usize> = lung.voxels.iter().map(|&index| index / width).collect();
+    let rows: BTreeSet<usize> = pieces.iter().flat_map(|piece| &piece.voxels).map(|&index| index / width).collect();
     let is_cut = |first_seen: Option<usize>| first_seen.is_some_and(|index| !body.outside[index]);
     let seen = |index: &usize| !coarse.unseen[*index];
     let low = rows.iter().filter(|&&row| is_cut((row * width..(row + 1) * width).find(seen))).count();
     let high = rows.iter().filter(|&&row| is_cut((row * width..(row + 1) * width).rev().find(seen))).count();
     let share = (high as f64 - low as f64) / rows.len().max(1) as f64;
     (share.abs() > CUT_SHARE).then_some(share > 0.0)
+}
+
+/// Whether all pieces together are no wider than one lung.
+fn is_narrow(coarse: &Coarse, pieces: &[Piece]) -> bool {
+    let extent_mm = |axis: usize| {
+        let places = pieces.iter().flat_map(|piece| &piece.voxels).map(|&index| coarse.place(index)[axis]);
+        let (low, high) = places.fold((usize::MAX, 0), |(low, high), at| (low.min(at), high.max(at)));
+        (high + 1).saturating_sub(low) as f64 * coarse.spacing_mm[axis]
+    };
+    extent_mm(2) < ONE_LUNG_SHARE * extent_mm(1)
 }
 
 /// Whether two pieces lie side by side as two lungs do; pieces of one lung around the liver's dome overlap along x.
@@ -187,13 +199,17 @@ fn is_other_lung(coarse: &Coarse, a: &Piece, b: &Piece) -> bool {
 /// Two lungs: midway. One: the trachea, or else the centre of the tissue beside the lung, which is the mediastinum's side.
 fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Option<f64>) -> Option<f64> {
     let first = bodies.first()?;
+    let half =
+        cut_side(coarse, body, bodies).map(|cut_at_high| if cut_at_high { f64::INFINITY } else { f64::NEG_INFINITY });
+    if half.is_some() && is_narrow(coarse, bodies) {
+        return half;
+    }
     let other = bodies.iter().skip(1).find(|other| is_other_lung(coarse, first, other));
     if let Some(other) = other {
         return Some(f64::midpoint(first.centre_mm[2], other.centre_mm[2]));
     }
-    if let Some(cut_at_high) = cut_side(coarse, body, first) {
-        let away_mm = if cut_at_high { f64::INFINITY } else { f64::NEG_INFINITY };
-        return Some(away_mm);
+    if half.is_some() {
+        return half;
     }
     // A tube amid the lung is a bronchus and tells nothing.
     let windpipe_mm = windpipe_x.map(|x| (x + 0.5) * coarse.spacing_mm[2]);
