@@ -16,7 +16,7 @@ const LEAST_SHARE: f64 = 0.15;
 /// A second body of at least this share of the first is the other lung.
 const PAIR_SHARE: f64 = 0.3;
 /// So many more of the rows through a lung are cut on one side than on the other, where a scan holds one half of the chest.
-const CUT_SHARE: f64 = 0.4;
+const CUT_SHARE: f64 = 0.15;
 /// One lung is less wide than so many times its depth.
 const ONE_LUNG_SHARE: f64 = 1.05;
 /// Two lungs overlap along x by less of the narrower one.
@@ -44,7 +44,8 @@ pub(crate) fn sides(coarse: &Coarse, lung: &[u8], body: &Body, windpipe_x: Optio
     let least = (LEAST_LUNG_ML / coarse.voxel_ml()).ceil() as usize;
     let mut bodies = bodies(coarse, lung, least);
     let apart = bodies.len() > 1 && bodies[1].voxels.len() as f64 > PAIR_SHARE * bodies[0].voxels.len() as f64;
-    if let Some((a, b)) = bodies.first().filter(|_| !apart).and_then(|body| part(coarse, body)) {
+    let one_half = is_narrow(coarse, &bodies) && cut_side(coarse, body, &bodies).is_some();
+    if let Some((a, b)) = bodies.first().filter(|_| !apart && !one_half).and_then(|body| part(coarse, body)) {
         bodies.splice(0..1, [a, b]);
     }
     let mut sides = vec![0; lung.len()];
