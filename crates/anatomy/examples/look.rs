@@ -18,7 +18,10 @@ fn main() {
         let moves = Orientation::of(&ct.grid.affine).unwrap();
         let view = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped);
         let started = Instant::now();
-        let _ = find(&view, &moves.orient_grid(&ct.grid));
+        let a = find(&view, &moves.orient_grid(&ct.grid));
+        if let Some(l) = &a.lungs {
+            eprintln!("anchor {:?} bounds {:?} middle {} half {}", l.anchor, l.bounds, l.middle_mm, l.half_width_mm);
+        }
         let seconds = started.elapsed().as_secs_f64();
         let found = label(&ct, &Silent).unwrap();
         print!("{scan}: {seconds:.3} s ");

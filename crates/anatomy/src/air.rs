@@ -15,7 +15,9 @@ const APART_BELOW_HU: f32 = -620.0;
 const LEAST_MEAN_POINTS: f64 = 12.7;
 /// With fewer it is certainly none.
 const UNCERTAIN_MEAN_POINTS: f64 = 10.5;
-/// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels.
+/// With as many it is inside whatever its texture.
+const SURE_MEAN_POINTS: f64 = 15.0;
+/// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels, where it is not surely inside.
 const LEAST_DEVIATION_HU: f64 = 22.0;
 /// Share of a lung's inner voxels that hold tissue; destroyed lungs hold less, but are larger than any bowel gas.
 const LEAST_TISSUE: f64 = 0.2;
@@ -104,7 +106,8 @@ impl Traits {
         }
         let mean_hu = self.sums[0] / self.interior.max(1.0);
         let variance = self.sums[1] / self.interior.max(1.0) - mean_hu * mean_hu;
-        if self.interior >= 8.0 && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU {
+        let is_doubtful = self.points < SURE_MEAN_POINTS * self.voxels;
+        if is_doubtful && self.interior >= 8.0 && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU {
             return false;
         }
         let tissue =

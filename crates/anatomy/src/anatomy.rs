@@ -1,6 +1,6 @@
 //! Everything that is found in one scan.
 
-use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::crop::{Extent, View, VoxelBox};
 use pulmoav_volume::{Grid, Warning};
 use rayon::prelude::*;
 
@@ -45,7 +45,7 @@ pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
     let body = Body::find(&coarse);
     let air = Air::find(&coarse, &body);
     let airways = Airways::find(hu, grid, &coarse, &body, &air);
-    let lungs = lungs::find(&coarse, &body, &air, &airways, grid);
+    let lungs = lungs::find(hu, &coarse, &body, &air, &airways, grid);
     let airways = if lungs.is_some() { airways } else { Airways::default() };
     Anatomy {
         grid: *grid,
@@ -68,8 +68,8 @@ impl Anatomy {
     ///
     /// # Shapes
     /// → `[z, y, x]` of `shape`.
-    pub fn body_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.lattice.look_up(&self.trunk, part, shape)
+    pub fn body_in(&self, part: impl Into<Extent>, shape: [usize; 3]) -> Vec<u8> {
+        self.lattice.look_up(&self.trunk, &part.into(), shape)
     }
 
     /// The values of [`Structure`] on the scan's own voxels, 0 outside the body; the lungs' surface follows the scan.
@@ -79,17 +79,18 @@ impl Anatomy {
     pub fn label_map(&self, hu: &View<'_, f32>) -> Vec<u8> {
         let shape = self.grid.shape;
         let codes = self.codes();
-        let places = self.lattice.places(&VoxelBox::whole(shape), shape);
+        let places = self.lattice.places(&Extent::from(&VoxelBox::whole(shape)), shape);
         let mut labels = vec![0u8; self.grid.len()];
         let plane = (shape[1] * shape[2]).max(1);
         labels.par_chunks_mut(plane).enumerate().for_each_init(
             || vec![0f32; shape[2]],
             |buffer, (z, slice)| {
                 for (y, row) in slice.chunks_exact_mut(shape[2]).enumerate() {
-                    let line = self.lattice.row(&codes, places[0][z], places[1][y]);
+                    let (Some(z_coarse), Some(y_coarse)) = (places[0][z], places[1][y]) else { continue };
+                    let line = self.lattice.row(&codes, z_coarse, y_coarse);
                     let hu = hu.row(z, y, buffer);
                     for ((to, &x), &hu) in row.iter_mut().zip(&places[2]).zip(hu) {
-                        *to = decide(line[x], hu);
+                        *to = x.map_or(0, |x| decide(line[x], hu));
                     }
                 }
             },

@@ -1,6 +1,6 @@
 //! Looking things up on the coarse grid from the scan's own.
 
-use pulmoav_volume::crop::VoxelBox;
+use pulmoav_volume::crop::Extent;
 use rayon::prelude::*;
 
 /// The coarse grid as the scan's voxels see it.
@@ -13,31 +13,32 @@ pub(crate) struct Lattice {
 }
 
 impl Lattice {
-    /// Values of a coarse table on `shape` voxels that fill the box `part` of the scan.
+    /// Values of a coarse table on `shape` voxels that fill a part of the scan; beyond the scan 0.
     ///
     /// # Shapes
     /// `table`: `[z, y, x]` of the lattice → `[z, y, x]` of `shape`.
-    pub(crate) fn look_up(&self, table: &[u8], part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
+    pub(crate) fn look_up(&self, table: &[u8], part: &Extent, shape: [usize; 3]) -> Vec<u8> {
         let places = self.places(part, shape);
         let mut found = vec![0; shape.iter().product()];
         let plane = (shape[1] * shape[2]).max(1);
         found.par_chunks_mut(plane).zip(&places[0]).for_each(|(slice, &z)| {
             for (row, &y) in slice.chunks_exact_mut(shape[2]).zip(&places[1]) {
+                let (Some(z), Some(y)) = (z, y) else { continue };
                 let line = self.row(table, z, y);
-                row.iter_mut().zip(&places[2]).for_each(|(to, &x)| *to = line[x]);
+                row.iter_mut().zip(&places[2]).for_each(|(to, &x)| *to = x.map_or(0, |x| line[x]));
             }
         });
         found
     }
 
-    /// The coarse place along each axis of each of `shape` voxels that fill the box `part`.
-    pub(crate) fn places(&self, part: &VoxelBox, shape: [usize; 3]) -> [Vec<usize>; 3] {
+    /// The coarse place along each axis of each of `shape` voxels that fill a part of the scan; `None` beyond it.
+    pub(crate) fn places(&self, part: &Extent, shape: [usize; 3]) -> [Vec<Option<usize>>; 3] {
         std::array::from_fn(|axis| {
-            let step = part.shape()[axis] as f64 / shape[axis] as f64;
+            let step = (part.high[axis] - part.low[axis]) / shape[axis] as f64;
             (0..shape[axis])
                 .map(|voxel| {
-                    let at = part.low[axis] as f64 + (voxel as f64 + 0.5) * step;
-                    ((at / self.factor[axis] as f64) as usize).min(self.shape[axis] - 1)
+                    let at = (part.low[axis] + (voxel as f64 + 0.5) * step) / self.factor[axis] as f64;
+                    (at >= 0.0 && (at as usize) < self.shape[axis]).then_some(at as usize)
                 })
                 .collect()
         })

@@ -5,6 +5,7 @@
 mod air;
 mod airway;
 mod anatomy;
+mod anchor;
 mod body;
 mod coarse;
 mod fill;

@@ -11,9 +11,9 @@ use crate::body::Body;
 use crate::coarse::Coarse;
 use crate::lattice::Lattice;
 use crate::region::Landmarks;
-use crate::{fill, region, split};
+use crate::{anchor, fill, region, split};
 use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::crop::VoxelBox;
+use pulmoav_volume::crop::{Extent, View, VoxelBox};
 use pulmoav_volume::distance::squared_distance_mm2;
 use pulmoav_volume::volume::{Grid, Mask, Volume};
 
@@ -28,6 +28,8 @@ pub const RIGHT: u8 = 2;
 const CLOSING_MM: f64 = 8.0;
 /// A larger hole in an axial slice is no vessel but the dome of the diaphragm or the heart.
 const LARGEST_HOLE_MM2: f64 = 800.0;
+/// Thickness of a chest wall.
+const WALL_MM: f32 = 35.0;
 /// Contact with the scan's border that makes a lung a cut one.
 const CUT_MM2: f64 = 400.0;
 
@@ -46,6 +48,8 @@ pub struct Lungs {
     pub volumes_ml: [f64; 2],
     /// Whether a lung reaches the border of the scan, so that part of it is missing.
     pub cut: bool,
+    /// A voxel of `grid` that other crops of the same scan have as their anchor too.
+    pub anchor: [usize; 3],
     pub(crate) lattice: Lattice,
     /// 0, [`LEFT`] or [`RIGHT`] on the lattice.
     pub(crate) sides: Vec<u8>,
@@ -53,10 +57,19 @@ pub struct Lungs {
     pub(crate) filled: Vec<bool>,
     nearest: Vec<u8>,
     pub(crate) region: Vec<u8>,
+    /// 1 in unseen chest wall on the lattice; empty where there is none.
+    unseen_wall: Vec<u8>,
 }
 
 /// Finds the lungs; `None` when there is none of at least [`LEAST_LUNG_ML`].
-pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, airways: &Airways, grid: &Grid) -> Option<Lungs> {
+pub(crate) fn find(
+    hu: &View<'_, f32>,
+    coarse: &Coarse,
+    body: &Body,
+    air: &Air,
+    airways: &Airways,
+    grid: &Grid,
+) -> Option<Lungs> {
     let tube = airways.outside_lungs(grid, coarse);
     let lung: Vec<u8> = air.lung.iter().zip(&tube).map(|(&air, &tube)| u8::from(air && !tube)).collect();
     let raw = split::sides(coarse, &lung, body, airways.windpipe_x)?;
@@ -89,9 +102,11 @@ pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, airways: &Airways, g
         half_width_mm,
         volumes_ml: [LEFT, RIGHT].map(|side| sides.iter().filter(|&&v| v == side).count() as f64 * voxel_ml),
         cut: border_contact_mm2(&sides, coarse) > CUT_MM2,
+        anchor: anchor::find(hu, coarse, &sides),
         lattice: Lattice { factor: coarse.factor, shape: coarse.shape },
         grid: *grid,
         region: region::find(coarse, &sides, |i| left[i].min(right[i]), &marks),
+        unseen_wall: unseen_wall(coarse, |i| left[i].min(right[i])),
         sides,
         filled,
         nearest,
@@ -120,28 +135,36 @@ fn plane_between(coarse: &Coarse, sides: &[u8]) -> Option<[f64; 2]> {
 }
 
 impl Lungs {
-    /// 0 outside, [`LEFT`] or [`RIGHT`] in a lung, on `shape` voxels that fill the box `part` of the scan.
+    /// 1 where the chest wall would be but was not scanned, since the field of view cuts it away; `None` where nothing is missing.
     ///
     /// # Shapes
-    /// `[z, y, x]` of `shape`.
-    pub fn sides_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.lattice.look_up(&self.sides, part, shape)
+    /// `[z, y, x]` of `shape`, which fills the part.
+    pub fn unseen_wall_in(&self, part: impl Into<Extent>, shape: [usize; 3]) -> Option<Vec<u8>> {
+        (!self.unseen_wall.is_empty()).then(|| self.lattice.look_up(&self.unseen_wall, &part.into(), shape))
     }
 
-    /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill the box `part` of the scan.
+    /// 0 outside, [`LEFT`] or [`RIGHT`] in a lung, on `shape` voxels that fill a part of the scan; beyond it 0.
     ///
     /// # Shapes
     /// `[z, y, x]` of `shape`.
-    pub fn nearest_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.lattice.look_up(&self.nearest, part, shape)
+    pub fn sides_in(&self, part: impl Into<Extent>, shape: [usize; 3]) -> Vec<u8> {
+        self.lattice.look_up(&self.sides, &part.into(), shape)
+    }
+
+    /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill a part of the scan; beyond it 0.
+    ///
+    /// # Shapes
+    /// `[z, y, x]` of `shape`.
+    pub fn nearest_in(&self, part: impl Into<Extent>, shape: [usize; 3]) -> Vec<u8> {
+        self.lattice.look_up(&self.nearest, &part.into(), shape)
     }
 
     /// 1 where a pulmonary vessel can be: in a lung, close to one, or in the mediastinum between the hila.
     ///
     /// # Shapes
     /// `[z, y, x]` of `shape`, which fills the box `part` of the scan.
-    pub fn vessel_region_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u8> {
-        self.lattice.look_up(&self.region, part, shape)
+    pub fn vessel_region_in(&self, part: impl Into<Extent>, shape: [usize; 3]) -> Vec<u8> {
+        self.lattice.look_up(&self.region, &part.into(), shape)
     }
 
     /// The left lung on the canonical grid.
@@ -159,6 +182,14 @@ impl Lungs {
         data.par_iter_mut().with_min_len(1 << 16).for_each(|v| *v = u8::from(*v == side));
         Volume { data, grid: self.grid }
     }
+}
+
+/// What was not scanned within a chest wall's thickness of the lungs.
+fn unseen_wall(coarse: &Coarse, distance_mm2: impl Fn(usize) -> f32) -> Vec<u8> {
+    let reach = WALL_MM * WALL_MM;
+    let wall: Vec<u8> =
+        (0..coarse.unseen.len()).map(|i| u8::from(coarse.unseen[i] && distance_mm2(i) <= reach)).collect();
+    if wall.contains(&1) { wall } else { Vec::new() }
 }
 
 /// Closes one lung: grown by [`CLOSING_MM`] and shrunk again, then holes of axial slices filled.
@@ -213,7 +244,6 @@ fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pulmoav_volume::crop::View;
     use pulmoav_volume::volume::Affine;
 
     fn find(hu: &View<'_, f32>, grid: &Grid) -> Option<Lungs> {

@@ -16,7 +16,7 @@ use pulmoav_plan::{Crop, Plan};
 use pulmoav_segment::prepare::{Prepared, WayBack};
 use pulmoav_segment::restore::restore;
 use pulmoav_segment::tiles::Probabilities;
-use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::crop::{Extent, View, VoxelBox};
 use pulmoav_volume::resample::{Order, new_shape, resize, resized_grid};
 use pulmoav_volume::{Affine, Grid, Orientation, Volume};
 
@@ -56,7 +56,7 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
         shape,
         grid: resized_grid(&grid, shape),
         anatomy: Anatomy::nothing(&grid),
-        way_back: WayBack { original: grid, orientation, canonical, part, shape },
+        way_back: WayBack { original: grid, orientation, canonical, extent: Extent::from(&part), part, shape },
         warnings: Vec::new(),
     };
     let values = noise(shape.iter().product::<usize>() * ASKED.len());

@@ -6,9 +6,9 @@
 use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_anatomy::{self as anatomy, Anatomy};
 use pulmoav_plan::{Channel, Crop, Plan};
-use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::crop::{Extent, View, VoxelBox};
 use pulmoav_volume::monitor::Monitor;
-use pulmoav_volume::resample::{Order, new_size, resize, resize_labels, resized_grid};
+use pulmoav_volume::resample::{new_size, resize_labels, resize_within};
 use pulmoav_volume::warning::Warning;
 use pulmoav_volume::{Grid, Orientation, Volume};
 use rayon::prelude::*;
@@ -17,6 +17,16 @@ use crate::error::SegmentError;
 
 /// Slices thicker than this deserve a word.
 pub(crate) const COARSE_MM: f64 = 3.0;
+
+/// The plan's grid around the lungs begins and ends whole steps of so many voxels away from their anchor.
+pub(crate) const STEP_VOXELS: usize = 8;
+/// The plane between the lungs and half their width are rounded, so that a voxel more or less mostly changes nothing, mm.
+const MIDDLE_STEP_MM: f64 = 2.0;
+const WIDTH_STEP_MM: f64 = 5.0;
+/// Muscle and fat of a chest wall, together.
+const WALL_HU: f32 = 0.0;
+/// Spacings that differ by a smaller share are one.
+const SAME_SPACING: f64 = 1e-3;
 
 /// More voxels on the plan's grid than any body has: 2 m × 0.6 m × 0.6 m at 1 mm, and some.
 const MOST_VOXELS: usize = 1 << 30;
@@ -49,7 +59,7 @@ impl Prepared {
     /// # Shapes
     /// → `[z, y, x]` of `self.shape`.
     pub fn sides(&self) -> Option<Vec<u8>> {
-        self.lungs().map(|lungs| lungs.sides_in(&self.way_back.part, self.shape))
+        self.lungs().map(|lungs| lungs.sides_in(self.way_back.extent, self.shape))
     }
 
     /// 1 where the left lung is nearer in mm, 2 where the right one is; `None` without lungs.
@@ -57,7 +67,7 @@ impl Prepared {
     /// # Shapes
     /// → `[z, y, x]` of `self.shape`.
     pub fn nearest_sides(&self) -> Option<Vec<u8>> {
-        self.lungs().map(|lungs| lungs.nearest_in(&self.way_back.part, self.shape))
+        self.lungs().map(|lungs| lungs.nearest_in(self.way_back.extent, self.shape))
     }
 }
 
@@ -70,9 +80,11 @@ pub struct WayBack {
     pub orientation: Orientation,
     /// The scan's grid in the canonical frame.
     pub canonical: Grid,
-    /// The part of `canonical` that was resampled.
+    /// What the plan's grid fills, in voxels of `canonical`; it may reach beyond the scan.
+    pub extent: Extent,
+    /// The voxels of `canonical` that it touches.
     pub part: VoxelBox,
-    /// Voxels of the part on the plan's grid, `[z, y, x]`.
+    /// Voxels of the plan's grid, `[z, y, x]`.
     pub shape: [usize; 3],
 }
 
@@ -95,24 +107,18 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let anatomy = anatomy::find(&hu, &canonical);
     let lungs = anatomy.lungs.as_ref();
     stage(monitor, 1)?;
-    let part = part_to_see(&hu, &canonical, lungs, plan);
-    let part_grid = part.grid(&canonical);
-    let plan_shape = shape_at(&part_grid, plan.spacing_mm);
-    refuse_giants(&part_grid, plan_shape)?;
-    let resampled = resize(&hu.part(&part), plan_shape, Order::Linear);
+    let (extent, plan_shape) = extent_to_see(&hu, &canonical, lungs, plan);
+    refuse_giants(&canonical, plan_shape)?;
+    let part = extent.voxels(canonical.shape);
+    let mut resampled = resize_within(&hu.part(&part), &extent.seen_from(&part), plan_shape);
+    fill_chest_wall(&mut resampled, lungs, &extent, plan_shape, plan);
     stage(monitor, 2)?;
-    let way_back = WayBack { original: ct.grid, orientation, canonical, part, shape: plan_shape };
+    let way_back = WayBack { original: ct.grid, orientation, canonical, extent, part, shape: plan_shape };
     let channels = make_channels(&resampled, plan, lungs, &way_back);
     stage(monitor, 3)?;
     let warnings = anatomy.warnings.iter().cloned().chain(coarse_spacing(&canonical)).collect();
-    Ok(Prepared {
-        channels,
-        shape: plan_shape,
-        grid: resized_grid(&part_grid, plan_shape),
-        anatomy,
-        way_back,
-        warnings,
-    })
+    let grid = extent.grid(&canonical, plan_shape);
+    Ok(Prepared { channels, shape: plan_shape, grid, anatomy, way_back, warnings })
 }
 
 /// A reference label map on the grid of a prepared scan: each label linearly, then the one of at least one half.
@@ -136,7 +142,7 @@ pub fn prepare_labels(labels: &Volume<u8>, way_back: &WayBack) -> Result<Vec<u8>
     }
     let moves = way_back.orientation;
     let view = View::new(&labels.data, labels.grid.shape).reordered(moves.source, moves.flipped);
-    Ok(resize_labels(&view.part(&way_back.part), way_back.shape))
+    Ok(resize_labels(&view.part(&way_back.part), &way_back.extent.seen_from(&way_back.part), way_back.shape))
 }
 
 fn stage(monitor: &dyn Monitor, done: u64) -> Result<(), SegmentError> {
@@ -157,22 +163,44 @@ fn refuse_giants(grid: &Grid, plan_shape: [usize; 3]) -> Result<(), SegmentError
     Err(SegmentError::Giant { shape: grid.shape, spacing_mm: grid.spacing_mm })
 }
 
-/// The crop the plan asks for; an axis that fits into one tile stays whole, so such a volume passes unchanged.
-fn part_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, plan: &Plan) -> VoxelBox {
+/// What the plan asks to see and the number of its voxels. An axis that is at the plan's spacing and fits into one tile stays whole, so such
+/// a volume passes unchanged.
+fn extent_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, plan: &Plan) -> (Extent, [usize; 3]) {
     let whole = VoxelBox::whole(canonical.shape);
     let found = match plan.crop {
+        Crop::Lungs { margin_mm } => return around_lungs(canonical, lungs, margin_mm, plan),
         Crop::None => None,
         Crop::Foreground { above_hu } => foreground(hu, above_hu as f32),
-        Crop::Lungs { margin_mm } => lungs.map(|lungs| lungs.bounds.grown(margin_mm, canonical)),
     };
-    let Some(mut part) = found else { return whole };
+    let mut part = found.unwrap_or(whole);
     let size = shape_at(canonical, plan.spacing_mm);
-    for axis in 0..3 {
-        if size[axis] <= plan.tiles.tile[axis] {
-            (part.low[axis], part.high[axis]) = (0, canonical.shape[axis]);
-        }
+    for axis in (0..3).filter(|&axis| size[axis] <= plan.tiles.tile[axis]) {
+        (part.low[axis], part.high[axis]) = (0, canonical.shape[axis]);
     }
-    part
+    (Extent::from(&part), shape_at(&part.grid(canonical), plan.spacing_mm))
+}
+
+/// The lungs' box with a margin, on a grid of exactly the plan's spacing that passes through the lungs' anchor: another crop of the same
+/// scan gets the same grid, and so the same labels. Its faces are whole steps of [`STEP_VOXELS`] away from the anchor, so that a
+/// box that is a little larger mostly is the same one.
+fn around_lungs(canonical: &Grid, lungs: Option<&Lungs>, margin_mm: f64, plan: &Plan) -> (Extent, [usize; 3]) {
+    let mut extent = Extent::from(&VoxelBox::whole(canonical.shape));
+    let mut shape = shape_at(canonical, plan.spacing_mm);
+    let Some(lungs) = lungs else { return (extent, shape) };
+    for axis in 0..3 {
+        let voxel = plan.spacing_mm[axis] / canonical.spacing_mm[axis];
+        if (voxel - 1.0).abs() < SAME_SPACING && shape[axis] <= plan.tiles.tile[axis] {
+            continue;
+        }
+        let margin = margin_mm / canonical.spacing_mm[axis];
+        let first = lungs.anchor[axis] as f64 + 0.5 - voxel / 2.0;
+        let step = voxel * STEP_VOXELS as f64;
+        let low = ((lungs.bounds.low[axis] as f64 - margin - first) / step).floor();
+        let high = ((lungs.bounds.high[axis] as f64 + margin - first) / step).ceil();
+        (extent.low[axis], extent.high[axis]) = (first + low * step, first + high * step);
+        shape[axis] = (high - low) as usize * STEP_VOXELS;
+    }
+    (extent, shape)
 }
 
 /// The box of voxels above a threshold.
@@ -190,6 +218,24 @@ fn foreground(hu: &View<'_, f32>, above_hu: f32) -> Option<VoxelBox> {
         found
     };
     (0..depth).into_par_iter().map_init(|| vec![0.0; width], of_plane).flatten().reduce_with(|a, b| a.joined(&b))
+}
+
+/// Puts tissue where a field of view cut the chest wall away, for plans that look at lungs: a network that never saw a lung without its
+/// wall takes its edge for something else.
+///
+/// # Shapes
+/// `hu`: `[z, y, x]` of `shape`, which fills `extent`.
+fn fill_chest_wall(hu: &mut [f32], lungs: Option<&Lungs>, extent: &Extent, shape: [usize; 3], plan: &Plan) {
+    let Some(wall) =
+        lungs.filter(|_| matches!(plan.crop, Crop::Lungs { .. })).and_then(|l| l.unseen_wall_in(*extent, shape))
+    else {
+        return;
+    };
+    hu.par_iter_mut()
+        .zip(&wall)
+        .with_min_len(1 << 14)
+        .filter(|(_, wall)| **wall != 0)
+        .for_each(|(hu, _)| *hu = WALL_HU);
 }
 
 /// # Shapes
@@ -218,16 +264,25 @@ pub fn windowed(hu: f32, [low, high]: [f64; 2]) -> f32 {
     if share > 0.0 { share.min(1.0) } else { 0.0 }
 }
 
+fn rounded(mm: f64, step_mm: f64) -> f64 {
+    (mm / step_mm).round() * step_mm
+}
+
 /// The side channel of each x: distance to the plane between the lungs over half their box's width.
 /// Without lungs the scan's own middle and width serve.
 fn side_line(lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
     let spacing_mm = way_back.canonical.spacing_mm[2];
     let half_scan_mm = way_back.canonical.shape[2] as f64 * spacing_mm / 2.0;
-    let (middle_mm, half_mm) = lungs.map_or((half_scan_mm, half_scan_mm), |l| (l.middle_mm, l.half_width_mm));
-    let step = way_back.part.shape()[2] as f64 / way_back.shape[2] as f64;
+    let of = |lungs: &Lungs| {
+        let anchor_mm = (lungs.anchor[2] as f64 + 0.5) * spacing_mm;
+        let middle_mm = anchor_mm + rounded(lungs.middle_mm - anchor_mm, MIDDLE_STEP_MM);
+        (middle_mm, rounded(lungs.half_width_mm, WIDTH_STEP_MM).max(WIDTH_STEP_MM))
+    };
+    let (middle_mm, half_mm) = lungs.map_or((half_scan_mm, half_scan_mm), of);
+    let step = (way_back.extent.high[2] - way_back.extent.low[2]) / way_back.shape[2] as f64;
     (0..way_back.shape[2])
         .map(|x| {
-            let at_mm = (way_back.part.low[2] as f64 + (x as f64 + 0.5) * step) * spacing_mm;
+            let at_mm = (way_back.extent.low[2] + (x as f64 + 0.5) * step) * spacing_mm;
             ((at_mm - middle_mm) / half_mm) as f32
         })
         .collect()

@@ -11,7 +11,7 @@ use pulmoav_volume::monitor::Monitor;
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, STEP_VOXELS};
 pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
@@ -134,11 +134,12 @@ pub fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
     let Some(lungs) = prepared.lungs().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
     let (mask, reach_mm) = match plan.crop {
         // The way back looks at the neighbours of each of the scan's voxels.
-        Crop::Lungs { .. } => (lungs.vessel_region_in(&way_back.part, shape), way_back.canonical.spacing_mm),
-        _ => (lungs.sides_in(&way_back.part, shape), [MARGIN_MM; 3]),
+        Crop::Lungs { .. } => (lungs.vessel_region_in(way_back.extent, shape), way_back.canonical.spacing_mm),
+        _ => (lungs.sides_in(way_back.extent, shape), [MARGIN_MM; 3]),
     };
-    Needed::of(&mask, shape)
-        .grown(std::array::from_fn(|axis| 1 + (reach_mm[axis] / prepared.grid.spacing_mm[axis]).ceil() as usize))
+    let needed = Needed::of(&mask, shape)
+        .grown(std::array::from_fn(|axis| 1 + (reach_mm[axis] / prepared.grid.spacing_mm[axis]).ceil() as usize));
+    if matches!(plan.crop, Crop::Lungs { .. }) { needed.in_blocks(STEP_VOXELS) } else { needed }
 }
 
 /// Cuts a tile's input out; beyond the grid windows hold their low end and the side channel its border value.
@@ -357,7 +358,7 @@ mod tests {
         let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0 }, true);
         let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0 }, false);
         assert!(few < all, "{few} of {all} tiles");
-        let region = prepared.lungs().unwrap().vessel_region_in(&prepared.way_back.part, prepared.shape);
+        let region = prepared.lungs().unwrap().vessel_region_in(prepared.way_back.extent, prepared.shape);
         for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
             assert!((a - b).abs() < 1e-5);
         }

@@ -5,13 +5,7 @@ use std::path::{Path, PathBuf};
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_segment::prepare::{Prepared, WayBack, prepare, prepare_labels};
 use pulmoav_volume::{
-    Volume,
-    crop::View,
-    formats,
-    hounsfield::hounsfield,
-    label::labels,
-    monitor::Monitor,
-    resample::{Order, resize},
+    Volume, crop::View, formats, hounsfield::hounsfield, label::labels, monitor::Monitor, resample::resize_within,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -147,8 +141,9 @@ fn ceiling(reference: &Volume<u8>, way_back: &WayBack, label: u8) -> Option<f64>
     let truth: Vec<f32> =
         view.part(&way_back.part).to_vec().par_iter().map(|&l| f32::from(u8::from(l == label))).collect();
     let shape = way_back.part.shape();
-    let coarse = resize(&View::new(&truth, shape), way_back.shape, Order::Linear);
-    let back = resize(&View::new(&coarse, way_back.shape), shape, Order::Linear);
+    let extent = way_back.extent.seen_from(&way_back.part);
+    let coarse = resize_within(&View::new(&truth, shape), &extent, way_back.shape);
+    let back = resize_within(&View::new(&coarse, way_back.shape), &extent.inverse(shape, way_back.shape), shape);
     let kept = back.par_iter().zip(&truth).filter(|&(&b, &t)| b > 0.5 && t > 0.5).count();
     let found = back.par_iter().filter(|&&b| b > 0.5).count();
     let total = reference.data.par_iter().filter(|&&l| l == label).count();

@@ -73,6 +73,71 @@ impl VoxelBox {
     }
 }
 
+/// The faces of a box that need not lie between voxels, in voxels from the first face of the volume, `[z, y, x]`; it may reach beyond the
+/// volume.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extent {
+    /// First faces.
+    pub low: [f64; 3],
+    /// Last faces.
+    pub high: [f64; 3],
+}
+
+impl From<&VoxelBox> for Extent {
+    fn from(part: &VoxelBox) -> Self {
+        Self { low: part.low.map(|at| at as f64), high: part.high.map(|at| at as f64) }
+    }
+}
+
+impl Extent {
+    /// The whole voxels of a volume of `shape` that it touches.
+    pub fn voxels(&self, shape: [usize; 3]) -> VoxelBox {
+        let within = |at: f64, axis: usize| (at.max(0.0) as usize).min(shape[axis]);
+        VoxelBox {
+            low: std::array::from_fn(|axis| within(self.low[axis].floor(), axis)),
+            high: std::array::from_fn(|axis| within(self.high[axis].ceil(), axis)),
+        }
+    }
+
+    /// The same faces seen from the first voxel of a box.
+    #[must_use]
+    pub fn seen_from(&self, part: &VoxelBox) -> Self {
+        Self {
+            low: std::array::from_fn(|axis| self.low[axis] - part.low[axis] as f64),
+            high: std::array::from_fn(|axis| self.high[axis] - part.low[axis] as f64),
+        }
+    }
+
+    /// The faces of a volume of `shape` voxels in voxels of a grid of `count` voxels that fills this extent.
+    #[must_use]
+    pub fn inverse(&self, shape: [usize; 3], count: [usize; 3]) -> Self {
+        let step = |axis: usize| (self.high[axis] - self.low[axis]) / count[axis] as f64;
+        Self {
+            low: std::array::from_fn(|axis| -self.low[axis] / step(axis)),
+            high: std::array::from_fn(|axis| (shape[axis] as f64 - self.low[axis]) / step(axis)),
+        }
+    }
+
+    /// The grid of `shape` voxels that fills this extent of `grid`.
+    pub fn grid(&self, grid: &Grid, shape: [usize; 3]) -> Grid {
+        let ratio: [f64; 3] = std::array::from_fn(|axis| (self.high[axis] - self.low[axis]) / shape[axis] as f64);
+        let mut affine = grid.affine.0;
+        for row in affine.iter_mut().take(3) {
+            for axis in 0..3 {
+                // Column 0 of an affine is x, the last array axis.
+                let step = row[2 - axis];
+                row[3] += step * (self.low[axis] + 0.5 * ratio[axis] - 0.5);
+                row[2 - axis] = step * ratio[axis];
+            }
+        }
+        Grid {
+            shape,
+            spacing_mm: std::array::from_fn(|axis| grid.spacing_mm[axis] * ratio[axis]),
+            affine: Affine(affine),
+        }
+    }
+}
+
 /// Cuts the box out of a volume; the grid follows.
 pub fn crop<T: Copy>(volume: &Volume<T>, part: &VoxelBox) -> Volume<T> {
     let [_, height, width] = volume.grid.shape;

@@ -38,7 +38,10 @@ impl<'a> Planes<'a> {
     ) -> Self {
         let size = way_back.part.shape();
         let voxel_mm = |axis: usize| way_back.original.spacing_mm[way_back.orientation.source[axis]];
-        let ways = std::array::from_fn(|axis| Way::new(found.shape[axis], size[axis], voxel_mm(axis)));
+        let back = way_back.extent.seen_from(&way_back.part).inverse(size, found.shape);
+        let ways = std::array::from_fn(|axis| {
+            Way::new(found.shape[axis], [back.low[axis], back.high[axis]], size[axis], voxel_mm(axis))
+        });
         let rows = found.values.par_chunks(found.shape[2] * found.prompts);
         let matters = rows.map(|row| any_above(row, least)).collect();
         let parting = Parting::new(found.shape[2], found.prompts);
@@ -155,13 +158,19 @@ enum Way {
 }
 
 impl Way {
-    /// From `size` values to `new_size` voxels of `voxel_mm`.
-    fn new(size: usize, new_size: usize, voxel_mm: f64) -> Self {
-        if voxel_mm <= COARSE_MM || size < new_size {
-            return Self::Between(Pairs::new(size, new_size));
+    /// From `size` values to `new_size` voxels of `voxel_mm` that fill the range between two faces among them.
+    fn new(size: usize, [low, high]: [f64; 2], new_size: usize, voxel_mm: f64) -> Self {
+        let step = (high - low) / new_size as f64;
+        if voxel_mm <= COARSE_MM || step < 1.0 {
+            return Self::Between(Pairs::within(size, [low, high], new_size));
         }
-        let edge = |voxel: usize| (voxel * size + new_size / 2) / new_size;
-        Self::Highest((0..new_size).map(|voxel| edge(voxel)..edge(voxel + 1)).collect())
+        let edge = |voxel: usize| ((low + voxel as f64 * step).round().max(0.0) as usize).min(size);
+        // A voxel beyond the values takes the nearest.
+        let inside = |voxel: usize| match edge(voxel)..edge(voxel + 1) {
+            range if range.is_empty() => range.start.min(size - 1)..range.start.min(size - 1) + 1,
+            range => range,
+        };
+        Self::Highest((0..new_size).map(inside).collect())
     }
 
     /// What a voxel depends on.
@@ -237,7 +246,7 @@ mod tests {
     #[test]
     fn coarse_voxels_take_the_highest_inside_them() {
         let values = [0.1, 0.9, 0.2, 0.3, 0.0, 0.4, 0.8, 0.1, 0.6];
-        let coarse = Way::new(9, 4, 4.0);
+        let coarse = Way::new(9, [0.0, 9.0], 4, 4.0);
         let found = [0, 1, 2, 3].map(|voxel| {
             let mut value = [0.0];
             coarse.combine(&values, voxel, &mut value);
@@ -245,7 +254,7 @@ mod tests {
         });
         assert_eq!(found, [0.9, 0.3, 0.8, 0.6]);
         let mut between = [0.0];
-        Way::new(9, 9, 1.25).combine(&values, 3, &mut between);
+        Way::new(9, [0.0, 9.0], 9, 1.25).combine(&values, 3, &mut between);
         assert_eq!(between, [0.3]);
     }
 
@@ -255,7 +264,7 @@ mod tests {
             with_level(level, || {
                 for (size, voxels, voxel_mm) in [(12, 31, 0.7), (12, 4, 4.0), (75, 110, 0.7), (75, 60, 1.2)] {
                     for prompts in 1..=5 {
-                        check_row(&Way::new(size, voxels, voxel_mm), size, voxels, prompts);
+                        check_row(&Way::new(size, [0.0, size as f64], voxels, voxel_mm), size, voxels, prompts);
                     }
                 }
             });

@@ -44,6 +44,18 @@ impl Needed {
         Self { rows: (0..depth * height).into_par_iter().map(row).collect(), shape: self.shape }
     }
 
+    /// Those in blocks of `step` voxels that hold one, so that a voxel more or less mostly changes nothing.
+    #[must_use]
+    pub fn in_blocks(&self, step: usize) -> Self {
+        let [depth, height, width] = self.shape;
+        let block = |at: usize, size: usize| at / step * step..(at / step * step + step).min(size);
+        let row = |index: usize| {
+            let found = self.within(&block(index / height, depth), &block(index % height, height));
+            found.map_or(0..0, |xs| xs.start / step * step..xs.end.next_multiple_of(step).min(width))
+        };
+        Self { rows: (0..depth * height).into_par_iter().map(row).collect(), shape: self.shape }
+    }
+
     /// The range along x of what is needed in some rows.
     fn within(&self, zs: &Range<usize>, ys: &Range<usize>) -> Option<Range<usize>> {
         let rows = zs.clone().flat_map(|z| &self.rows[z * self.shape[1]..][ys.clone()]);

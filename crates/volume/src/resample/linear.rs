@@ -6,7 +6,7 @@
 use pulmoav_simd::{Taps, combine};
 
 use super::rows::{Block, collect_rows};
-use crate::crop::View;
+use crate::crop::{Extent, View};
 
 /// Nearest voxels.
 ///
@@ -34,11 +34,14 @@ fn nearest_of(size: usize, new_size: usize) -> Vec<usize> {
 /// `[z, y, x]` of `source` → `[z, y, x]` of `shape`.
 pub(super) fn linear<T: Copy + Default + Sync>(
     source: &View<'_, T>,
+    extent: &Extent,
     shape: [usize; 3],
     value: impl Fn(T) -> f32 + Sync + Send,
 ) -> Vec<f32> {
     let [_, height, width] = source.shape();
-    let pairs: [Pairs; 3] = std::array::from_fn(|axis| Pairs::new(source.shape()[axis], shape[axis]));
+    let pairs: [Pairs; 3] = std::array::from_fn(|axis| {
+        Pairs::within(source.shape()[axis], [extent.low[axis], extent.high[axis]], shape[axis])
+    });
     collect_rows(
         shape,
         Block::Plane,
@@ -118,8 +121,13 @@ pub struct Pairs {
 impl Pairs {
     /// Those that take `size` voxels to `new_size`.
     pub fn new(size: usize, new_size: usize) -> Self {
-        let (step, last) = (size as f64 / new_size as f64, size.saturating_sub(1));
-        let places = (0..new_size).map(|voxel| ((voxel as f64 + 0.5) * step - 0.5).clamp(0.0, last as f64));
+        Self::within(size, [0.0, size as f64], new_size)
+    }
+
+    /// Those that take `size` voxels to `new_size` that fill the range between two faces; beyond the source its last voxel goes on.
+    pub fn within(size: usize, [low, high]: [f64; 2], new_size: usize) -> Self {
+        let (step, last) = ((high - low) / new_size as f64, size.saturating_sub(1));
+        let places = (0..new_size).map(|voxel| ((voxel as f64 + 0.5) * step - 0.5 + low).clamp(0.0, last as f64));
         let from: Vec<u32> = places.clone().map(|at| at as u32).collect();
         let weights: Vec<[f32; 2]> = places.map(|at| [(1.0 - at.fract()) as f32, at.fract() as f32]).collect();
         // At the last voxel the one behind weighs nothing: there the one before stands in for it.

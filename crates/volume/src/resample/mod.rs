@@ -8,7 +8,7 @@ mod linear;
 mod rows;
 mod spline;
 
-use crate::crop::View;
+use crate::crop::{Extent, View, VoxelBox};
 use crate::volume::{Affine, Grid, Volume};
 pub use linear::{Pairs, mix};
 
@@ -66,17 +66,33 @@ pub fn resize(source: &View<'_, f32>, shape: [usize; 3], order: Order) -> Vec<f3
     }
     match order {
         Order::Nearest => linear::nearest(source, shape),
-        Order::Linear => linear::linear(source, shape, |value| value),
+        Order::Linear => linear::linear(source, &whole(source), shape, |value| value),
         Order::Cubic => spline::cubic(source, shape),
     }
 }
 
-/// Resamples a label array: each label's indicator linearly, then the label of at least one half, else 0.
+/// Resamples a view linearly to `shape` voxels that fill an extent of it; beyond the view its outermost voxels go on.
 ///
 /// # Shapes
 /// `[z, y, x]` of `source` → `[z, y, x]` of `shape`.
-pub fn resize_labels(source: &View<'_, u8>, shape: [usize; 3]) -> Vec<u8> {
-    if source.shape() == shape {
+pub fn resize_within(source: &View<'_, f32>, extent: &Extent, shape: [usize; 3]) -> Vec<f32> {
+    if source.shape() == shape && *extent == whole(source) {
+        return source.to_vec();
+    }
+    linear::linear(source, extent, shape, |value| value)
+}
+
+fn whole<T: Copy>(source: &View<'_, T>) -> Extent {
+    Extent::from(&VoxelBox::whole(source.shape()))
+}
+
+/// Resamples a label array to voxels that fill an extent of it: each label's indicator linearly, then the label of at least one half,
+/// else 0.
+///
+/// # Shapes
+/// `[z, y, x]` of `source` → `[z, y, x]` of `shape`.
+pub fn resize_labels(source: &View<'_, u8>, extent: &Extent, shape: [usize; 3]) -> Vec<u8> {
+    if source.shape() == shape && *extent == whole(source) {
         return source.to_vec();
     }
     let mut present = [false; 256];
@@ -93,7 +109,7 @@ pub fn resize_labels(source: &View<'_, u8>, shape: [usize; 3]) -> Vec<u8> {
     let mut labels = vec![0u8; shape.iter().product()];
     let mut best = vec![0f32; labels.len()];
     for label in (1..=255u8).filter(|&label| present[label as usize]) {
-        let share = linear::linear(source, shape, |value| f32::from(u8::from(value == label)));
+        let share = linear::linear(source, extent, shape, |value| f32::from(u8::from(value == label)));
         let voxels = labels.iter_mut().zip(&mut best).zip(share);
         for ((to, most), share) in voxels {
             if share >= 0.5 && share > *most {
@@ -183,8 +199,9 @@ mod tests {
     #[test]
     fn labels_take_the_half() {
         let labels = [1u8, 1, 2, 2];
-        assert_eq!(resize_labels(&View::new(&labels, [1, 1, 4]), [1, 1, 8]), [1, 1, 1, 1, 2, 2, 2, 2]);
-        assert_eq!(resize_labels(&View::new(&labels, [1, 1, 4]), [1, 1, 4]), labels);
+        let view = View::new(&labels, [1, 1, 4]);
+        assert_eq!(resize_labels(&view, &whole(&view), [1, 1, 8]), [1, 1, 1, 1, 2, 2, 2, 2]);
+        assert_eq!(resize_labels(&view, &whole(&view), [1, 1, 4]), labels);
     }
 
     #[test]
