@@ -24,7 +24,9 @@ impl Lattice {
         found.par_chunks_mut(plane).zip(&places[0]).for_each(|(slice, &z)| {
             for (row, &y) in slice.chunks_exact_mut(shape[2]).zip(&places[1]) {
                 let line = self.row(table, z, y);
-                row.iter_mut().zip(&places[2]).for_each(|(to, &x)| *to = line[x]);
+                for (to, &x) in row.iter_mut().zip(&places[2]) {
+                    *to = line[x];
+                }
             }
         });
         found
