@@ -1,7 +1,6 @@
 //! Air inside the body that may be lung: not free air of the bowel, nor the foam of a table.
 
 use pulmoav_volume::components::{Connectivity, components};
-
 use rayon::prelude::*;
 
 use crate::body::{Body, FREE_AIR_BELOW_HU};
@@ -9,28 +8,30 @@ use crate::coarse::Coarse;
 
 /// Lungs and air lie below.
 const AIR_BELOW_HU: f32 = -500.0;
-/// Below this a diaphragm and a bowel's wall of 3 mm part gas from lung.
+/// Below this, 3 mm of diaphragm and bowel wall separate gas from lung.
 const APART_BELOW_HU: f32 = -620.0;
-/// Mean points of the eight lines of a lung's voxels; a table's core has less than half of the 16.
-const LEAST_MEAN_POINTS: f64 = 12.7;
-/// With fewer it is certainly none.
-const UNCERTAIN_MEAN_POINTS: f64 = 10.5;
-/// With as many it is inside whatever its texture.
-const SURE_MEAN_POINTS: f64 = 15.0;
+/// Least mean enclosure score of a lung's voxels; a table's core has less.
+const LEAST_MEAN_ENCLOSURE: f64 = 12.7;
+/// Below this it is certainly no lung.
+const UNCERTAIN_MEAN_ENCLOSURE: f64 = 10.5;
+/// With as much it is inside whatever its texture.
+const SURE_MEAN_ENCLOSURE: f64 = 15.0;
 /// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels, where it is not surely inside.
 const LEAST_DEVIATION_HU: f64 = 22.0;
-/// Share of a lung's inner voxels that hold tissue; destroyed lungs hold less, but are larger than any bowel gas.
+/// Least share of a lung's inner voxels that hold tissue; a destroyed lung has less, but is larger than any bowel gas.
 const LEAST_TISSUE: f64 = 0.2;
 const LEAST_TISSUE_DESTROYED: f64 = 0.1;
 const LEAST_DESTROYED_ML: f64 = 1000.0;
+/// With fewer inner voxels the texture is taken from all.
+const LEAST_INTERIOR: f64 = 8.0;
 
 /// All enclosed air, and the parts of it that may be lung, `[z, y, x]`.
 pub(crate) struct Air {
     /// Lungs, airways and bowel.
     pub(crate) enclosed: Vec<bool>,
-    /// The same without what few lines enclose, as the core of a table.
+    /// The same without parts of low mean enclosure, such as the core of a table.
     pub(crate) inside: Vec<bool>,
-    /// Components with the texture of lungs, airways that hang together with them included.
+    /// Components with the texture of lungs, airways connected with them included.
     pub(crate) lung: Vec<bool>,
     /// Volume of what has the texture of lungs and is not inside: the core of a table, ml.
     pub(crate) foam_ml: f64,
@@ -68,11 +69,13 @@ impl Air {
 #[derive(Debug, Clone, Default)]
 struct Traits {
     voxels: f64,
-    points: f64,
-    /// Voxels with air on all faces (no partial volume), and how many of those are tissue.
+    /// Sum of the enclosure scores.
+    enclosure: f64,
+    /// Voxels above free air.
+    tissue: f64,
+    /// Voxels with air on all faces (no partial volume), and how many of those are above free air.
     interior: f64,
     interior_tissue: f64,
-    tissue: f64,
     /// Sums of the interior's HU and of their squares.
     sums: [f64; 2],
 }
@@ -81,7 +84,7 @@ impl Traits {
     fn add(&mut self, coarse: &Coarse, body: &Body, air: &[u8], index: usize) {
         let tissue = f64::from(u8::from(coarse.hu[index] > FREE_AIR_BELOW_HU));
         self.voxels += 1.0;
-        self.points += f64::from(body.points[index]);
+        self.enclosure += f64::from(body.enclosure[index]);
         self.tissue += tissue;
         if coarse.neighbours(index).all(|other| air[other] != 0) {
             self.interior += 1.0;
@@ -92,26 +95,31 @@ impl Traits {
     }
 
     fn is_inside(&self) -> bool {
-        self.voxels > 0.0 && self.points >= LEAST_MEAN_POINTS * self.voxels
+        self.voxels > 0.0 && self.enclosure >= LEAST_MEAN_ENCLOSURE * self.voxels
     }
 
     /// Neither clearly inside nor clearly outside.
     fn is_half_inside(&self) -> bool {
-        !self.is_inside() && self.points >= UNCERTAIN_MEAN_POINTS * self.voxels
+        !self.is_inside() && self.enclosure >= UNCERTAIN_MEAN_ENCLOSURE * self.voxels
     }
 
+    /// Whether it has the texture of lung: tissue, unevenly spread.
     fn may_be_lung(&self, voxel_ml: f64) -> bool {
         if self.voxels == 0.0 {
             return false;
         }
         let mean_hu = self.sums[0] / self.interior.max(1.0);
         let variance = self.sums[1] / self.interior.max(1.0) - mean_hu * mean_hu;
-        let is_doubtful = self.points < SURE_MEAN_POINTS * self.voxels;
-        if is_doubtful && self.interior >= 8.0 && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU {
+        let is_doubtful = self.enclosure < SURE_MEAN_ENCLOSURE * self.voxels;
+        let is_uniform = self.interior >= LEAST_INTERIOR && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU;
+        if is_doubtful && is_uniform {
             return false;
         }
-        let tissue =
-            if self.interior >= 8.0 { self.interior_tissue / self.interior } else { self.tissue / self.voxels };
+        let tissue = if self.interior >= LEAST_INTERIOR {
+            self.interior_tissue / self.interior
+        } else {
+            self.tissue / self.voxels
+        };
         let destroyed = tissue >= LEAST_TISSUE_DESTROYED && self.voxels * voxel_ml > LEAST_DESTROYED_ML;
         tissue >= LEAST_TISSUE || destroyed
     }

@@ -15,7 +15,7 @@ use crate::{findings, trunk};
 
 /// At the surface of a lung, voxels below this are lung: half-way between lung and tissue.
 const EDGE_HU: f32 = -420.0;
-/// In a code of the lattice: the side of a lung, own or of a neighbour, lies above the structure's bits.
+/// In a code of the lattice, the side of the lung in or beside a voxel lies above the three bits of its structure.
 const SIDE_SHIFT: u8 = 3;
 /// In a code: the surface of a lung passes through or beside the voxel.
 const SURFACE: u8 = 1 << 5;
@@ -99,8 +99,8 @@ impl Anatomy {
         labels
     }
 
-    /// For each voxel of the lattice its structure without the lungs, the side of its lung or of one beside it, and whether the
-    /// lung's surface is near.
+    /// For each voxel of the lattice: its structure without the lungs, the side of the lung in or beside it, and
+    /// whether the lung's surface is near.
     fn codes(&self) -> Vec<u8> {
         let [depth, height, width] = self.lattice.shape;
         let (sides, region, filled) = match &self.lungs {

@@ -1,7 +1,10 @@
 //! The trunk, and what it encloses.
 //!
-//! Table, clothes and blankets are thin where the trunk is thick: an opening takes them away. Air counts as enclosed where most
-//! lines within its slice end at the trunk, so neither an open windpipe nor a field of view that cuts a lung lets it out.
+//! Table, clothes and blankets are thin where the trunk is thick: an opening takes them away. How far the trunk
+//! encloses a voxel is its *enclosure score*, 0 to 16. Eight lines run from the voxel to the border of its slice: both
+//! ways along x and y and along both diagonals. A line that meets the trunk counts 2, one that leaves the scan without
+//! having met trunk or free air counts 1, one that meets free air last counts 0. So neither an open windpipe nor a
+//! field of view that cuts a lung turns the lung into air outside.
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::distance::near_squared_distance_mm2;
@@ -13,7 +16,8 @@ use crate::coarse::Coarse;
 const SOLID_ABOVE_HU: f32 = -300.0;
 /// Free air averages below this, lung tissue does not unless it is destroyed.
 pub(crate) const FREE_AIR_BELOW_HU: f32 = -930.0;
-/// Air around the patient is below this on average over so many neighbours on each side; the darkest lung is not.
+/// Air around the patient is below this on average over [`CLEAR_REACH`] neighbours on each side; the darkest lung is
+/// not.
 const CLEAR_AIR_BELOW_HU: f32 = -955.0;
 const CLEAR_REACH: usize = 2;
 /// Radius of the opening: thicker than a table's shell or a blanket, thinner than the chest wall of a child.
@@ -22,19 +26,18 @@ const OPENING_MM: f64 = 5.0;
 const LEAST_PIECE_ML: f64 = 20.0;
 /// Air outside is followed by a ball of this radius.
 const BALL_MM: f64 = 5.0;
-/// Points of the eight lines of a slice: 2 for one that ends at the trunk, 1 for one that leaves the scan without having
-/// crossed free air, 0 for one that ends in free air. Air with fewer points is not enclosed.
-pub(crate) const LEAST_POINTS: u8 = 7;
-/// Air with this many points is deep inside: a way from the outside ends there.
-pub(crate) const DEEP_POINTS: u8 = 14;
+/// Air with a lower enclosure score is not enclosed.
+const LEAST_ENCLOSURE: u8 = 7;
+/// Air with this score is deep inside: air outside does not spread there.
+pub(crate) const DEEP_ENCLOSURE: u8 = 14;
 
 /// What is tissue of the trunk and what lies inside it, on the coarse grid.
 pub(crate) struct Body {
     /// True in thick tissue: trunk, head and limbs without their skin.
     pub(crate) solid: Vec<bool>,
-    /// Points of the eight lines, 0 to 16.
-    pub(crate) points: Vec<u8>,
-    /// True in air that hangs together with the air around the patient.
+    /// Enclosure scores, 0 to 16.
+    pub(crate) enclosure: Vec<u8>,
+    /// True in air connected with the air around the patient, and where nothing was scanned.
     pub(crate) outside: Vec<bool>,
 }
 
@@ -42,14 +45,14 @@ impl Body {
     pub(crate) fn find(coarse: &Coarse) -> Self {
         let solid = thick_tissue(coarse);
         let clear = clear_air(coarse);
-        let points = enclosure(coarse, &solid, &clear);
-        let outside = air_outside(coarse, &points, &clear);
-        Self { solid, points, outside }
+        let enclosure = enclosure(coarse, &solid, &clear);
+        let outside = air_outside(coarse, &enclosure, &clear);
+        Self { solid, enclosure, outside }
     }
 
     /// Whether air at a voxel may belong to the inside.
     pub(crate) fn encloses(&self, index: usize) -> bool {
-        self.points[index] >= LEAST_POINTS && !self.outside[index]
+        self.enclosure[index] >= LEAST_ENCLOSURE && !self.outside[index]
     }
 }
 
@@ -93,26 +96,26 @@ fn clear_air(coarse: &Coarse) -> Vec<bool> {
     clear
 }
 
-/// State of a line on its way inwards from the border of its slice: whether what it has seen so far encloses.
-const MISS: u8 = 0;
+/// What a line counts. It is followed inwards, from the border of its slice to the voxel.
+const FREE_AIR: u8 = 0;
 const UNKNOWN: u8 = 1;
-const HIT: u8 = 2;
+const TRUNK: u8 = 2;
 
-/// Points of each voxel from eight lines within its slice.
+/// The enclosure score of each voxel, `[z, y, x]`.
 fn enclosure(coarse: &Coarse, solid: &[bool], clear: &[bool]) -> Vec<u8> {
     let [_, height, width] = coarse.shape;
     let plane = (height * width).max(1);
-    let mut points = vec![0u8; coarse.hu.len()];
-    points.par_chunks_mut(plane).enumerate().for_each(|(z, points)| {
-        let slice = z * plane..z * plane + points.len();
+    let mut scores = vec![0u8; coarse.hu.len()];
+    scores.par_chunks_mut(plane).enumerate().for_each(|(z, scores)| {
+        let slice = z * plane..z * plane + scores.len();
         let line = Line { clear: &clear[slice.clone()], unseen: &coarse.unseen[slice.clone()], solid: &solid[slice] };
-        sweep(points, &line, height, width, false);
-        sweep(points, &line, height, width, true);
+        sweep(scores, &line, height, width, false);
+        sweep(scores, &line, height, width, true);
     });
-    points
+    scores
 }
 
-/// What lines meet in one slice.
+/// What lines meet in one slice, `[y, x]`.
 struct Line<'a> {
     clear: &'a [bool],
     unseen: &'a [bool],
@@ -120,21 +123,22 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// What a line that counted `state` before a voxel counts behind it.
     fn after(&self, state: u8, index: usize) -> u8 {
         if self.unseen[index] {
             UNKNOWN
         } else if self.solid[index] {
-            HIT
+            TRUNK
         } else if state == UNKNOWN && self.clear[index] {
-            MISS
+            FREE_AIR
         } else {
             state
         }
     }
 }
 
-/// Adds the points of four lines: from one side along x, and from the row before, straight and on both diagonals.
-fn sweep(points: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwards: bool) {
+/// Adds what four lines count: from one side along x, and from the row before, straight and on both diagonals.
+fn sweep(scores: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwards: bool) {
     let mut before = [vec![UNKNOWN; width], vec![UNKNOWN; width], vec![UNKNOWN; width]];
     let mut here = before.clone();
     for step in 0..height {
@@ -148,7 +152,7 @@ fn sweep(points: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwa
                 if x > 0 { before[1][x - 1] } else { UNKNOWN },
                 if x + 1 < width { before[2][x + 1] } else { UNKNOWN },
             ];
-            points[index] += along + from.iter().sum::<u8>();
+            scores[index] += along + from.iter().sum::<u8>();
             along = line.after(along, index);
             for (to, state) in here.iter_mut().zip(from) {
                 to[x] = line.after(state, index);
@@ -159,9 +163,10 @@ fn sweep(points: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwa
 }
 
 /// Air that a ball reaches from the border or from padding without going deep inside.
-fn air_outside(coarse: &Coarse, points: &[u8], clear: &[bool]) -> Vec<bool> {
-    let free =
-        |index: usize| coarse.unseen[index] || (coarse.hu[index] < FREE_AIR_BELOW_HU && points[index] < DEEP_POINTS);
+fn air_outside(coarse: &Coarse, enclosure: &[u8], clear: &[bool]) -> Vec<bool> {
+    let free = |index: usize| {
+        coarse.unseen[index] || (coarse.hu[index] < FREE_AIR_BELOW_HU && enclosure[index] < DEEP_ENCLOSURE)
+    };
     let room = near_squared_distance_mm2(|index| !free(index), coarse.shape, coarse.spacing_mm, BALL_MM);
     let is_wide = |index: usize| room[index].is_infinite() && (clear[index] || coarse.unseen[index]);
     let wide: Vec<u8> = (0..room.len()).map(|index| u8::from(is_wide(index))).collect();

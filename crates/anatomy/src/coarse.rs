@@ -97,6 +97,12 @@ impl Coarse {
         self.spacing_mm.iter().product::<f64>() / 1000.0
     }
 
+    /// The index of the coarse voxel that holds a voxel of the scan, `[z, y, x]`.
+    pub(crate) fn index_of(&self, voxel: [usize; 3]) -> usize {
+        let [z, y, x] = std::array::from_fn(|axis| voxel[axis] / self.factor[axis]);
+        (z * self.shape[1] + y) * self.shape[2] + x
+    }
+
     /// `[z, y, x]` of an index.
     pub(crate) fn place(&self, index: usize) -> [usize; 3] {
         let [_, height, width] = self.shape;

@@ -1,22 +1,21 @@
-//! What fluid, a consolidation or a tumour took from a lung: soft tissue where the mirrored other lung has air.
+//! Parts of a lung that fluid, a consolidation or a tumour fills: soft tissue where the mirrored other lung has air.
 //!
-//! Heart, aorta, and domes of unequal height are no such thing: what lies near the midline, before the heart's back, or is thin does
-//! not count, nor does tissue that fills whole slices down to the base, which is a raised diaphragm.
+//! Heart, aorta and unequal domes are soft tissue opposite a lung too. So what lies near the midline, where the heart
+//! is, or is thin does not count, nor does tissue that fills whole slices at the base, which is a raised diaphragm.
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::distance::near_squared_distance_mm2;
-
 use rayon::prelude::*;
 
 use crate::air::Air;
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, RIGHT};
+use crate::lungs::{LEFT, RIGHT, count_of};
 
 /// Soft tissue; bone lies above.
 const TISSUE_HU: std::ops::Range<f32> = -150.0..250.0;
 const BONE_ABOVE_HU: f32 = 250.0;
-/// The thinnest part that counts is twice this thick.
+/// Radius of the opening: the thinnest part that counts is twice this thick.
 const OPENING_MM: f64 = 9.0;
 const LEAST_ML: f64 = 40.0;
 /// Nearer to the midline there are spine, aorta and hilum, as a share of half the lungs' width.
@@ -30,21 +29,21 @@ const HEART_TOP: f64 = 0.6;
 const SEARCH_MM: f64 = 20.0;
 /// A slice with less air than this share of the mirrored lung is not lung.
 const LEAST_AIR_SHARE: f64 = 0.25;
-/// One dome is higher than the other by less.
+/// Two healthy domes differ in height by less.
 const LEAST_DEPTH_MM: f64 = 40.0;
-/// So much gas is bowel's.
+/// More gas than this below a lung is the bowel's.
 const LEAST_GAS_ML: f64 = 1.0;
 /// Oblique lines of symmetry that are tried, on each side, and the step between them.
 const MOST_TURNS: isize = 6;
 const TURN_STEP_DEGREES: f64 = 3.5;
-/// Voxels of bone that are looked at.
+/// The search compares at most about so many voxels of bone.
 const MOST_BONES: usize = 4000;
 /// A lung of less than this share of the other is not completed: it may not be there at all.
 const LEAST_LUNG_SHARE: f64 = 0.2;
 
 /// Adds to each lung what is missing of it; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
 pub(crate) fn complete(coarse: &Coarse, air: &Air, sides: &mut [u8], middle_mm: f64, half_width_mm: f64) {
-    let count = |side: u8| sides.iter().filter(|&&v| v == side).count() as f64;
+    let count = |side: u8| count_of(sides, side) as f64;
     let (left, right) = (count(LEFT), count(RIGHT));
     if left.min(right) < LEAST_LUNG_SHARE * left.max(right) {
         return;
@@ -99,11 +98,12 @@ impl Mirror {
 
     /// Signed distance from the line, mm; positive where x is larger.
     fn beside_mm(&self, coarse: &Coarse, index: usize) -> f64 {
-        let [y, x] = self.from_line(coarse, index);
+        let [y, x] = self.relative_mm(coarse, index);
         x * self.direction[0] - y * self.direction[1]
     }
 
-    fn from_line(&self, coarse: &Coarse, index: usize) -> [f64; 2] {
+    /// Place relative to that on the line, mm along `[y, x]`.
+    fn relative_mm(&self, coarse: &Coarse, index: usize) -> [f64; 2] {
         let [_, y, x] = coarse.place(index);
         [
             (y as f64 + 0.5) * coarse.spacing_mm[1] - self.on_line_mm[0],
@@ -111,10 +111,10 @@ impl Mirror {
         ]
     }
 
-    /// The index of the mirrored voxel.
+    /// The index of the mirrored voxel; `None` when that lies beyond the slice.
     fn of(&self, coarse: &Coarse, index: usize) -> Option<usize> {
         let away = 2.0 * self.beside_mm(coarse, index);
-        let [y, x] = self.from_line(coarse, index);
+        let [y, x] = self.relative_mm(coarse, index);
         let to_mm =
             [y + away * self.direction[1] + self.on_line_mm[0], x - away * self.direction[0] + self.on_line_mm[1]];
         let [_, height, width] = coarse.shape;
@@ -158,8 +158,9 @@ impl Chest<'_> {
         found.labels.iter().enumerate().filter(|&(_, &label)| large(label)).map(|(index, _)| index).collect()
     }
 
-    /// Slices in which tissue may be lung: where there is air of the lung beside it, or above and below it; and down to the other lung's
-    /// base where the difference is too large for two domes and no bowel gas tells of a raised diaphragm.
+    /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or above and below
+    /// it; and down to the other lung's base where the difference is too large for two domes and no bowel gas shows a
+    /// raised diaphragm.
     fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: impl Fn(usize) -> bool) -> Vec<bool> {
         let plane = self.coarse.shape[1] * self.coarse.shape[2];
         let depth = self.coarse.shape[0];

@@ -44,8 +44,8 @@ pub(crate) fn warnings(coarse: &Coarse, air: &Air, lungs: Option<&Lungs>, airway
 fn no_lungs(coarse: &Coarse) -> String {
     let extent_mm = |axis: usize| coarse.shape[axis] as f64 * coarse.spacing_mm[axis];
     format!(
-        "no lung of at least {LEAST_LUNG_ML} ml was found in {:.0} × {:.0} × {:.0} mm; check that this is a chest CT in \
-         Hounsfield units",
+        "no lung of at least {LEAST_LUNG_ML} ml was found in {:.0} × {:.0} × {:.0} mm; check that this is a chest CT \
+         in Hounsfield units",
         extent_mm(2),
         extent_mm(1),
         extent_mm(0)

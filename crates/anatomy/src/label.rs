@@ -23,7 +23,7 @@ pub struct Labelled {
 /// How much of a structure there is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
-    /// Which.
+    /// The structure.
     pub structure: Structure,
     /// Voxels with its value.
     pub voxels: u64,
@@ -48,7 +48,9 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
     let found = anatomy.label_map(&hu);
     let data = orientation.inverse().orient_data(&found, canonical.shape, 1);
     let mut counts = [0u64; 256];
-    data.iter().for_each(|&value| counts[value as usize] += 1);
+    for &value in &data {
+        counts[value as usize] += 1;
+    }
     let structures = Structure::ALL.map(|structure| {
         let voxels = counts[structure.value() as usize];
         Measured { structure, voxels, volume_ml: voxels as f64 * ct.grid.voxel_ml() }

@@ -25,7 +25,9 @@ impl Lattice {
             for (row, &y) in slice.chunks_exact_mut(shape[2]).zip(&places[1]) {
                 let (Some(z), Some(y)) = (z, y) else { continue };
                 let line = self.row(table, z, y);
-                row.iter_mut().zip(&places[2]).for_each(|(to, &x)| *to = x.map_or(0, |x| line[x]));
+                for (to, &x) in row.iter_mut().zip(&places[2]) {
+                    *to = x.map_or(0, |x| line[x]);
+                }
             }
         });
         found

@@ -1,8 +1,12 @@
 //! Where the lungs are: both masks, the patient's sides, their box and the plane between them.
 //!
-//! Lungs are air (below −500 HU) inside the body without trachea and main bronchi (METHOD §1). All of it is worked out
-//! on a coarse grid of about 2.5 mm, averaged over whole voxels in the canonical frame, and looked up from there.
+//! Lungs are air inside the body with the texture of lungs, without windpipe and main bronchi, together with what they
+//! enclose and what fluid or a consolidation fills. All of it is found on the coarse grid and looked up from there.
 
+use pulmoav_volume::components::{Connectivity, components};
+use pulmoav_volume::crop::{Extent, View, VoxelBox};
+use pulmoav_volume::distance::squared_distance_mm2;
+use pulmoav_volume::volume::{Grid, Mask, Volume};
 use rayon::prelude::*;
 
 use crate::air::Air;
@@ -12,10 +16,6 @@ use crate::coarse::Coarse;
 use crate::lattice::Lattice;
 use crate::region::Landmarks;
 use crate::{anchor, fill, region, split};
-use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::crop::{Extent, View, VoxelBox};
-use pulmoav_volume::distance::squared_distance_mm2;
-use pulmoav_volume::volume::{Grid, Mask, Volume};
 
 /// A lung smaller than this is none.
 pub const LEAST_LUNG_ML: f64 = 100.0;
@@ -55,7 +55,9 @@ pub struct Lungs {
     pub(crate) sides: Vec<u8>,
     /// True where tissue was given back to a lung.
     pub(crate) filled: Vec<bool>,
+    /// [`LEFT`] or [`RIGHT`], whichever is nearer, on the lattice.
     nearest: Vec<u8>,
+    /// 1 where a pulmonary vessel can be, on the lattice.
     pub(crate) region: Vec<u8>,
     /// 1 in unseen chest wall on the lattice; empty where there is none.
     unseen_wall: Vec<u8>,
@@ -100,7 +102,7 @@ pub(crate) fn find(
         },
         middle_mm,
         half_width_mm,
-        volumes_ml: [LEFT, RIGHT].map(|side| sides.iter().filter(|&&v| v == side).count() as f64 * voxel_ml),
+        volumes_ml: [LEFT, RIGHT].map(|side| count_of(&sides, side) as f64 * voxel_ml),
         cut: border_contact_mm2(&sides, coarse) > CUT_MM2,
         anchor: anchor::find(hu, coarse, &sides),
         lattice: Lattice { factor: coarse.factor, shape: coarse.shape },
@@ -111,6 +113,11 @@ pub(crate) fn find(
         filled,
         nearest,
     })
+}
+
+/// How many voxels have this side.
+pub(crate) fn count_of(sides: &[u8], side: u8) -> usize {
+    sides.iter().map(|&v| usize::from(v == side)).sum()
 }
 
 /// Place of the plane between the lungs along x and half the width of their box, mm.
@@ -257,7 +264,8 @@ mod tests {
         Grid { shape: SHAPE, spacing_mm: SPACING_MM, affine: Affine::from_spacing(SPACING_MM) }
     }
 
-    /// A body with two ellipsoid lungs of tissue whose inner faces lie `gap` voxels from the middle, and a trachea above.
+    /// A body with two ellipsoid lungs of tissue whose inner faces lie `gap` voxels from the middle, and a trachea
+    /// above.
     fn chest(gap: f64) -> Vec<f32> {
         let mut hu = Vec::with_capacity(SHAPE.iter().product());
         for z in 0..SHAPE[0] {

@@ -1,7 +1,8 @@
-//! Where pulmonary vessels can be: the lungs, a thin rim on their inner side, and the mediastinum around the windpipe's division.
+//! Where pulmonary vessels can be: the lungs, a thin rim on their inner side, and a box of the mediastinum around the
+//! carina.
 //!
-//! The carina places the box, so a scan of a part of the chest gets the same one as the whole scan. Sizes are those of an adult whose
-//! lungs are [`ADULT_WIDTH_MM`] wide, and shrink with the lungs.
+//! The carina places the box, so a scan of a part of the chest gets the same one as the whole scan. Sizes are those of
+//! an adult whose lungs are [`ADULT_WIDTH_MM`] wide, and scale with the lungs.
 
 use std::ops::Range;
 
@@ -14,18 +15,19 @@ use crate::lungs::{LEFT, RIGHT};
 const RIM_MM: f32 = 4.0;
 /// Width of both lungs of the adult whose sizes follow.
 pub(crate) const ADULT_WIDTH_MM: f64 = 230.0;
-/// The box around the carina, mm along z and y: down to the lower veins' ostia, up above the bifurcation of the trunk; back to the
-/// spine, forward to the trunk's root.
+/// The box around the carina, mm along z and y: down to the ostia of the lower veins, up above the division of the
+/// pulmonary trunk; back to the spine, forward to the root of the trunk.
 const HEIGHT_MM: [f64; 2] = [-90.0, 45.0];
-const DEPTH_MM: [f64; 2] = [-48.0, 64.0];
+const DEPTH_MM: [f64; 2] = [-38.0, 86.0];
 /// Its half-width along x.
 const HALF_WIDTH_MM: f64 = 60.0;
-/// Where no carina is seen: its height between the lungs' base and apex, and from one of them where the other is not in the scan.
+/// Where no carina is seen: its height as a share between the lungs' base and apex, or in mm from one of them where the
+/// other is not in the scan.
 const CARINA_SHARE: f64 = 0.6;
 const ABOVE_BASE_MM: f64 = 140.0;
 const BELOW_APEX_MM: f64 = 92.0;
 /// Its place along y as a share of the lungs' depth from the back.
-const CARINA_DEPTH_SHARE: f64 = 0.55;
+const CARINA_DEPTH_SHARE: f64 = 0.37;
 
 /// What the region is measured from.
 pub(crate) struct Landmarks {
@@ -77,8 +79,8 @@ fn around_carina(coarse: &Coarse, marks: &Landmarks, size: f64) -> [Range<f64>; 
     [height_mm.map_or(f64::NEG_INFINITY..f64::INFINITY, |centre| around(centre, HEIGHT_MM)), around(depth_mm, DEPTH_MM)]
 }
 
-/// For each axial slice the rows that reach neither before nor behind one of its lungs: the breastbone lies before both.
-/// With one lung alone, its own rows.
+/// For each axial slice the rows that reach neither before nor behind one of its lungs: the breastbone lies before
+/// both. With one lung alone, its own rows.
 fn between_lungs(sides: &[u8], [depth, height, width]: [usize; 3]) -> Vec<Range<usize>> {
     let rows = |z: usize, side: u8| {
         let has = |&y: &usize| sides[(z * height + y) * width..][..width].contains(&side);

@@ -2,7 +2,7 @@
 
 use crate::airway::Airways;
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, Lungs, RIGHT};
+use crate::lungs::{LEFT, Lungs, RIGHT, count_of};
 
 /// The heart makes the left lung narrower between these heights from the carina, adult mm.
 const HEART_MM: [f64; 2] = [-95.0, -35.0];
@@ -59,11 +59,10 @@ impl Votes {
 
 fn lung_voxels(coarse: &Coarse, lungs: &Lungs, side: u8, slices: std::ops::Range<usize>) -> f64 {
     let plane = coarse.shape[1] * coarse.shape[2];
-    lungs.sides[slices.start * plane..slices.end.max(slices.start) * plane].iter().filter(|&&v| v == side).count()
-        as f64
+    count_of(&lungs.sides[slices.start * plane..slices.end.max(slices.start) * plane], side) as f64
 }
 
-/// Mean height of a lung's lower surface over its inner half along y, mm; `None` where the scan cuts it.
+/// Height of the dome below a lung, mm from the scan's lowest slice; `None` where the scan cuts it.
 fn dome_mm(coarse: &Coarse, lungs: &Lungs, side: u8) -> Option<f64> {
     let [depth, height, width] = coarse.shape;
     let mut bottoms = Vec::new();

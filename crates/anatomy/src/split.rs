@@ -15,7 +15,8 @@ const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];
 const LEAST_SHARE: f64 = 0.15;
 /// A second body of at least this share of the first is the other lung.
 const PAIR_SHARE: f64 = 0.3;
-/// So many more of the rows through a lung are cut on one side than on the other, where a scan holds one half of the chest.
+/// Where a scan holds one half of the chest, the share of rows through a lung that are cut on one side is larger by
+/// this than on the other.
 const CUT_SHARE: f64 = 0.15;
 /// One lung is less wide than so many times its depth.
 const ONE_LUNG_SHARE: f64 = 1.05;
@@ -52,7 +53,9 @@ pub(crate) fn sides(coarse: &Coarse, lung: &[u8], body: &Body, windpipe_x: Optio
     let plane_mm = plane_between(coarse, &bodies, body, windpipe_x)?;
     for body in &bodies {
         let side = if body.centre_mm[2] < plane_mm { LEFT } else { RIGHT };
-        body.voxels.iter().for_each(|&index| sides[index] = side);
+        for &index in &body.voxels {
+            sides[index] = side;
+        }
     }
     Some(sides)
 }
@@ -77,17 +80,27 @@ impl Piece {
         let mut sum = [0.0; 3];
         for &index in &voxels {
             let place = coarse.place(index);
-            (0..3).for_each(|axis| sum[axis] += place[axis] as f64 + 0.5);
+            for axis in 0..3 {
+                sum[axis] += place[axis] as f64 + 0.5;
+            }
         }
         let count = voxels.len().max(1) as f64;
         let centre_mm = std::array::from_fn(|axis| sum[axis] / count * coarse.spacing_mm[axis]);
         Self { voxels, centre_mm }
     }
 
+    /// True in the piece, `[z, y, x]` of the coarse grid.
+    fn mask(&self, coarse: &Coarse) -> Vec<bool> {
+        let mut inside = vec![false; coarse.hu.len()];
+        for &index in &self.voxels {
+            inside[index] = true;
+        }
+        inside
+    }
+
     /// Mean place along x by the tissue that the voxels hold, mm; the surface is left out.
     fn dense_centre_mm(&self, coarse: &Coarse) -> f64 {
-        let mut inside = vec![false; coarse.hu.len()];
-        self.voxels.iter().for_each(|&index| inside[index] = true);
+        let inside = self.mask(coarse);
         let inner = self.voxels.iter().filter(|&&index| coarse.neighbours(index).all(|other| inside[other]));
         let (mut sum, mut weight) = (0.0, 0.0);
         for &index in inner {
@@ -114,8 +127,7 @@ impl Piece {
 
 /// Parts a body that holds both lungs where it is thinnest; `None` when it is one lung.
 fn part(coarse: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
-    let mut inside = vec![false; coarse.hu.len()];
-    body.voxels.iter().for_each(|&index| inside[index] = true);
+    let inside = body.mask(coarse);
     let depth = squared_distance_mm2(|index| !inside[index], coarse.shape, coarse.spacing_mm);
     let apart_mm = body.width_mm(coarse) / 4.0;
     for depth_mm in DEPTHS_MM {
@@ -150,8 +162,8 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece
             }
         }
     }
-    // What lies far beyond the plane between the cores is not the other lung's, however it hangs together: air of a pneumothorax
-    // meets the other lung in front.
+    // What lies far beyond the plane between the cores does not belong to the other lung, though it may touch it: air
+    // of a pneumothorax meets the other lung in front.
     let plane_mm = f64::midpoint(a.centre_mm[2], b.centre_mm[2]);
     let (low, high) = if a.centre_mm[2] < b.centre_mm[2] { (1, 2) } else { (2, 1) };
     for (index, owner) in owner.iter_mut().enumerate().filter(|(_, owner)| **owner != 0) {
@@ -164,8 +176,9 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece
     (of(1), of(2))
 }
 
-/// A scan of one half of the chest is cut through the mediastinum on one side and ends in air on the other: whether it is cut at high
-/// x; `None` where both sides are alike.
+/// Whether a scan of one half of the chest is cut at high x; `None` where both sides are alike.
+///
+/// Such a scan is cut through the mediastinum on one side and ends in air on the other.
 fn cut_side(coarse: &Coarse, body: &Body, pieces: &[Piece]) -> Option<bool> {
     let width = coarse.shape[2];
     let rows: BTreeSet<usize> = pieces.iter().flat_map(|piece| &piece.voxels).map(|&index| index / width).collect();
@@ -195,9 +208,9 @@ fn is_other_lung(coarse: &Coarse, a: &Piece, b: &Piece) -> bool {
     (a.centre_mm[2] - b.centre_mm[2]).abs() > narrower_mm / 2.0 && overlap_mm < MOST_OVERLAP * narrower_mm
 }
 
-/// x in mm of the plane that parts left from right.
+/// x in mm of the plane that parts left from right; infinite where a scan of half a chest holds one lung.
 ///
-/// Two lungs: midway. One: the trachea, or else the centre of the tissue beside the lung, which is the mediastinum's side.
+/// Two lungs: midway. One lung: at the cut, or else the windpipe, or else the side on which the mediastinum is.
 fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Option<f64>) -> Option<f64> {
     let first = bodies.first()?;
     let half =
@@ -215,10 +228,12 @@ fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Opt
     // A tube amid the lung is a bronchus and tells nothing.
     let windpipe_mm = windpipe_x.map(|x| (x + 0.5) * coarse.spacing_mm[2]);
     let is_beside = |&mm: &f64| (mm - first.centre_mm[2]).abs() > BESIDE_SHARE * first.width_mm(coarse);
-    if let Some(mm) = windpipe_mm.filter(is_beside) {
-        return Some(mm);
-    }
-    let slices = first.voxels.iter().map(|&index| coarse.place(index)[0]);
+    Some(windpipe_mm.filter(is_beside).unwrap_or_else(|| mediastinum_mm(coarse, first, body)))
+}
+
+/// x in mm of a place on the mediastinum's side of a single lung.
+fn mediastinum_mm(coarse: &Coarse, lung: &Piece, body: &Body) -> f64 {
+    let slices = lung.voxels.iter().map(|&index| coarse.place(index)[0]);
     let (low, high) = slices.fold((usize::MAX, 0), |(l, h), z| (l.min(z), h.max(z)));
     let plane = coarse.shape[1] * coarse.shape[2];
     let slices = low * plane..(high + 1) * plane;
@@ -227,10 +242,10 @@ fn plane_between(coarse: &Coarse, bodies: &[Piece], body: &Body, windpipe_x: Opt
         let (sum, count) = xs.fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
         (count > 0.0).then(|| sum / count * coarse.spacing_mm[2])
     };
-    let tissue_mm = mean_x_mm(&|index| coarse.hu[index] > TISSUE_ABOVE_HU).unwrap_or(first.centre_mm[2]);
+    let tissue_mm = mean_x_mm(&|index| coarse.hu[index] > TISSUE_ABOVE_HU).unwrap_or(lung.centre_mm[2]);
     // Where a crop leaves little of the mediastinum, the air beside the patient lies on the other side.
     let outside_mm = mean_x_mm(&|index| body.outside[index]).unwrap_or(tissue_mm);
     // Vessels make a lung denser towards its root.
-    let root_mm = VESSELS_PULL * (first.dense_centre_mm(coarse) - first.centre_mm[2]);
-    Some(2.0 * tissue_mm - outside_mm + root_mm)
+    let root_mm = VESSELS_PULL * (lung.dense_centre_mm(coarse) - lung.centre_mm[2]);
+    2.0 * tissue_mm - outside_mm + root_mm
 }

@@ -5,7 +5,7 @@ use pulmoav_volume::distance::near_squared_distance_mm2;
 use rayon::prelude::*;
 
 use crate::air::Air;
-use crate::body::{Body, DEEP_POINTS};
+use crate::body::{Body, DEEP_ENCLOSURE};
 use crate::coarse::Coarse;
 
 /// Pieces of tissue this near to a lung are trunk, also where a narrow field of view cuts it into pieces.
@@ -22,10 +22,12 @@ pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, sides: Option<&[u8]>
     if let Some(sides) = sides {
         let near = near_squared_distance_mm2(|i| sides[i] > 0, coarse.shape, coarse.spacing_mm, NEAR_LUNG_MM);
         let touching = found.labels.iter().zip(&near).filter(|(label, near)| **label > 0 && near.is_finite());
-        touching.for_each(|(&label, _)| is_trunk[label as usize] = true);
+        for (&label, _) in touching {
+            is_trunk[label as usize] = true;
+        }
     }
     let in_lung = |index: usize| sides.is_some_and(|sides| sides[index] > 0);
-    let deep = |index: usize| body.points[index] >= DEEP_POINTS && !body.outside[index] && !coarse.unseen[index];
+    let deep = |index: usize| body.enclosure[index] >= DEEP_ENCLOSURE && !body.outside[index] && !coarse.unseen[index];
     let of = |index: usize| {
         let tissue = body.solid[index] && is_trunk[found.labels[index] as usize];
         // Foam and folds of clothes are not solid; thin walls between air and air are deep.
@@ -40,5 +42,7 @@ pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, sides: Option<&[u8]>
 fn keep_what_holds_the_trunk(coarse: &Coarse, trunk: &mut [u8]) {
     let found = components(trunk, coarse.shape, Connectivity::Faces);
     let Some(largest) = found.largest() else { return };
-    trunk.iter_mut().zip(&found.labels).for_each(|(value, &label)| *value = u8::from(label == largest));
+    for (value, &label) in trunk.iter_mut().zip(&found.labels) {
+        *value = u8::from(label == largest);
+    }
 }

@@ -57,7 +57,8 @@ pub fn squared_distance_mm2(
     field
 }
 
-/// As [`squared_distance_mm2`] where it is at most `reach_mm`, infinite beyond; for a reach of few voxels many times as fast.
+/// As [`squared_distance_mm2`] where the distance is at most `reach_mm`, infinite beyond; many times as fast for a
+/// reach of few voxels.
 ///
 /// # Shapes
 /// `target`: `[z, y, x]` of `shape`; the result too.
@@ -95,7 +96,9 @@ pub fn near_squared_distance_mm2(
         for other in z.saturating_sub(steps(0))..(z + steps(0) + 1).min(depth) {
             lower(slice, &along_y[other * plane..][..plane], square(other.abs_diff(z), 0));
         }
-        slice.iter_mut().for_each(|d| *d = if *d <= bound { *d } else { f32::INFINITY });
+        for d in slice.iter_mut().filter(|d| **d > bound) {
+            *d = f32::INFINITY;
+        }
     });
     field
 }
@@ -114,8 +117,11 @@ fn nearest_in_row(row: &mut [f32], target: impl Fn(usize) -> bool, step_mm: f32)
     }
 }
 
+/// Lowers each distance to that of another row or slice and the way from there.
 fn lower(to: &mut [f32], from: &[f32], more: f32) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = to.min(from + more));
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = to.min(from + more);
+    }
 }
 
 /// Working space of the lower envelope of parabolas along one line.

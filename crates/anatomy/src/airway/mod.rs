@@ -22,7 +22,7 @@ const LEAST_LOBE_ML: f64 = 0.3;
 /// The airways of one scan.
 #[derive(Debug, Clone, Default)]
 pub struct Airways {
-    /// The lumen: places on the canonical grid, in ascending order.
+    /// The lumen: indices of the canonical grid, in ascending order.
     pub lumen: Vec<u32>,
     /// Where the windpipe divides, voxels `[z, y, x]` of the canonical grid.
     pub carina: Option<[f64; 3]>,
@@ -30,7 +30,7 @@ pub struct Airways {
     pub(crate) main_bronchi_mm: Option<[f64; 2]>,
     /// Mean place of the windpipe along x, coarse voxels.
     pub(crate) windpipe_x: Option<f64>,
-    /// Lumen of windpipe and main bronchi.
+    /// Lumen of windpipe and main bronchi, indices of the canonical grid in ascending order.
     main: Vec<u32>,
 }
 
@@ -55,8 +55,7 @@ impl Airways {
         let mut inside = vec![false; coarse.hu.len()];
         for &voxel in &self.main {
             let [z, y, x] = place(voxel as usize, grid.shape);
-            let at = [z, y, x].iter().zip(coarse.factor).map(|(&v, f)| v / f).collect::<Vec<_>>();
-            inside[(at[0] * coarse.shape[1] + at[1]) * coarse.shape[2] + at[2]] = true;
+            inside[coarse.index_of([z, y, x])] = true;
         }
         let beside = |index: usize| coarse.neighbours(index).any(|other| inside[other]);
         (0..inside.len()).map(|index| inside[index] || beside(index)).collect()
@@ -67,7 +66,9 @@ impl Airways {
     /// # Shapes
     /// `to`: `[z, y, x]` of the canonical grid.
     pub fn draw(&self, to: &mut [u8], value: u8) {
-        self.lumen.iter().for_each(|&voxel| to[voxel as usize] = value);
+        for &voxel in &self.lumen {
+            to[voxel as usize] = value;
+        }
     }
 }
 
@@ -102,7 +103,8 @@ impl<'a> Tree<'a> {
         children
     }
 
-    /// From `at` on along what carries most, the branch that divides into two that carry at least so much; the last one if none does.
+    /// Goes from `at` along what carries most to the first branch with two children of at least `least_ml`, and true;
+    /// to the last branch, and false, when there is none.
     fn divides(&self, mut at: usize, least_ml: f64) -> (usize, bool) {
         loop {
             match self.children(at)[..] {
@@ -136,7 +138,9 @@ fn centre(voxels: &[u32], grid: &Grid) -> [f64; 3] {
     let mut sum = [0.0; 3];
     for &voxel in voxels {
         let at = place(voxel as usize, grid.shape);
-        (0..3).for_each(|axis| sum[axis] += at[axis] as f64);
+        for axis in 0..3 {
+            sum[axis] += at[axis] as f64;
+        }
     }
     sum.map(|s| s / voxels.len().max(1) as f64)
 }

@@ -1,7 +1,7 @@
 //! Follows the lumen from the windpipe outwards, a branch at a time.
 //!
-//! Each branch is tried with the brightest threshold first: a bronchus in tissue is told from its wall easily, a small one in the lung
-//! only just. Where the wave breaks out of the branch the next, darker threshold is tried.
+//! Each branch is tried with the brightest threshold first. A bronchus in tissue is much darker than what surrounds
+//! it, a small one in the lung hardly. Where the wave breaks out of the branch the next, darker threshold is tried.
 
 use std::collections::VecDeque;
 
@@ -21,7 +21,9 @@ const MOST_BRANCHES: usize = 6000;
 /// One branch of the lumen.
 #[derive(Debug)]
 pub(super) struct Branch {
+    /// Its number in the list of branches; `None` for the windpipe.
     pub(super) parent: Option<usize>,
+    /// Indices of the canonical grid.
     pub(super) voxels: Vec<u32>,
     /// The last layer before it divides.
     pub(super) end: Vec<u32>,
@@ -69,13 +71,11 @@ pub(super) fn trace(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Bod
     branches
 }
 
-/// The branch under the brightest threshold that holds it.
+/// The branch under the brightest threshold that holds it, and the threshold's number in [`BELOW_HU`].
 fn follow(ground: &mut Ground<'_>, bud: &Bud, air_hu: f32) -> Option<(Outcome, usize)> {
-    let mut run = |threshold: usize, keep: bool| {
+    let mut run = |threshold: usize| {
         let wave = Wave { below_hu: BELOW_HU[threshold], area_mm2: bud.area_mm2, air_hu };
-        wave.run(ground, &bud.voxels, keep).map(|outcome| (outcome, threshold))
+        wave.run(ground, &bud.voxels).map(|outcome| (outcome, threshold))
     };
-    (bud.threshold..BELOW_HU.len())
-        .find_map(|threshold| run(threshold, false))
-        .filter(|(outcome, _)| !outcome.voxels.is_empty())
+    (bud.threshold..BELOW_HU.len()).find_map(&mut run).filter(|(outcome, _)| !outcome.voxels.is_empty())
 }

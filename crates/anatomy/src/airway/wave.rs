@@ -31,36 +31,47 @@ const SPECK_SHARE: f64 = 0.12;
 const SPARE_MM2: f64 = 4.0;
 /// Layers that a branch's width is taken from.
 const RECENT_LAYERS: usize = 8;
-/// The darkest quarter of branches of at least so many mm² is above air by at most so many HU: partial volume takes more of thin ones.
+/// The darkest quarter of a branch of at least so many mm² is above air by at most so many HU: thin branches have more
+/// partial volume.
 const CORE_ABOVE_AIR: [(f64, f32); 3] = [(12.0, 60.0), (7.0, 90.0), (4.0, 130.0)];
 /// The same for all of a branch.
 const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
 /// The wall of a branch is brighter than its lumen by this, HU: noise has no wall.
 const LEAST_WALL_HU: f32 = 120.0;
 
+/// A voxel that no wave has reached, that the running wave holds, that belongs to a branch.
+const FREE: u8 = 0;
+const RUNNING: u8 = 1;
+const TAKEN: u8 = 2;
+
 /// Where waves run: the scan, and what they have taken.
 pub(super) struct Ground<'a> {
-    pub(super) hu: &'a View<'a, f32>,
+    hu: &'a View<'a, f32>,
     pub(super) grid: Grid,
     coarse: &'a Coarse,
     body: &'a Body,
-    /// 0 free, 1 in the wave that runs, 2 taken.
+    /// [`FREE`], [`RUNNING`] or [`TAKEN`] a voxel of the scan.
     marks: Vec<u8>,
     /// No wave runs above this slice.
     top: usize,
-    /// Of a neighbour along each axis, beside 1 for the voxel itself.
+    /// Weights of the smoothing for a neighbour along each axis; the voxel itself has 1.
     weights: [f32; 3],
+    /// Whether the smoothing takes corners in.
     is_noisy: bool,
+    /// Whether waves go across edges.
     is_thick: bool,
+    /// Distance between layers.
     layer_mm: f64,
 }
 
-/// What became of a wave.
+/// The branch that a wave ran through. Voxels are indices of the canonical grid.
 pub(super) struct Outcome {
     pub(super) voxels: Vec<u32>,
+    /// The last layer.
     pub(super) end: Vec<u32>,
     /// Where it goes on, one list for each child.
     pub(super) parts: Vec<Vec<u32>>,
+    /// Median cross-section of the layers, at most the parent's.
     pub(super) area_mm2: f64,
 }
 
@@ -98,9 +109,9 @@ impl<'a> Ground<'a> {
             }
         }
         steps.sort_by(f32::total_cmp);
-        let middle = steps.get(steps.len() / 2).copied().unwrap_or(0.0);
+        let median = steps.get(steps.len() / 2).copied().unwrap_or(0.0);
         // The median of |a - b| of two normal numbers is 0.954 of their deviation.
-        self.is_noisy = middle / 0.954 > NOISY_HU;
+        self.is_noisy = median / 0.954 > NOISY_HU;
     }
 
     /// HU of a voxel, smoothed with its neighbours by their distance; over corners too where the scan is noisy.
@@ -122,7 +133,10 @@ impl<'a> Ground<'a> {
         sum / (1.0 + 2.0 * (wz + wy + wx))
     }
 
-    /// The median of voxels of the windpipe.
+    /// HU of air in this scan: the lower third's upper bound among voxels of the windpipe, which has partial volume at
+    /// its wall.
+    ///
+    /// `windpipe` is not empty.
     pub(super) fn air_hu(&self, windpipe: &[u32]) -> f32 {
         let mut hu: Vec<f32> = windpipe.iter().map(|&voxel| self.smooth_hu(self.place(voxel))).collect();
         hu.sort_by(f32::total_cmp);
@@ -141,12 +155,12 @@ impl<'a> Ground<'a> {
         if at[0] > self.top || self.smooth_hu(at) >= below_hu {
             return false;
         }
-        let [z, y, x] = [0, 1, 2].map(|axis| at[axis] / self.coarse.factor[axis]);
-        let coarse = (z * self.coarse.shape[1] + y) * self.coarse.shape[2] + x;
+        let coarse = self.coarse.index_of(at);
         self.body.encloses(coarse) && !self.coarse.unseen[coarse]
     }
 
-    /// The neighbours across faces, and in slices so thick that an oblique branch falls apart across edges too, with their distances.
+    /// Neighbours with their distances in mm: across faces, and across edges too where slices are so thick that an
+    /// oblique branch falls apart.
     fn around(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<> {
         let at = self.place(voxel);
         let (shape, spacing_mm) = (self.grid.shape, self.grid.spacing_mm);
@@ -187,32 +201,32 @@ const STEPS: [[isize; 3]; 18] = [
 ];
 
 impl Wave {
-    /// Runs from `start`; `None` when it breaks out and `keep` is false. With `keep`, what it took before it broke out stays.
-    pub(super) fn run(&self, ground: &mut Ground<'_>, start: &[u32], keep: bool) -> Option<Outcome> {
-        let volume_mm2 = ground.grid.spacing_mm.iter().product::<f64>() / ground.layer_mm;
+    /// Runs from `start`; `None`, with all voxels free again, when it breaks out or what it took is no lumen.
+    pub(super) fn run(&self, ground: &mut Ground<'_>, start: &[u32]) -> Option<Outcome> {
+        // What one voxel adds to the cross-section of its layer.
+        let voxel_mm2 = ground.grid.spacing_mm.iter().product::<f64>() / ground.layer_mm;
         let mut layers: Vec<Vec<u32>> = Vec::new();
         let mut seeds: Vec<(u32, f64)> = start.iter().map(|&voxel| (voxel, 0.0)).collect();
         let mut areas: Vec<f64> = Vec::new();
         let mut parts = Vec::new();
         let mut broke_out = false;
-        start.iter().for_each(|&voxel| ground.marks[voxel as usize] = 1);
+        ground.mark(start, RUNNING);
         loop {
             let (layer, next) = self.layer(ground, seeds);
-            let release = |ground: &mut Ground<'_>| next.iter().for_each(|&(v, _)| ground.marks[v as usize] = 0);
             let before = layers.last().map_or(0, Vec::len);
             let apart = if before > 0 { children(connected_parts(ground, &layer), before) } else { Vec::new() };
             if apart.len() > 1 {
-                release(ground);
+                ground.release_front(&next);
                 broke_out = apart.len() > MOST_CHILDREN;
                 parts = apart;
                 break;
             }
-            let area_mm2 = layer.len() as f64 * volume_mm2;
+            let area_mm2 = layer.len() as f64 * voxel_mm2;
             let bound = self.bound(&areas);
             areas.push(area_mm2);
             layers.push(layer);
             if area_mm2 > bound {
-                release(ground);
+                ground.release_front(&next);
                 broke_out = true;
                 break;
             }
@@ -222,52 +236,20 @@ impl Wave {
             seeds = next;
         }
         // What waits at the front is no part of this branch.
-        let waiting = parts.iter().flatten().copied().collect::<Vec<u32>>();
-        waiting.iter().for_each(|&voxel| ground.marks[voxel as usize] = 0);
-        self.settle(ground, layers, &areas, parts, broke_out, keep)
-    }
-
-    fn settle(
-        &self,
-        ground: &mut Ground<'_>,
-        mut layers: Vec<Vec<u32>>,
-        areas: &[f64],
-        mut parts: Vec<Vec<u32>>,
-        broke_out: bool,
-        keep: bool,
-    ) -> Option<Outcome> {
-        let broke_out = broke_out || middle(areas) > WIDER * self.area_mm2 + SPARE_MM2;
-        let area_mm2 = middle(areas).min(self.area_mm2);
-        let mut dropped = Vec::new();
-        if broke_out {
-            parts.clear();
-            let holds = areas.iter().position(|&area| area > 1.3 * area_mm2 + SPARE_MM2).unwrap_or(areas.len());
-            dropped = layers.split_off(if keep { holds.min(layers.len()) } else { 0 });
-        }
-        if std::env::var("DBG2").is_ok() {
-            eprintln!(
-                "thr {} parent {:.0} areas {:.0?} broke {broke_out} parts {} dark {} wall {:.0}",
-                self.below_hu,
-                self.area_mm2,
-                &areas[..areas.len().min(40)],
-                parts.len(),
-                self.is_as_dark_as_air(ground, &layers, area_mm2),
-                self.wall_hu(ground, &layers)
-            );
-        }
-        ground.release(&dropped);
-        if broke_out && !keep {
-            return None;
-        }
-        let is_lumen =
-            self.is_as_dark_as_air(ground, &layers, area_mm2) && self.wall_hu(ground, &layers) >= LEAST_WALL_HU;
+        ground.release(&parts);
+        let median_mm2 = median(&areas);
+        let area_mm2 = median_mm2.min(self.area_mm2);
+        let is_lumen = !broke_out
+            && median_mm2 <= WIDER * self.area_mm2 + SPARE_MM2
+            && self.is_as_dark_as_air(ground, &layers, area_mm2)
+            && self.wall_hu(ground, &layers) >= LEAST_WALL_HU;
         if !is_lumen {
             ground.release(&layers);
             return None;
         }
         let end = layers.last().cloned().unwrap_or_default();
         let voxels: Vec<u32> = layers.into_iter().flatten().collect();
-        voxels.iter().for_each(|&voxel| ground.marks[voxel as usize] = 2);
+        ground.mark(&voxels, TAKEN);
         Some(Outcome { voxels, end, parts, area_mm2 })
     }
 
@@ -301,7 +283,7 @@ impl Wave {
 
     /// What the next layer may have at most.
     fn bound(&self, areas: &[f64]) -> f64 {
-        let recent = middle(&areas[areas.len().saturating_sub(RECENT_LAYERS)..]);
+        let recent = median(&areas[areas.len().saturating_sub(RECENT_LAYERS)..]);
         let own = if areas.len() >= RECENT_LAYERS { recent.min(self.area_mm2) } else { self.area_mm2 };
         BREAKS_OUT * own + SPARE_MM2
     }
@@ -315,10 +297,10 @@ impl Wave {
             let (voxel, from_mm) = layer[done];
             done += 1;
             for (other, at, step_mm) in ground.around(voxel) {
-                if ground.marks[other as usize] != 0 || !ground.is_open(at, self.below_hu) {
+                if ground.marks[other as usize] != FREE || !ground.is_open(at, self.below_hu) {
                     continue;
                 }
-                ground.marks[other as usize] = 1;
+                ground.marks[other as usize] = RUNNING;
                 let mm = from_mm + step_mm;
                 if mm < ground.layer_mm {
                     layer.push((other, mm));
@@ -332,19 +314,33 @@ impl Wave {
 }
 
 impl Ground<'_> {
+    fn mark(&mut self, voxels: &[u32], mark: u8) {
+        for &voxel in voxels {
+            self.marks[voxel as usize] = mark;
+        }
+    }
+
     fn release(&mut self, layers: &[Vec<u32>]) {
-        layers.iter().flatten().for_each(|&voxel| self.marks[voxel as usize] = 0);
+        for layer in layers {
+            self.mark(layer, FREE);
+        }
+    }
+
+    fn release_front(&mut self, front: &[(u32, f64)]) {
+        for &(voxel, _) in front {
+            self.marks[voxel as usize] = FREE;
+        }
     }
 }
 
 /// The median; 0 of nothing.
-fn middle(areas: &[f64]) -> f64 {
+fn median(areas: &[f64]) -> f64 {
     let mut sorted = areas.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The parts of a front that count as branches of their own; specks beside them, as noise makes them, go with the first.
+/// The parts of a front that count as branches of their own; specks, which noise makes, go with the first.
 fn children(mut parts: Vec<Vec<u32>>, layer: usize) -> Vec<Vec<u32>> {
     let least = ((SPECK_SHARE * layer as f64) as usize).max(1);
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));

@@ -12,8 +12,8 @@ use crate::coarse::Coarse;
 
 /// The lumen averages below this.
 const LUMEN_BELOW_HU: f32 = -800.0;
-/// Points of the eight lines: a fold of the skin has fewer.
-const LEAST_POINTS: u8 = 12;
+/// Least enclosure score: a fold of the skin has less.
+const LEAST_ENCLOSURE: u8 = 12;
 /// Within the windpipe, a voxel of the scan is lumen below this.
 const SECTION_BELOW_HU: f32 = -600.0;
 /// Cross-sections of a windpipe from child to adult, partial volume included.
@@ -32,6 +32,7 @@ const ABOVE_LUNGS_MM: f64 = 60.0;
 /// Cross-sections that overlap from slice to slice, from the top down.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tube {
+    /// Coarse indices of each cross-section.
     slices: Vec<Vec<usize>>,
     /// Mean place along x, coarse voxels.
     pub(super) x: f64,
@@ -42,8 +43,9 @@ pub(crate) struct Tube {
 /// The longest tube between the lungs.
 pub(super) fn find(coarse: &Coarse, body: &Body, air: &Air) -> Option<Tube> {
     let bounds = VoxelBox::around(&air.lung, coarse.shape, |v| v)?;
-    let lumen =
-        |index: usize| coarse.hu[index] < LUMEN_BELOW_HU && air.enclosed[index] && body.points[index] >= LEAST_POINTS;
+    let lumen = |index: usize| {
+        coarse.hu[index] < LUMEN_BELOW_HU && air.enclosed[index] && body.enclosure[index] >= LEAST_ENCLOSURE
+    };
     let above = (ABOVE_LUNGS_MM / coarse.spacing_mm[0]) as usize;
     let slices = bounds.low[0]..(bounds.high[0] + above).min(coarse.shape[0]);
     let between = |section: &[usize]| has_place(coarse, section, &bounds, PLACE_X);
@@ -85,6 +87,7 @@ impl Tube {
     }
 }
 
+/// The longest chain of cross-sections that overlap from slice to slice; `None` below [`LEAST_LENGTH_MM`].
 fn longest_tube(
     coarse: &Coarse,
     lumen: impl Fn(usize) -> bool,
