@@ -14,6 +14,11 @@ const APART_BELOW_HU: f32 = -620.0;
 const LEAST_MEAN_ENCLOSURE: f64 = 12.7;
 /// Below this it is certainly no lung.
 const UNCERTAIN_MEAN_ENCLOSURE: f64 = 10.5;
+/// Share of a scan that is outside the body, at most, where it lies within the chest.
+const MOST_OUTSIDE: f64 = 0.02;
+/// Mean lines in free air at most, and at the trunk at least, of lungs that a scan is full of.
+const MOST_MISSES: f64 = 0.3;
+const LEAST_HITS: f64 = 1.0;
 /// With as much it is inside whatever its texture.
 const SURE_MEAN_ENCLOSURE: f64 = 15.0;
 /// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels, where it is not surely inside.
@@ -39,6 +44,9 @@ pub(crate) struct Air {
 
 impl Air {
     pub(crate) fn find(coarse: &Coarse, body: &Body) -> Self {
+        // A scan that lies within the chest has no air around it.
+        let outside = body.outside.iter().filter(|&&outside| outside).count();
+        let is_within = outside as f64 <= MOST_OUTSIDE * body.outside.len() as f64;
         let is_air = |index: usize| coarse.hu[index] < AIR_BELOW_HU && !coarse.unseen[index] && body.encloses(index);
         let enclosed: Vec<bool> = (0..coarse.hu.len()).into_par_iter().map(is_air).collect();
         let open: Vec<u8> =
@@ -48,14 +56,16 @@ impl Air {
         for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
             traits[label as usize].add(coarse, body, &open, index);
         }
-        let is_lung: Vec<bool> = traits.iter().map(|t| t.is_inside() && t.may_be_lung(coarse.voxel_ml())).collect();
-        let foam = traits.iter().filter(|t| t.is_half_inside() && t.may_be_lung(coarse.voxel_ml()));
+        let is_lung: Vec<bool> =
+            traits.iter().map(|t| t.is_inside(is_within) && t.may_be_lung(coarse.voxel_ml(), is_within)).collect();
+        let foam = traits.iter().filter(|t| t.is_half_inside(is_within) && t.may_be_lung(coarse.voxel_ml(), is_within));
         let core = |index: usize| is_lung[found.labels[index] as usize];
         // Partial volume between the two thresholds belongs to the lung beside it.
         let lung =
             |index: usize| core(index) || (enclosed[index] && open[index] == 0 && coarse.neighbours(index).any(&core));
-        let inside =
-            |index: usize| enclosed[index] && (open[index] == 0 || traits[found.labels[index] as usize].is_inside());
+        let inside = |index: usize| {
+            enclosed[index] && (open[index] == 0 || traits[found.labels[index] as usize].is_inside(is_within))
+        };
         Self {
             lung: (0..open.len()).into_par_iter().map(lung).collect(),
             inside: (0..open.len()).into_par_iter().map(inside).collect(),
@@ -71,6 +81,8 @@ struct Traits {
     voxels: f64,
     /// Sum of the enclosure scores.
     enclosure: f64,
+    /// Sum of the lines that end in free air.
+    misses: f64,
     /// Voxels above free air.
     tissue: f64,
     /// Voxels with air on all faces (no partial volume), and how many of those are above free air.
@@ -85,6 +97,7 @@ impl Traits {
         let tissue = f64::from(u8::from(coarse.hu[index] > FREE_AIR_BELOW_HU));
         self.voxels += 1.0;
         self.enclosure += f64::from(body.enclosure[index]);
+        self.misses += f64::from(body.misses[index]);
         self.tissue += tissue;
         if coarse.neighbours(index).all(|other| air[other] != 0) {
             self.interior += 1.0;
@@ -94,23 +107,30 @@ impl Traits {
         }
     }
 
-    fn is_inside(&self) -> bool {
-        self.voxels > 0.0 && self.enclosure >= LEAST_MEAN_ENCLOSURE * self.voxels
+    fn is_inside(&self, is_within: bool) -> bool {
+        self.voxels > 0.0
+            && (self.enclosure >= LEAST_MEAN_ENCLOSURE * self.voxels || is_within && self.fills_the_scan())
+    }
+
+    /// Whether a scan that lies within the chest is full of it: lines leave the scan, some end at the trunk, none in free air.
+    fn fills_the_scan(&self) -> bool {
+        let hits = self.enclosure - 8.0 * self.voxels + self.misses;
+        self.misses <= MOST_MISSES * self.voxels && hits >= LEAST_HITS * self.voxels
     }
 
     /// Neither clearly inside nor clearly outside.
-    fn is_half_inside(&self) -> bool {
-        !self.is_inside() && self.enclosure >= UNCERTAIN_MEAN_ENCLOSURE * self.voxels
+    fn is_half_inside(&self, is_within: bool) -> bool {
+        !self.is_inside(is_within) && self.enclosure >= UNCERTAIN_MEAN_ENCLOSURE * self.voxels
     }
 
     /// Whether it has the texture of lung: tissue, unevenly spread.
-    fn may_be_lung(&self, voxel_ml: f64) -> bool {
+    fn may_be_lung(&self, voxel_ml: f64, is_within: bool) -> bool {
         if self.voxels == 0.0 {
             return false;
         }
         let mean_hu = self.sums[0] / self.interior.max(1.0);
         let variance = self.sums[1] / self.interior.max(1.0) - mean_hu * mean_hu;
-        let is_doubtful = self.enclosure < SURE_MEAN_ENCLOSURE * self.voxels;
+        let is_doubtful = self.enclosure < SURE_MEAN_ENCLOSURE * self.voxels && !(is_within && self.fills_the_scan());
         let is_uniform = self.interior >= LEAST_INTERIOR && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU;
         if is_doubtful && is_uniform {
             return false;

@@ -37,6 +37,8 @@ pub(crate) struct Body {
     pub(crate) solid: Vec<bool>,
     /// Enclosure scores, 0 to 16.
     pub(crate) enclosure: Vec<u8>,
+    /// How many of the eight lines end in free air.
+    pub(crate) misses: Vec<u8>,
     /// True in air connected with the air around the patient, and where nothing was scanned.
     pub(crate) outside: Vec<bool>,
 }
@@ -45,9 +47,9 @@ impl Body {
     pub(crate) fn find(coarse: &Coarse) -> Self {
         let solid = thick_tissue(coarse);
         let clear = clear_air(coarse);
-        let enclosure = enclosure(coarse, &solid, &clear);
+        let (enclosure, misses) = enclosure(coarse, &solid, &clear);
         let outside = air_outside(coarse, &enclosure, &clear);
-        Self { solid, enclosure, outside }
+        Self { solid, enclosure, misses, outside }
     }
 
     /// Whether air at a voxel may belong to the inside.
@@ -101,18 +103,20 @@ const FREE_AIR: u8 = 0;
 const UNKNOWN: u8 = 1;
 const TRUNK: u8 = 2;
 
-/// The enclosure score of each voxel, `[z, y, x]`.
-fn enclosure(coarse: &Coarse, solid: &[bool], clear: &[bool]) -> Vec<u8> {
+/// The enclosure score of each voxel and how many of its lines end in free air, `[z, y, x]`.
+fn enclosure(coarse: &Coarse, solid: &[bool], clear: &[bool]) -> (Vec<u8>, Vec<u8>) {
     let [_, height, width] = coarse.shape;
     let plane = (height * width).max(1);
     let mut scores = vec![0u8; coarse.hu.len()];
-    scores.par_chunks_mut(plane).enumerate().for_each(|(z, scores)| {
+    let mut misses = vec![0u8; coarse.hu.len()];
+    let slices = scores.par_chunks_mut(plane).zip(misses.par_chunks_mut(plane));
+    slices.enumerate().for_each(|(z, (scores, misses))| {
         let slice = z * plane..z * plane + scores.len();
         let line = Line { clear: &clear[slice.clone()], unseen: &coarse.unseen[slice.clone()], solid: &solid[slice] };
-        sweep(scores, &line, height, width, false);
-        sweep(scores, &line, height, width, true);
+        sweep(scores, misses, &line, [height, width], false);
+        sweep(scores, misses, &line, [height, width], true);
     });
-    scores
+    (scores, misses)
 }
 
 /// What lines meet in one slice, `[y, x]`.
@@ -138,7 +142,7 @@ impl Line<'_> {
 }
 
 /// Adds what four lines count: from one side along x, and from the row before, straight and on both diagonals.
-fn sweep(scores: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwards: bool) {
+fn sweep(scores: &mut [u8], misses: &mut [u8], line: &Line<'_>, [height, width]: [usize; 2], backwards: bool) {
     let mut before = [vec![UNKNOWN; width], vec![UNKNOWN; width], vec![UNKNOWN; width]];
     let mut here = before.clone();
     for step in 0..height {
@@ -153,6 +157,8 @@ fn sweep(scores: &mut [u8], line: &Line<'_>, height: usize, width: usize, backwa
                 if x + 1 < width { before[2][x + 1] } else { UNKNOWN },
             ];
             scores[index] += along + from.iter().sum::<u8>();
+            misses[index] +=
+                u8::from(along == FREE_AIR) + from.map(|state| u8::from(state == FREE_AIR)).iter().sum::<u8>();
             along = line.after(along, index);
             for (to, state) in here.iter_mut().zip(from) {
                 to[x] = line.after(state, index);

@@ -5,7 +5,7 @@
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::{Extent, View, VoxelBox};
-use pulmoav_volume::distance::squared_distance_mm2;
+use pulmoav_volume::distance::{near_squared_distance_mm2, squared_distance_mm2};
 use pulmoav_volume::volume::{Grid, Mask, Volume};
 use rayon::prelude::*;
 
@@ -28,8 +28,9 @@ pub const RIGHT: u8 = 2;
 const CLOSING_MM: f64 = 8.0;
 /// A larger hole in an axial slice is no vessel but the dome of the diaphragm or the heart.
 const LARGEST_HOLE_MM2: f64 = 800.0;
-/// Thickness of a chest wall.
+/// Thickness of a chest wall, and less than any has.
 const WALL_MM: f32 = 35.0;
+const THIN_WALL_MM: f32 = 8.0;
 /// Contact with the scan's border that makes a lung a cut one.
 const CUT_MM2: f64 = 400.0;
 
@@ -191,12 +192,16 @@ impl Lungs {
     }
 }
 
-/// What was not scanned within a chest wall's thickness of the lungs.
+/// What was not scanned within a chest wall's thickness of the lungs, around where the wall is thinner than any: the field of view cut
+/// it there. Elsewhere it is air behind the skin.
 fn unseen_wall(coarse: &Coarse, distance_mm2: impl Fn(usize) -> f32) -> Vec<u8> {
-    let reach = WALL_MM * WALL_MM;
-    let wall: Vec<u8> =
-        (0..coarse.unseen.len()).map(|i| u8::from(coarse.unseen[i] && distance_mm2(i) <= reach)).collect();
-    if wall.contains(&1) { wall } else { Vec::new() }
+    let is_near = |index: usize, mm: f32| coarse.unseen[index] && distance_mm2(index) <= mm * mm;
+    let cut: Vec<u8> = (0..coarse.unseen.len()).map(|index| u8::from(is_near(index, THIN_WALL_MM))).collect();
+    if !cut.contains(&1) {
+        return Vec::new();
+    }
+    let around = near_squared_distance_mm2(|i| cut[i] != 0, coarse.shape, coarse.spacing_mm, f64::from(WALL_MM));
+    (0..cut.len()).map(|index| u8::from(around[index].is_finite() && is_near(index, WALL_MM))).collect()
 }
 
 /// Closes one lung: grown by [`CLOSING_MM`] and shrunk again, then holes of axial slices filled.
