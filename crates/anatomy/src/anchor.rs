@@ -78,7 +78,7 @@ fn number(hu: &View<'_, f32>, [z, y, x]: [usize; 3]) -> u64 {
     values.iter().fold(0x9e37_79b9_7f4a_7c15, |number, value| mixed(number ^ u64::from(value.to_bits())))
 }
 
-/// SplitMix64's finaliser (Steele 2014).
+/// The finaliser of `SplitMix64` (Steele 2014).
 fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use pulmoav_anatomy::find;
 use pulmoav_anatomy::lungs::Lungs;
+use pulmoav_anatomy::{Structure, find, label};
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::hounsfield::hounsfield;
 use pulmoav_volume::label::labels;
 use pulmoav_volume::monitor::Silent;
-use pulmoav_volume::{Grid, Orientation, formats};
+use pulmoav_volume::{Grid, Orientation, Volume, formats};
 
 fn data() -> Option<PathBuf> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/ct")).to_owned();
@@ -92,4 +92,29 @@ fn a_cut_scan_says_so() {
     let Some(data) = data() else { return };
     let (lungs, ..) = lungs_of(&data.join("ts_aorta_ct_cropped.nii.gz"));
     assert!(lungs.expect("lungs").cut);
+}
+
+/// Volumes of the left and the right lung in the label map of a scan, ml.
+fn volumes_ml(path: &Path) -> [f64; 2] {
+    let image = formats::read(path, None, &Silent).expect("a scan");
+    let (data, _) = hounsfield(&image.voxels);
+    let found = label(&Volume { data, grid: image.header.grid }, &Silent).expect("three directions");
+    let of = |structure| found.structures.iter().find(|m| m.structure == structure).expect("every structure").volume_ml;
+    [of(Structure::LeftLung), of(Structure::RightLung)]
+}
+
+#[test]
+fn table_open_windpipe_and_field_of_view_change_no_lung() {
+    let Some(data) = data() else { return };
+    let faults = data.join("../faults");
+    for (variant, plain, share) in [
+        ("table900.nii.gz", data.join("imlab_id001_ct.nii.gz"), 0.01),
+        ("trach.nii.gz", data.join("imlab_id001_ct.nii.gz"), 0.01),
+        ("roundfov.nii.gz", faults.join("squarefov.nii.gz"), 0.02),
+    ] {
+        let (found, expected) = (volumes_ml(&faults.join(variant)), volumes_ml(&plain));
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found / expected - 1.0).abs() < share, "{variant}: {found:.0} ml, expected {expected:.0} ml");
+        }
+    }
 }
