@@ -23,7 +23,7 @@ const ONE_LUNG_SHARE: f64 = 1.05;
 /// Two lungs overlap along x by less of the narrower one.
 const MOST_OVERLAP: f64 = 0.3;
 /// A lung crosses the plane between both by no more.
-const CROSSING_MM: f64 = 30.0;
+const CROSSING_MM: f64 = 18.0;
 /// A windpipe is this far from a single lung's centre, as a share of the lung's width.
 const BESIDE_SHARE: f64 = 0.35;
 /// Lung without vessels is below this.
