@@ -12,7 +12,8 @@ const AIR_BELOW_HU: f32 = -500.0;
 const APART_BELOW_HU: f32 = -620.0;
 /// Least mean enclosure score of a lung's voxels; a table's core has less.
 const LEAST_MEAN_ENCLOSURE: f64 = 12.7;
-/// Below this it is certainly no lung.
+/// Below this it is certainly no lung. Neither bound holds where the scan lies wholly inside the chest: lines leave
+/// such a scan without having met anything, and there is no table in it.
 const UNCERTAIN_MEAN_ENCLOSURE: f64 = 10.5;
 /// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels.
 const LEAST_DEVIATION_HU: f64 = 22.0;
@@ -46,14 +47,17 @@ impl Air {
         for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
             traits[label as usize].add(coarse, body, &open, index);
         }
-        let is_lung: Vec<bool> = traits.iter().map(|t| t.is_inside() && t.may_be_lung(coarse.voxel_ml())).collect();
-        let foam = traits.iter().filter(|t| t.is_half_inside() && t.may_be_lung(coarse.voxel_ml()));
+        let least_mean = if body.outside.contains(&true) { LEAST_MEAN_ENCLOSURE } else { 0.0 };
+        let is_lung: Vec<bool> =
+            traits.iter().map(|t| t.is_inside(least_mean) && t.may_be_lung(coarse.voxel_ml())).collect();
+        let foam = traits.iter().filter(|t| t.is_half_inside(least_mean) && t.may_be_lung(coarse.voxel_ml()));
         let core = |index: usize| is_lung[found.labels[index] as usize];
         // Partial volume between the two thresholds belongs to the lung beside it.
         let lung =
             |index: usize| core(index) || (enclosed[index] && open[index] == 0 && coarse.neighbours(index).any(&core));
-        let inside =
-            |index: usize| enclosed[index] && (open[index] == 0 || traits[found.labels[index] as usize].is_inside());
+        let inside = |index: usize| {
+            enclosed[index] && (open[index] == 0 || traits[found.labels[index] as usize].is_inside(least_mean))
+        };
         Self {
             lung: (0..open.len()).into_par_iter().map(lung).collect(),
             inside: (0..open.len()).into_par_iter().map(inside).collect(),
@@ -92,13 +96,14 @@ impl Traits {
         }
     }
 
-    fn is_inside(&self) -> bool {
-        self.voxels > 0.0 && self.enclosure >= LEAST_MEAN_ENCLOSURE * self.voxels
+    /// Whether the mean enclosure score is at least `least_mean`.
+    fn is_inside(&self, least_mean: f64) -> bool {
+        self.voxels > 0.0 && self.enclosure >= least_mean * self.voxels
     }
 
     /// Neither clearly inside nor clearly outside.
-    fn is_half_inside(&self) -> bool {
-        !self.is_inside() && self.enclosure >= UNCERTAIN_MEAN_ENCLOSURE * self.voxels
+    fn is_half_inside(&self, least_mean: f64) -> bool {
+        !self.is_inside(least_mean) && self.enclosure >= UNCERTAIN_MEAN_ENCLOSURE * self.voxels
     }
 
     /// Whether it has the texture of lung: tissue, unevenly spread.
