@@ -9,6 +9,8 @@ mod body;
 mod coarse;
 mod fill;
 mod findings;
+#[cfg(test)]
+mod fixture;
 mod label;
 mod lattice;
 pub mod lungs;
