@@ -194,3 +194,39 @@ impl Chest<'_> {
         from_middle < LEAST_FROM_MIDDLE || heart
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{CENTRE_Y_MM, LUNG_MM, chest, distance_mm, right_lung_depth};
+
+    #[test]
+    fn an_effusion_is_given_back_to_its_lung() {
+        let expected_ml = chest().lungs().volumes_ml;
+        let ill = chest().painted(|at, hu| {
+            let is_fluid = right_lung_depth(at) < 1.0 && at[1] < CENTRE_Y_MM - LUNG_MM[1] / 3.0;
+            if is_fluid { 10.0 } else { hu }
+        });
+        // A quarter of the lung is fluid. What lies nearest to the midline may be spine or aorta and is not given back.
+        let found_ml = ill.lungs().volumes_ml;
+        assert!((found_ml[0] / expected_ml[0] - 1.0).abs() < 0.01, "{found_ml:?} ml, expected {expected_ml:?}");
+        assert!((0.93..1.02).contains(&(found_ml[1] / expected_ml[1])), "{found_ml:?} ml, expected {expected_ml:?}");
+    }
+
+    #[test]
+    fn a_raised_diaphragm_is_not_lung() {
+        let raised = |at: [f64; 3], hu: f32| {
+            let is_abdomen = right_lung_depth(at) < 1.05 && at[0] < 120.0;
+            let is_gas = distance_mm(at, [90.0, CENTRE_Y_MM + 20.0, 250.0]) < 18.0;
+            match (is_abdomen, is_gas) {
+                (true, true) => -1000.0,
+                (true, false) => 40.0,
+                _ => hu,
+            }
+        };
+        let [left_ml, right_ml] = chest().painted(raised).lungs().volumes_ml;
+        let above = |at: [f64; 3], hu: f32| if at[0] < 120.0 { 40.0 } else { hu };
+        let above_ml = chest().painted(above).lungs().volumes_ml;
+        assert!(left_ml > above_ml[0], "{left_ml} ml");
+        assert!((right_ml / above_ml[1] - 1.0).abs() < 0.03, "{right_ml} ml, expected {}", above_ml[1]);
+    }
+}

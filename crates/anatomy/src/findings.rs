@@ -51,3 +51,32 @@ fn no_lungs(coarse: &Coarse) -> String {
         extent_mm(0)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{self, MIDDLE_MM, chest};
+
+    #[test]
+    fn a_plain_chest_has_no_warnings() {
+        assert!(chest().warnings().is_empty(), "{:?}", chest().warnings());
+    }
+
+    #[test]
+    fn each_finding_is_said_once() {
+        let without = |left: bool, right: bool| {
+            chest().painted(|at, hu| {
+                let is_gone = (left && at[2] < MIDDLE_MM || right && at[2] >= MIDDLE_MM) && hu > -980.0 && hu < -500.0;
+                if is_gone { 40.0 } else { hu }
+            })
+        };
+        assert_eq!(without(true, false).warnings(), ["ONE_LUNG"]);
+        assert_eq!(without(false, true).warnings(), ["ONE_LUNG"]);
+        assert_eq!(without(true, true).warnings(), ["NO_LUNGS"]);
+        assert_eq!(chest().cropped([100.0, 0.0, 0.0], [300.0, 280.0, 350.0]).warnings(), ["CUT_LUNGS"]);
+        assert_eq!(fixture::chest_with_wrong_sides().warnings(), ["SIDES_UNCLEAR"]);
+        // A cushion that fills what is beside the patient's back looks enclosed where its lines meet no air.
+        let foam = |at: [f64; 3], hu: f32| if at[1] < 130.0 && hu < -1010.0 { fixture::lung_hu(at) } else { hu };
+        let narrow = chest().painted(foam).cropped([0.0, 0.0, 15.0], [300.0, 280.0, 335.0]);
+        assert_eq!(narrow.warnings(), ["TABLE_REMOVED"]);
+    }
+}

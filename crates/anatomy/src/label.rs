@@ -63,3 +63,38 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
         warnings: anatomy.warnings,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::chest;
+    use pulmoav_volume::monitor::Silent;
+
+    #[test]
+    fn one_thread_or_two_give_the_same_labels() {
+        let chest = chest();
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            pool.install(|| chest.label().labels.data)
+        };
+        assert!(with(1) == with(2));
+    }
+
+    #[test]
+    fn every_orientation_gives_the_same_labels() {
+        let chest = chest().thinned();
+        let expected = chest.label();
+        assert!(expected.structures.iter().all(|measured| measured.voxels > 0), "{:?}", expected.structures);
+        for source in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            for flips in 0..8 {
+                let moves = Orientation { source, flipped: [0, 1, 2].map(|axis| flips >> axis & 1 == 1) };
+                let grid = moves.orient_grid(&chest.grid);
+                let data = moves.orient_data(&chest.hu, chest.grid.shape, 1);
+                let found = label(&Volume { data, grid }, &Silent).expect("three directions");
+                let back = moves.inverse().orient_data(&found.labels.data, grid.shape, 1);
+                assert!(back == expected.labels.data, "{moves:?}");
+                assert_eq!(found.structures, expected.structures, "{moves:?}");
+            }
+        }
+    }
+}

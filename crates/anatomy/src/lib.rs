@@ -10,6 +10,8 @@ mod body;
 mod coarse;
 mod fill;
 mod findings;
+#[cfg(test)]
+mod fixture;
 mod label;
 mod lattice;
 pub mod lungs;

@@ -256,88 +256,85 @@ fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{self, CENTRE_Y_MM, LUNGS_Z_MM, MIDDLE_MM, STEP_MM, chest, chest_with_gap};
+    use pulmoav_volume::crop::View;
     use pulmoav_volume::volume::Affine;
 
-    fn find(hu: &View<'_, f32>, grid: &Grid) -> Option<Lungs> {
-        crate::find(hu, grid).lungs
-    }
-
-    const SHAPE: [usize; 3] = [60, 70, 100];
-    const SPACING_MM: [f64; 3] = [5.0, 4.0, 3.5];
-
-    fn grid() -> Grid {
-        Grid { shape: SHAPE, spacing_mm: SPACING_MM, affine: Affine::from_spacing(SPACING_MM) }
-    }
-
-    /// A body with two ellipsoid lungs of tissue whose inner faces lie `gap` voxels from the middle, and a trachea
-    /// above.
-    fn chest(gap: f64) -> Vec<f32> {
-        let mut hu = Vec::with_capacity(SHAPE.iter().product());
-        for z in 0..SHAPE[0] {
-            for y in 0..SHAPE[1] {
-                for x in 0..SHAPE[2] {
-                    let [z, y, x] = [z as f64, y as f64, x as f64];
-                    let body = ((y - 35.0) / 32.0).powi(2) + ((x - 50.0) / 47.0).powi(2) < 1.0;
-                    let lung = |centre: f64| {
-                        ((z - 28.0) / 22.0).powi(2) + ((y - 35.0) / 20.0).powi(2) + ((x - centre) / 18.0).powi(2) < 1.0
-                    };
-                    let inside = lung(50.0 - gap - 18.0) || lung(50.0 + gap + 18.0);
-                    let trachea = z > 40.0 && ((y - 35.0) * 4.0).hypot((x - 50.0) * 3.5) < 10.0;
-                    // A small texture, so that tissue is not one number.
-                    let texture = ((z * 7.0 + y * 3.0 + x * 5.0) % 11.0) * 4.0;
-                    hu.push(match () {
-                        () if trachea => -1000.0,
-                        () if inside => -860.0 + texture as f32,
-                        () if body => 40.0,
-                        () => -1024.0,
-                    });
-                }
-            }
+    /// Asserts that each lung has its volume within a share of it.
+    fn assert_volumes(found_ml: [f64; 2], expected_ml: [f64; 2], share: f64) {
+        for (found, expected) in found_ml.into_iter().zip(expected_ml) {
+            assert!((found / expected - 1.0).abs() < share, "{found_ml:?} ml, expected {expected_ml:?}");
         }
-        hu
     }
 
     #[test]
     fn two_lungs_and_their_sides() {
-        let hu = chest(3.0);
-        let lungs = find(&View::new(&hu, SHAPE), &grid()).unwrap();
-        let expected_ml = 4.0 / 3.0 * std::f64::consts::PI * 22.0 * 20.0 * 18.0 * grid().voxel_ml();
-        for volume_ml in lungs.volumes_ml {
-            assert!((volume_ml / expected_ml - 1.0).abs() < 0.05, "{volume_ml} ml, expected {expected_ml}");
-        }
+        let chest = chest();
+        let lungs = chest.lungs();
+        let [left_ml, right_ml] = lungs.volumes_ml;
+        // Airways take little of a lung, the heart takes much of the left one.
+        assert!((right_ml / fixture::whole_lung_ml() - 1.0).abs() < 0.05, "{right_ml} ml");
+        assert!(left_ml > 0.7 * right_ml && left_ml < 0.95 * right_ml, "left {left_ml}, right {right_ml} ml");
         assert!(!lungs.cut);
-        assert!((lungs.middle_mm - 50.5 * 3.5).abs() < 3.5);
-        assert_eq!(lungs.sides_in(&VoxelBox { low: [28, 35, 25], high: [29, 36, 26] }, [1; 3]), [LEFT]);
-        assert_eq!(lungs.nearest_in(&VoxelBox { low: [5, 35, 90], high: [6, 36, 91] }, [1; 3]), [RIGHT]);
-        let trachea = (55 * SHAPE[1] + 35) * SHAPE[2] + 50;
-        assert_eq!(lungs.left().data[trachea] + lungs.right().data[trachea], 0);
+        assert!((lungs.middle_mm - MIDDLE_MM).abs() < 8.0, "{}", lungs.middle_mm);
+        let voxel = |place_mm: [f64; 3]| {
+            let low = place_mm.map(|mm| (mm / STEP_MM) as usize);
+            VoxelBox { low, high: low.map(|at| at + 1) }
+        };
+        assert_eq!(lungs.sides_in(&voxel([LUNGS_Z_MM, CENTRE_Y_MM, 75.0]), [1; 3]), [LEFT]);
+        assert_eq!(lungs.nearest_in(&voxel([5.0, CENTRE_Y_MM, 300.0]), [1; 3]), [RIGHT]);
+        let windpipe = chest.index([250.0, CENTRE_Y_MM - 5.0, MIDDLE_MM]);
+        assert_eq!(lungs.left().data[windpipe] + lungs.right().data[windpipe], 0);
     }
 
     #[test]
     fn touching_lungs_come_apart() {
-        let hu = chest(-1.5);
-        let lungs = find(&View::new(&hu, SHAPE), &grid()).unwrap();
+        let lungs = chest_with_gap(-5.0).lungs();
         let [left, right] = lungs.volumes_ml;
-        assert!(left.min(right) / left.max(right) > 0.9, "{left} and {right} ml");
-        assert!((lungs.middle_mm - 50.5 * 3.5).abs() < 4.0);
+        assert!(left / right > 0.7 && left < right, "{left} and {right} ml");
+        assert!((lungs.middle_mm - MIDDLE_MM).abs() < 8.0, "{}", lungs.middle_mm);
     }
 
     #[test]
     fn a_cut_scan_keeps_its_lungs() {
-        let hu = chest(3.0);
-        let part = VoxelBox { low: [10, 20, 20], high: [50, 50, 80] };
-        let part_grid = part.grid(&grid());
-        let lungs = find(&View::new(&hu, SHAPE).part(&part), &part_grid).unwrap();
+        // Nothing of the chest wall is in this scan.
+        let part = chest().cropped([60.0, CENTRE_Y_MM - 64.0, MIDDLE_MM - 105.0], [260.0, CENTRE_Y_MM + 64.0, 280.0]);
+        let lungs = part.lungs();
         assert!(lungs.cut);
-        assert!(lungs.volumes_ml.iter().all(|&ml| ml > LEAST_LUNG_ML));
+        assert!(lungs.volumes_ml.iter().all(|&ml| ml > 600.0), "{:?}", lungs.volumes_ml);
+        assert_eq!(part.warnings(), ["CUT_LUNGS"]);
+    }
+
+    #[test]
+    fn a_round_field_of_view_keeps_its_lungs() {
+        let whole_ml = chest().lungs().volumes_ml;
+        // It cuts 10 mm off the left lung.
+        let is_seen = |[_, y, x]: [f64; 3]| (y - CENTRE_Y_MM).hypot(x - MIDDLE_MM - 10.0) < 135.0;
+        for padding_hu in [-1024.0, -2000.0, 0.0] {
+            let lungs = chest().painted(|at, hu| if is_seen(at) { hu } else { padding_hu }).lungs();
+            assert!(lungs.cut, "{padding_hu}");
+            assert_volumes(lungs.volumes_ml, whole_ml, 0.05);
+        }
+    }
+
+    #[test]
+    fn an_open_windpipe_keeps_the_lungs() {
+        let whole_ml = chest().lungs().volumes_ml;
+        let open = chest().painted(|[z, y, x], hu| {
+            let is_channel = (z - 275.0).abs() < 5.0 && (x - MIDDLE_MM).abs() < 4.0 && y > CENTRE_Y_MM - 5.0;
+            if is_channel { -1000.0 } else { hu }
+        });
+        assert_volumes(open.lungs().volumes_ml, whole_ml, 0.01);
     }
 
     #[test]
     fn no_lungs_in_tissue_or_air() {
+        let (shape, spacing_mm) = ([60, 70, 100], [5.0, 4.0, 3.5]);
+        let grid = Grid { shape, spacing_mm, affine: Affine::from_spacing(spacing_mm) };
         for hu in [40.0, -1000.0, f32::NAN] {
-            let data = vec![hu; SHAPE.iter().product()];
-            assert!(find(&View::new(&data, SHAPE), &grid()).is_none());
+            let data = vec![hu; grid.len()];
+            assert!(crate::find(&View::new(&data, shape), &grid).lungs.is_none());
         }
-        assert!(find(&View::new(&[], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid() }).is_none());
+        assert!(crate::find(&View::new(&[], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid }).lungs.is_none());
     }
 }

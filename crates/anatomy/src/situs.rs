@@ -81,3 +81,31 @@ fn dome_mm(coarse: &Coarse, lungs: &Lungs, side: u8) -> Option<f64> {
     // The dome's top, not the rim that hangs down around it, nor the columns beside the hilum.
     bottoms.get(bottoms.len() * 6 / 10).map(|&z| z as f64 * coarse.spacing_mm[0])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Chest, chest, chest_with_wrong_sides};
+    use pulmoav_volume::crop::View;
+
+    fn votes(chest: &Chest) -> Votes {
+        let found = chest.find();
+        let coarse = Coarse::average(&View::new(&chest.hu, chest.grid.shape), &chest.grid);
+        Votes::count(&coarse, found.lungs.as_ref().expect("lungs"), &found.airways)
+    }
+
+    #[test]
+    fn heart_bronchi_and_domes_vote() {
+        // The domes are equal.
+        assert_eq!(votes(&chest()), Votes { agree: 2, contradict: 0 });
+        // Part of the heart counts as a consolidation of the right lung, so that it does not vote.
+        assert_eq!(votes(&chest_with_wrong_sides()), Votes { agree: 0, contradict: 2 });
+    }
+
+    #[test]
+    fn two_votes_against_and_none_for_count() {
+        for (agree, contradict, against) in [(0, 2, true), (0, 3, true), (1, 2, false), (0, 1, false), (2, 0, false)] {
+            assert_eq!(Votes { agree, contradict }.are_against(), against, "{agree} for, {contradict} against");
+        }
+    }
+}

@@ -249,3 +249,35 @@ fn mediastinum_mm(coarse: &Coarse, lung: &Piece, body: &Body) -> f64 {
     let root_mm = VESSELS_PULL * (lung.dense_centre_mm(coarse) - lung.centre_mm[2]);
     2.0 * tissue_mm - outside_mm + root_mm
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Structure;
+    use crate::fixture::{CENTRE_Y_MM, LUNGS_Z_MM, MIDDLE_MM, chest, left_lung_depth};
+
+    #[test]
+    fn half_a_chest_has_the_lung_of_its_side() {
+        let chest = chest();
+        let [left_ml, right_ml] = chest.lungs().volumes_ml;
+        let [_, _, width_mm] = chest.grid.shape.map(|size| size as f64 * crate::fixture::STEP_MM);
+        let left = chest.cropped([0.0; 3], [300.0, 280.0, MIDDLE_MM]).lungs().volumes_ml;
+        assert!((left[0] / left_ml - 1.0).abs() < 0.05 && left[1] == 0.0, "{left:?} ml");
+        let right = chest.cropped([0.0, 0.0, MIDDLE_MM], [300.0, 280.0, width_mm]).lungs().volumes_ml;
+        assert!((right[1] / right_ml - 1.0).abs() < 0.05 && right[0] == 0.0, "{right:?} ml");
+    }
+
+    #[test]
+    fn air_of_a_pneumothorax_belongs_to_its_lung() {
+        let expected_ml = chest().lungs().volumes_ml;
+        let ill = chest().painted(|at, hu| {
+            let is_shell = (0.8..1.0).contains(&left_lung_depth(at)) && hu < -700.0;
+            if is_shell { -1000.0 } else { hu }
+        });
+        let found_ml = ill.lungs().volumes_ml;
+        for (found, expected) in found_ml.into_iter().zip(expected_ml) {
+            assert!((found / expected - 1.0).abs() < 0.02, "{found_ml:?} ml, expected {expected_ml:?}");
+        }
+        let before_the_lung = ill.index([LUNGS_Z_MM, CENTRE_Y_MM - 77.0, 100.0]);
+        assert_eq!(ill.label().labels.data[before_the_lung], Structure::LeftLung.value());
+    }
+}

@@ -46,3 +46,30 @@ fn keep_what_holds_the_trunk(coarse: &Coarse, trunk: &mut [u8]) {
         *value = u8::from(label == largest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{CENTRE_Y_MM, LUNGS_Z_MM, MIDDLE_MM, chest, lung_hu};
+
+    #[test]
+    fn a_table_is_outside_the_body() {
+        let expected_ml = chest().lungs().volumes_ml;
+        let is_table = |[_, y, x]: [f64; 3], shell_mm: f64| {
+            (15.0 + shell_mm..38.0 - shell_mm).contains(&y) && (x - MIDDLE_MM).abs() < 140.0 - shell_mm
+        };
+        let with_table = chest().painted(|at, hu| match (is_table(at, 0.0), is_table(at, 2.5)) {
+            (true, true) => lung_hu(at),
+            (true, false) => 40.0,
+            _ => hu,
+        });
+        let found_ml = with_table.lungs().volumes_ml;
+        for (found, expected) in found_ml.into_iter().zip(expected_ml) {
+            assert!((found / expected - 1.0).abs() < 0.01, "{found_ml:?} ml, expected {expected_ml:?}");
+        }
+        let labels = with_table.label().labels.data;
+        for x_mm in [60.0, MIDDLE_MM, 290.0] {
+            assert_eq!(labels[with_table.index([LUNGS_Z_MM, 27.0, x_mm])], 0, "{x_mm} mm");
+        }
+        assert_ne!(labels[with_table.index([LUNGS_Z_MM, CENTRE_Y_MM - 100.0, MIDDLE_MM])], 0);
+    }
+}

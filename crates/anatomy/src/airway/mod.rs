@@ -144,3 +144,26 @@ fn centre(voxels: &[u32], grid: &Grid) -> [f64; 3] {
     }
     sum.map(|s| s / voxels.len().max(1) as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{CARINA_MM, STEP_MM, chest, distance_mm};
+
+    #[test]
+    fn the_carina_is_where_the_windpipe_divides() {
+        let airways = chest().find().airways;
+        let found_mm = airways.carina.expect("a carina").map(|at| (at + 0.5) * STEP_MM);
+        assert!(distance_mm(found_mm, CARINA_MM) < 15.0, "{found_mm:?}, expected {CARINA_MM:?}");
+        let [left_mm, right_mm] = airways.main_bronchi_mm.expect("two main bronchi");
+        assert!(left_mm > 1.2 * right_mm, "left {left_mm}, right {right_mm} mm");
+    }
+
+    #[test]
+    fn the_lumen_is_air() {
+        let chest = chest();
+        let airways = chest.find().airways;
+        assert!(airways.lumen.windows(2).all(|pair| pair[0] < pair[1]));
+        let of_tissue = airways.lumen.iter().filter(|&&voxel| chest.hu[voxel as usize] > -500.0).count();
+        assert!(of_tissue * 50 < airways.lumen.len(), "{of_tissue} of {}", airways.lumen.len());
+    }
+}
