@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Rises when what a cache file holds changes its meaning.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// HU kept in the cache; every window that a plan may use lies inside.
 const KEPT_HU: [f64; 2] = [-1024.0, 3071.0];
 
