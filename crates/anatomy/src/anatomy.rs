@@ -32,6 +32,8 @@ pub struct Anatomy {
     /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`.
     pub warnings: Vec<Warning>,
     lattice: Lattice,
+    /// True where nothing was scanned, on the lattice.
+    unseen: Vec<bool>,
     /// 1 in the body, on the lattice.
     trunk: Vec<u8>,
 }
@@ -52,6 +54,7 @@ pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
         warnings: findings::warnings(&coarse, &air, lungs.as_ref(), &airways),
         trunk: trunk::find(&coarse, &body, &air, lungs.as_ref().map(|lungs| &lungs.sides[..])),
         lattice: Lattice { factor: coarse.factor, shape: coarse.shape },
+        unseen: coarse.unseen,
         airways,
         lungs,
     }
@@ -61,7 +64,15 @@ impl Anatomy {
     /// An anatomy in which nothing was found.
     pub fn nothing(grid: &Grid) -> Self {
         let lattice = Lattice { factor: grid.shape.map(|size| size.max(1)), shape: [1; 3] };
-        Self { grid: *grid, lungs: None, airways: Airways::default(), warnings: Vec::new(), lattice, trunk: vec![0] }
+        Self {
+            grid: *grid,
+            lungs: None,
+            airways: Airways::default(),
+            warnings: Vec::new(),
+            lattice,
+            unseen: vec![false],
+            trunk: vec![0],
+        }
     }
 
     /// 1 in the body, on `shape` voxels that fill the box `part` of the scan.
@@ -109,7 +120,7 @@ impl Anatomy {
         };
         let code = |index: usize| {
             let body = if self.trunk[index] != 0 { Structure::Body.value() } else { 0 };
-            if sides.is_empty() {
+            if sides.is_empty() || self.unseen[index] {
                 return body;
             }
             let base = if region[index] != 0 && sides[index] == 0 { Structure::Mediastinum.value() } else { body };

@@ -83,7 +83,7 @@ pub(crate) fn find(
     for (side, distance) in [(LEFT, &left), (RIGHT, &right)] {
         let closed = close(distance, coarse);
         for (index, to) in sides.iter_mut().enumerate() {
-            if closed[index] && nearest[index] == side {
+            if closed[index] && nearest[index] == side && !coarse.unseen[index] {
                 *to = side;
             }
         }
