@@ -1,6 +1,8 @@
 //! Air inside the body that may be lung: not free air of the bowel, nor the foam of a table.
 
-use pulmoav_volume::components::{Connectivity, components};
+use std::collections::BTreeMap;
+
+use pulmoav_volume::components::{Components, Connectivity, components};
 use rayon::prelude::*;
 
 use crate::body::{Body, FREE_AIR_BELOW_HU};
@@ -52,10 +54,7 @@ impl Air {
         let open: Vec<u8> =
             enclosed.iter().zip(&coarse.hu).map(|(&air, &hu)| u8::from(air && hu < APART_BELOW_HU)).collect();
         let found = components(&open, coarse.shape, Connectivity::Faces);
-        let mut traits = vec![Traits::default(); found.sizes.len() + 1];
-        for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
-            traits[label as usize].add(coarse, body, &open, index);
-        }
+        let traits = traits(coarse, body, &open, &found);
         let is_lung: Vec<bool> =
             traits.iter().map(|t| t.is_inside(is_within) && t.may_be_lung(coarse.voxel_ml(), is_within)).collect();
         let foam = traits.iter().filter(|t| t.is_half_inside(is_within) && t.may_be_lung(coarse.voxel_ml(), is_within));
@@ -73,6 +72,26 @@ impl Air {
             enclosed,
         }
     }
+}
+
+/// What is known of each component; the first entry is that of what is no air.
+fn traits(coarse: &Coarse, body: &Body, open: &[u8], found: &Components) -> Vec<Traits> {
+    let plane = (coarse.shape[1] * coarse.shape[2]).max(1);
+    // A slice meets few of the components.
+    let of_slice = |(z, labels): (usize, &[u32])| {
+        let mut traits: BTreeMap<u32, Traits> = BTreeMap::new();
+        for (index, &label) in labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
+            traits.entry(label).or_default().add(coarse, body, open, z * plane + index);
+        }
+        traits
+    };
+    let slices: Vec<BTreeMap<u32, Traits>> = found.labels.par_chunks(plane).enumerate().map(of_slice).collect();
+    let mut all = vec![Traits::default(); found.sizes.len() + 1];
+    // In order, so that sums do not depend on threads.
+    for (label, part) in slices.into_iter().flatten() {
+        all[label as usize].join(&part);
+    }
+    all
 }
 
 /// What is known of one component of air.
@@ -105,6 +124,16 @@ impl Traits {
             self.sums = [self.sums[0] + hu, self.sums[1] + hu * hu];
             self.interior_tissue += tissue;
         }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.voxels += other.voxels;
+        self.enclosure += other.enclosure;
+        self.misses += other.misses;
+        self.tissue += other.tissue;
+        self.interior += other.interior;
+        self.interior_tissue += other.interior_tissue;
+        self.sums = [self.sums[0] + other.sums[0], self.sums[1] + other.sums[1]];
     }
 
     fn is_inside(&self, is_within: bool) -> bool {

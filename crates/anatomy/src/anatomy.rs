@@ -1,6 +1,6 @@
 //! Everything that is found in one scan.
 
-use pulmoav_volume::crop::{Extent, View, VoxelBox};
+use pulmoav_volume::crop::{Extent, View};
 use pulmoav_volume::{Grid, Warning};
 use rayon::prelude::*;
 
@@ -90,18 +90,22 @@ impl Anatomy {
     pub fn label_map(&self, hu: &View<'_, f32>) -> Vec<u8> {
         let shape = self.grid.shape;
         let codes = self.codes();
-        let places = self.lattice.places(&Extent::from(&VoxelBox::whole(shape)), shape);
+        let [fz, fy, fx] = self.lattice.factor;
         let mut labels = vec![0u8; self.grid.len()];
         let plane = (shape[1] * shape[2]).max(1);
         labels.par_chunks_mut(plane).enumerate().for_each_init(
             || vec![0f32; shape[2]],
             |buffer, (z, slice)| {
                 for (y, row) in slice.chunks_exact_mut(shape[2]).enumerate() {
-                    let (Some(z_coarse), Some(y_coarse)) = (places[0][z], places[1][y]) else { continue };
-                    let line = self.lattice.row(&codes, z_coarse, y_coarse);
+                    let codes = self.lattice.row(&codes, z / fz, y / fy);
+                    if codes.iter().all(|code| code & SURFACE == 0) {
+                        row.chunks_mut(fx).zip(codes).for_each(|(block, &code)| block.fill(decide(code, 0.0)));
+                        continue;
+                    }
                     let hu = hu.row(z, y, buffer);
-                    for ((to, &x), &hu) in row.iter_mut().zip(&places[2]).zip(hu) {
-                        *to = x.map_or(0, |x| decide(line[x], hu));
+                    for ((block, hu), &code) in row.chunks_mut(fx).zip(hu.chunks(fx)).zip(codes) {
+                        let (lung, other) = (decide(code, f32::NEG_INFINITY), decide(code, f32::INFINITY));
+                        block.iter_mut().zip(hu).for_each(|(to, &hu)| *to = if hu < EDGE_HU { lung } else { other });
                     }
                 }
             },

@@ -7,7 +7,7 @@
 //! field of view that cuts a lung turns the lung into air outside.
 
 use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::distance::near_squared_distance_mm2;
+use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
 use crate::coarse::Coarse;
@@ -61,38 +61,42 @@ impl Body {
 /// Tissue that a ball of [`OPENING_MM`] fits into.
 fn thick_tissue(coarse: &Coarse) -> Vec<bool> {
     let open = |index: usize| coarse.hu[index] <= SOLID_ABOVE_HU && !coarse.unseen[index];
-    let depth = near_squared_distance_mm2(open, coarse.shape, coarse.spacing_mm, OPENING_MM);
-    let core: Vec<u8> =
-        depth.iter().zip(&coarse.unseen).map(|(&depth, &unseen)| u8::from(depth.is_infinite() && !unseen)).collect();
+    let thin = dilated(open, coarse.shape, coarse.spacing_mm, OPENING_MM);
+    let core: Vec<u8> = thin.iter().zip(&coarse.unseen).map(|(&thin, &unseen)| u8::from(!thin && !unseen)).collect();
     let found = components(&core, coarse.shape, Connectivity::Faces);
     let least = (LEAST_PIECE_ML / coarse.voxel_ml()) as usize;
     let large = |index: usize| {
         let label = found.labels[index];
         label > 0 && found.sizes[label as usize - 1] >= least
     };
-    let to_core = near_squared_distance_mm2(large, coarse.shape, coarse.spacing_mm, OPENING_MM + 0.5);
-    to_core.iter().enumerate().map(|(index, &d)| d.is_finite() && !open(index) && !coarse.unseen[index]).collect()
+    let mut thick = dilated(large, coarse.shape, coarse.spacing_mm, OPENING_MM + 0.5);
+    thick.par_iter_mut().enumerate().for_each(|(index, thick)| *thick &= !open(index) && !coarse.unseen[index]);
+    thick
 }
 
 /// True in air whose neighbourhood of 5 × 5 voxels of its slice is air too.
 fn clear_air(coarse: &Coarse) -> Vec<bool> {
     let [_, height, width] = coarse.shape;
     let plane = (height * width).max(1);
+    let around = |at: usize, size: usize| at.saturating_sub(CLEAR_REACH)..(at + CLEAR_REACH + 1).min(size);
     let mut clear = vec![false; coarse.hu.len()];
     clear.par_chunks_mut(plane).zip(coarse.hu.par_chunks(plane)).for_each(|(clear, hu)| {
         let mut rows = vec![0f32; hu.len()];
         for (row, to) in hu.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
             for (x, to) in to.iter_mut().enumerate() {
-                let near = &row[x.saturating_sub(CLEAR_REACH)..(x + CLEAR_REACH + 1).min(width)];
+                let near = &row[around(x, width)];
                 *to = near.iter().sum::<f32>() / near.len() as f32;
             }
         }
-        for y in 0..height {
-            let near = y.saturating_sub(CLEAR_REACH)..(y + CLEAR_REACH + 1).min(height);
-            for x in 0..width {
-                let mean = near.clone().map(|y| rows[y * width + x]).sum::<f32>() / near.len() as f32;
-                clear[y * width + x] = mean < CLEAR_AIR_BELOW_HU;
+        let mut sums = vec![0f32; width];
+        for (y, clear) in clear.chunks_exact_mut(width).enumerate() {
+            sums.fill(0.0);
+            let near = around(y, height);
+            for row in rows[near.start * width..near.end * width].chunks_exact(width) {
+                sums.iter_mut().zip(row).for_each(|(sum, hu)| *sum += hu);
             }
+            let bound = CLEAR_AIR_BELOW_HU * near.len() as f32;
+            clear.iter_mut().zip(&sums).for_each(|(clear, &sum)| *clear = sum < bound);
         }
     });
     clear
@@ -173,9 +177,9 @@ fn air_outside(coarse: &Coarse, enclosure: &[u8], clear: &[bool]) -> Vec<bool> {
     let free = |index: usize| {
         coarse.unseen[index] || (coarse.hu[index] < FREE_AIR_BELOW_HU && enclosure[index] < DEEP_ENCLOSURE)
     };
-    let room = near_squared_distance_mm2(|index| !free(index), coarse.shape, coarse.spacing_mm, BALL_MM);
-    let is_wide = |index: usize| room[index].is_infinite() && (clear[index] || coarse.unseen[index]);
-    let wide: Vec<u8> = (0..room.len()).map(|index| u8::from(is_wide(index))).collect();
+    let narrow = dilated(|index| !free(index), coarse.shape, coarse.spacing_mm, BALL_MM);
+    let is_wide = |index: usize| !narrow[index] && (clear[index] || coarse.unseen[index]);
+    let wide: Vec<u8> = (0..narrow.len()).map(|index| u8::from(is_wide(index))).collect();
     let found = components(&wide, coarse.shape, Connectivity::Faces);
     let mut from_border = vec![false; found.sizes.len() + 1];
     for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
@@ -184,7 +188,10 @@ fn air_outside(coarse: &Coarse, enclosure: &[u8], clear: &[bool]) -> Vec<bool> {
     // Air at the edge of what was scanned may be lung: only clear air spreads.
     let reached = |index: usize| clear[index] && from_border[found.labels[index] as usize];
     let spread_mm = BALL_MM + CLEAR_REACH as f64 * coarse.spacing_mm[1].max(coarse.spacing_mm[2]);
-    let distance = near_squared_distance_mm2(reached, coarse.shape, coarse.spacing_mm, spread_mm);
-    let is_outside = |index: usize| coarse.unseen[index] || (distance[index].is_finite() && free(index));
-    (0..distance.len()).into_par_iter().map(is_outside).collect()
+    let mut outside = dilated(reached, coarse.shape, coarse.spacing_mm, spread_mm);
+    outside
+        .par_iter_mut()
+        .enumerate()
+        .for_each(|(index, outside)| *outside = coarse.unseen[index] || (*outside && free(index)));
+    outside
 }

@@ -5,7 +5,7 @@
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::VoxelBox;
-use pulmoav_volume::distance::near_squared_distance_mm2;
+use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
 use crate::air::Air;
@@ -50,10 +50,17 @@ pub(crate) fn complete(coarse: &Coarse, air: &Air, sides: &mut [u8], middle_mm: 
     }
     let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v > 0) else { return };
     let mirror = Mirror::find(coarse, &bounds, middle_mm);
+    let opposite_of = |index: usize| mirror.of(coarse, coarse.place(index)).map_or(0, |mirrored| sides[mirrored]);
+    let opposite: Vec<u8> = (0..sides.len()).into_par_iter().map(opposite_of).collect();
     let chest = Chest { coarse, bounds, half_width_mm };
     let additions: Vec<(usize, u8)> = [(LEFT, RIGHT), (RIGHT, LEFT)]
         .into_iter()
-        .flat_map(|(side, other)| chest.missing(air, sides, side, other, &mirror).into_iter().map(move |i| (i, side)))
+        .flat_map(|(side, other)| {
+            chest
+                .missing(air, sides, side, &|index| opposite[index] == other, &mirror)
+                .into_iter()
+                .map(move |i| (i, side))
+        })
         .collect();
     for (index, side) in additions {
         sides[index] = side;
@@ -73,17 +80,17 @@ impl Mirror {
         let [_, height, width] = coarse.shape;
         let middle_y_mm = f64::midpoint(bounds.low[1] as f64, bounds.high[1] as f64) * coarse.spacing_mm[1];
         let slices = bounds.low[0] * height * width..bounds.high[0] * height * width;
-        let bones: Vec<usize> = slices.filter(|&index| coarse.hu[index] > BONE_ABOVE_HU).collect();
-        let step = bones.len().div_ceil(MOST_BONES).max(1);
+        let is_bone: Vec<bool> = coarse.hu.par_iter().map(|&hu| hu > BONE_ABOVE_HU).collect();
+        let bones: Vec<usize> = slices.filter(|&index| is_bone[index]).collect();
+        let some = bones.iter().step_by(bones.len().div_ceil(MOST_BONES).max(1));
+        let places: Vec<[usize; 3]> = some.map(|&index| coarse.place(index)).collect();
         let candidate = |turn: isize, shift: isize| {
             let angle = turn as f64 * TURN_STEP_DEGREES.to_radians();
             let x_mm = middle_mm + shift as f64 * coarse.spacing_mm[2] / 2.0;
             Self { on_line_mm: [middle_y_mm, x_mm], direction: [angle.cos(), angle.sin()] }
         };
         let matches = |mirror: &Self| {
-            let is_bone =
-                |&&index: &&usize| mirror.of(coarse, index).is_some_and(|other| coarse.hu[other] > BONE_ABOVE_HU);
-            bones.iter().step_by(step).filter(is_bone).count()
+            places.iter().filter(|&&place| mirror.of(coarse, place).is_some_and(|other| is_bone[other])).count()
         };
         let shifts = (2.0 * SEARCH_MM / coarse.spacing_mm[2]) as isize;
         let all = (-MOST_TURNS..=MOST_TURNS).flat_map(|turn| (-shifts..=shifts).map(move |shift| (turn, shift)));
@@ -97,14 +104,13 @@ impl Mirror {
     }
 
     /// Signed distance from the line, mm; positive where x is larger.
-    fn beside_mm(&self, coarse: &Coarse, index: usize) -> f64 {
-        let [y, x] = self.relative_mm(coarse, index);
+    fn beside_mm(&self, coarse: &Coarse, place: [usize; 3]) -> f64 {
+        let [y, x] = self.relative_mm(coarse, place);
         x * self.direction[0] - y * self.direction[1]
     }
 
     /// Place relative to that on the line, mm along `[y, x]`.
-    fn relative_mm(&self, coarse: &Coarse, index: usize) -> [f64; 2] {
-        let [_, y, x] = coarse.place(index);
+    fn relative_mm(&self, coarse: &Coarse, [_, y, x]: [usize; 3]) -> [f64; 2] {
         [
             (y as f64 + 0.5) * coarse.spacing_mm[1] - self.on_line_mm[0],
             (x as f64 + 0.5) * coarse.spacing_mm[2] - self.on_line_mm[1],
@@ -112,17 +118,20 @@ impl Mirror {
     }
 
     /// The index of the mirrored voxel; `None` when that lies beyond the slice.
-    fn of(&self, coarse: &Coarse, index: usize) -> Option<usize> {
-        let away = 2.0 * self.beside_mm(coarse, index);
-        let [y, x] = self.relative_mm(coarse, index);
+    fn of(&self, coarse: &Coarse, place: [usize; 3]) -> Option<usize> {
+        let [y, x] = self.relative_mm(coarse, place);
+        let away = 2.0 * (x * self.direction[0] - y * self.direction[1]);
         let to_mm =
             [y + away * self.direction[1] + self.on_line_mm[0], x - away * self.direction[0] + self.on_line_mm[1]];
         let [_, height, width] = coarse.shape;
-        let (y, x) = ((to_mm[0] / coarse.spacing_mm[1]).floor(), (to_mm[1] / coarse.spacing_mm[2]).floor());
+        let (y, x) = (to_mm[0] / coarse.spacing_mm[1], to_mm[1] / coarse.spacing_mm[2]);
         let is_inside = y >= 0.0 && x >= 0.0 && (y as usize) < height && (x as usize) < width;
-        is_inside.then(|| index / (height * width) * (height * width) + y as usize * width + x as usize)
+        is_inside.then(|| (place[0] * height + y as usize) * width + x as usize)
     }
 }
+
+/// Whether a coarse voxel lies where a lung is expected.
+type Expected<'a> = dyn Fn(usize) -> bool + Sync + 'a;
 
 /// What the search needs to know of the chest.
 struct Chest<'a> {
@@ -132,26 +141,27 @@ struct Chest<'a> {
 }
 
 impl Chest<'_> {
-    /// Coarse voxels that belong to `side` too.
-    fn missing(&self, air: &Air, sides: &[u8], side: u8, other: u8, mirror: &Mirror) -> Vec<usize> {
+    /// Coarse voxels that belong to `side` too; it is expected where the mirrored other lung is.
+    fn missing(&self, air: &Air, sides: &[u8], side: u8, expected: &Expected<'_>, mirror: &Mirror) -> Vec<usize> {
         let coarse = self.coarse;
-        let expected = |index: usize| mirror.of(coarse, index).is_some_and(|mirrored| sides[mirrored] == other);
         let may_hold = self.slices_of_lung(air, sides, side, expected);
         let may_be = |index: usize| {
             sides[index] == 0
-                && TISSUE_HU.contains(&coarse.hu[index])
                 && expected(index)
+                && TISSUE_HU.contains(&coarse.hu[index])
                 && may_hold[coarse.place(index)[0]]
-                && !self.is_elsewhere(index, side, mirror)
+                && !self.is_elsewhere(coarse.place(index), side, mirror)
         };
-        let depth = near_squared_distance_mm2(|index| !may_be(index), coarse.shape, coarse.spacing_mm, OPENING_MM);
-        let core: Vec<u8> = depth.iter().map(|d| u8::from(d.is_infinite())).collect();
-        if !core.contains(&1) {
+        let may_be: Vec<bool> = (0..sides.len()).into_par_iter().map(may_be).collect();
+        if !may_be.contains(&true) {
             return Vec::new();
         }
-        let back =
-            near_squared_distance_mm2(|index| core[index] != 0, coarse.shape, coarse.spacing_mm, OPENING_MM + 4.0);
-        let opened: Vec<u8> = (0..core.len()).map(|i| u8::from(back[i].is_finite() && may_be(i))).collect();
+        let thin = dilated(|index| !may_be[index], coarse.shape, coarse.spacing_mm, OPENING_MM);
+        if !thin.contains(&false) {
+            return Vec::new();
+        }
+        let back = dilated(|index| !thin[index], coarse.shape, coarse.spacing_mm, OPENING_MM + 4.0);
+        let opened: Vec<u8> = back.iter().zip(&may_be).map(|(&back, &may_be)| u8::from(back && may_be)).collect();
         let found = components(&opened, coarse.shape, Connectivity::Faces);
         let least = (LEAST_ML / coarse.voxel_ml()) as usize;
         let large = |label: u32| label > 0 && found.sizes[label as usize - 1] >= least;
@@ -161,17 +171,17 @@ impl Chest<'_> {
     /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or above and below
     /// it; and down to the other lung's base where the difference is too large for two domes and no bowel gas shows a
     /// raised diaphragm.
-    fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: impl Fn(usize) -> bool) -> Vec<bool> {
+    fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: &Expected<'_>) -> Vec<bool> {
         let plane = self.coarse.shape[1] * self.coarse.shape[2];
         let depth = self.coarse.shape[0];
         let slice = |z: usize| z * plane..(z + 1) * plane;
-        let count = |z: usize, holds: &dyn Fn(usize) -> bool| slice(z).filter(|&index| holds(index)).count();
-        let wanted: Vec<usize> = (0..depth).map(|z| count(z, &expected)).collect();
+        let count = |z: usize, holds: &Expected<'_>| slice(z).filter(|&index| holds(index)).count();
+        let wanted: Vec<usize> = (0..depth).into_par_iter().map(|z| count(z, expected)).collect();
         let has_air = |z: usize| {
             let here = count(z, &|index| sides[index] == side);
             here > 0 && here as f64 >= LEAST_AIR_SHARE * wanted[z] as f64
         };
-        let mut lung: Vec<bool> = (0..depth).map(has_air).collect();
+        let mut lung: Vec<bool> = (0..depth).into_par_iter().map(has_air).collect();
         let lowest = lung.iter().position(|&v| v).unwrap_or(depth);
         let highest = lung.iter().rposition(|&v| v).map_or(lowest, |z| z + 1);
         lung[lowest..highest].fill(true);
@@ -185,11 +195,10 @@ impl Chest<'_> {
     }
 
     /// Near the midline, or where the heart is.
-    fn is_elsewhere(&self, index: usize, side: u8, mirror: &Mirror) -> bool {
-        let place = self.coarse.place(index);
+    fn is_elsewhere(&self, place: [usize; 3], side: u8, mirror: &Mirror) -> bool {
         let share =
             |axis: usize| (place[axis] as f64 + 0.5 - self.bounds.low[axis] as f64) / self.bounds.shape()[axis] as f64;
-        let from_middle = mirror.beside_mm(self.coarse, index).abs() / self.half_width_mm;
+        let from_middle = mirror.beside_mm(self.coarse, place).abs() / self.half_width_mm;
         let heart = side == LEFT && from_middle < HEART_WIDTH && share(1) > HEART_BACK && share(0) < HEART_TOP;
         from_middle < LEAST_FROM_MIDDLE || heart
     }

@@ -1,6 +1,7 @@
 //! The anatomy of a scan as a label map on its own grid.
 
 use pulmoav_volume::crop::View;
+use pulmoav_volume::label::counts;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::{Orientation, Volume, VolumeError, Warning};
 
@@ -47,10 +48,7 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
     monitor.report("anatomy", 1, 2);
     let found = anatomy.label_map(&hu);
     let data = orientation.inverse().orient_data(&found, canonical.shape, 1);
-    let mut counts = [0u64; 256];
-    for &value in &data {
-        counts[value as usize] += 1;
-    }
+    let counts = counts(&data);
     let structures = Structure::ALL.map(|structure| {
         let voxels = counts[structure.value() as usize];
         Measured { structure, voxels, volume_ml: voxels as f64 * ct.grid.voxel_ml() }

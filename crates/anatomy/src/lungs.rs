@@ -5,7 +5,8 @@
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::{Extent, View, VoxelBox};
-use pulmoav_volume::distance::{near_squared_distance_mm2, squared_distance_mm2};
+use pulmoav_volume::dilation::dilated;
+use pulmoav_volume::distance::near_squared_distance_mm2;
 use pulmoav_volume::volume::{Grid, Mask, Volume};
 use rayon::prelude::*;
 
@@ -29,8 +30,10 @@ const CLOSING_MM: f64 = 8.0;
 /// A larger hole in an axial slice is no vessel but the dome of the diaphragm or the heart.
 const LARGEST_HOLE_MM2: f64 = 800.0;
 /// Thickness of a chest wall, and less than any has.
-const WALL_MM: f32 = 35.0;
-const THIN_WALL_MM: f32 = 8.0;
+const WALL_MM: f64 = 35.0;
+const THIN_WALL_MM: f64 = 8.0;
+/// A place further from both lungs belongs to the side of the plane between them.
+const NEAR_MM: f64 = 35.0;
 /// Contact with the scan's border that makes a lung a cut one.
 const CUT_MM2: f64 = 400.0;
 
@@ -76,18 +79,11 @@ pub(crate) fn find(
     let tube = airways.outside_lungs(grid, coarse);
     let lung: Vec<u8> = air.lung.iter().zip(&tube).map(|(&air, &tube)| u8::from(air && !tube)).collect();
     let raw = split::sides(coarse, &lung, body, airways.windpipe_x)?;
-    let distance = |side: u8| squared_distance_mm2(|i| raw[i] == side, coarse.shape, coarse.spacing_mm);
-    let (left, right) = (distance(LEFT), distance(RIGHT));
-    let nearest: Vec<u8> = left.iter().zip(&right).map(|(l, r)| if l <= r { LEFT } else { RIGHT }).collect();
-    let mut sides = vec![0; raw.len()];
-    for (side, distance) in [(LEFT, &left), (RIGHT, &right)] {
-        let closed = close(distance, coarse);
-        for (index, to) in sides.iter_mut().enumerate() {
-            if closed[index] && nearest[index] == side && !coarse.unseen[index] {
-                *to = side;
-            }
-        }
-    }
+    let nearest = nearest(coarse, &raw)?;
+    let (left, right) = rayon::join(|| close(&raw, LEFT, coarse), || close(&raw, RIGHT, coarse));
+    let is_closed = |index: usize| if nearest[index] == LEFT { left[index] } else { right[index] };
+    let side_of = |index: usize| if is_closed(index) && !coarse.unseen[index] { nearest[index] } else { 0 };
+    let mut sides: Vec<u8> = (0..raw.len()).into_par_iter().map(side_of).collect();
     let [middle_mm, half_width_mm] = plane_between(coarse, &sides)?;
     let aerated = sides.clone();
     fill::complete(coarse, air, &mut sides, middle_mm, half_width_mm);
@@ -108,12 +104,30 @@ pub(crate) fn find(
         anchor: anchor::find(hu, coarse, &sides),
         lattice: Lattice { factor: coarse.factor, shape: coarse.shape },
         grid: *grid,
-        region: region::find(coarse, &sides, |i| left[i].min(right[i]), &marks),
-        unseen_wall: unseen_wall(coarse, |i| left[i].min(right[i])),
+        region: region::find(coarse, &sides, &raw, &marks),
+        unseen_wall: unseen_wall(coarse, &raw),
         sides,
         filled,
         nearest,
     })
+}
+
+/// [`LEFT`] or [`RIGHT`], whichever lung is nearer, `[z, y, x]`; far from both, the side of the plane between them.
+fn nearest(coarse: &Coarse, sides: &[u8]) -> Option<Vec<u8>> {
+    let distance = |side: u8| near_squared_distance_mm2(|i| sides[i] == side, coarse.shape, coarse.spacing_mm, NEAR_MM);
+    let (left, right) = rayon::join(|| distance(LEFT), || distance(RIGHT));
+    let [has_left, has_right] = [LEFT, RIGHT].map(|side| sides.contains(&side));
+    let [middle_mm, _] = plane_between(coarse, sides)?;
+    let middle = middle_mm / coarse.spacing_mm[2];
+    let of = |index: usize| {
+        let is_left = match (has_left, has_right) {
+            (true, true) if left[index].min(right[index]).is_infinite() => coarse.place(index)[2] as f64 + 0.5 < middle,
+            (true, true) => left[index] <= right[index],
+            _ => has_left,
+        };
+        if is_left { LEFT } else { RIGHT }
+    };
+    Some((0..sides.len()).into_par_iter().map(of).collect())
 }
 
 /// How many voxels have this side.
@@ -194,21 +208,26 @@ impl Lungs {
 
 /// What was not scanned within a chest wall's thickness of the lungs, around where the wall is thinner than any: the field of view cut
 /// it there. Elsewhere it is air behind the skin.
-fn unseen_wall(coarse: &Coarse, distance_mm2: impl Fn(usize) -> f32) -> Vec<u8> {
-    let is_near = |index: usize, mm: f32| coarse.unseen[index] && distance_mm2(index) <= mm * mm;
-    let cut: Vec<u8> = (0..coarse.unseen.len()).map(|index| u8::from(is_near(index, THIN_WALL_MM))).collect();
-    if !cut.contains(&1) {
+fn unseen_wall(coarse: &Coarse, lungs: &[u8]) -> Vec<u8> {
+    if !coarse.unseen.contains(&true) {
         return Vec::new();
     }
-    let around = near_squared_distance_mm2(|i| cut[i] != 0, coarse.shape, coarse.spacing_mm, f64::from(WALL_MM));
-    (0..cut.len()).map(|index| u8::from(around[index].is_finite() && is_near(index, WALL_MM))).collect()
+    let within = |mm: f64| dilated(|i| lungs[i] > 0, coarse.shape, coarse.spacing_mm, mm);
+    let mut cut = within(THIN_WALL_MM);
+    cut.par_iter_mut().zip(&coarse.unseen).for_each(|(cut, &unseen)| *cut &= unseen);
+    if !cut.contains(&true) {
+        return Vec::new();
+    }
+    let around = dilated(|i| cut[i], coarse.shape, coarse.spacing_mm, WALL_MM);
+    let near = within(WALL_MM);
+    (0..cut.len()).map(|index| u8::from(around[index] && near[index] && coarse.unseen[index])).collect()
 }
 
 /// Closes one lung: grown by [`CLOSING_MM`] and shrunk again, then holes of axial slices filled.
-fn close(distance_mm2: &[f32], coarse: &Coarse) -> Vec<bool> {
-    let reach = (CLOSING_MM * CLOSING_MM) as f32;
-    let back = squared_distance_mm2(|i| distance_mm2[i] > reach, coarse.shape, coarse.spacing_mm);
-    let mut closed: Vec<bool> = back.iter().zip(distance_mm2).map(|(&b, &d)| d == 0.0 || b > reach).collect();
+fn close(lungs: &[u8], side: u8, coarse: &Coarse) -> Vec<bool> {
+    let grown = dilated(|i| lungs[i] == side, coarse.shape, coarse.spacing_mm, CLOSING_MM);
+    let mut closed = dilated(|i| !grown[i], coarse.shape, coarse.spacing_mm, CLOSING_MM);
+    closed.par_iter_mut().for_each(|open| *open = !*open);
     let [_, height, width] = coarse.shape;
     let largest = (LARGEST_HOLE_MM2 / (coarse.spacing_mm[1] * coarse.spacing_mm[2])) as usize;
     closed.par_chunks_mut(height * width).for_each(|slice| fill_slice(slice, height, width, largest));

@@ -7,12 +7,14 @@
 use std::ops::Range;
 
 use pulmoav_volume::crop::VoxelBox;
+use pulmoav_volume::dilation::dilated;
+use rayon::prelude::*;
 
 use crate::coarse::Coarse;
 use crate::lungs::{LEFT, RIGHT};
 
 /// Vessels at the lungs' inner surface may lie this far outside; at the outer one there are ribs.
-const RIM_MM: f32 = 4.0;
+const RIM_MM: f64 = 4.0;
 /// Width of both lungs of the adult whose sizes follow.
 pub(crate) const ADULT_WIDTH_MM: f64 = 230.0;
 /// The box around the carina, mm along z and y: down to the ostia of the lower veins, up above the division of the
@@ -40,12 +42,14 @@ pub(crate) struct Landmarks {
     pub(crate) carina_mm: Option<[f64; 2]>,
 }
 
-/// 1 where a pulmonary vessel can be, `[z, y, x]`; `distance_mm2` is the squared distance to the lungs' air.
-pub(crate) fn find(coarse: &Coarse, sides: &[u8], distance_mm2: impl Fn(usize) -> f32, marks: &Landmarks) -> Vec<u8> {
+/// 1 where a pulmonary vessel can be, `[z, y, x]`; `air` is that of the lungs, not 0.
+pub(crate) fn find(coarse: &Coarse, sides: &[u8], air: &[u8], marks: &Landmarks) -> Vec<u8> {
     let size = 2.0 * marks.half_width_mm / ADULT_WIDTH_MM;
     let [heights, depths] = around_carina(coarse, marks, size);
     let between = between_lungs(sides, coarse.shape);
+    let near = dilated(|i| air[i] != 0, coarse.shape, coarse.spacing_mm, RIM_MM);
     (0..sides.len())
+        .into_par_iter()
         .map(|index| {
             if sides[index] > 0 {
                 return 1;
@@ -56,7 +60,7 @@ pub(crate) fn find(coarse: &Coarse, sides: &[u8], distance_mm2: impl Fn(usize) -
                 return 0;
             }
             let in_box = heights.contains(&z_mm) && depths.contains(&y_mm) && between[place[0]].contains(&place[1]);
-            u8::from(in_box || distance_mm2(index) <= RIM_MM * RIM_MM)
+            u8::from(in_box || near[index])
         })
         .collect()
 }

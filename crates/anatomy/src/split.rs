@@ -1,9 +1,9 @@
 //! Air of the lungs parted into the patient's left and right.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::distance::squared_distance_mm2;
+use pulmoav_volume::dilation::dilated;
 
 use crate::body::Body;
 use crate::coarse::Coarse;
@@ -113,9 +113,18 @@ impl Piece {
 
     /// Between which places along x nine tenths of the voxels lie, mm.
     fn middle_90_mm(&self, coarse: &Coarse) -> [f64; 2] {
-        let mut xs: Vec<usize> = self.voxels.iter().map(|&index| coarse.place(index)[2]).collect();
-        xs.sort_unstable();
-        [xs.len() / 20, xs.len() - 1 - xs.len() / 20].map(|at| (xs[at] as f64 + 0.5) * coarse.spacing_mm[2])
+        let mut columns = vec![0usize; coarse.shape[2]];
+        self.voxels.iter().for_each(|&index| columns[coarse.place(index)[2]] += 1);
+        let twentieth = self.voxels.len() / 20;
+        let beyond = |step: &dyn Fn(usize) -> usize| {
+            let mut passed = 0;
+            (0..columns.len()).map(step).find(|&x| {
+                passed += columns[x];
+                passed > twentieth
+            })
+        };
+        let (first, last) = (beyond(&|x| x), beyond(&|x| columns.len() - 1 - x));
+        [first, last].map(|x| (x.unwrap_or(0) as f64 + 0.5) * coarse.spacing_mm[2])
     }
 
     fn width_mm(&self, coarse: &Coarse) -> f64 {
@@ -128,10 +137,10 @@ impl Piece {
 /// Parts a body that holds both lungs where it is thinnest; `None` when it is one lung.
 fn part(coarse: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
     let inside = body.mask(coarse);
-    let depth = squared_distance_mm2(|index| !inside[index], coarse.shape, coarse.spacing_mm);
     let apart_mm = body.width_mm(coarse) / 4.0;
     for depth_mm in DEPTHS_MM {
-        let core: Vec<u8> = depth.iter().map(|&d| u8::from(f64::from(d) > depth_mm * depth_mm)).collect();
+        let shell = dilated(|index| !inside[index], coarse.shape, coarse.spacing_mm, depth_mm);
+        let core: Vec<u8> = shell.iter().map(|&shell| u8::from(!shell)).collect();
         let total = core.iter().filter(|&&v| v != 0).count() as f64;
         let cores = bodies(coarse, &core, ((total * LEAST_SHARE) as usize).max(1));
         if let [a, b, ..] = &cores[..] {
@@ -181,7 +190,9 @@ fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece
 /// Such a scan is cut through the mediastinum on one side and ends in air on the other.
 fn cut_side(coarse: &Coarse, body: &Body, pieces: &[Piece]) -> Option<bool> {
     let width = coarse.shape[2];
-    let rows: BTreeSet<usize> = pieces.iter().flat_map(|piece| &piece.voxels).map(|&index| index / width).collect();
+    let mut holds_lung = vec![false; coarse.hu.len() / width];
+    pieces.iter().flat_map(|piece| &piece.voxels).for_each(|&index| holds_lung[index / width] = true);
+    let rows: Vec<usize> = (0..holds_lung.len()).filter(|&row| holds_lung[row]).collect();
     let is_cut = |first_seen: Option<usize>| first_seen.is_some_and(|index| !body.outside[index]);
     let seen = |index: &usize| !coarse.unseen[*index];
     let low = rows.iter().filter(|&&row| is_cut((row * width..(row + 1) * width).find(seen))).count();

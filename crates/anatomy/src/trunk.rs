@@ -1,7 +1,7 @@
 //! The patient's body on the coarse grid: thick tissue that the lungs lie in, its skin, and the air that it encloses.
 
 use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::distance::near_squared_distance_mm2;
+use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
 use crate::air::Air;
@@ -20,8 +20,8 @@ pub(crate) fn find(coarse: &Coarse, body: &Body, air: &Air, sides: Option<&[u8]>
         is_trunk[largest as usize] = true;
     }
     if let Some(sides) = sides {
-        let near = near_squared_distance_mm2(|i| sides[i] > 0, coarse.shape, coarse.spacing_mm, NEAR_LUNG_MM);
-        let touching = found.labels.iter().zip(&near).filter(|(label, near)| **label > 0 && near.is_finite());
+        let near = dilated(|i| sides[i] > 0, coarse.shape, coarse.spacing_mm, NEAR_LUNG_MM);
+        let touching = found.labels.iter().zip(&near).filter(|(label, near)| **label > 0 && **near);
         for (&label, _) in touching {
             is_trunk[label as usize] = true;
         }

@@ -108,7 +108,7 @@ pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize,
 fn coarse_voxels(prepared: &Prepared) -> u64 {
     let grid = &prepared.way_back.canonical;
     let size_mm3: f64 = (0..3).map(|axis| grid.shape[axis] as f64 * grid.spacing_mm[axis]).product();
-    // About 2.5 mm, never finer than the scan.
+    // About 2.8 mm, never finer than the scan.
     let coarse_mm3 = grid.spacing_mm.map(|mm| mm.max(2.5)).iter().product::<f64>();
     (size_mm3 / coarse_mm3) as u64
 }

@@ -4,6 +4,7 @@ use pulmoav_anatomy::Structure;
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::Volume;
+use pulmoav_volume::label;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::warning::Warning;
 
@@ -184,7 +185,7 @@ pub fn segment(
     tidy(&mut restored.labels, &ct.data);
     keep(&mut restored.labels, ct, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
-    let counts = counts_of(&restored.labels.data);
+    let counts = label::counts(&restored.labels.data);
     let voxel_ml = ct.grid.voxel_ml();
     let targets = measured(&asked, plan, &counts, voxel_ml);
     let is_empty = targets.iter().all(|target| target.voxels == 0);
@@ -224,14 +225,6 @@ fn empty_result(has_lungs: bool) -> Warning {
          and that its orientation is right"
     };
     Warning::new("EMPTY_RESULT", message)
-}
-
-fn counts_of(labels: &[u8]) -> [u64; 256] {
-    let mut counts = [0u64; 256];
-    for &label in labels {
-        counts[label as usize] += 1;
-    }
-    counts
 }
 
 /// How much of each target there is; `counts` are the voxels of each label.

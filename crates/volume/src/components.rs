@@ -1,5 +1,7 @@
 //! Connected components of masks.
 
+use rayon::prelude::*;
+
 use crate::volume::Mask;
 
 /// Which voxels touch.
@@ -112,6 +114,16 @@ struct Run {
     label: u32,
 }
 
+/// How many values from the first on are equal; `values` is not empty.
+fn alike(values: &[u8]) -> usize {
+    const BLOCK: usize = 16;
+    let first = values[0];
+    let is_alike = |block: &[u8]| block.iter().fold(0, |differs, value| differs | (value ^ first)) == 0;
+    let blocks = values.chunks_exact(BLOCK).take_while(|block| is_alike(block)).count();
+    let rest = &values[blocks * BLOCK..];
+    blocks * BLOCK + rest.iter().position(|&value| value != first).unwrap_or(rest.len())
+}
+
 /// All runs of an array, row by row.
 struct Runs {
     list: Vec<Run>,
@@ -123,22 +135,33 @@ struct Runs {
 impl Runs {
     fn find(data: &[u8], shape: [usize; 3]) -> Self {
         let width = shape[2].max(1);
-        let mut runs = Vec::new();
-        let mut rows = vec![0];
-        for (number, row) in data.chunks_exact(width).enumerate() {
-            let first = number * width;
-            let mut x = 0;
-            while x < width {
-                let value = row[x];
-                let end = row[x..].iter().position(|&other| other != value).map_or(width, |length| x + length);
-                if value != 0 {
-                    runs.push(Run { start: first + x, end: first + end, value, label: 0 });
+        let plane = (shape[1] * width).max(1);
+        let of_slice = |(z, slice): (usize, &[u8])| {
+            let mut runs = Vec::new();
+            let mut ends = Vec::with_capacity(shape[1]);
+            for (y, row) in slice.chunks_exact(width).enumerate() {
+                let first = z * plane + y * width;
+                let mut x = 0;
+                while x < width {
+                    let value = row[x];
+                    let end = x + alike(&row[x..]);
+                    if value != 0 {
+                        runs.push(Run { start: first + x, end: first + end, value, label: 0 });
+                    }
+                    x = end;
                 }
-                x = end;
+                ends.push(runs.len());
             }
-            rows.push(runs.len());
+            (runs, ends)
+        };
+        let slices: Vec<(Vec<Run>, Vec<usize>)> = data.par_chunks(plane).enumerate().map(of_slice).collect();
+        let mut list = Vec::with_capacity(slices.iter().map(|(runs, _)| runs.len()).sum());
+        let mut rows = vec![0];
+        for (runs, ends) in slices {
+            rows.extend(ends.into_iter().map(|end| list.len() + end));
+            list.extend(runs);
         }
-        Self { list: runs, rows, shape }
+        Self { list, rows, shape }
     }
 
     /// Numbers the runs by component, and the components' sizes.

@@ -1,5 +1,9 @@
-//! Exact Euclidean distances on a grid, in mm (Felzenszwalb and Huttenlocher 2012: one parabola envelope an axis).
+//! Exact Euclidean distances on a grid, in mm.
+//!
+//! Squared distances add up over the axes. Along x they follow from the nearest target of each row; along y and z each
+//! row takes the least over the rows around it, the nearest first, until those further off cannot lower it.
 
+use pulmoav_simd::{Kernel, Lanes, Level};
 use rayon::prelude::*;
 
 /// Squared distance in mm² from each voxel's centre to the nearest voxel where `target` is true; infinite when none is.
@@ -11,54 +15,11 @@ pub fn squared_distance_mm2(
     shape: [usize; 3],
     spacing_mm: [f64; 3],
 ) -> Vec<f32> {
-    let [depth, height, width] = shape;
-    let plane = height * width;
-    let mut field: Vec<f32> = (0..depth * plane)
-        .into_par_iter()
-        .with_min_len(1 << 14)
-        .map(|index| if target(index) { 0.0 } else { f32::INFINITY })
-        .collect();
-    if field.is_empty() {
-        return field;
-    }
-    field.par_chunks_mut(plane).for_each_init(
-        || Envelope::new(height.max(width)),
-        |envelope, slice| {
-            for row in slice.chunks_exact_mut(width) {
-                envelope.run(row, 0, 1, width, spacing_mm[2]);
-            }
-            for x in 0..width {
-                envelope.run(slice, x, width, height, spacing_mm[1]);
-            }
-        },
-    );
-    // Along z a column of one y is a strided table; it is copied out, worked on and copied back.
-    let columns: Vec<Vec<f32>> = (0..height)
-        .into_par_iter()
-        .map_init(
-            || Envelope::new(depth),
-            |envelope, y| {
-                let mut table = Vec::with_capacity(depth * width);
-                for z in 0..depth {
-                    table.extend_from_slice(&field[z * plane + y * width..][..width]);
-                }
-                for x in 0..width {
-                    envelope.run(&mut table, x, width, depth, spacing_mm[0]);
-                }
-                table
-            },
-        )
-        .collect();
-    field.par_chunks_mut(plane).enumerate().for_each(|(z, slice)| {
-        for (row, table) in slice.chunks_exact_mut(width).zip(&columns) {
-            row.copy_from_slice(&table[z * width..][..width]);
-        }
-    });
-    field
+    near_squared_distance_mm2(target, shape, spacing_mm, f64::INFINITY)
 }
 
-/// As [`squared_distance_mm2`] where the distance is at most `reach_mm`, infinite beyond; many times as fast for a
-/// reach of few voxels.
+/// As [`squared_distance_mm2`] where the distance is at most `reach_mm`, infinite beyond; the shorter the reach, the
+/// faster.
 ///
 /// # Shapes
 /// `target`: `[z, y, x]` of `shape`; the result too.
@@ -69,7 +30,7 @@ pub fn near_squared_distance_mm2(
     reach_mm: f64,
 ) -> Vec<f32> {
     let [depth, height, width] = shape;
-    let plane = height * width;
+    let (plane, level) = (height * width, Level::current());
     let mut along_x = vec![f32::INFINITY; depth * plane];
     if along_x.is_empty() {
         return along_x;
@@ -79,22 +40,20 @@ pub fn near_squared_distance_mm2(
             nearest_in_row(row, |x| target(z * plane + y * width + x), spacing_mm[2] as f32);
         }
     });
-    let bound = (reach_mm * reach_mm) as f32;
-    let steps = |axis: usize| (reach_mm / spacing_mm[axis]) as usize;
-    let square = |step: usize, axis: usize| ((step as f64 * spacing_mm[axis]).powi(2)) as f32;
     let mut along_y = vec![f32::INFINITY; depth * plane];
     along_y.par_chunks_mut(plane).zip(along_x.par_chunks(plane)).for_each(|(to, from)| {
-        for (y, row) in to.chunks_exact_mut(width).enumerate() {
-            for other in y.saturating_sub(steps(1))..(y + steps(1) + 1).min(height) {
-                lower(row, &from[other * width..][..width], square(other.abs_diff(y), 1));
-            }
+        for (y, to) in to.chunks_exact_mut(width).enumerate() {
+            let row = |y: usize| &from[y * width..][..width];
+            level.run(Lower { to, here: y, row, count: height, step_mm: spacing_mm[1], reach_mm });
         }
     });
+    let bound = (reach_mm * reach_mm) as f32;
     let mut field = along_x;
     field.par_chunks_mut(plane).enumerate().for_each(|(z, slice)| {
         slice.fill(f32::INFINITY);
-        for other in z.saturating_sub(steps(0))..(z + steps(0) + 1).min(depth) {
-            lower(slice, &along_y[other * plane..][..plane], square(other.abs_diff(z), 0));
+        for (y, to) in slice.chunks_exact_mut(width).enumerate() {
+            let row = |z: usize| &along_y[z * plane + y * width..][..width];
+            level.run(Lower { to, here: z, row, count: depth, step_mm: spacing_mm[0], reach_mm });
         }
         for d in slice.iter_mut().filter(|d| **d > bound) {
             *d = f32::INFINITY;
@@ -103,7 +62,7 @@ pub fn near_squared_distance_mm2(
     field
 }
 
-/// Squared distances along one row.
+/// Squared distances within one row.
 fn nearest_in_row(row: &mut [f32], target: impl Fn(usize) -> bool, step_mm: f32) {
     let mut steps = f32::INFINITY;
     for (x, to) in row.iter_mut().enumerate() {
@@ -117,60 +76,40 @@ fn nearest_in_row(row: &mut [f32], target: impl Fn(usize) -> bool, step_mm: f32)
     }
 }
 
-/// Lowers each distance to that of another row or slice and the way from there.
-fn lower(to: &mut [f32], from: &[f32], more: f32) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = to.min(from + more);
-    }
+/// Lowers one row by those that lie side by side with it along an axis: the least over number `here` and the others
+/// within reach, each with its squared distance added. A row without any target holds only infinity.
+struct Lower<'a, R> {
+    to: &'a mut [f32],
+    here: usize,
+    row: R,
+    count: usize,
+    step_mm: f64,
+    reach_mm: f64,
 }
 
-/// Working space of the lower envelope of parabolas along one line.
-struct Envelope {
-    values: Vec<f64>,
-    roots: Vec<usize>,
-    starts: Vec<f64>,
-}
+impl<'a, R: Fn(usize) -> &'a [f32]> Kernel for Lower<'_, R> {
+    type Output = ();
 
-impl Envelope {
-    fn new(longest: usize) -> Self {
-        Self { values: vec![0.0; longest], roots: Vec::with_capacity(longest), starts: Vec::with_capacity(longest) }
-    }
-
-    /// Replaces `line[first + i * stride]` by `min_j line[j] + ((i - j) * step_mm)²`.
-    fn run(&mut self, line: &mut [f32], first: usize, stride: usize, count: usize, step_mm: f64) {
-        let square = step_mm * step_mm;
-        self.roots.clear();
-        self.starts.clear();
-        for i in 0..count {
-            let value = f64::from(line[first + i * stride]);
-            self.values[i] = value;
-            if value.is_infinite() {
-                continue;
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let square = |step: usize| ((step as f64 * self.step_mm).powi(2)) as f32;
+        for step in 0..self.count.max(1) {
+            if step as f64 * self.step_mm > self.reach_mm {
+                break;
             }
-            let height = |j: usize, values: &[f64]| values[j] + square * (j * j) as f64;
-            let mut start = f64::NEG_INFINITY;
-            while let Some(&j) = self.roots.last() {
-                let cross = (height(i, &self.values) - height(j, &self.values)) / (2.0 * square * (i - j) as f64);
-                if cross > self.starts[self.roots.len() - 1] {
-                    start = cross;
-                    break;
+            let sides = [self.here.checked_sub(step), Some(self.here + step).filter(|&at| step > 0 && at < self.count)];
+            let mut above = u32::MAX;
+            for from in sides.into_iter().flatten().map(&self.row).filter(|from| from[0].is_finite()) {
+                above = 0;
+                for (to, &from) in self.to.iter_mut().zip(from) {
+                    let other = from + square(step);
+                    *to = if other < *to { other } else { *to };
+                    above |= u32::from(*to > square(step + 1));
                 }
-                self.roots.pop();
-                self.starts.pop();
             }
-            self.roots.push(i);
-            self.starts.push(start);
-        }
-        if self.roots.is_empty() {
-            return;
-        }
-        let mut k = 0;
-        for i in 0..count {
-            while k + 1 < self.roots.len() && self.starts[k + 1] < i as f64 {
-                k += 1;
+            if above == 0 {
+                break;
             }
-            let apart = i.abs_diff(self.roots[k]) as f64;
-            line[first + i * stride] = (self.values[self.roots[k]] + square * apart * apart) as f32;
         }
     }
 }

@@ -28,9 +28,42 @@ fn of<T: Voxel>(values: &[T]) -> Result<Vec<u8>, VolumeError> {
         .collect()
 }
 
+/// How many voxels hold each value.
+pub fn counts(labels: &[u8]) -> [u64; 256] {
+    let of_chunk = |chunk: &[u8]| {
+        let mut counts = [0u64; 256];
+        // Most of a label map is long stretches of one value.
+        for run in chunk.chunks(RUN) {
+            if run.iter().fold(0, |differs, label| differs | (label ^ run[0])) == 0 {
+                counts[run[0] as usize] += run.len() as u64;
+            } else {
+                run.iter().for_each(|&label| counts[label as usize] += 1);
+            }
+        }
+        counts
+    };
+    let add = |a: [u64; 256], b: [u64; 256]| std::array::from_fn(|value| a[value] + b[value]);
+    labels.par_chunks(CHUNK).map(of_chunk).reduce(|| [0; 256], add)
+}
+
+/// Voxels that are counted at once where they are alike, and that one thread takes at a time.
+const RUN: usize = 64;
+const CHUNK: usize = 1 << 18;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_voxel_is_counted() {
+        let labels: Vec<u8> =
+            (0..3 * CHUNK + 77).map(|index| if index % 1000 < 700 { 3 } else { index as u8 }).collect();
+        let found = counts(&labels);
+        for value in [0u8, 3, 255] {
+            assert_eq!(found[value as usize], labels.iter().filter(|&&label| label == value).count() as u64, "{value}");
+        }
+        assert_eq!(counts(&[]), [0; 256]);
+    }
 
     #[test]
     fn whole_numbers_of_any_type_are_labels() {

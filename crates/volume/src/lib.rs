@@ -2,6 +2,7 @@
 
 pub mod components;
 pub mod crop;
+pub mod dilation;
 pub mod distance;
 pub mod error;
 pub mod formats;

@@ -52,13 +52,15 @@ impl Airways {
 
     /// True in windpipe and main bronchi on the coarse grid, wall included, `[z, y, x]`.
     pub(crate) fn outside_lungs(&self, grid: &Grid, coarse: &Coarse) -> Vec<bool> {
+        let mut lumen: Vec<usize> =
+            self.main.iter().map(|&voxel| coarse.index_of(place(voxel as usize, grid.shape))).collect();
+        lumen.dedup();
         let mut inside = vec![false; coarse.hu.len()];
-        for &voxel in &self.main {
-            let [z, y, x] = place(voxel as usize, grid.shape);
-            inside[coarse.index_of([z, y, x])] = true;
+        for index in lumen {
+            inside[index] = true;
+            coarse.neighbours(index).for_each(|wall| inside[wall] = true);
         }
-        let beside = |index: usize| coarse.neighbours(index).any(|other| inside[other]);
-        (0..inside.len()).map(|index| inside[index] || beside(index)).collect()
+        inside
     }
 
     /// Sets `value` where the lumen lies.

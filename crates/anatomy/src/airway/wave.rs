@@ -39,10 +39,12 @@ const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
 /// The wall of a branch is brighter than its lumen by this, HU: noise has no wall.
 const LEAST_WALL_HU: f32 = 120.0;
 
-/// A voxel that no wave has reached, that the running wave holds, that belongs to a branch.
+/// A voxel that no wave has reached, that the running wave holds, that belongs to a branch; of the layer that is being
+/// parted.
 const FREE: u8 = 0;
 const RUNNING: u8 = 1;
 const TAKEN: u8 = 2;
+const FRONT: u8 = 3;
 
 /// Where waves run: the scan, and what they have taken.
 pub(super) struct Ground<'a> {
@@ -353,11 +355,17 @@ fn children(mut parts: Vec<Vec<u32>>, layer: usize) -> Vec<Vec<u32>> {
 }
 
 /// Groups of voxels that touch by faces, edges or corners.
-fn connected_parts(ground: &Ground<'_>, front: &[u32]) -> Vec<Vec<u32>> {
-    let mut left: std::collections::BTreeSet<u32> = front.iter().copied().collect();
+fn connected_parts(ground: &mut Ground<'_>, front: &[u32]) -> Vec<Vec<u32>> {
     let [depth, height, width] = ground.grid.shape;
+    let mut firsts = front.to_vec();
+    firsts.sort_unstable();
+    ground.mark(front, FRONT);
     let mut parts = Vec::new();
-    while let Some(first) = left.pop_first() {
+    for first in firsts {
+        if ground.marks[first as usize] != FRONT {
+            continue;
+        }
+        ground.marks[first as usize] = RUNNING;
         let mut part = vec![first];
         let mut done = 0;
         while done < part.len() {
@@ -367,7 +375,8 @@ fn connected_parts(ground: &Ground<'_>, front: &[u32]) -> Vec<Vec<u32>> {
                 for oy in y.saturating_sub(1)..(y + 2).min(height) {
                     for ox in x.saturating_sub(1)..(x + 2).min(width) {
                         let other = ground.index([oz, oy, ox]);
-                        if left.remove(&other) {
+                        if ground.marks[other as usize] == FRONT {
+                            ground.marks[other as usize] = RUNNING;
                             part.push(other);
                         }
                     }
