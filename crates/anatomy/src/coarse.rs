@@ -1,5 +1,7 @@
 //! The scan averaged to voxels of about 2.8 mm, with what is no scan at all told apart.
 
+#![allow(clippy::inline_always)] // `simd::Kernel` demands it.
+
 use pulmoav_simd::{Kernel, Lanes, Level};
 use pulmoav_volume::Grid;
 use pulmoav_volume::components::{Connectivity, components};

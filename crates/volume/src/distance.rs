@@ -3,6 +3,8 @@
 //! Squared distances add up over the axes. Along x they follow from the nearest target of each row; along y and z each
 //! row takes the least over the rows around it, the nearest first, until those further off cannot lower it.
 
+#![allow(clippy::inline_always)] // `simd::Kernel` demands it.
+
 use pulmoav_simd::{Kernel, Lanes, Level};
 use rayon::prelude::*;
 

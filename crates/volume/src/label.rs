@@ -37,7 +37,9 @@ pub fn counts(labels: &[u8]) -> [u64; 256] {
             if run.iter().fold(0, |differs, label| differs | (label ^ run[0])) == 0 {
                 counts[run[0] as usize] += run.len() as u64;
             } else {
-                run.iter().for_each(|&label| counts[label as usize] += 1);
+                for &label in run {
+                    counts[label as usize] += 1;
+                }
             }
         }
         counts
@@ -60,7 +62,8 @@ mod tests {
             (0..3 * CHUNK + 77).map(|index| if index % 1000 < 700 { 3 } else { index as u8 }).collect();
         let found = counts(&labels);
         for value in [0u8, 3, 255] {
-            assert_eq!(found[value as usize], labels.iter().filter(|&&label| label == value).count() as u64, "{value}");
+            let expected: u64 = labels.iter().map(|&label| u64::from(label == value)).sum();
+            assert_eq!(found[value as usize], expected, "{value}");
         }
         assert_eq!(counts(&[]), [0; 256]);
     }
