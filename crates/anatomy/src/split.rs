@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::dilation::dilated;
+use rayon::prelude::*;
 
 use crate::body::Body;
 use crate::coarse::Coarse;
@@ -22,7 +23,10 @@ const CUT_SHARE: f64 = 0.15;
 const ONE_LUNG_SHARE: f64 = 1.05;
 /// Two lungs overlap along x by less of the narrower one.
 const MOST_OVERLAP: f64 = 0.3;
-/// A lung crosses the plane between both by no more.
+/// Pockets of lungs that touch are looked for down to this depth, and are at least this large.
+const DEEPEST_POCKET_MM: f64 = 17.0;
+const LEAST_POCKET_ML: f64 = 15.0;
+/// A lung crosses the plane between both by no more, nor by more than a quarter of the distance between their cores.
 const CROSSING_MM: f64 = 18.0;
 /// A windpipe is this far from a single lung's centre, as a share of the lung's width.
 const BESIDE_SHARE: f64 = 0.35;
@@ -138,51 +142,116 @@ impl Piece {
 fn part(coarse: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
     let inside = body.mask(coarse);
     let apart_mm = body.width_mm(coarse) / 4.0;
+    let mut shells = Vec::new();
     for depth_mm in DEPTHS_MM {
         let shell = dilated(|index| !inside[index], coarse.shape, coarse.spacing_mm, depth_mm);
-        let core: Vec<u8> = shell.iter().map(|&shell| u8::from(!shell)).collect();
+        let core = core_of(&shell);
         let total = core.iter().filter(|&&v| v != 0).count() as f64;
+        shells.push(shell);
         let cores = bodies(coarse, &core, ((total * LEAST_SHARE) as usize).max(1));
         if let [a, b, ..] = &cores[..] {
             let [dz, dy, dx] = std::array::from_fn(|axis| (a.centre_mm[axis] - b.centre_mm[axis]).abs());
             if dx > apart_mm && dx > dz && dx > dy {
-                return Some(grow(coarse, &inside, a, b));
+                let (low, high) = if a.centre_mm[2] < b.centre_mm[2] { (a, b) } else { (b, a) };
+                let deeper = DEPTHS_MM.into_iter().filter(|&mm| mm > depth_mm && mm <= DEEPEST_POCKET_MM);
+                shells.extend(deeper.map(|mm| dilated(|index| !inside[index], coarse.shape, coarse.spacing_mm, mm)));
+                return Some(Growth::new(coarse, &inside, low, high).run(&shells));
             }
         }
     }
     None
 }
 
-/// Gives each voxel of `inside` to the core that reaches it in fewer steps.
-fn grow(coarse: &Coarse, inside: &[bool], a: &Piece, b: &Piece) -> (Piece, Piece) {
-    let mut owner = vec![0u8; inside.len()];
-    let mut queue = VecDeque::new();
-    for (number, core) in [(1, a), (2, b)] {
-        for &index in &core.voxels {
-            owner[index] = number;
-            queue.push_back(index);
-        }
+/// 1 where a shell is not.
+fn core_of(shell: &[bool]) -> Vec<u8> {
+    shell.par_iter().map(|&shell| u8::from(!shell)).collect()
+}
+
+/// Two lungs that grow from their cores until they meet.
+struct Growth<'a> {
+    coarse: &'a Coarse,
+    inside: &'a [bool],
+    /// 0, [`LOW`] or [`HIGH`] a voxel.
+    owner: Vec<u8>,
+    /// The plane between the cores, mm along x, and how far a lung crosses it.
+    plane_mm: f64,
+    crossing_mm: f64,
+}
+
+/// The lung at low x and that at high x.
+const LOW: u8 = 1;
+const HIGH: u8 = 2;
+
+impl<'a> Growth<'a> {
+    /// `low` and `high` are the cores.
+    fn new(coarse: &'a Coarse, inside: &'a [bool], low: &Piece, high: &Piece) -> Self {
+        let plane_mm = f64::midpoint(low.centre_mm[2], high.centre_mm[2]);
+        let crossing_mm = CROSSING_MM.min((high.centre_mm[2] - low.centre_mm[2]) / 4.0);
+        Self { coarse, inside, owner: vec![0; inside.len()], plane_mm, crossing_mm }
     }
-    while let Some(index) = queue.pop_front() {
-        for other in coarse.neighbours(index) {
-            if inside[other] && owner[other] == 0 {
-                owner[other] = owner[index];
-                queue.push_back(other);
+
+    /// Takes the shells in from the thickest to the thinnest, so that each voxel goes to the lung that reaches it through
+    /// the wider neck.
+    fn run(mut self, shells: &[Vec<bool>]) -> (Piece, Piece) {
+        let mut front = Vec::new();
+        for shell in shells.iter().rev() {
+            front = self.spread(front, |index| !shell[index]);
+            front.extend(self.seeds(&core_of(shell)));
+        }
+        self.spread(front, |_| true);
+        self.clear_far_side();
+        let of = |owner: u8| {
+            Piece::new(self.coarse, (0..self.owner.len()).filter(|&index| self.owner[index] == owner).collect())
+        };
+        (of(LOW), of(HIGH))
+    }
+
+    /// Parts of a core that no lung has reached and that lie clearly on one side belong to the lung there, such as the
+    /// air of a pneumothorax, which touches the other lung in front.
+    fn seeds(&mut self, core: &[u8]) -> Vec<usize> {
+        let least = (LEAST_POCKET_ML / self.coarse.voxel_ml()).ceil() as usize;
+        let mut seeds = Vec::new();
+        for piece in bodies(self.coarse, core, least) {
+            let beside_mm = piece.centre_mm[2] - self.plane_mm;
+            if beside_mm.abs() > self.crossing_mm && piece.voxels.iter().all(|&index| self.owner[index] == 0) {
+                for &index in &piece.voxels {
+                    self.owner[index] = if beside_mm < 0.0 { LOW } else { HIGH };
+                }
+                seeds.extend(piece.voxels);
+            }
+        }
+        seeds
+    }
+
+    /// Grows into open neighbours in few steps; what still borders on free ones is given back.
+    fn spread(&mut self, front: Vec<usize>, is_open: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut waiting = Vec::new();
+        let mut queue = VecDeque::from(front);
+        while let Some(index) = queue.pop_front() {
+            let mut waits = false;
+            for other in self.coarse.neighbours(index).filter(|&other| self.inside[other]) {
+                if self.owner[other] == 0 && is_open(other) {
+                    self.owner[other] = self.owner[index];
+                    queue.push_back(other);
+                }
+                waits |= self.owner[other] == 0;
+            }
+            if waits {
+                waiting.push(index);
+            }
+        }
+        waiting
+    }
+
+    /// What lies far beyond the plane between the cores does not belong to the other lung, though it may touch it.
+    fn clear_far_side(&mut self) {
+        for (index, owner) in self.owner.iter_mut().enumerate().filter(|(_, owner)| **owner != 0) {
+            let x_mm = (self.coarse.place(index)[2] as f64 + 0.5) * self.coarse.spacing_mm[2];
+            if (x_mm - self.plane_mm).abs() > self.crossing_mm {
+                *owner = if x_mm < self.plane_mm { LOW } else { HIGH };
             }
         }
     }
-    // What lies far beyond the plane between the cores does not belong to the other lung, though it may touch it: air
-    // of a pneumothorax meets the other lung in front.
-    let plane_mm = f64::midpoint(a.centre_mm[2], b.centre_mm[2]);
-    let (low, high) = if a.centre_mm[2] < b.centre_mm[2] { (1, 2) } else { (2, 1) };
-    for (index, owner) in owner.iter_mut().enumerate().filter(|(_, owner)| **owner != 0) {
-        let x_mm = (coarse.place(index)[2] as f64 + 0.5) * coarse.spacing_mm[2];
-        if (x_mm - plane_mm).abs() > CROSSING_MM {
-            *owner = if x_mm < plane_mm { low } else { high };
-        }
-    }
-    let of = |number: u8| Piece::new(coarse, (0..owner.len()).filter(|&i| owner[i] == number).collect());
-    (of(1), of(2))
 }
 
 /// Whether a scan of one half of the chest is cut at high x; `None` where both sides are alike.
