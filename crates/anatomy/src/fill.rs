@@ -29,6 +29,9 @@ const HEART_TOP: f64 = 0.6;
 const SEARCH_MM: f64 = 20.0;
 /// A slice with less air than this share of the mirrored lung is not lung.
 const LEAST_AIR_SHARE: f64 = 0.25;
+/// Above a level, air fills at least this share of half a slice, and below it less than this share of that.
+const LEAST_LEVEL_SHARE: f64 = 0.15;
+const MOST_SUNK_SHARE: f64 = 0.15;
 /// Two healthy domes differ in height by less.
 const LEAST_DEPTH_MM: f64 = 40.0;
 /// More gas than this below a lung is the bowel's.
@@ -168,8 +171,8 @@ impl Chest<'_> {
         found.labels.iter().enumerate().filter(|&(_, &label)| large(label)).map(|(index, _)| index).collect()
     }
 
-    /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or above and below
-    /// it; and down to the other lung's base where the difference is too large for two domes and no bowel gas shows a
+    /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or all before or all
+    /// behind it, as what has sunk leaves it, or above and below it; and down to the other lung's base where the difference is too large for two domes and no bowel gas shows a
     /// raised diaphragm.
     fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: &Expected<'_>) -> Vec<bool> {
         let plane = self.coarse.shape[1] * self.coarse.shape[2];
@@ -179,7 +182,7 @@ impl Chest<'_> {
         let wanted: Vec<usize> = (0..depth).into_par_iter().map(|z| count(z, expected)).collect();
         let has_air = |z: usize| {
             let here = count(z, &|index| sides[index] == side);
-            here > 0 && here as f64 >= LEAST_AIR_SHARE * wanted[z] as f64
+            here > 0 && (here as f64 >= LEAST_AIR_SHARE * wanted[z] as f64 || self.is_level(z, sides, side, expected))
         };
         let mut lung: Vec<bool> = (0..depth).into_par_iter().map(has_air).collect();
         let lowest = lung.iter().position(|&v| v).unwrap_or(depth);
@@ -192,6 +195,29 @@ impl Chest<'_> {
             lung[base..lowest].fill(true);
         }
         lung
+    }
+
+    /// Whether the air of a slice lies all in the front half or all in the back half of what is expected; around the
+    /// dome of the diaphragm it lies in both.
+    fn is_level(&self, z: usize, sides: &[u8], side: u8, expected: &Expected<'_>) -> bool {
+        let [_, height, width] = self.coarse.shape;
+        let row = |y: usize| (z * height + y) * width..(z * height + y + 1) * width;
+        let rows: Vec<[usize; 2]> = (0..height)
+            .map(|y| [row(y).filter(|&i| expected(i)).count(), row(y).filter(|&i| sides[i] == side && expected(i)).count()])
+            .collect();
+        let sum = |rows: &[[usize; 2]]| rows.iter().fold([0, 0], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);
+        let [all, _] = sum(&rows);
+        let mut passed = 0;
+        let half = rows.iter().position(|row| {
+            passed += row[0];
+            2 * passed >= all
+        });
+        let (back, front) = rows.split_at(half.unwrap_or(0));
+        let [back, front] = [back, front].map(|rows| {
+            let [wanted, air] = sum(rows);
+            air as f64 / wanted.max(1) as f64
+        });
+        back.max(front) >= LEAST_LEVEL_SHARE && back.min(front) <= MOST_SUNK_SHARE * back.max(front)
     }
 
     /// Near the midline, or where the heart is.
