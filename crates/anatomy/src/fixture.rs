@@ -22,6 +22,13 @@ const BODY_MM: [f64; 2] = [110.0, 165.0];
 pub(crate) const LUNGS_Z_MM: f64 = 150.0;
 /// Radii of a lung, `[z, y, x]`.
 pub(crate) const LUNG_MM: [f64; 3] = [110.0, 85.0, 60.0];
+/// Ribs lie around a lung, this many times as far out as its surface, but for the inner side.
+const RIB_DEPTHS: std::ops::Range<f64> = 1.05..1.12;
+/// Radius of the spine, and how far from the midline ribs begin.
+const SPINE_MM: f64 = 15.0;
+const RIBS_FROM_MIDDLE_MM: f64 = 40.0;
+/// How far above and below the lungs' centre there are ribs.
+const RIBS_HEIGHT_MM: f64 = 85.0;
 /// Distance of the lungs' inner faces from the midline.
 const GAP_MM: f64 = 15.0;
 /// Where the windpipe divides.
@@ -58,8 +65,11 @@ pub(crate) fn chest_with_gap(gap_mm: f64) -> Chest {
         let left = lung_depth(at, MIDDLE_MM - gap_mm - LUNG_MM[2]) < 1.0;
         let right = lung_depth(at, MIDDLE_MM + gap_mm + LUNG_MM[2]) < 1.0;
         let heart = distance_mm(at, [120.0, CENTRE_Y_MM + 30.0, MIDDLE_MM - 30.0]) < 45.0;
-        let spine = (y - CENTRE_Y_MM + 90.0).hypot(x - MIDDLE_MM) < 15.0;
-        let rib = z % 25.0 < 8.0 && (0.9..0.95).contains(&body_depth(at));
+        let spine = (y - CENTRE_Y_MM + 90.0).hypot(x - MIDDLE_MM) < SPINE_MM;
+        let around = |centre_x_mm: f64| RIB_DEPTHS.contains(&lung_depth(at, centre_x_mm));
+        let cage = around(MIDDLE_MM - gap_mm - LUNG_MM[2]) || around(MIDDLE_MM + gap_mm + LUNG_MM[2]);
+        let beside = (x - MIDDLE_MM).abs() > RIBS_FROM_MIDDLE_MM && (z - LUNGS_Z_MM).abs() < RIBS_HEIGHT_MM;
+        let rib = z % 25.0 < 8.0 && cage && beside;
         let breastbone = (y - CENTRE_Y_MM - 98.0).hypot(x - MIDDLE_MM) < 8.0 && z > 60.0;
         match () {
             () if nearest < 0.0 => AIR_HU + noise(at, 10.0),

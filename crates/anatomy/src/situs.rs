@@ -2,7 +2,7 @@
 
 use crate::airway::Airways;
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, Lungs, RIGHT, count_of};
+use crate::lungs::{LEFT, Lungs, RIGHT};
 
 /// The heart makes the left lung narrower between these heights from the carina, adult mm.
 const HEART_MM: [f64; 2] = [-95.0, -35.0];
@@ -31,7 +31,7 @@ impl Votes {
         if let Some([z, ..]) = airways.carina {
             let carina_mm = z * lungs.grid.spacing_mm[0];
             let [low, high] = HEART_MM.map(|mm| ((carina_mm + mm * size) / coarse.spacing_mm[0]).max(0.0) as usize);
-            let between = |side: u8| lung_voxels(coarse, lungs, side, low..high.min(coarse.shape[0]));
+            let between = |side: u8| aerated_voxels(coarse, lungs, side, low..high.min(coarse.shape[0]));
             let (left, right) = (between(LEFT), between(RIGHT));
             if left + right > 0.0 && low > 0 {
                 votes.add(right / left.max(1.0), HEART_RATIO);
@@ -57,9 +57,11 @@ impl Votes {
     }
 }
 
-fn lung_voxels(coarse: &Coarse, lungs: &Lungs, side: u8, slices: std::ops::Range<usize>) -> f64 {
+fn aerated_voxels(coarse: &Coarse, lungs: &Lungs, side: u8, slices: std::ops::Range<usize>) -> f64 {
     let plane = coarse.shape[1] * coarse.shape[2];
-    count_of(&lungs.sides[slices.start * plane..slices.end.max(slices.start) * plane], side) as f64
+    let voxels = slices.start * plane..slices.end.max(slices.start) * plane;
+    // What was filled may be the heart that this looks for.
+    voxels.filter(|&index| lungs.sides[index] == side && !lungs.filled[index]).count() as f64
 }
 
 /// Height of the dome below a lung, mm from the scan's lowest slice; `None` where the scan cuts it.

@@ -1,23 +1,16 @@
-//! Parts of a lung that fluid, a consolidation or a tumour fills: soft tissue where the mirrored other lung has air.
+//! Soft tissue where the mirrored other lung has air.
 //!
 //! Heart, aorta and unequal domes are soft tissue opposite a lung too. So what lies near the midline, where the heart
 //! is, or is thin does not count, nor does tissue that fills whole slices at the base, which is a raised diaphragm.
 
-use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::VoxelBox;
-use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
+use super::{OPENING_MM, TISSUE_HU, opened};
 use crate::air::Air;
 use crate::coarse::Coarse;
 use crate::lungs::{LEFT, RIGHT, count_of};
 
-/// Soft tissue; bone lies above.
-const TISSUE_HU: std::ops::Range<f32> = -150.0..250.0;
-const BONE_ABOVE_HU: f32 = 250.0;
-/// Radius of the opening: the thinnest part that counts is twice this thick.
-const OPENING_MM: f64 = 9.0;
-const LEAST_ML: f64 = 40.0;
 /// Nearer to the midline there are spine, aorta and hilum, as a share of half the lungs' width.
 const LEAST_FROM_MIDDLE: f64 = 0.3;
 /// The heart: its reach to the left as a share of half the lungs' width, and its back as a share of the lungs' depth.
@@ -44,30 +37,30 @@ const MOST_BONES: usize = 4000;
 /// A lung of less than this share of the other is not completed: it may not be there at all.
 const LEAST_LUNG_SHARE: f64 = 0.2;
 
-/// Adds to each lung what is missing of it; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
-pub(crate) fn complete(coarse: &Coarse, air: &Air, sides: &mut [u8], middle_mm: f64, half_width_mm: f64) {
+/// Coarse voxels that belong to a lung too, with its side; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
+pub(super) fn additions(
+    coarse: &Coarse,
+    air: &Air,
+    bones: &[bool],
+    sides: &[u8],
+    middle_mm: f64,
+    half_width_mm: f64,
+) -> Vec<(usize, u8)> {
     let count = |side: u8| count_of(sides, side) as f64;
     let (left, right) = (count(LEFT), count(RIGHT));
     if left.min(right) < LEAST_LUNG_SHARE * left.max(right) {
-        return;
+        return Vec::new();
     }
-    let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v > 0) else { return };
-    let mirror = Mirror::find(coarse, &bounds, middle_mm);
+    let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v > 0) else { return Vec::new() };
+    let mirror = Mirror::find(coarse, bones, &bounds, middle_mm);
     let opposite_of = |index: usize| mirror.of(coarse, coarse.place(index)).map_or(0, |mirrored| sides[mirrored]);
     let opposite: Vec<u8> = (0..sides.len()).into_par_iter().map(opposite_of).collect();
     let chest = Chest { coarse, bounds, half_width_mm };
-    let additions: Vec<(usize, u8)> = [(LEFT, RIGHT), (RIGHT, LEFT)]
-        .into_iter()
-        .flat_map(|(side, other)| {
-            chest
-                .missing(air, sides, side, &|index| opposite[index] == other, &mirror)
-                .into_iter()
-                .map(move |i| (i, side))
-        })
-        .collect();
-    for (index, side) in additions {
-        sides[index] = side;
-    }
+    let of = |side: u8, other: u8| {
+        let missing = chest.missing(air, sides, side, &|index| opposite[index] == other, &mirror);
+        missing.into_iter().map(move |index| (index, side))
+    };
+    of(LEFT, RIGHT).chain(of(RIGHT, LEFT)).collect()
 }
 
 /// Mirrors places of a slice at a line, which may be oblique: patients do not always lie straight.
@@ -79,11 +72,10 @@ struct Mirror {
 
 impl Mirror {
     /// The line near the middle at which the bones mirror each other best.
-    fn find(coarse: &Coarse, bounds: &VoxelBox, middle_mm: f64) -> Self {
+    fn find(coarse: &Coarse, is_bone: &[bool], bounds: &VoxelBox, middle_mm: f64) -> Self {
         let [_, height, width] = coarse.shape;
         let middle_y_mm = f64::midpoint(bounds.low[1] as f64, bounds.high[1] as f64) * coarse.spacing_mm[1];
         let slices = bounds.low[0] * height * width..bounds.high[0] * height * width;
-        let is_bone: Vec<bool> = coarse.hu.par_iter().map(|&hu| hu > BONE_ABOVE_HU).collect();
         let bones: Vec<usize> = slices.filter(|&index| is_bone[index]).collect();
         let some = bones.iter().step_by(bones.len().div_ceil(MOST_BONES).max(1));
         let places: Vec<[usize; 3]> = some.map(|&index| coarse.place(index)).collect();
@@ -159,16 +151,7 @@ impl Chest<'_> {
         if !may_be.contains(&true) {
             return Vec::new();
         }
-        let thin = dilated(|index| !may_be[index], coarse.shape, coarse.spacing_mm, OPENING_MM);
-        if !thin.contains(&false) {
-            return Vec::new();
-        }
-        let back = dilated(|index| !thin[index], coarse.shape, coarse.spacing_mm, OPENING_MM + 4.0);
-        let opened: Vec<u8> = back.iter().zip(&may_be).map(|(&back, &may_be)| u8::from(back && may_be)).collect();
-        let found = components(&opened, coarse.shape, Connectivity::Faces);
-        let least = (LEAST_ML / coarse.voxel_ml()) as usize;
-        let large = |label: u32| label > 0 && found.sizes[label as usize - 1] >= least;
-        found.labels.iter().enumerate().filter(|&(_, &label)| large(label)).map(|(index, _)| index).collect()
+        opened(coarse, &may_be, OPENING_MM + 4.0)
     }
 
     /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or all before or all
@@ -203,7 +186,9 @@ impl Chest<'_> {
         let [_, height, width] = self.coarse.shape;
         let row = |y: usize| (z * height + y) * width..(z * height + y + 1) * width;
         let rows: Vec<[usize; 2]> = (0..height)
-            .map(|y| [row(y).filter(|&i| expected(i)).count(), row(y).filter(|&i| sides[i] == side && expected(i)).count()])
+            .map(|y| {
+                [row(y).filter(|&i| expected(i)).count(), row(y).filter(|&i| sides[i] == side && expected(i)).count()]
+            })
             .collect();
         let sum = |rows: &[[usize; 2]]| rows.iter().fold([0, 0], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);
         let [all, _] = sum(&rows);
@@ -227,41 +212,5 @@ impl Chest<'_> {
         let from_middle = mirror.beside_mm(self.coarse, place).abs() / self.half_width_mm;
         let heart = side == LEFT && from_middle < HEART_WIDTH && share(1) > HEART_BACK && share(0) < HEART_TOP;
         from_middle < LEAST_FROM_MIDDLE || heart
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::fixture::{CENTRE_Y_MM, LUNG_MM, chest, distance_mm, right_lung_depth};
-
-    #[test]
-    fn an_effusion_is_given_back_to_its_lung() {
-        let expected_ml = chest().lungs().volumes_ml;
-        let ill = chest().painted(|at, hu| {
-            let is_fluid = right_lung_depth(at) < 1.0 && at[1] < CENTRE_Y_MM - LUNG_MM[1] / 3.0;
-            if is_fluid { 10.0 } else { hu }
-        });
-        // A quarter of the lung is fluid. What lies nearest to the midline may be spine or aorta and is not given back.
-        let found_ml = ill.lungs().volumes_ml;
-        assert!((found_ml[0] / expected_ml[0] - 1.0).abs() < 0.01, "{found_ml:?} ml, expected {expected_ml:?}");
-        assert!((0.93..1.02).contains(&(found_ml[1] / expected_ml[1])), "{found_ml:?} ml, expected {expected_ml:?}");
-    }
-
-    #[test]
-    fn a_raised_diaphragm_is_not_lung() {
-        let raised = |at: [f64; 3], hu: f32| {
-            let is_abdomen = right_lung_depth(at) < 1.05 && at[0] < 120.0;
-            let is_gas = distance_mm(at, [90.0, CENTRE_Y_MM + 20.0, 250.0]) < 18.0;
-            match (is_abdomen, is_gas) {
-                (true, true) => -1000.0,
-                (true, false) => 40.0,
-                _ => hu,
-            }
-        };
-        let [left_ml, right_ml] = chest().painted(raised).lungs().volumes_ml;
-        let above = |at: [f64; 3], hu: f32| if at[0] < 120.0 { 40.0 } else { hu };
-        let above_ml = chest().painted(above).lungs().volumes_ml;
-        assert!(left_ml > above_ml[0], "{left_ml} ml");
-        assert!((right_ml / above_ml[1] - 1.0).abs() < 0.03, "{right_ml} ml, expected {}", above_ml[1]);
     }
 }
