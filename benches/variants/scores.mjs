@@ -5,6 +5,8 @@ import { AIR, CENTRELINE, canonical, IGNORED, LEFT, LUMEN, norm, RIGHT, SIDES, W
 const [LEFT_LUNG, RIGHT_LUNG, AIRWAYS] = [3, 4, 5];
 /** A side with less lung than this in the scan is not scored: finders may leave a rest away. */
 const LEAST_ML = 120;
+/** No other airway has a cross-section as large as the windpipe's. */
+const WINDPIPE_MM2 = 100;
 /** How far from a true airway one that is found may lie. */
 const LEAK_MM = 1.5;
 /** The four prompts by class and side. */
@@ -91,7 +93,7 @@ function airwayScores({ data: marks, shape, spacingMm }, labels) {
   const close = offsets(shape, (z, y, x) => norm(x * dx, y * dy, z * dz) <= LEAK_MM);
   const airway = (mark) => (mark & WALL) !== 0 || [LUMEN, CENTRELINE, IGNORED].includes(mark & WHAT);
   const isAirway = Uint8Array.from({ length: 128 }, (_, mark) => (airway(mark) ? 1 : 0));
-  const line = placesOf(marks, (mark) => (mark & WHAT) === CENTRELINE);
+  const line = belowWindpipe(marks, shape, spacingMm).filter((i) => (marks[i] & WHAT) === CENTRELINE);
   const found = placesOf(labels, (label) => label === AIRWAYS);
   const met = line.filter((i) => near.some((offset) => labels[i + offset] === AIRWAYS));
   const leaked = found.filter((i) => !close.some((offset) => isAirway[marks[i + offset]] === 1));
@@ -99,6 +101,30 @@ function airwayScores({ data: marks, shape, spacingMm }, labels) {
     airways: line.length === 0 ? null : met.length / line.length,
     leak: found.length === 0 ? 0 : leaked.length / found.length,
   };
+}
+
+/**
+ * True lumen that a scan connects with its windpipe: bronchi that are cut off from it below or above are nothing that can be followed.
+ * A tree that ends in a cross-section as large as a windpipe has one.
+ */
+function belowWindpipe(marks, shape, spacingMm) {
+  const plane = shape[1] * shape[2];
+  const touching = offsets(shape, (z, y, x) => Math.max(Math.abs(z), Math.abs(y), Math.abs(x)) === 1);
+  const lumen = placesOf(marks, (mark) => [LUMEN, CENTRELINE].includes(mark & WHAT));
+  const left = new Set(lumen);
+  const reached = [];
+  for (const first of lumen) {
+    if (!left.delete(first)) continue;
+    const tree = [first];
+    for (let done = 0; done < tree.length; done++) {
+      for (const offset of touching) if (left.delete(tree[done] + offset)) tree.push(tree[done] + offset);
+    }
+    const slices = tree.map((i) => Math.floor(i / plane));
+    const ends = [slices.reduce((a, b) => Math.min(a, b)), slices.reduce((a, b) => Math.max(a, b))];
+    const areas = ends.map((end) => slices.filter((slice) => slice === end).length * spacingMm[1] * spacingMm[2]);
+    if (Math.max(...areas) >= WINDPIPE_MM2) for (const i of tree) reached.push(i);
+  }
+  return reached;
 }
 
 /** Indices of the bytes that hold; a table asks once a value. */

@@ -36,8 +36,10 @@ const RECENT_LAYERS: usize = 8;
 const CORE_ABOVE_AIR: [(f64, f32); 3] = [(12.0, 60.0), (7.0, 90.0), (4.0, 130.0)];
 /// The same for all of a branch.
 const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
-/// The wall of a branch is brighter than its lumen by this, HU: noise has no wall.
+/// The wall of a branch is brighter than its lumen by this, HU, and by so many times the noise: what a threshold parts in
+/// noise alone differs by nearly twice its deviation.
 const LEAST_WALL_HU: f32 = 120.0;
+const WALL_OVER_NOISE: f32 = 4.2;
 
 /// A voxel that no wave has reached, that the running wave holds, that belongs to a branch; of the layer that is being
 /// parted.
@@ -60,6 +62,8 @@ pub(super) struct Ground<'a> {
     weights: [f32; 3],
     /// Whether the smoothing takes corners in.
     is_noisy: bool,
+    /// Deviation of the noise that the smoothing leaves.
+    noise_hu: f32,
     /// Whether waves go across edges.
     is_thick: bool,
     /// Distance between layers.
@@ -94,26 +98,49 @@ impl<'a> Ground<'a> {
         let weights = grid.spacing_mm.map(|mm| (-0.5 * (mm / deviation_mm).powi(2)).exp() as f32);
         let is_thick = coarsest_mm > THICK_MM;
         let marks = vec![0; grid.len()];
-        let mut ground =
-            Self { hu, grid: *grid, coarse, body, marks, top, weights, is_noisy: false, is_thick, layer_mm };
+        let mut ground = Self {
+            hu,
+            grid: *grid,
+            coarse,
+            body,
+            marks,
+            top,
+            weights,
+            is_noisy: false,
+            noise_hu: 0.0,
+            is_thick,
+            layer_mm,
+        };
         ground.measure_noise();
         ground
     }
 
-    /// Smooths more where neighbours in tissue differ by more than [`NOISY_HU`] from slice to slice.
+    /// Smooths more where the noise of tissue is above [`NOISY_HU`], and measures what noise is left.
     fn measure_noise(&mut self) {
         let [depth, height, width] = self.coarse.shape;
-        let mut steps: Vec<f32> = Vec::new();
-        for index in (0..depth * height * width).step_by(NOISE_STEP).filter(|&index| self.body.solid[index]) {
-            let at: Vec<usize> = (0..3).map(|axis| self.coarse.place(index)[axis] * self.coarse.factor[axis]).collect();
-            if at[0] + 1 < self.grid.shape[0] {
-                steps.push((self.hu.at(at[0] + 1, at[1], at[2]) - self.hu.at(at[0], at[1], at[2])).abs());
-            }
-        }
+        let places: Vec<[usize; 3]> = (0..depth * height * width)
+            .step_by(NOISE_STEP)
+            .filter(|&index| self.body.solid[index])
+            .map(|index| {
+                let place = self.coarse.place(index);
+                std::array::from_fn(|axis| place[axis] * self.coarse.factor[axis])
+            })
+            .collect();
+        self.is_noisy = self.noise_hu(&places, [1, 0, 0], |[z, y, x]| self.hu.at(z, y, x)) > NOISY_HU;
+        // Smoothed neighbours hold the same noise.
+        self.noise_hu = self.noise_hu(&places, [0, 0, 3], |at| self.smooth_hu(at));
+    }
+
+    /// Deviation of the noise, from the typical difference between places of tissue and those a `step` away.
+    fn noise_hu(&self, places: &[[usize; 3]], step: [usize; 3], hu: impl Fn([usize; 3]) -> f32) -> f32 {
+        let apart = |at: &[usize; 3]| {
+            let other = std::array::from_fn(|axis| at[axis] + step[axis]);
+            (0..3).all(|axis| other[axis] < self.grid.shape[axis]).then(|| (hu(other) - hu(*at)).abs())
+        };
+        let mut steps: Vec<f32> = places.iter().filter_map(apart).collect();
         steps.sort_by(f32::total_cmp);
-        let median = steps.get(steps.len() / 2).copied().unwrap_or(0.0);
         // The median of |a - b| of two normal numbers is 0.954 of their deviation.
-        self.is_noisy = median / 0.954 > NOISY_HU;
+        steps.get(steps.len() / 2).copied().unwrap_or(0.0) / 0.954
     }
 
     /// HU of a voxel, smoothed with its neighbours by their distance; over corners too where the scan is noisy.
@@ -244,7 +271,7 @@ impl Wave {
         let is_lumen = !broke_out
             && median_mm2 <= WIDER * self.area_mm2 + SPARE_MM2
             && self.is_as_dark_as_air(ground, &layers, area_mm2)
-            && self.wall_hu(ground, &layers) >= LEAST_WALL_HU;
+            && self.wall_hu(ground, &layers) >= LEAST_WALL_HU.max(WALL_OVER_NOISE * ground.noise_hu);
         if !is_lumen {
             ground.release(&layers);
             return None;

@@ -31,7 +31,9 @@ pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm
     let of = |side: u8| {
         let may_be: Vec<bool> = between.iter().map(|&found| found == side).collect();
         let mut sunken = vec![false; sides.len()];
-        opened(coarse, &may_be, OPENING_MM).into_iter().for_each(|index| sunken[index] = true);
+        for index in opened(coarse, &may_be, OPENING_MM) {
+            sunken[index] = true;
+        }
         let near = dilated(|index| sunken[index], coarse.shape, coarse.spacing_mm, RIB_GAP_MM - WALL_MM);
         // Up to the ribs it goes on.
         let reaches = |index: usize| near[index] && ribs[index] && !wall[index] && is_tissue(index);
