@@ -78,6 +78,7 @@ interface Anatomy {
     seconds: {
         load: number;
         find: number;
+        draw: number;
         total: number;
     };
     /** The process's peak memory. */

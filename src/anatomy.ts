@@ -24,7 +24,7 @@ export interface Anatomy {
   /** Where the windpipe divides, RAS mm `[x, y, z]`; `null` where it was not found. */
   carinaMm: [x: number, y: number, z: number] | null;
   /** Wall time by stage. */
-  seconds: { load: number; find: number; total: number };
+  seconds: { load: number; find: number; draw: number; total: number };
   /** The process's peak memory. */
   memory: { peakBytes: number };
   /** What a user should know. */

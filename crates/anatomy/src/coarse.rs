@@ -5,7 +5,7 @@
 use pulmoav_simd::{Kernel, Lanes, Level};
 use pulmoav_volume::Grid;
 use pulmoav_volume::components::{Connectivity, components};
-use pulmoav_volume::crop::View;
+use pulmoav_volume::crop::{View, VoxelBox};
 use rayon::prelude::*;
 
 /// Voxel size aimed at.
@@ -82,6 +82,16 @@ impl Coarse {
         for (index, &label) in found.labels.iter().enumerate().filter(|&(_, &label)| label > 0) {
             self.unseen[index] = at_border[label as usize];
             self.hu[index] = if self.unseen[index] { AIR_HU } else { inner_hu };
+        }
+    }
+
+    /// The part in a box, as a scan of its own.
+    pub(crate) fn cropped(&self, part: &VoxelBox) -> Self {
+        Self {
+            hu: View::new(&self.hu, self.shape).part(part).to_vec(),
+            unseen: View::new(&self.unseen, self.shape).part(part).to_vec(),
+            shape: part.shape(),
+            ..*self
         }
     }
 

@@ -33,7 +33,7 @@ const LARGEST_HOLE_MM2: f64 = 800.0;
 const WALL_MM: f64 = 35.0;
 const THIN_WALL_MM: f64 = 8.0;
 /// A place further from both lungs belongs to the side of the plane between them.
-const NEAR_MM: f64 = 35.0;
+const NEAR_MM: f64 = 25.0;
 /// Contact with the scan's border that makes a lung a cut one.
 const CUT_MM2: f64 = 400.0;
 

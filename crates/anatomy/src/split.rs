@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use pulmoav_volume::components::{Connectivity, components};
+use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
@@ -23,8 +24,8 @@ const CUT_SHARE: f64 = 0.15;
 const ONE_LUNG_SHARE: f64 = 1.05;
 /// Two lungs overlap along x by less of the narrower one.
 const MOST_OVERLAP: f64 = 0.3;
-/// Pockets of lungs that touch are looked for down to this depth, and are at least this large.
-const DEEPEST_POCKET_MM: f64 = 17.0;
+/// Depths at which pockets of lungs that touch are looked for, and their least size.
+const POCKET_DEPTHS_MM: [f64; 2] = [12.0, 17.0];
 const LEAST_POCKET_ML: f64 = 15.0;
 /// A lung crosses the plane between both by no more, nor by more than a quarter of the distance between their cores.
 const CROSSING_MM: f64 = 18.0;
@@ -136,10 +137,39 @@ impl Piece {
         let (low, high) = xs.fold((usize::MAX, 0), |(l, h), x| (l.min(x), h.max(x)));
         (high + 1).saturating_sub(low) as f64 * coarse.spacing_mm[2]
     }
+
+    /// Its box with one voxel more on each side where there is one: what lies beyond an array counts as nothing.
+    fn bounds(&self, coarse: &Coarse) -> VoxelBox {
+        let mut bounds = VoxelBox { low: coarse.shape, high: [0; 3] };
+        for &index in &self.voxels {
+            let place = coarse.place(index);
+            for axis in 0..3 {
+                bounds.low[axis] = bounds.low[axis].min(place[axis].saturating_sub(1));
+                bounds.high[axis] = bounds.high[axis].max((place[axis] + 2).min(coarse.shape[axis]));
+            }
+        }
+        bounds
+    }
+
+    /// The same from a grid into the part of it in a box, or from there back.
+    fn moved(&self, whole: &Coarse, part: &VoxelBox, into_part: bool) -> Self {
+        let cropped = Coarse { hu: Vec::new(), unseen: Vec::new(), shape: part.shape(), ..*whole };
+        let (from, to) = if into_part { (whole, &cropped) } else { (&cropped, whole) };
+        let index_of = |&index: &usize| {
+            let place = from.place(index);
+            let [z, y, x] = std::array::from_fn(|axis| {
+                if into_part { place[axis] - part.low[axis] } else { place[axis] + part.low[axis] }
+            });
+            (z * to.shape[1] + y) * to.shape[2] + x
+        };
+        Self::new(to, self.voxels.iter().map(index_of).collect())
+    }
 }
 
 /// Parts a body that holds both lungs where it is thinnest; `None` when it is one lung.
-fn part(coarse: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
+fn part(whole: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
+    let bounds = body.bounds(whole);
+    let (coarse, body) = (&whole.cropped(&bounds), &body.moved(whole, &bounds, true));
     let inside = body.mask(coarse);
     let apart_mm = body.width_mm(coarse) / 4.0;
     let mut shells = Vec::new();
@@ -153,9 +183,11 @@ fn part(coarse: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
             let [dz, dy, dx] = std::array::from_fn(|axis| (a.centre_mm[axis] - b.centre_mm[axis]).abs());
             if dx > apart_mm && dx > dz && dx > dy {
                 let (low, high) = if a.centre_mm[2] < b.centre_mm[2] { (a, b) } else { (b, a) };
-                let deeper = DEPTHS_MM.into_iter().filter(|&mm| mm > depth_mm && mm <= DEEPEST_POCKET_MM);
+                let cores_at = shells.len() - 1;
+                let deeper = POCKET_DEPTHS_MM.into_iter().filter(|&mm| mm > depth_mm);
                 shells.extend(deeper.map(|mm| dilated(|index| !inside[index], coarse.shape, coarse.spacing_mm, mm)));
-                return Some(Growth::new(coarse, &inside, low, high).run(&shells));
+                let [low, high] = Growth::new(coarse, &inside, low, high).run(&shells, cores_at);
+                return Some((low.moved(whole, &bounds, false), high.moved(whole, &bounds, false)));
             }
         }
     }
@@ -191,29 +223,37 @@ impl<'a> Growth<'a> {
     }
 
     /// Takes the shells in from the thickest to the thinnest, so that each voxel goes to the lung that reaches it through
-    /// the wider neck.
-    fn run(mut self, shells: &[Vec<bool>]) -> (Piece, Piece) {
+    /// the wider neck. Number `cores_at` leaves the cores.
+    fn run(mut self, shells: &[Vec<bool>], cores_at: usize) -> [Piece; 2] {
         let mut front = Vec::new();
-        for shell in shells.iter().rev() {
+        for (number, shell) in shells.iter().enumerate().rev() {
             front = self.spread(front, |index| !shell[index]);
-            front.extend(self.seeds(&core_of(shell)));
+            if number >= cores_at {
+                front.extend(self.seeds(&core_of(shell)));
+            }
         }
         self.spread(front, |_| true);
         self.clear_far_side();
-        let of = |owner: u8| {
+        [LOW, HIGH].map(|owner| {
             Piece::new(self.coarse, (0..self.owner.len()).filter(|&index| self.owner[index] == owner).collect())
-        };
-        (of(LOW), of(HIGH))
+        })
     }
 
     /// Parts of a core that no lung has reached and that lie clearly on one side belong to the lung there, such as the
     /// air of a pneumothorax, which touches the other lung in front.
     fn seeds(&mut self, core: &[u8]) -> Vec<usize> {
         let least = (LEAST_POCKET_ML / self.coarse.voxel_ml()).ceil() as usize;
+        let found = components(core, self.coarse.shape, Connectivity::Faces);
+        let mut is_free: Vec<bool> = found.sizes.iter().map(|&size| size >= least).collect();
+        for (&label, _) in found.labels.iter().zip(&self.owner).filter(|&(&label, &owner)| label > 0 && owner != 0) {
+            is_free[label as usize - 1] = false;
+        }
         let mut seeds = Vec::new();
-        for piece in bodies(self.coarse, core, least) {
+        for number in (0..is_free.len()).filter(|&number| is_free[number]) {
+            let of_part = |&index: &usize| found.labels[index] as usize == number + 1;
+            let piece = Piece::new(self.coarse, (0..core.len()).filter(of_part).collect());
             let beside_mm = piece.centre_mm[2] - self.plane_mm;
-            if beside_mm.abs() > self.crossing_mm && piece.voxels.iter().all(|&index| self.owner[index] == 0) {
+            if beside_mm.abs() > self.crossing_mm {
                 for &index in &piece.voxels {
                     self.owner[index] = if beside_mm < 0.0 { LOW } else { HIGH };
                 }

@@ -51,18 +51,22 @@ fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {
     let clock = Instant::now();
     let _released = Released;
     let Scan { ct, oriented, mut warnings, load_seconds, .. } = scan;
-    let Labelled { labels, structures, carina_mm, warnings: found } = label(&ct, shared)?;
+    let Labelled { labels, structures, carina_mm, warnings: found, find_seconds, draw_seconds } = label(&ct, shared)?;
     drop(ct);
     if shared.cancelled() {
         return Err(VolumeError::Cancelled.into());
     }
     warnings.extend(found);
-    let find_seconds = clock.elapsed().as_secs_f64();
     let answer = Answer {
         geometry: Geometry::of(&labels.grid, oriented),
         structures: structures.into_iter().map(MeasuredStructure::from).collect(),
         carina_mm,
-        seconds: Seconds { load: load_seconds, find: find_seconds, total: load_seconds + find_seconds },
+        seconds: Seconds {
+            load: load_seconds,
+            find: find_seconds,
+            draw: draw_seconds,
+            total: load_seconds + clock.elapsed().as_secs_f64(),
+        },
         memory: Memory { peak_bytes: peak_bytes() },
         warnings,
     };
@@ -84,6 +88,7 @@ struct Answer {
 struct Seconds {
     load: f64,
     find: f64,
+    draw: f64,
     total: f64,
 }
 

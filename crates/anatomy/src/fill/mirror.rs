@@ -33,7 +33,7 @@ const LEAST_GAS_ML: f64 = 1.0;
 const MOST_TURNS: isize = 6;
 const TURN_STEP_DEGREES: f64 = 3.5;
 /// The search compares at most about so many voxels of bone.
-const MOST_BONES: usize = 4000;
+const MOST_BONES: usize = 2000;
 /// A lung of less than this share of the other is not completed: it may not be there at all.
 const LEAST_LUNG_SHARE: f64 = 0.2;
 
@@ -57,7 +57,7 @@ pub(super) fn additions(
     let opposite: Vec<u8> = (0..sides.len()).into_par_iter().map(opposite_of).collect();
     let chest = Chest { coarse, bounds, half_width_mm };
     let of = |side: u8, other: u8| {
-        let missing = chest.missing(air, sides, side, &|index| opposite[index] == other, &mirror);
+        let missing = chest.missing(air, sides, side, Expected { opposite: &opposite, other }, &mirror);
         missing.into_iter().map(move |index| (index, side))
     };
     of(LEFT, RIGHT).chain(of(RIGHT, LEFT)).collect()
@@ -125,8 +125,19 @@ impl Mirror {
     }
 }
 
-/// Whether a coarse voxel lies where a lung is expected.
-type Expected<'a> = dyn Fn(usize) -> bool + Sync + 'a;
+/// Where a lung is expected: opposite the other one.
+#[derive(Clone, Copy)]
+struct Expected<'a> {
+    /// 0, [`LEFT`] or [`RIGHT`] in the mirrored voxel, `[z, y, x]`.
+    opposite: &'a [u8],
+    other: u8,
+}
+
+impl Expected<'_> {
+    fn at(&self, index: usize) -> bool {
+        self.opposite[index] == self.other
+    }
+}
 
 /// What the search needs to know of the chest.
 struct Chest<'a> {
@@ -137,12 +148,12 @@ struct Chest<'a> {
 
 impl Chest<'_> {
     /// Coarse voxels that belong to `side` too; it is expected where the mirrored other lung is.
-    fn missing(&self, air: &Air, sides: &[u8], side: u8, expected: &Expected<'_>, mirror: &Mirror) -> Vec<usize> {
+    fn missing(&self, air: &Air, sides: &[u8], side: u8, expected: Expected<'_>, mirror: &Mirror) -> Vec<usize> {
         let coarse = self.coarse;
         let may_hold = self.slices_of_lung(air, sides, side, expected);
         let may_be = |index: usize| {
             sides[index] == 0
-                && expected(index)
+                && expected.at(index)
                 && TISSUE_HU.contains(&coarse.hu[index])
                 && may_hold[coarse.place(index)[0]]
                 && !self.is_elsewhere(coarse.place(index), side, mirror)
@@ -157,14 +168,14 @@ impl Chest<'_> {
     /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or all before or all
     /// behind it, as what has sunk leaves it, or above and below it; and down to the other lung's base where the difference is too large for two domes and no bowel gas shows a
     /// raised diaphragm.
-    fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: &Expected<'_>) -> Vec<bool> {
+    fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: Expected<'_>) -> Vec<bool> {
         let plane = self.coarse.shape[1] * self.coarse.shape[2];
         let depth = self.coarse.shape[0];
         let slice = |z: usize| z * plane..(z + 1) * plane;
-        let count = |z: usize, holds: &Expected<'_>| slice(z).filter(|&index| holds(index)).count();
-        let wanted: Vec<usize> = (0..depth).into_par_iter().map(|z| count(z, expected)).collect();
+        let wanted: Vec<usize> =
+            (0..depth).into_par_iter().map(|z| count_of(&expected.opposite[slice(z)], expected.other)).collect();
         let has_air = |z: usize| {
-            let here = count(z, &|index| sides[index] == side);
+            let here = count_of(&sides[slice(z)], side);
             here > 0 && (here as f64 >= LEAST_AIR_SHARE * wanted[z] as f64 || self.is_level(z, sides, side, expected))
         };
         let mut lung: Vec<bool> = (0..depth).into_par_iter().map(has_air).collect();
@@ -172,7 +183,8 @@ impl Chest<'_> {
         let highest = lung.iter().rposition(|&v| v).map_or(lowest, |z| z + 1);
         lung[lowest..highest].fill(true);
         let base = wanted.iter().position(|&wanted| wanted > 0).unwrap_or(lowest).min(lowest);
-        let gas = (base..lowest).map(|z| count(z, &|i| expected(i) && air.inside[i] && sides[i] == 0)).sum::<usize>();
+        let is_gas = |&index: &usize| expected.at(index) && air.inside[index] && sides[index] == 0;
+        let gas = (base..lowest).flat_map(slice).filter(is_gas).count();
         let is_deep = (lowest - base) as f64 * self.coarse.spacing_mm[0] >= LEAST_DEPTH_MM;
         if is_deep && gas as f64 * self.coarse.voxel_ml() < LEAST_GAS_ML {
             lung[base..lowest].fill(true);
@@ -182,12 +194,15 @@ impl Chest<'_> {
 
     /// Whether the air of a slice lies all in the front half or all in the back half of what is expected; around the
     /// dome of the diaphragm it lies in both.
-    fn is_level(&self, z: usize, sides: &[u8], side: u8, expected: &Expected<'_>) -> bool {
+    fn is_level(&self, z: usize, sides: &[u8], side: u8, expected: Expected<'_>) -> bool {
         let [_, height, width] = self.coarse.shape;
         let row = |y: usize| (z * height + y) * width..(z * height + y + 1) * width;
         let rows: Vec<[usize; 2]> = (0..height)
             .map(|y| {
-                [row(y).filter(|&i| expected(i)).count(), row(y).filter(|&i| sides[i] == side && expected(i)).count()]
+                [
+                    row(y).filter(|&i| expected.at(i)).count(),
+                    row(y).filter(|&i| sides[i] == side && expected.at(i)).count(),
+                ]
             })
             .collect();
         let sum = |rows: &[[usize; 2]]| rows.iter().fold([0, 0], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);

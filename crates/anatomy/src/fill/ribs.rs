@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::{OPENING_MM, TISSUE_HU, opened};
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, RIGHT};
+use crate::lungs::{LEFT, RIGHT, count_of};
 
 /// Bones grown by this close the gaps between ribs.
 const RIB_GAP_MM: f64 = 12.0;
@@ -30,8 +30,12 @@ pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm
     let is_tissue = |index: usize| sides[index] == 0 && TISSUE_HU.contains(&coarse.hu[index]);
     let of = |side: u8| {
         let may_be: Vec<bool> = between.iter().map(|&found| found == side).collect();
+        let thick = opened(coarse, &may_be, OPENING_MM);
+        if thick.is_empty() {
+            return Vec::new();
+        }
         let mut sunken = vec![false; sides.len()];
-        for index in opened(coarse, &may_be, OPENING_MM) {
+        for index in thick {
             sunken[index] = true;
         }
         let near = dilated(|index| sunken[index], coarse.shape, coarse.spacing_mm, RIB_GAP_MM - WALL_MM);
@@ -45,28 +49,46 @@ pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm
 /// The side of the lung whose air lies before a voxel that has the ribs behind it and only soft tissue in both
 /// directions, else 0; `[z, y, x]`.
 fn between_air_and_ribs(coarse: &Coarse, sides: &[u8], ribs: &[bool], middle_mm: f64) -> Vec<u8> {
-    let [_, height, width] = coarse.shape;
-    let plane = (height * width).max(1);
+    let width = coarse.shape[2];
+    let plane = (coarse.shape[1] * width).max(1);
+    let is_beside = |x: usize| ((x as f64 + 0.5) * coarse.spacing_mm[2] - middle_mm).abs() > LEAST_FROM_MIDDLE_MM;
     let mut between = vec![0u8; sides.len()];
     for side in [LEFT, RIGHT] {
-        let areas: Vec<usize> = sides.par_chunks(plane).map(|slice| crate::lungs::count_of(slice, side)).collect();
-        let least = LEAST_SLICE_SHARE * areas.iter().copied().max().unwrap_or(0) as f64;
-        between.par_chunks_mut(plane).enumerate().filter(|&(z, _)| areas[z] > 0 && areas[z] as f64 >= least).for_each(
-            |(z, between)| {
-                let is_beside =
-                    |x: usize| ((x as f64 + 0.5) * coarse.spacing_mm[2] - middle_mm).abs() > LEAST_FROM_MIDDLE_MM;
-                for x in (0..width).filter(|&x| is_beside(x)) {
-                    let index = |y: usize| z * plane + y * width + x;
-                    // The back is at low y.
-                    let Some(air) = (0..height).find(|&y| sides[index(y)] == side) else { continue };
-                    let is_open = |y: &usize| TISSUE_HU.contains(&coarse.hu[index(*y)]) && !ribs[index(*y)];
-                    let end = (0..air).rev().find(|y| !is_open(y));
-                    if let Some(end) = end.filter(|&end| ribs[index(end)]) {
-                        (end + 1..air).for_each(|y| between[y * width + x] = side);
+        let areas: Vec<usize> = sides.par_chunks(plane).map(|slice| count_of(slice, side)).collect();
+        let least = (LEAST_SLICE_SHARE * areas.iter().copied().max().unwrap_or(0) as f64).ceil().max(1.0) as usize;
+        between.par_chunks_mut(plane).enumerate().filter(|&(z, _)| areas[z] >= least).for_each(|(z, between)| {
+            let start = z * plane;
+            let mut columns: Vec<Column> =
+                (0..width).map(|x| if is_beside(x) { Column::Closed } else { Column::Done }).collect();
+            // The back is at low y.
+            for y in 0..plane / width {
+                for (x, column) in columns.iter_mut().enumerate().filter(|(_, column)| !matches!(column, Column::Done))
+                {
+                    let index = start + y * width + x;
+                    if sides[index] == side {
+                        if let Column::OpenFrom(first) = *column {
+                            (first..y).for_each(|y| between[y * width + x] = side);
+                        }
+                        *column = Column::Done;
+                    } else if ribs[index] {
+                        *column = Column::OpenFrom(y + 1);
+                    } else if !TISSUE_HU.contains(&coarse.hu[index]) {
+                        *column = Column::Closed;
                     }
                 }
-            },
-        );
+            }
+        });
     }
     between
+}
+
+/// What is known of a column of a slice on the way from the back to the front.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    /// No rib was met, or what is no soft tissue after it.
+    Closed,
+    /// From this row on there was only soft tissue after a rib.
+    OpenFrom(usize),
+    /// The lung was reached, or the column is none to look at.
+    Done,
 }
