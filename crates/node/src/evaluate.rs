@@ -31,9 +31,9 @@ pub fn evaluate_files<'env>(
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let pred = read_mask(&PathBuf::from(pred), &shared)?;
-        let reference = read_mask(&PathBuf::from(reference), &shared)?;
-        score(&pred, &reference, &asked, &shared)
+        let pred = read_labels(&PathBuf::from(pred), &shared)?;
+        let reference = read_labels(&PathBuf::from(reference), &shared)?;
+        score(pred, &reference, &asked, &shared)
     })
 }
 
@@ -50,21 +50,44 @@ pub fn evaluate_volumes<'env>(
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let pred = Given::new(&pred_geometry, &pred)?.labels()?;
-        let reference = Given::new(&reference_geometry, &reference)?.labels()?;
-        score(&pred, &reference, &asked, &shared)
+        let pred = Labels::given(&pred_geometry, &pred)?;
+        let reference = Labels::given(&reference_geometry, &reference)?;
+        score(pred, &reference, &asked, &shared)
     })
 }
 
-fn score(pred: &Mask, reference: &Mask, asked: &str, shared: &Shared) -> std::result::Result<Success, Failure> {
-    let asked: Asked = parse("the evaluation's options", asked)?;
-    let within = asked.within.map(|path| read_mask(&path, shared)).transpose()?;
-    let restrictions = within.iter().map(Restriction::Within).collect();
-    let options = Options { restrictions, ..Options::default() };
-    Success::json(&evaluate(pred, reference, &options, shared)?)
+/// A label map, and whether its file says which way the patient lies.
+struct Labels {
+    map: Mask,
+    oriented: bool,
 }
 
-fn read_mask(path: &Path, shared: &Shared) -> std::result::Result<Mask, Failure> {
+impl Labels {
+    fn given(geometry: &str, data: &TypedArray) -> std::result::Result<Self, Failure> {
+        let given = Given::new(geometry, data)?;
+        let oriented = given.oriented;
+        Ok(Self { map: given.labels()?, oriented })
+    }
+
+    /// At the place of another one where either place is a guess.
+    fn beside(mut self, other: &Self) -> Mask {
+        self.map.grid = self.map.grid.beside(self.oriented, &other.map.grid, other.oriented);
+        self.map
+    }
+}
+
+fn score(pred: Labels, reference: &Labels, asked: &str, shared: &Shared) -> std::result::Result<Success, Failure> {
+    let asked: Asked = parse("the evaluation's options", asked)?;
+    let within =
+        asked.within.map(|path| Ok::<_, Failure>(read_labels(&path, shared)?.beside(reference))).transpose()?;
+    let pred = pred.beside(reference);
+    let restrictions = within.iter().map(Restriction::Within).collect();
+    let options = Options { restrictions, ..Options::default() };
+    Success::json(&evaluate(&pred, &reference.map, &options, shared)?)
+}
+
+fn read_labels(path: &Path, shared: &Shared) -> std::result::Result<Labels, Failure> {
     let image = formats::read(path, None, shared)?;
-    Ok(Mask { data: labels(&image.voxels)?, grid: image.header.grid })
+    let map = Mask { data: labels(&image.voxels)?, grid: image.header.grid };
+    Ok(Labels { map, oriented: image.header.oriented })
 }

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_phantom::{PhantomConfig, Statistics, generate};
-use pulmoav_volume::formats;
+use pulmoav_volume::formats::{self, Place};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -50,7 +50,7 @@ pub fn phantom_case<'env>(env: &'env Env, request: String, monitor: &CallMonitor
         if annotated_lungs != [1, 2] {
             phantom.keep_annotated(&annotated_lungs);
         }
-        formats::write(&files.image, &phantom.ct.data, 1, &phantom.ct.grid, None, &*shared)?;
+        formats::write(&files.image, &phantom.ct.data, 1, &Place::of(&phantom.ct.grid), &*shared)?;
         let maps = [
             (&files.label, &phantom.labels),
             (&files.lungs, &phantom.lungs),
@@ -58,7 +58,7 @@ pub fn phantom_case<'env>(env: &'env Env, request: String, monitor: &CallMonitor
             (&files.anatomy, &phantom.anatomy),
         ];
         for (file, map) in maps {
-            formats::write(file, &map.data, 1, &map.grid, None, &*shared)?;
+            formats::write(file, &map.data, 1, &Place::of(&map.grid), &*shared)?;
         }
         Success::json(&CaseAnswer { phase: phantom.phase, statistics: &phantom.statistics })
     })

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_volume::formats;
+use pulmoav_volume::formats::{self, Place};
 use pulmoav_volume::image::Header;
 use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::warning::Warning;
-use pulmoav_volume::{Affine, Grid, Volume};
+use pulmoav_volume::{Affine, Grid, Volume, VolumeError};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -52,9 +52,14 @@ impl Geometry {
     }
 }
 
-impl From<Geometry> for Grid {
-    fn from(geometry: Geometry) -> Self {
-        Self { shape: geometry.shape, spacing_mm: geometry.spacing_mm, affine: Affine::from_array(&geometry.affine) }
+impl TryFrom<Geometry> for Grid {
+    type Error = VolumeError;
+
+    fn try_from(geometry: Geometry) -> std::result::Result<Self, VolumeError> {
+        let Geometry { shape, spacing_mm, affine, .. } = geometry;
+        let grid = Self { shape, spacing_mm, affine: Affine::from_array(&affine) };
+        grid.check("the volume")?;
+        Ok(grid)
     }
 }
 
@@ -79,7 +84,7 @@ impl Given {
     /// Takes over a geometry and an array of any type.
     pub fn new(geometry: &str, data: &TypedArray) -> std::result::Result<Self, Failure> {
         let geometry: Geometry = parse("the volume's geometry", geometry)?;
-        Ok(Self { grid: geometry.into(), oriented: geometry.oriented, voxels: voxels(data) })
+        Ok(Self { grid: geometry.try_into()?, oriented: geometry.oriented, voxels: voxels(data) })
     }
 
     /// The voxels as a label map.
@@ -122,11 +127,13 @@ pub fn write_volume<'env>(
 ) -> Result<Object<'env>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let grid = parse::<Geometry>("the volume's geometry", &geometry)?.into();
+        let geometry: Geometry = parse("the volume's geometry", &geometry)?;
+        let (grid, oriented) = (Grid::try_from(geometry)?, geometry.oriented);
         let path = PathBuf::from(path);
         let like = like_header(like, &path)?;
+        let place = Place { grid: &grid, oriented, like: like.as_ref() };
         // Read where it lies: the array must not change until the promise settles, copied first or not.
-        with_array!(&data, values => formats::write(&path, values, 1, &grid, like.as_ref(), &*shared))?;
+        with_array!(&data, values => formats::write(&path, values, 1, &place, &*shared))?;
         Success::json(&())
     })
 }
@@ -156,11 +163,13 @@ pub fn write_probabilities<'env>(
         let Either10::G(values) = &data else {
             return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
         };
-        let grid =
-            Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true }.into();
+        let geometry =
+            Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true };
+        let grid = Grid::try_from(geometry)?;
         let path = PathBuf::from(path);
         let like = like_header(Some(like), &path)?;
-        formats::write(&path, values, given.prompts, &grid, like.as_ref(), &*shared)?;
+        let place = Place { like: like.as_ref(), ..Place::of(&grid) };
+        formats::write(&path, values, given.prompts, &place, &*shared)?;
         Success::json(&())
     })
 }

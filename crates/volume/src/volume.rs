@@ -1,11 +1,16 @@
 //! A volume is voxels plus geometry.
 
+use crate::error::VolumeError;
+
 /// Maps voxel indices `(x, y, z)` to RAS millimetres; row-major, the numbers nibabel gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine(pub [[f64; 4]; 4]);
 
 /// Grids whose corners differ by less than this share of the smallest voxel edge are one.
 pub const SAME_PLACE: f64 = 0.01;
+
+/// Lengths of steps within this relative difference are the same.
+pub const SAME_SPACING: f64 = 1e-3;
 
 /// Shape and place of a volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +40,15 @@ impl Grid {
         self.shape == other.shape && self.corner_distance_mm(other) <= SAME_PLACE * step
     }
 
+    /// This grid, or `other` where it has the same voxels and the place of one of both is a guess, since its file does not
+    /// say which way the patient lies.
+    #[must_use]
+    pub fn beside(&self, oriented: bool, other: &Self, other_oriented: bool) -> Self {
+        let same = |a: f64, b: f64| (a - b).abs() <= SAME_SPACING * a.max(b);
+        let alike = self.shape == other.shape && self.spacing_mm.iter().zip(other.spacing_mm).all(|(&a, b)| same(a, b));
+        if alike && !(oriented && other_oriented) { *other } else { *self }
+    }
+
     /// The largest distance between corresponding corners, mm; corners are taken from this grid's shape.
     pub fn corner_distance_mm(&self, other: &Self) -> f64 {
         let [depth, height, width] = self.shape.map(|length| length.saturating_sub(1) as f64);
@@ -49,9 +63,31 @@ impl Grid {
         distance_mm
     }
 
-    /// Volume of one voxel in ml.
+    /// Volume of one voxel in ml: of a sheared grid too, such as one of a tilted gantry.
     pub fn voxel_ml(&self) -> f64 {
-        self.spacing_mm.iter().product::<f64>() / 1000.0
+        let mm3 = self.affine.determinant().abs();
+        // A flat affine has no volume, but its voxels have edges.
+        if mm3 > 0.0 { mm3 / 1000.0 } else { self.spacing_mm.iter().product::<f64>() / 1000.0 }
+    }
+
+    /// Refuses a spacing that is not the affine's.
+    ///
+    /// # Errors
+    /// `ERR_GEOMETRY` with both.
+    pub fn check(&self, subject: &str) -> Result<(), VolumeError> {
+        let steps = self.affine.spacing();
+        let same = |(&step, &mm): (&f64, &f64)| step == 0.0 || (step - mm).abs() <= SAME_SPACING * step.max(mm);
+        if steps.iter().zip(&self.spacing_mm).all(same) {
+            return Ok(());
+        }
+        Err(VolumeError::geometry(
+            subject,
+            format!(
+                "has voxels of {:?} mm, but its affine makes steps of {steps:?} mm; expected the same along [z, y, x], so set \
+                 one from the other",
+                self.spacing_mm
+            ),
+        ))
     }
 }
 

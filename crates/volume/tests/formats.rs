@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pulmoav_volume::formats::{info, read, read_header, refuse_same_file, write, write_voxels};
+use pulmoav_volume::formats::{Place, info, read, read_header, refuse_same_file, write, write_voxels};
+use pulmoav_volume::image::Header;
 use pulmoav_volume::monitor::{Monitor, Silent};
 use pulmoav_volume::{Affine, Grid, Voxel, Voxels, with_voxels};
 use serde_json::Value;
@@ -24,6 +25,10 @@ fn expected() -> serde_json::Map<String, Value> {
 }
 
 /// A fresh folder for one test.
+fn like(header: &Header) -> Place<'_> {
+    Place { grid: &header.grid, oriented: header.oriented, like: Some(header) }
+}
+
 fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("pulmoav-volume-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -86,15 +91,18 @@ fn lengths_in_other_units_are_millimetres_everywhere() {
     for name in &names {
         let image = read(&golden(name), None, &Silent).expect(name);
         let path = folder.join(format!("{name}.nii"));
-        write_voxels(&path, &image.voxels, &image.header.grid, Some(&image.header), &Silent).expect(name);
+        write_voxels(&path, &image.voxels, &like(&image.header), &Silent).expect(name);
         let header = fs::read(&path).expect(name);
         assert_eq!(header[123] & 7, 2, "{name}: xyzt_units says mm");
         let back = read(&path, None, &Silent).expect(name);
         assert!(back.header.warnings.iter().all(|warning| warning.code != "UNITS"), "{name}");
         let lengths = |image: &pulmoav_volume::Image| {
             let grid = image.header.grid;
-            [&grid.affine.to_array()[..], &grid.spacing_mm].concat()
+            // A place that is a guess is guessed anew.
+            let place = if image.header.oriented { grid.affine.to_array() } else { [0.0; 16] };
+            [&place[..], &grid.spacing_mm].concat()
         };
+        assert_eq!(back.header.oriented, image.header.oriented, "{name}");
         for (got, want) in lengths(&back).iter().zip(lengths(&image)) {
             assert!((got - want).abs() <= 1e-6 * want.abs().max(1.0), "{name}: {got} is not {want}");
         }
@@ -114,7 +122,7 @@ fn outputs_keep_the_input_header_but_for_what_must_change() {
         let labels: Vec<u8> = (0..image.header.grid.len()).map(|index| (index % 3) as u8).collect();
         for ending in ["nii", "nii.gz"] {
             let path = folder.join(format!("scan.v1.{ending}"));
-            write(&path, &labels, 1, &image.header.grid, Some(&image.header), &Silent).expect(name);
+            write(&path, &labels, 1, &like(&image.header), &Silent).expect(name);
             let back = read(&path, None, &Silent).expect(name);
             assert_eq!(back.voxels, Voxels::U8(labels.clone()), "{name}");
             assert_eq!(back.header.grid, image.header.grid, "{name}: geometry equal to the last bit");
@@ -132,7 +140,7 @@ fn outputs_keep_the_input_header_but_for_what_must_change() {
     }
     let frames = read(&golden("frames.nii.gz"), Some(0), &Silent).expect("frames");
     let path = folder.join("one.nii.gz");
-    write_voxels(&path, &frames.voxels, &frames.header.grid, Some(&frames.header), &Silent).expect("one of two");
+    write_voxels(&path, &frames.voxels, &like(&frames.header), &Silent).expect("one of two");
     let back = read(&path, None, &Silent).expect("one of two");
     assert_eq!((back.voxels, back.header.grid), (frames.voxels, frames.header.grid));
 }
@@ -145,7 +153,7 @@ fn a_grid_from_elsewhere_gets_a_header_of_its_own() {
         let path = folder.join("fresh.nii");
         let count = image.header.grid.len();
         let values: Vec<f32> = (0..count * 3).map(|index| index as f32).collect();
-        write(&path, &values, 3, &image.header.grid, Some(&image.header), &Silent).expect(name);
+        write(&path, &values, 3, &like(&image.header), &Silent).expect(name);
         let back = read(&path, Some(2), &Silent).expect(name);
         assert_eq!(back.voxels, Voxels::F32(values[2 * count..].to_vec()));
         let rounded = image.header.grid.affine.to_array().map(|number| f64::from(number as f32));
@@ -164,7 +172,7 @@ fn a_grid_from_elsewhere_gets_a_header_of_its_own() {
     }
     let long = Grid { shape: [1, 1, 40_000], spacing_mm: [1.0; 3], affine: Affine::IDENTITY };
     let path = folder.join("long.nii.gz");
-    write(&path, &vec![7_i64; 40_000], 1, &long, None, &Silent).expect("NIfTI-2");
+    write(&path, &vec![7_i64; 40_000], 1, &Place::of(&long), &Silent).expect("NIfTI-2");
     let back = read(&path, None, &Silent).expect("NIfTI-2");
     assert_eq!((back.voxels, back.header.grid), (Voxels::I64(vec![7; 40_000]), long));
 }
@@ -178,7 +186,7 @@ fn packed_blocks_are_one_member_and_the_same_for_any_number_of_threads() {
     for threads in [1, 3] {
         let path = folder.join(format!("{threads}.nii.gz"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
-        pool.install(|| write(&path, &values, 1, &grid, None, &Silent)).expect("written");
+        pool.install(|| write(&path, &values, 1, &Place::of(&grid), &Silent)).expect("written");
         files.push(fs::read(&path).expect("read"));
         assert_eq!(read(&path, None, &Silent).expect("read").voxels, Voxels::I16(values.clone()));
     }
@@ -205,7 +213,7 @@ fn a_stream_is_unpacked_beside_for_any_number_of_threads() {
     let grid = Grid { shape: [60, 256, 256], spacing_mm: [1.0; 3], affine: Affine::IDENTITY };
     let values: Vec<i16> = (0..grid.len() as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 22) as i16).collect();
     let plain = folder.join("plain.nii");
-    write(&plain, &values, 1, &grid, None, &Silent).expect("plain");
+    write(&plain, &values, 1, &Place::of(&grid), &Silent).expect("plain");
     let plain = fs::read(&plain).expect("plain");
     let member = |bytes: &[u8]| {
         let mut out = Vec::new();
@@ -255,7 +263,7 @@ fn a_failed_output_leaves_nothing_and_keeps_the_old_file() {
     let path = folder.join("labels.nii.gz");
     fs::write(&path, "old").expect("old");
     let grid = Grid { shape: [2, 2, 2], spacing_mm: [1.0; 3], affine: Affine::IDENTITY };
-    let error = write(&path, &[0_u8; 8], 1, &grid, None, &Stop).expect_err("cancelled");
+    let error = write(&path, &[0_u8; 8], 1, &Place::of(&grid), &Stop).expect_err("cancelled");
     assert_eq!(error.code(), "CANCELLED");
     assert_eq!(fs::read(&path).expect("kept"), b"old");
     assert_eq!(fs::read_dir(&folder).expect("folder").count(), 1);
@@ -267,7 +275,7 @@ fn a_failed_output_leaves_nothing_and_keeps_the_old_file() {
     ];
     fs::create_dir(folder.join("folder.nii")).expect("folder");
     for (name, count, code) in cases {
-        let error = write(&folder.join(name), &vec![0_u8; count], 1, &grid, None, &Silent).expect_err(name);
+        let error = write(&folder.join(name), &vec![0_u8; count], 1, &Place::of(&grid), &Silent).expect_err(name);
         assert_eq!(error.code(), code, "{name}: {error}");
     }
     assert_eq!(fs::read_dir(&folder).expect("folder").count(), 2);

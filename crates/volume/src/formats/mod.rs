@@ -12,7 +12,7 @@ mod text_header;
 
 use std::path::Path;
 
-pub use output::{check_output, refuse_same_file, write, write_voxels};
+pub use output::{Place, check_output, refuse_same_file, write, write_voxels};
 
 use crate::error::VolumeError;
 use crate::image::{Header, Image, Info};

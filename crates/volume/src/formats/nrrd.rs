@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Bytes, Packing};
 use super::placement::{LPS, Placement, Signs, Unit};
-use super::text_header::{LONGEST_LINE, MOST_LINES, TextHeader, shortened};
+use super::text_header::{LONGEST_LINE, MOST_LINES, TextHeader, is_list, shortened};
 use super::{Opened, VoxelBytes};
 use crate::error::VolumeError;
 use crate::image::Format;
@@ -57,7 +57,13 @@ fn read_fields(bytes: &mut Bytes) -> Result<BTreeMap<String, String>, VolumeErro
                 format!("has the header line `{}`; expected `field: value`", shortened(&line)),
             ));
         };
-        entries.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+        let (key, value) = (key.trim().to_ascii_lowercase(), value.trim().to_owned());
+        // Names of files follow, not fields.
+        let is_last = matches!(&*key, "data file" | "datafile") && is_list(&value);
+        entries.insert(key, value);
+        if is_last {
+            return Ok(entries);
+        }
     }
     Err(VolumeError::format(bytes.path(), format!("has more than {MOST_LINES} header lines; the file is damaged")))
 }
@@ -73,13 +79,18 @@ impl Fields {
         self.0.wrong(key, expected)
     }
 
+    /// The value of a key whose values are words of the format, in whatever case.
+    fn word(&self, key: &str) -> Option<String> {
+        self.get(key).map(str::to_ascii_lowercase)
+    }
+
     /// Of two spellings of a key the one that the file has.
     fn spelling<'k>(&self, key: &'k str, other: &'k str) -> &'k str {
         if self.0.contains(key) { key } else { other }
     }
 
     fn data_type(&self) -> Result<DataType, VolumeError> {
-        Ok(match self.get("type").unwrap_or_default() {
+        Ok(match &*self.word("type").unwrap_or_default() {
             "signed char" | "int8" | "int8_t" => DataType::Int8,
             "uchar" | "unsigned char" | "uint8" | "uint8_t" => DataType::Uint8,
             "short" | "short int" | "signed short" | "signed short int" | "int16" | "int16_t" => DataType::Int16,
@@ -101,7 +112,7 @@ impl Fields {
     }
 
     fn little_endian(&self, data_type: DataType) -> Result<bool, VolumeError> {
-        match self.get("endian") {
+        match self.word("endian").as_deref() {
             Some("little") => Ok(true),
             Some("big") => Ok(false),
             None if data_type.bytes() == 1 || self.is_text() => Ok(true),
@@ -110,7 +121,7 @@ impl Fields {
     }
 
     fn is_text(&self) -> bool {
-        matches!(self.get("encoding"), Some("text" | "txt" | "ascii"))
+        matches!(self.word("encoding").as_deref(), Some("text" | "txt" | "ascii"))
     }
 
     fn placement(&self) -> Result<Placement, VolumeError> {
@@ -130,7 +141,7 @@ impl Fields {
 
     /// Refuses colours and vectors: axes that are not space have to come last.
     fn check_kinds(&self, axes: usize) -> Result<(), VolumeError> {
-        let Some(kinds) = self.get("kinds") else {
+        let Some(kinds) = self.word("kinds") else {
             return Ok(());
         };
         let spatial = |kind: &str| matches!(kind, "domain" | "space" | "???" | "none");
@@ -210,7 +221,7 @@ impl Fields {
         for _ in 0..lines {
             bytes.line(1 << 20)?;
         }
-        let packing = match self.get("encoding").unwrap_or_default() {
+        let packing = match &*self.word("encoding").unwrap_or_default() {
             "raw" => Packing::Raw,
             "gzip" | "gz" => Packing::Gzip,
             "text" | "txt" | "ascii" => return Ok(VoxelBytes::Text(bytes)),

@@ -1,9 +1,10 @@
 //! Volumes out, as NIfTI: whole or not at all.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::gzip::{BATCH, BLOCK_BYTES, Gzip};
 use super::nifti;
@@ -14,9 +15,27 @@ use crate::volume::Grid;
 use crate::voxels::{Voxel, Voxels, swap_bytes};
 use crate::with_voxels;
 
+/// Where a volume that is written lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its grid.
+    pub grid: &'a Grid,
+    /// Whether it is known which way the patient lies; a header must not say so otherwise.
+    pub oriented: bool,
+    /// The header of a file on the same grid.
+    pub like: Option<&'a Header>,
+}
+
+impl<'a> Place<'a> {
+    /// On a grid whose orientation is known.
+    pub fn of(grid: &'a Grid) -> Self {
+        Self { grid, oriented: true, like: None }
+    }
+}
+
 /// Writes `volumes` volumes on one grid (the volume slowest, then z) as `.nii` or `.nii.gz`, by the name.
 ///
-/// With `like`, a header read from NIfTI, its bytes are kept but for what has to change: storage type, scaling, display
+/// With `place.like`, a header read from NIfTI, its bytes are kept but for what has to change: storage type, scaling, display
 /// range, number of volumes, and the magic of a single file. Without, a new header is made, whose real numbers are f32.
 /// The file appears complete or not at all; an older one of that name stays until then.
 ///
@@ -26,16 +45,18 @@ pub fn write<T: Voxel>(
     path: &Path,
     data: &[T],
     volumes: usize,
-    grid: &Grid,
-    like: Option<&Header>,
+    place: &Place<'_>,
     monitor: &dyn Monitor,
 ) -> Result<(), VolumeError> {
+    let &Place { grid, oriented, like } = place;
     let is_packed = is_packed(path)?;
     check_fit(path, data.len(), volumes, grid, like)?;
     let source = like.and_then(|header| Some((header.nifti.as_ref()?, header.little_endian)));
-    let (header, little_endian) = match source {
-        Some((bytes, little_endian)) => (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes), little_endian),
-        None => (nifti::fresh(grid, T::DATA_TYPE, volumes), true),
+    let (header, little_endian) = if let Some((bytes, little_endian)) = source {
+        (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes), little_endian)
+    } else {
+        let oriented = oriented && like.is_none_or(|header| header.oriented);
+        (nifti::fresh(grid, oriented, T::DATA_TYPE, volumes), true)
     };
     let pending = Pending::create(path)?;
     let swap = little_endian != cfg!(target_endian = "little");
@@ -55,14 +76,8 @@ pub fn write<T: Voxel>(
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_voxels(
-    path: &Path,
-    voxels: &Voxels,
-    grid: &Grid,
-    like: Option<&Header>,
-    monitor: &dyn Monitor,
-) -> Result<(), VolumeError> {
-    with_voxels!(voxels, values => write(path, values, 1, grid, like, monitor))
+pub fn write_voxels(path: &Path, voxels: &Voxels, place: &Place<'_>, monitor: &dyn Monitor) -> Result<(), VolumeError> {
+    with_voxels!(voxels, values => write(path, values, 1, place, monitor))
 }
 
 /// Refuses an output that is one of the input's files, by name, link or otherwise.
@@ -214,22 +229,26 @@ struct Pending {
 
 impl Pending {
     fn create(path: &Path) -> Result<Self, VolumeError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let failure = |error| VolumeError::io("write", path, error);
         // A link stays a link: what it points to is replaced.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+        let replaced = fs::metadata(&target).ok();
+        if replaced.as_ref().is_some_and(|metadata| !metadata.is_file()) {
             return Err(failure(io::Error::other(
                 "something that is not a regular file has this name; choose another",
             )));
         }
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
         loop {
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let temporary = target.with_file_name(format!(".{name}.{}.{count}.tmp", std::process::id()));
+            // Nobody can foresee the name, and it is no longer than any name may be.
+            let number = RandomState::new().build_hasher().finish();
+            let temporary = target.with_file_name(format!(".pulmoav-{number:016x}.tmp"));
             match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
-                    return Ok(Self { file, temporary, target });
+                    let pending = Self { file, temporary, target };
+                    if let Some(metadata) = replaced {
+                        pending.file.set_permissions(metadata.permissions()).map_err(failure)?;
+                    }
+                    return Ok(pending);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failure(error)),

@@ -1,7 +1,7 @@
 //! Headers of `key, value` lines, as NRRD and `MetaImage` have them, and the voxels that they point to.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use super::bytes::{Bytes, open_raw};
 use super::check_size;
@@ -76,8 +76,13 @@ impl TextHeader {
     /// `ERR_FORMAT` where the field names none or several, `ERR_IO` where the file is not there.
     pub(super) fn open_beside(&self, key: &str) -> Result<Bytes, VolumeError> {
         let name = self.get(key).unwrap_or_default();
-        if name.is_empty() || name.starts_with("LIST") || name.contains('%') {
+        if name.is_empty() || is_list(name) || name.contains('%') {
             return Err(self.wrong(key, "the name of one file, so save the volume with its voxels in one file"));
+        }
+        // A header may come from anywhere; what it names is read.
+        let is_inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !Path::new(name).components().all(is_inside) {
+            return Err(self.wrong(key, "a file in the header's own folder or below, so move it there"));
         }
         open_raw(&self.path.with_file_name(name))
     }
@@ -97,6 +102,11 @@ impl TextHeader {
         };
         bytes.skip(count)
     }
+}
+
+/// Whether a field for the voxels' file says that names of several follow.
+pub(super) fn is_list(name: &str) -> bool {
+    name.starts_with("LIST")
 }
 
 /// The start of a text that may be long.
@@ -147,7 +157,7 @@ mod tests {
             let got = header.pass(&mut bytes, "byte skip", 5).and_then(|()| bytes.take(5, "voxels"));
             assert_eq!(got.ok().as_deref(), want.map(str::as_bytes), "{before:?}");
         }
-        for name in ["", "LIST", "slice%03d.raw"] {
+        for name in ["", "LIST", "slice%03d.raw", "../scan.raw", "/etc/passwd", "a/../../scan.raw"] {
             let error = header(&[("data file", name)]).open_beside("data file").err().expect("refused");
             assert_eq!(error.code(), "ERR_FORMAT", "{name}: {error}");
         }

@@ -8,16 +8,21 @@ use crate::error::VolumeError;
 use crate::formats::check_size;
 use crate::image::{Format, Header, NiftiBytes};
 use crate::quaternion;
-use crate::volume::{Affine, Grid};
+use crate::volume::{Affine, Grid, SAME_SPACING};
 use crate::voxels::DataType;
 use crate::warning::Warning;
 
 /// Longest axis that a NIfTI-1 header can hold.
 const LONGEST_NIFTI1: usize = i16::MAX as usize;
+/// The bits of the units that tell the length's, and their value for mm.
+const UNIT_OF_LENGTH: i32 = 7;
+const MILLIMETRES: u8 = 2;
 /// Form codes above this are not defined and mean 0.
 const LAST_FORM_CODE: i32 = 5;
-/// Spacing from the affine and pixdim are taken for the same number within this relative difference.
-const SAME_SPACING: f64 = 1e-3;
+/// A quaternion may be this much too long, as ITK allows: it was rounded.
+const QUATERNION_SPARE: f64 = 1e-4;
+/// Directions of sform and qform that differ by more than this contradict each other.
+const SAME_DIRECTION: f64 = 0.05;
 
 /// Storage types and their codes.
 const DATA_TYPES: [(i16, DataType); 16] = [
@@ -57,17 +62,24 @@ pub(super) fn understand(fields: &Fields, path: &Path) -> Result<Header, VolumeE
         })?;
     let known = |code: i32| if (0..=LAST_FORM_CODE).contains(&code) { code } else { 0 };
     let (sform_code, qform_code) = (known(fields.sform_code), known(fields.qform_code));
-    let affine = affine(fields, shape, sform_code, qform_code, path)?;
-    let oriented = sform_code != 0 || qform_code != 0;
     let mut warnings = Vec::new();
+    let mut affine = affine(fields, shape, sform_code, qform_code, path, &mut warnings)?;
+    let oriented = sform_code != 0 || qform_code != 0;
     if !oriented {
         warnings.push(Warning::new(
             "NO_ORIENTATION",
             "the header has neither sform nor qform, so left and right are a guess",
         ));
     }
-    let unit_mm = unit_mm(fields.units, &mut warnings);
-    let spacing = spacing(fields, &affine);
+    let spacing = spacing(fields, &affine, path)?;
+    let unit_mm = unit_mm(fields.units);
+    if let Some(name) = unit_name(fields.units) {
+        let message = format!("the header's lengths are in {name}; spacing and affine were converted to mm");
+        warnings.push(Warning::new("UNITS", message));
+        for entry in affine.0.iter_mut().take(3).flatten() {
+            *entry *= unit_mm;
+        }
+    }
     Ok(Header {
         format: Format::Nifti1,
         grid: Grid { shape, spacing_mm: spacing.map(|step| step * unit_mm), affine },
@@ -112,17 +124,22 @@ fn shape(fields: &Fields, path: &Path) -> Result<([usize; 3], Vec<usize>), Volum
     Ok(([sizes[2], sizes[1], sizes[0]], extra))
 }
 
-/// nibabel's choice: sform, else qform, else the spacing with x to the left and the centre at the origin.
+/// nibabel's choice: sform, else qform, else the spacing with x to the left and the centre at the origin. A sform without
+/// three directions gives way to a qform.
 fn affine(
     fields: &Fields,
     shape: [usize; 3],
     sform_code: i32,
     qform_code: i32,
     path: &Path,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Affine, VolumeError> {
     let mut affine = Affine::IDENTITY;
-    if sform_code != 0 {
-        affine.0[..3].copy_from_slice(&fields.srow);
+    affine.0[..3].copy_from_slice(&fields.srow);
+    let is_flat = affine.determinant() == 0.0;
+    if sform_code != 0 && !(is_flat && qform_code != 0) {
+        let other = if qform_code == 0 { None } else { qform(fields, path).ok() };
+        warnings.extend(other.and_then(|qform| contradiction(&affine, &qform)));
     } else if qform_code != 0 {
         affine = qform(fields, path)?;
     } else {
@@ -145,11 +162,39 @@ fn affine(
     Ok(affine)
 }
 
+/// What to say where sform and qform turn the patient differently, the sform being taken.
+fn contradiction(sform: &Affine, qform: &Affine) -> Option<Warning> {
+    let direction = |affine: &Affine, axis: usize| {
+        let column = [0, 1, 2].map(|row| affine.0[row][axis]);
+        let length = column.iter().map(|entry| entry * entry).sum::<f64>().sqrt();
+        column.map(|entry| if length > 0.0 { entry / length } else { 0.0 })
+    };
+    let differs = |axis: usize| {
+        let (a, b) = (direction(sform, axis), direction(qform, axis));
+        a.iter().zip(b).any(|(a, b)| (a - b).abs() > SAME_DIRECTION)
+    };
+    if !(0..3).any(differs) {
+        return None;
+    }
+    let mirrored = sform.determinant() * qform.determinant() < 0.0;
+    let what =
+        if mirrored { "mirror each other, so one has left and right wrong" } else { "turn the patient differently" };
+    Some(Warning::new(
+        "FORMS_DIFFER",
+        format!(
+            "sform ({}) and qform ({}) of the header {what}; the sform was taken, so check it",
+            sform.axcodes(),
+            qform.axcodes()
+        ),
+    ))
+}
+
 fn qform(fields: &Fields, path: &Path) -> Result<Affine, VolumeError> {
     let [b, c, d] = fields.quaternion;
+    let squared = b * b + c * c + d * d;
     let epsilon = if fields.single_precision { f64::from(f32::EPSILON) } else { f64::EPSILON };
-    let rest = 1.0 - (b * b + c * c + d * d);
-    if rest < -3.0 * epsilon || rest.is_nan() {
+    let rest = 1.0 - squared;
+    if rest < -QUATERNION_SPARE || rest.is_nan() {
         return Err(VolumeError::geometry(
             path.display(),
             format!(
@@ -157,8 +202,9 @@ fn qform(fields: &Fields, path: &Path) -> Result<Affine, VolumeError> {
             ),
         ));
     }
-    let a = if rest.abs() < 3.0 * epsilon { 0.0 } else { rest.sqrt() };
-    let rotation = quaternion::to_matrix([a, b, c, d]);
+    let a = if rest < 3.0 * epsilon { 0.0 } else { rest.sqrt() };
+    let length = (a * a + squared).sqrt();
+    let rotation = quaternion::to_matrix([a, b, c, d].map(|part| part / length));
     let mut steps = pixdim(fields);
     if fields.pixdim[0] == -1.0 {
         steps[2] = -steps[2];
@@ -182,14 +228,21 @@ fn pixdim(fields: &Fields) -> [f64; 3] {
 }
 
 /// The affine's spacing `[z, y, x]`, told by pixdim where both mean the same; pixdim where the affine has none.
-fn spacing(fields: &Fields, affine: &Affine) -> [f64; 3] {
+fn spacing(fields: &Fields, affine: &Affine, path: &Path) -> Result<[f64; 3], VolumeError> {
     let [x, y, z] = pixdim(fields);
     let stored = [z, y, x];
     let measured = affine.spacing();
-    [0, 1, 2].map(|axis| {
+    let spacing = [0, 1, 2].map(|axis| {
         let same = (measured[axis] - stored[axis]).abs() <= SAME_SPACING * stored[axis];
-        if measured[axis] > 0.0 && !same { measured[axis] } else { stored[axis] }
-    })
+        if measured[axis] > 0.0 && !(same && stored[axis].is_finite()) { measured[axis] } else { stored[axis] }
+    });
+    if spacing.iter().all(|step| step.is_finite()) {
+        return Ok(spacing);
+    }
+    Err(VolumeError::geometry(
+        path.display(),
+        format!("has voxels of {x} × {y} × {z} mm (pixdim); expected finite lengths, so mend the header"),
+    ))
 }
 
 fn scaling(fields: &Fields, path: &Path) -> Result<Option<(f64, f64)>, VolumeError> {
@@ -206,20 +259,26 @@ fn scaling(fields: &Fields, path: &Path) -> Result<Option<(f64, f64)>, VolumeErr
     Ok(Some((slope, inter)))
 }
 
-fn unit_mm(units: i32, warnings: &mut Vec<Warning>) -> f64 {
-    let (name, unit_mm) = match units & 7 {
-        1 => ("metres", 1000.0),
-        3 => ("micrometres", 0.001),
-        _ => return 1.0,
-    };
-    warnings.push(Warning::new(
-        "UNITS",
-        format!("the header's lengths are in {name}; spacing was converted to mm, the affine was left as it is"),
-    ));
-    unit_mm
+/// The unit of length where it is not mm.
+fn unit_name(units: i32) -> Option<&'static str> {
+    match units & UNIT_OF_LENGTH {
+        1 => Some("metres"),
+        3 => Some("micrometres"),
+        _ => None,
+    }
 }
 
-/// The input's header with what has to change for `volumes` volumes of `data_type` on the same grid, as one file.
+/// Millimetres in a unit of length.
+fn unit_mm(units: i32) -> f64 {
+    match units & UNIT_OF_LENGTH {
+        1 => 1000.0,
+        3 => 0.001,
+        _ => 1.0,
+    }
+}
+
+/// The input's header with what has to change for `volumes` volumes of `data_type` on the same grid, as one file; lengths
+/// become mm.
 pub(in crate::formats) fn like(
     source: &NiftiBytes,
     little_endian: bool,
@@ -230,6 +289,16 @@ pub(in crate::formats) fn like(
     let mut bytes = source.header.clone();
     let mut cells = Cells { bytes: &mut bytes, layout, little_endian };
     set_storage(&mut cells, data_type, source.extensions.len());
+    let unit_mm = unit_mm(i32::from(cells.units()));
+    if unit_mm != 1.0 {
+        let real = [(layout.pixdim, 1..4), (layout.srow, 0..12), (layout.offset, 0..3)];
+        for (at, index) in real.into_iter().flat_map(|(at, range)| range.map(move |index| (at, index))) {
+            let value = cells.real(at, index);
+            cells.set_real(at, index, value * unit_mm);
+        }
+        let others = cells.units() & !(UNIT_OF_LENGTH as u8);
+        cells.set_units(others | MILLIMETRES);
+    }
     let axes = cells.dim(0);
     let had: usize = (4..=axes).map(|axis| cells.dim(axis)).product();
     if had != volumes {
@@ -243,8 +312,8 @@ pub(in crate::formats) fn like(
 }
 
 /// A new header for a grid that did not come from NIfTI: NIfTI-1, or NIfTI-2 where an axis is too long for it.
-/// Real numbers of NIfTI-1 are rounded to f32.
-pub(in crate::formats) fn fresh(grid: &Grid, data_type: DataType, volumes: usize) -> Vec<u8> {
+/// Real numbers of NIfTI-1 are rounded to f32. Where it is not known which way the patient lies, both form codes are 0.
+pub(in crate::formats) fn fresh(grid: &Grid, oriented: bool, data_type: DataType, volumes: usize) -> Vec<u8> {
     let long = grid.shape.iter().any(|&length| length > LONGEST_NIFTI1) || volumes > LONGEST_NIFTI1;
     let layout: &'static Layout = if long { &NIFTI2 } else { &NIFTI1 };
     let mut bytes = vec![0; layout.bytes];
@@ -261,21 +330,21 @@ pub(in crate::formats) fn fresh(grid: &Grid, data_type: DataType, volumes: usize
         let step = if axis <= 3 { grid.spacing_mm[3 - axis] } else { 1.0 };
         cells.set_real(layout.pixdim, axis, step);
     }
-    cells.set_units(2);
+    cells.set_units(MILLIMETRES);
     for row in 0..3 {
         for column in 0..4 {
             cells.set_real(layout.srow, row * 4 + column, grid.affine.0[row][column]);
         }
         cells.set_real(layout.offset, row, grid.affine.0[row][3]);
     }
-    cells.set_code(layout.sform_code, 1);
+    cells.set_code(layout.sform_code, i32::from(oriented));
     let (rotation, handedness) = quaternion::of_affine(&grid.affine);
     cells.set_real(layout.pixdim, 0, handedness);
     if let Some([_, b, c, d]) = rotation {
         for (index, part) in [b, c, d].into_iter().enumerate() {
             cells.set_real(layout.quaternion, index, part);
         }
-        cells.set_code(layout.qform_code, 1);
+        cells.set_code(layout.qform_code, i32::from(oriented));
     }
     bytes.extend_from_slice(&[0; 4]);
     bytes

@@ -100,16 +100,22 @@ impl Cells<'_> {
         }
     }
 
+    /// Reads real number `index` of the field at `at`.
+    pub(super) fn real(&self, at: usize, index: usize) -> f64 {
+        let size = self.layout.real;
+        let bits = self.get(at + index * size, size);
+        if size == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) }
+    }
+
     /// Reads `dim[index]`.
     pub(super) fn dim(&self, index: usize) -> usize {
         let size = self.layout.length;
-        let at = self.layout.dim + index * size;
-        let mut bytes = [0; 8];
-        bytes[..size].copy_from_slice(&self.bytes[at..at + size]);
-        if !self.little_endian {
-            bytes[..size].reverse();
-        }
-        usize::from_le_bytes(bytes)
+        self.get(self.layout.dim + index * size, size) as usize
+    }
+
+    /// Reads the units of space and time.
+    pub(super) fn units(&self) -> u8 {
+        self.get(self.layout.units, self.layout.unit) as u8
     }
 
     /// Sets `dim[index]`.
@@ -148,6 +154,15 @@ impl Cells<'_> {
         self.put(0, self.layout.bytes as u64, 4);
         let at = self.layout.magic;
         self.bytes[at..at + self.layout.single.len()].copy_from_slice(self.layout.single);
+    }
+
+    fn get(&self, at: usize, size: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes[..size].copy_from_slice(&self.bytes[at..at + size]);
+        if !self.little_endian {
+            bytes[..size].reverse();
+        }
+        u64::from_le_bytes(bytes)
     }
 
     fn put(&mut self, at: usize, value: u64, size: usize) {
