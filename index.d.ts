@@ -690,7 +690,7 @@ interface PhantomCase {
 }
 /**
  * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
- * alone; one that is already listed in the folder's `dataset.json` is kept.
+ * alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
  *
  * @throws IoError, UsageError, FormatError
  */
@@ -930,6 +930,12 @@ type TrainEvent = {
     trainingCases: number;
     validationCases: number;
 } | {
+    type: 'warning';
+    step: number;
+    code: string;
+    message: string;
+    case?: string;
+} | {
     type: 'fitted';
     step: number;
     steps: number;
@@ -966,11 +972,11 @@ interface TrainOptions extends CallOptions {
     dataset: string;
     /** Run directory; `best` and `latest` in it are model directories. */
     out: string;
-    /** What differs from a recipe; ignored when a run is resumed. @default the `tiny` recipe */
+    /** What differs from a recipe; a run that is resumed has its own, and another one is refused. @default the `tiny` recipe */
     config?: TrainSettings | undefined;
     /** Go on with the run that `out` holds. @default false */
     resume?: boolean | undefined;
-    /** Stop, resumably, after this many seconds. */
+    /** Stop, resumably, after this many seconds, whatever is being done. */
     maxSeconds?: number | undefined;
     /** Threads to compute with. @default all */
     threads?: number | undefined;
@@ -985,8 +991,8 @@ interface TrainResult {
     step: number;
     /** Last validation; `null` where none was made. */
     validation: Scores | null;
-    /** Directory of the best model. */
-    best: string;
+    /** Directory of the best model; `null` where time was up before there was one. */
+    best: string | null;
 }
 /**
  * Trains a network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.

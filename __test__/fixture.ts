@@ -118,5 +118,6 @@ export async function smallestModel(steps = 1): Promise<string> {
     out: join(folder(), 'run'),
     config: { ...smallest, steps },
   });
+  if (best === null) throw new Error('the run made no model');
   return best;
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { ConfigError, Segmenter, type TrainEvent, type TrainSettings, train, UsageError } from 'pulmoav';
+import { ConfigError, Segmenter, type TrainEvent, type TrainSettings, train, UsageError, writeVolume } from 'pulmoav';
 import { chest, dataset, folder, root, smallest } from './fixture.js';
 
 let data: string;
@@ -28,7 +28,7 @@ test('a run tells its steps, keeps models, and its diary matches its events', as
   t.deepEqual(diary(out), events);
   t.is(events.filter(({ type }) => type === 'step').length, 4);
   for (const event of events) if (event.type === 'step') t.true(Number.isFinite(event.loss) && event.gradNorm > 0);
-  using segmenter = await Segmenter.load({ model: result.best });
+  using segmenter = await Segmenter.load({ model: result.best ?? '' });
   await t.notThrowsAsync(segmenter.segment(chest().ct));
   await t.throwsAsync(train({ dataset: data, out, config: fourSteps }), { instanceOf: UsageError, message: /already/ });
 });
@@ -75,7 +75,78 @@ test('a killed run goes on from its last checkpoint to the same weights', async 
 test('maxSeconds stops resumably', async (t) => {
   const out = join(folder(), 'run');
   const result = await train({ dataset: data, out, config: fourSteps, maxSeconds: 0.001 });
-  t.like(result, { reason: 'time', step: 1, validation: null, best: join(out, 'latest') });
+  t.like(result, { reason: 'time', step: 0, validation: null, best: null });
+  t.is((await train({ dataset: data, out, config: fourSteps, resume: true })).step, 4);
+});
+
+test('a time limit counts from the start, the text tower included', async (t) => {
+  const out = join(folder(), 'run');
+  const tower = { width: 64, layers: 4, steps: 100_000, batch: 64 };
+  const network = { ...(smallest.plan?.network as object), textWidth: 64 };
+  const config = { ...smallest, textModel: 'tower', tower, plan: { ...smallest.plan, network } } as TrainSettings;
+  const started = performance.now();
+  t.like(await train({ dataset: data, out, config, maxSeconds: 1 }), { reason: 'time', step: 0, best: null });
+  t.true(performance.now() - started < 20_000);
+});
+
+test('a run goes on with its own config and cases only', async (t) => {
+  const out = join(folder(), 'run');
+  await train({ dataset: data, out, config: smallest });
+  const other = train({ dataset: data, out, config: { ...smallest, validateCases: 2 }, resume: true });
+  await t.throwsAsync(other, { instanceOf: UsageError, message: /another config/ });
+  const swapped = await dataset();
+  writeFileSync(join(swapped, 'splits_final.json'), JSON.stringify([{ train: ['two'], val: ['one'] }]));
+  const cases = train({ dataset: swapped, out, resume: true });
+  await t.throwsAsync(cases, { instanceOf: UsageError, message: /other cases/ });
+});
+
+test('a data set without cases to validate on says so, and keeps no best', async (t) => {
+  const few = await dataset();
+  writeFileSync(join(few, 'splits_final.json'), JSON.stringify([{ train: ['one', 'two'], val: [] }]));
+  const [out, codes] = [join(folder(), 'run'), [] as string[]];
+  const onEvent = (event: TrainEvent) => event.type === 'warning' && codes.push(event.code);
+  const { best, validation } = await train({ dataset: few, out, config: smallest, onEvent });
+  t.deepEqual([best, validation, codes], [join(out, 'latest'), null, ['NO_VALIDATION']]);
+});
+
+test('scans without an orientation are said, and refused where one side is annotated', async (t) => {
+  const guessed = await dataset();
+  const image = join(guessed, 'imagesTr', 'one_0000.nii.gz');
+  await writeVolume(image, { ...chest().ct, oriented: false });
+  const codes: string[] = [];
+  const onEvent = (event: TrainEvent) => event.type === 'warning' && codes.push(event.code);
+  await train({ dataset: guessed, out: join(folder(), 'run'), config: smallest, onEvent });
+  t.deepEqual(codes, ['NO_ORIENTATION']);
+  const description = JSON.parse(readFileSync(join(guessed, 'dataset.json'), 'utf8'));
+  description.cases.one.annotated.sides = ['left'];
+  writeFileSync(join(guessed, 'dataset.json'), JSON.stringify(description));
+  const failing = train({ dataset: guessed, out: join(folder(), 'run'), config: smallest });
+  await t.throwsAsync(failing, { code: 'ERR_FORMAT', message: /which way the patient lies/ });
+});
+
+test('labels of dataset.json say which value is which class', async (t) => {
+  const described = await dataset();
+  const { labels } = chest();
+  const swapped = { ...labels, data: labels.data.map((label) => (label === 0 ? 0 : 3 - label)) };
+  const description = JSON.parse(readFileSync(join(described, 'dataset.json'), 'utf8'));
+  for (const name of ['one', 'two']) await writeVolume(join(described, 'labelsTr', `${name}.nii.gz`), swapped);
+  writeFileSync(
+    join(described, 'dataset.json'),
+    JSON.stringify({ ...description, labels: { background: 0, vein: 1, artery: 2 } }),
+  );
+  const [straight, mapped] = [join(folder(), 'run'), join(folder(), 'run')];
+  await train({ dataset: data, out: straight, config: smallest });
+  await train({ dataset: described, out: mapped, config: smallest });
+  t.true(weights(straight).equals(weights(mapped)));
+  for (const labels of [
+    { background: 0, liver: 1, spleen: 2 },
+    { background: 0, artery: '1', vein: 2 },
+  ]) {
+    writeFileSync(join(described, 'dataset.json'), JSON.stringify({ ...description, labels }));
+    await t.throwsAsync(train({ dataset: described, out: join(folder(), 'run'), config: smallest }), {
+      code: 'ERR_FORMAT',
+    });
+  }
 });
 
 test('a tower of its own is trained where the config asks for one', async (t) => {

@@ -39,7 +39,8 @@ export function addTrain(program: Command): void {
         onEvent: tell,
       }).finally(printer.done);
       if (json) return printJson(result);
-      say(`${result.reason === 'finished' ? 'finished' : 'stopped'} after ${result.step} steps: ${result.best}`);
+      const how = `${result.reason === 'finished' ? 'finished' : 'stopped'} after ${result.step} steps`;
+      say(`${how}: ${result.best ?? 'no model yet, go on with --resume'}`);
     });
 }
 
@@ -50,6 +51,8 @@ function tell(event: TrainEvent): void {
     );
     const ceiling = Object.entries(event.ceiling).map(([name, dice]) => `${name} ${dice.toFixed(3)}`);
     say(`best Dice this plan's grid allows: ${ceiling.join(', ')}`);
+  } else if (event.type === 'warning') {
+    say(`warning: ${event.case ? `${event.case}: ` : ''}${event.message} [${event.code}]`);
   } else if (event.type === 'fitted') {
     say(`${event.secondsPerStep.toFixed(2)} s a step: ${event.steps} steps`);
   } else if (event.type === 'step' && event.step % STEPS_A_LINE === 0) {

@@ -14,6 +14,7 @@ export type TrainEvent =
       trainingCases: number;
       validationCases: number;
     }
+  | { type: 'warning'; step: number; code: string; message: string; case?: string }
   | { type: 'fitted'; step: number; steps: number; secondsPerStep: number }
   | {
       type: 'step';
@@ -53,6 +54,11 @@ export class Diary {
   read(): TrainEvent[] {
     if (!existsSync(this.#file)) return [];
     return readFileSync(this.#file, 'utf8').split('\n').flatMap(parseLine);
+  }
+
+  /** Steps taken so far, as far as they are written down. */
+  stepsTaken(): number {
+    return this.read().reduce((most, event) => (event.type === 'step' ? Math.max(most, event.step + 1) : most), 0);
   }
 
   write(event: TrainEvent): void {

@@ -9,9 +9,9 @@ import { findCheckpoint, keep } from './checkpoints.js';
 import { Diary, type EndReason, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
-import { openRun, type RunFile } from './run.js';
+import { keepCases, openRun, type RunFile } from './run.js';
 import { learningRate } from './schedule.js';
-import { Trainer } from './trainer.js';
+import { Trainer, type TrainerFacts } from './trainer.js';
 import { Validation } from './validation.js';
 
 /** What to train on, where to, and for how long. */
@@ -20,11 +20,11 @@ export interface TrainOptions extends CallOptions {
   dataset: string;
   /** Run directory; `best` and `latest` in it are model directories. */
   out: string;
-  /** What differs from a recipe; ignored when a run is resumed. @default the `tiny` recipe */
+  /** What differs from a recipe; a run that is resumed has its own, and another one is refused. @default the `tiny` recipe */
   config?: TrainSettings | undefined;
   /** Go on with the run that `out` holds. @default false */
   resume?: boolean | undefined;
-  /** Stop, resumably, after this many seconds. */
+  /** Stop, resumably, after this many seconds, whatever is being done. */
   maxSeconds?: number | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
@@ -40,8 +40,8 @@ export interface TrainResult {
   step: number;
   /** Last validation; `null` where none was made. */
   validation: Scores | null;
-  /** Directory of the best model. */
-  best: string;
+  /** Directory of the best model; `null` where time was up before there was one. */
+  best: string | null;
 }
 
 /** So many steps in a row without a finite gradient end a run: it has diverged. */
@@ -63,17 +63,43 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
   const run = await openRun(out, options.config, resume);
-  const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
-  const setup = { ...completed, step: run.config.step, dataset: options.dataset, cache: join(out, 'cache'), threads };
-  const trainer = await Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
-  await findCheckpoint(out, 'best');
   const diary = new Diary(out, options.onEvent);
-  await diary.cutBack(trainer.facts.step);
+  const limit = timeLimit(options.maxSeconds);
+  const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
+  let trainer: Trainer;
   try {
+    trainer = await openTrainer(run, threads, { ...options, signal });
+  } catch (error) {
+    if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
+    return { reason: 'time', step: diary.stepsTaken(), validation: null, best: modelOf(out) };
+  }
+  try {
+    const { trainingCases: training, validationCases: validation } = trainer.facts;
+    await keepCases(out, run, { training, validation });
+    await diary.cutBack(trainer.facts.step);
     return await loop(trainer, { run, diary, options, started });
   } finally {
     trainer.close();
   }
+}
+
+/** A signal that aborts when the time is up. */
+function timeLimit(seconds: number | undefined): AbortSignal | undefined {
+  // Node's timers end at 2³¹ ms.
+  return seconds === undefined ? undefined : AbortSignal.timeout(Math.min(Math.max(1, seconds * 1000), 2 ** 31 - 1));
+}
+
+async function openTrainer(run: RunFile, threads: number, options: TrainOptions): Promise<Trainer> {
+  const { out, dataset } = options;
+  const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
+  const setup = { ...completed, step: run.config.step, dataset, cache: join(out, 'cache'), threads };
+  await findCheckpoint(out, 'best');
+  return Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
+}
+
+/** The best model of a run so far, or the latest where none was validated. */
+function modelOf(out: string): string | null {
+  return ['best', 'latest'].map((kept) => join(out, kept)).find((model) => existsSync(model)) ?? null;
 }
 
 interface Journey {
@@ -94,6 +120,7 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
   let reason: EndReason = 'finished';
   let unapplied = 0;
   diary.write(startEvent(trainer, run));
+  for (const warning of warningsOf(trainer.facts)) diary.write({ type: 'warning', step, ...warning });
   while (step < end()) {
     const rate = learningRate(config.schedule, step, end());
     const report = await trainer.step(step, { learningRate: rate });
@@ -119,8 +146,7 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
   if (reason === 'finished') await validation.take(step, options);
   diary.write({ type: 'end', step, reason });
   if (reason === 'cancelled') options.signal?.throwIfAborted();
-  const best = join(options.out, 'best');
-  return { reason, step, validation: validation.last, best: existsSync(best) ? best : join(options.out, 'latest') };
+  return { reason, step, validation: validation.last, best: modelOf(options.out) };
 }
 
 function isDue(every: number, step: number): boolean {
@@ -138,6 +164,15 @@ function startEvent({ facts }: Trainer, { steps }: RunFile): TrainEvent {
     trainingCases: trainingCases.length,
     validationCases: validationCases.length,
   };
+}
+
+/** What a user should know of the data set. */
+function warningsOf({ trainingCases, validationCases, warnings }: TrainerFacts) {
+  const few = {
+    code: 'NO_VALIDATION',
+    message: `none of the ${trainingCases.length} cases is left to validate on, so "best" is never made; name some in splits_final.json`,
+  };
+  return [...warnings, ...(validationCases.length === 0 ? [few] : [])];
 }
 
 async function checkpoint(trainer: Trainer, out: string, diary: Diary, step: number): Promise<void> {

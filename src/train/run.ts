@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { recipes, type TrainConfig, type TrainSettings, trainConfig } from '../config/train.js';
 import { ConfigError, UsageError } from '../errors.js';
@@ -11,11 +12,19 @@ export interface RunFile {
   config: TrainConfig;
   /** Steps in all; `null` until `fit:` was measured. */
   steps: number | null;
+  /** Names of the cases learnt from and validated on, once they are known. */
+  cases?: RunCases | undefined;
+}
+
+/** Names of the cases learnt from and validated on. */
+export interface RunCases {
+  training: string[];
+  validation: string[];
 }
 
 /** Reads a training config: a recipe's name, or a JSON file whose `recipe` is completed by its other fields. */
 export async function readTrainConfig(source: string): Promise<TrainConfig> {
-  const named = recipes[source];
+  const named = recipeOf(source);
   if (named) return named;
   let json: unknown;
   try {
@@ -30,10 +39,15 @@ export async function readTrainConfig(source: string): Promise<TrainConfig> {
   return checkTrainConfig(json, source);
 }
 
+/** A recipe by its name; names such as `constructor`, which every object has, are none. */
+function recipeOf(name: unknown): TrainConfig | undefined {
+  return typeof name === 'string' && Object.hasOwn(recipes, name) ? recipes[name] : undefined;
+}
+
 /** Checks a config; fields that are missing are taken from its `recipe`. */
 export function checkTrainConfig(json: unknown, source = 'config'): TrainConfig {
   const { recipe = 'tiny', ...fields } = (json ?? {}) as { recipe?: string };
-  const base = recipes[recipe];
+  const base = recipeOf(recipe);
   if (!base)
     throw new ConfigError(
       `${source}: there is no recipe "${recipe}"; expected one of ${Object.keys(recipes).join(', ')}.`,
@@ -51,13 +65,31 @@ export async function openRun(out: string, config: TrainSettings | undefined, re
     if (!resume) {
       throw new UsageError(`"${out}" already holds a run.`, { hint: 'Go on with --resume, or choose another folder.' });
     }
-    return checkRun(await readJson(file), file);
+    const run = checkRun(await readJson(file), file);
+    if (config !== undefined && !isDeepStrictEqual(checkTrainConfig(config), run.config)) {
+      throw new UsageError(`"${out}" holds a run with another config.`, {
+        hint: 'A run goes on with its own: leave the config out, or choose another folder for a new run.',
+      });
+    }
+    return run;
   }
   const run: RunFile = { schemaVersion: 1, config: checkTrainConfig(config ?? {}), steps: null };
   if (typeof run.config.steps === 'number') run.steps = run.config.steps;
   await makeFolder(out);
   await saveRun(out, run);
   return run;
+}
+
+/** Remembers the cases of a run, or refuses others than it began with. */
+export async function keepCases(out: string, run: RunFile, cases: RunCases): Promise<void> {
+  if (run.cases && !isDeepStrictEqual(run.cases, cases)) {
+    throw new UsageError(`"${out}" holds a run on other cases than those of this data set.`, {
+      hint: 'Name the data set it began with, or choose another folder for a new run.',
+    });
+  }
+  if (run.cases) return;
+  run.cases = cases;
+  await saveRun(out, run);
 }
 
 /** Writes `run.json`. */
@@ -69,6 +101,7 @@ const runFile = z.strictObject({
   schemaVersion: z.literal(1),
   config: trainConfig,
   steps: z.number().int().min(0).nullable(),
+  cases: z.strictObject({ training: z.array(z.string()), validation: z.array(z.string()) }).optional(),
 });
 
 function checkRun(json: unknown, source: string): RunFile {

@@ -32,6 +32,8 @@ export interface TrainerFacts {
   validationCases: string[];
   /** Best Dice that label maps keep through the plan's grid and back, by class. */
   ceiling: Record<string, number>;
+  /** What the cases learnt from gave cause to say. */
+  warnings: { case: string; code: string; message: string }[];
 }
 
 /** What one step came to. */

@@ -29,6 +29,7 @@ export class Validation {
   /** Validates after `step` steps; the model that scores best so far becomes `RUN/best`. */
   async take(step: number, options: CallOptions): Promise<void> {
     const { out, cases, diary } = this.#setting;
+    if (this.#trainer.facts.validationCases.length === 0) return;
     const started = performance.now();
     const scored = await this.#trainer.validate(cases, { signal: options.signal });
     const mean = meanScores(scored.map(({ scores }) => scores));

@@ -1,6 +1,6 @@
 //! Prepared cases on disk: HU and codes on the plan's grid, read patch by patch.
 //!
-//! A file is `PVCASE02`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
+//! A file is `PVCASE03`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
 //! [`crate::code`] byte each (label and side; what is supervised is decided when a patch is cut), and the places of artery and
 //! vein voxels as u32. Files are written to a temporary name, synchronised and renamed, so that a file that exists is whole.
 
@@ -19,7 +19,7 @@ use crate::{
     sampler::Places,
 };
 
-const MAGIC: &[u8; 8] = b"PVCASE02";
+const MAGIC: &[u8; 8] = b"PVCASE03";
 /// Most places listed of each label; more voxels than this are thinned evenly.
 const PLACES: usize = 65_536;
 /// What lies outside the scan.
@@ -56,6 +56,20 @@ pub struct PreparedCase {
     pub ceiling: [Option<f64>; 2],
     /// Whether airways are among the codes.
     pub airways: bool,
+    /// What its files and voxels gave cause to say.
+    pub warnings: Vec<CaseWarning>,
+}
+
+/// Something a user should know of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CaseWarning {
+    /// The case's name.
+    pub case: String,
+    /// A stable code.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +79,7 @@ struct Header {
     plane: SidePlane,
     ceiling: [Option<f64>; 2],
     airways: bool,
+    warnings: Vec<CaseWarning>,
     /// Places listed of artery and vein.
     places: [usize; 2],
 }
@@ -85,6 +100,7 @@ pub fn write(path: &Path, case: &PreparedCase) -> Result<(), TrainError> {
         plane: case.plane,
         ceiling: case.ceiling,
         airways: case.airways,
+        warnings: case.warnings.clone(),
         places: [places[0].len(), places[1].len()],
     };
     let header = serde_json::to_vec(&header).map_err(|error| TrainError::Internal(error.to_string()))?;
@@ -152,6 +168,11 @@ impl CachedCase {
             ));
         }
         Ok(case)
+    }
+
+    /// What its files and voxels gave cause to say.
+    pub fn warnings(&self) -> &[CaseWarning] {
+        &self.header.warnings
     }
 
     /// Cuts a patch; `supervised_sides` says for left and right whether the reference knows it. Outside of the scan is air
@@ -274,6 +295,7 @@ pub(crate) mod tests {
             plane: SidePlane { plane_x: (shape[2] as f64 - 1.0) / 2.0, half_width: shape[2] as f64 / 2.0 },
             ceiling: [Some(0.9), None],
             airways: true,
+            warnings: Vec::new(),
         };
         for i in 0..total {
             let x = i % shape[2];

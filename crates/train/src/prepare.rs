@@ -5,27 +5,28 @@ use std::path::{Path, PathBuf};
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_segment::prepare::{Prepared, WayBack, prepare, prepare_labels};
 use pulmoav_volume::{
-    Volume, crop::View, formats, hounsfield::hounsfield, label::labels, monitor::Monitor, resample::resize_within,
+    Grid, Volume, Warning, crop::View, formats, hounsfield::hounsfield, label::labels, monitor::Monitor,
+    resample::resize_within,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    cache::{CachedCase, PreparedCase, SidePlane, write},
+    cache::{CachedCase, CaseWarning, PreparedCase, SidePlane, write},
     case::Case,
     code::{AIRWAY, LABEL_BITS, RIGHT_BIT},
     error::TrainError,
 };
 
 /// Rises when what a cache file holds changes its meaning.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// HU kept in the cache; every window that a plan may use lies inside.
-const KEPT_HU: [f64; 2] = [-1024.0, 3071.0];
+pub(crate) const KEPT_HU: [f64; 2] = [-1024.0, 3071.0];
 
 /// Opens a case's cache file, made first where it is missing, damaged, or older than the case's files.
 ///
 /// # Errors
-/// What reading and preparing the case gives; `ERR_FORMAT` for labels other than 0, 1, 2 or a case without lungs.
+/// What reading and preparing the case gives; `ERR_FORMAT` for labels that are not named or a case without lungs.
 pub fn cached(cache: &Path, plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<CachedCase, TrainError> {
     let path = cache_path(cache, plan, case)?;
     if path.is_file()
@@ -46,7 +47,8 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
         Ok(format!("{} bytes, {:?}", data.len(), data.modified().ok()))
     };
     let facts = format!(
-        "{VERSION}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{}",
+        "{VERSION}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{}",
+        case.values,
         plan.spacing_mm,
         plan.crop,
         plan.tiles.tile,
@@ -60,8 +62,15 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
 }
 
 fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<PreparedCase, TrainError> {
-    let ct = read_ct(&case.image, monitor)?;
-    let reference = read_labels(&case.label, monitor)?;
+    let Scan { ct, oriented, warnings } = read_ct(&case.image, monitor)?;
+    if !oriented && case.annotated.sides.len() == 1 {
+        return Err(TrainError::format(
+            &case.image,
+            "does not say which way the patient lies, though one side of it is annotated; expected a header with an \
+             orientation, so mend it, or take the case out of the data set",
+        ));
+    }
+    let reference = read_reference(case, &ct.grid, oriented, monitor)?;
     let failed = |source| match source {
         pulmoav_segment::SegmentError::Cancelled => TrainError::Cancelled,
         source => TrainError::Segment { case: case.name.clone(), source },
@@ -72,14 +81,9 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
         return Err(TrainError::format(&case.image, "no lungs were found; take the case out of the data set"));
     };
     let mut codes = prepare_labels(&reference, &prepared.way_back).map_err(failed)?;
-    if let Some(label) = codes.iter().find(|&&label| label > 2) {
-        return Err(TrainError::format(
-            &case.label,
-            format!("holds label {label}, expected 0 background, 1 artery, 2 vein"),
-        ));
-    }
     if let Some(airways) = &case.airways {
-        let airways = prepare_labels(&read_labels(airways, monitor)?, &prepared.way_back).map_err(failed)?;
+        let airways = read_labels(airways, &reference.grid, oriented, monitor)?;
+        let airways = prepare_labels(&airways, &prepared.way_back).map_err(failed)?;
         codes.par_iter_mut().zip(&airways).filter(|(code, airway)| **code == 0 && **airway != 0).for_each(
             |(code, _)| {
                 *code = AIRWAY;
@@ -92,7 +96,14 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
         .for_each(|(code, &side)| *code = *code & LABEL_BITS | if side == 2 { RIGHT_BIT } else { 0 });
     let (hu, plane) = hu_and_plane(&prepared);
     let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.way_back, label));
-    Ok(PreparedCase { shape: prepared.shape, hu, codes, plane, ceiling, airways: case.airways.is_some() })
+    let unclear = prepared.warnings.iter().filter(|warning| warning.code == "SIDES_UNCLEAR").cloned();
+    let said = |warning: Warning| CaseWarning {
+        case: case.name.clone(),
+        code: warning.code.to_owned(),
+        message: warning.message,
+    };
+    let warnings = warnings.into_iter().chain(unclear).map(said).collect();
+    Ok(PreparedCase { shape: prepared.shape, hu, codes, plane, ceiling, airways: case.airways.is_some(), warnings })
 }
 
 /// The plan with channels from which HU and the side plane can be read back.
@@ -112,18 +123,50 @@ fn hu_and_plane(prepared: &Prepared) -> (Vec<i16>, SidePlane) {
     (hu, SidePlane { plane_x: -first / slope, half_width: 1.0 / slope })
 }
 
-/// A CT in Hounsfield units.
-pub(crate) fn read_ct(path: &Path, monitor: &dyn Monitor) -> Result<Volume<f32>, TrainError> {
-    let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
-    let (data, _not_hu) = hounsfield(&image.voxels);
-    Ok(Volume { data, grid: image.header.grid })
+/// A CT as it was read.
+pub(crate) struct Scan {
+    /// Hounsfield units.
+    pub(crate) ct: Volume<f32>,
+    /// Whether its file says which way the patient lies.
+    pub(crate) oriented: bool,
+    /// What its file and its values gave cause to say.
+    pub(crate) warnings: Vec<Warning>,
 }
 
-/// A label map.
-pub(crate) fn read_labels(path: &Path, monitor: &dyn Monitor) -> Result<Volume<u8>, TrainError> {
+/// Reads a CT.
+pub(crate) fn read_ct(path: &Path, monitor: &dyn Monitor) -> Result<Scan, TrainError> {
+    let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
+    let (data, not_hu) = hounsfield(&image.voxels);
+    let warnings = image.header.warnings.into_iter().chain(not_hu).collect();
+    Ok(Scan { ct: Volume { data, grid: image.header.grid }, oriented: image.header.oriented, warnings })
+}
+
+/// A label map of a scan on `grid`.
+fn read_labels(path: &Path, grid: &Grid, oriented: bool, monitor: &dyn Monitor) -> Result<Volume<u8>, TrainError> {
     let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
     let data = labels(&image.voxels).map_err(volume_error(path))?;
-    Ok(Volume { data, grid: image.header.grid })
+    let place = image.header.grid.beside(image.header.oriented, grid, oriented);
+    Ok(Volume { data, grid: place })
+}
+
+/// A case's reference: 0 background, 1 artery, 2 vein, whatever values the data set gives them.
+pub(crate) fn read_reference(
+    case: &Case,
+    grid: &Grid,
+    oriented: bool,
+    monitor: &dyn Monitor,
+) -> Result<Volume<u8>, TrainError> {
+    let mut reference = read_labels(&case.label, grid, oriented, monitor)?;
+    let class_of: [Option<u8>; 256] = std::array::from_fn(|value| case.values.class_of(value as u8));
+    let mapped: Result<Vec<u8>, u8> =
+        reference.data.par_iter().map(|&value| class_of[value as usize].ok_or(value)).collect();
+    reference.data = mapped.map_err(|value| {
+        TrainError::format(
+            &case.label,
+            format!("holds label {value}, which dataset.json does not name; expected background, artery and vein"),
+        )
+    })?;
+    Ok(reference)
 }
 
 pub(crate) fn volume_error(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeError) -> TrainError + '_ {

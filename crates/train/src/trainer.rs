@@ -5,20 +5,21 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
-use pulmoav_plan::{Auxiliary, Network as NetworkPlan, Plan};
+use pulmoav_plan::{Auxiliary, Channel, Network as NetworkPlan, Plan};
 use pulmoav_segment::clock::Clock;
 use pulmoav_volume::monitor::Monitor;
 use serde::Serialize;
 
 use crate::{
     batch::{Batch, BatchMaker, TrainingCase},
+    cache::CaseWarning,
     case::{Case, DataSet},
     config::{StepConfig, StepSettings},
     error::TrainError,
     loss::{TargetLoss, supervised},
     optimizer::AdamW,
     prefetch::Prefetch,
-    prepare::cached,
+    prepare::{KEPT_HU, cached},
     state::{self, Progress},
 };
 
@@ -53,6 +54,8 @@ pub struct Facts {
     pub validation_cases: Vec<String>,
     /// Mean over the cases of the best Dice that the plan's grid allows, by class.
     pub ceiling: BTreeMap<&'static str, f64>,
+    /// What the cases learnt from gave cause to say.
+    pub warnings: Vec<CaseWarning>,
 }
 
 /// What a step came to.
@@ -110,6 +113,7 @@ impl Trainer {
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
         let Setup { plan, step, dataset, cache, text, resume } = setup;
         step.validate(supervised_scales(&plan))?;
+        check_windows(&plan)?;
         let set = DataSet::open(dataset)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
         let mut trainer = Self::assemble(plan, step, cases)?;
@@ -137,6 +141,7 @@ impl Trainer {
             training_cases: Vec::new(),
             validation_cases: Vec::new(),
             ceiling: mean_ceiling(&cases),
+            warnings: cases.iter().flat_map(|case| case.cached.warnings()).cloned().collect(),
         };
         let maker = BatchMaker::new(plan.clone(), config.clone(), supervised_scales(&plan), cases);
         Ok(Self {
@@ -242,6 +247,21 @@ impl Trainer {
         let plan = serde_json::to_string(&self.plan).map_err(internal)?;
         let config = serde_json::to_string(&self.config).map_err(internal)?;
         Ok(Progress::new(self.facts.step, self.updates, plan, config))
+    }
+}
+
+/// The cache keeps HU of a range; a window beyond would see other values than in use.
+fn check_windows(plan: &Plan) -> Result<(), TrainError> {
+    let [low, high] = KEPT_HU;
+    let beyond = plan.channels.iter().find_map(|channel| match channel {
+        Channel::Window { window_hu } if window_hu[0] < low || window_hu[1] > high => Some(window_hu),
+        _ => None,
+    });
+    match beyond {
+        Some(window) => Err(TrainError::Config(format!(
+            "a channel has the window {window:?} HU; expected one within {low} to {high} HU, which training keeps"
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::case::{Annotated, Case};
 use crate::error::TrainError;
-use crate::prepare::{read_ct, read_labels, volume_error};
+use crate::prepare::{Scan, read_ct, read_reference, volume_error};
 use crate::trainer::Trainer;
 
 /// Scores of one case.
@@ -37,11 +37,11 @@ impl Trainer {
 }
 
 fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<CaseScores, TrainError> {
-    let ct = read_ct(&case.image, monitor)?;
+    let Scan { ct, oriented, .. } = read_ct(&case.image, monitor)?;
     let found = segmenter
         .segment(&ct, &Request::default(), monitor)
         .map_err(|source| TrainError::Segment { case: case.name.clone(), source })?;
-    let reference = read_labels(&case.label, monitor)?;
+    let reference = read_reference(case, &ct.grid, oriented, monitor)?;
     let annotated = annotated_sides(&case.annotated);
     let sides = if annotated.len() == 1 { Some(nearest_lungs(&ct).map_err(volume_error(&case.image))?) } else { None };
     let restrictions = sides.iter().map(|sides| Restriction::Sides(sides, &annotated)).collect();

@@ -66,7 +66,7 @@ fn coarsen_codes(patch: &mut Patch, cubes: [Cubes; 3]) {
         let [z, y, x] = [voxel / (height * width), voxel / width % height, voxel % width];
         (cube_of[0][z] * rows + cube_of[1][y]) * columns + cube_of[2][x]
     };
-    let mut counts = vec![[0u16; LABEL_BITS as usize + 1]; cube(patch.len() - 1) + 1];
+    let mut counts = vec![[0u32; LABEL_BITS as usize + 1]; cube(patch.len() - 1) + 1];
     for (voxel, code) in patch.codes.iter().enumerate() {
         counts[cube(voxel)][usize::from(code & LABEL_BITS)] += 1;
     }
@@ -77,8 +77,8 @@ fn coarsen_codes(patch: &mut Patch, cubes: [Cubes; 3]) {
 
 /// The label of a cube with so many voxels of each label: the commonest vessel if vessels fill [`LEAST_SHARE`], else airway
 /// if that does, else background.
-fn label_of(counts: [u16; LABEL_BITS as usize + 1]) -> u8 {
-    let [background, artery, vein, airway] = counts.map(f32::from);
+fn label_of(counts: [u32; LABEL_BITS as usize + 1]) -> u8 {
+    let [background, artery, vein, airway] = counts.map(|count| count as f32);
     let least = LEAST_SHARE * (background + artery + vein + airway);
     match artery + vein >= least && artery + vein > 0.0 {
         true if artery >= vein => 1,
