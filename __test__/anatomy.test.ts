@@ -32,7 +32,7 @@ test('a label map lies on the scan’s own grid, and its counts are the structur
   }
   t.true(voxels(found, 'left lung') > 10_000 && voxels(found, 'right lung') > 10_000);
   t.true(found.carinaMm === null || found.carinaMm.length === 3);
-  t.deepEqual(Object.keys(found.seconds), ['load', 'find', 'total']);
+  t.deepEqual(Object.keys(found.seconds), ['load', 'find', 'draw', 'total']);
   t.true(found.memory.peakBytes > 0);
 });
 

@@ -222,7 +222,7 @@ test.serial('anatomy writes a label map, a picture and a report, which is what -
   ]);
   t.deepEqual(listing(directory), ['anatomy.json', 'anatomy.nii.gz', 'anatomy.png']);
   t.deepEqual(JSON.parse(readFileSync(report.files.report, 'utf8')), report);
-  t.deepEqual(Object.keys(report.seconds).sort(), ['find', 'load', 'total', 'write']);
+  t.deepEqual(Object.keys(report.seconds).sort(), ['draw', 'find', 'load', 'total', 'write']);
   t.deepEqual(Object.keys(report.structures[0] ?? {}), ['value', 'name', 'voxels', 'volumeMl']);
   const { data, ...place } = await readVolume(report.files.labels);
   const { data: _, ...geometry } = ct;

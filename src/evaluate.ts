@@ -53,8 +53,8 @@ export interface BatchScores {
 }
 
 /**
- * Scores a label map against a reference, or a folder of them against a folder with the same file names. In a folder, a
- * case that cannot be scored, a missing prediction for one, is listed with its error and does not stop the others.
+ * Scores a label map against a reference, or a folder of them against a folder with the same names, whatever their
+ * formats. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and does not stop the others.
  *
  * @throws IoError where a path or a folder's files are missing; everything {@link evaluate} throws for a single file
  */
@@ -75,6 +75,13 @@ export async function evaluateFolders(pred: string, ref: string, options: Evalua
   return { cases, mean: meanScores(cases.flatMap((one) => ('scores' in one ? [one.scores] : []))) };
 }
 
+/** Every file that {@link evaluateFolders} reads for these paths. */
+export function evaluatedFiles(pred: string, ref: string, within?: string): string[] {
+  const isFolder = existsSync(pred) && statSync(pred).isDirectory();
+  const pairs = isFolder ? casePairs(pred, ref, within) : [{ pred, ref, within }];
+  return pairs.flatMap((pair) => [pair.pred, pair.ref, ...(pair.within === undefined ? [] : [pair.within])]);
+}
+
 async function caseScores({ name, pred, ref, within }: CasePair, signal: AbortSignal | undefined): Promise<CaseScores> {
   try {
     return { name, scores: await evaluate(pred, ref, { signal, within }) };
@@ -92,20 +99,44 @@ interface CasePair {
 }
 
 function casePairs(pred: string, ref: string, within: string | undefined): CasePair[] {
-  const files = labelMaps(pred);
-  if (files.length === 0) throw new IoError('ERR_IO', `The folder "${pred}" holds no .nii or .nii.gz file.`);
-  const missing = labelMaps(ref).filter((file) => !files.includes(file));
-  return [...files, ...missing].sort().map((file) => ({
-    name: caseName(file),
-    pred: join(pred, file),
-    ref: join(ref, file),
-    within: within && join(within, file),
-  }));
+  const [predicted, references] = [labelMaps(pred), labelMaps(ref)];
+  if (predicted.size === 0) throw new IoError('ERR_IO', `The folder "${pred}" holds no NIfTI, NRRD or MetaImage file.`);
+  const masks = within === undefined ? null : labelMaps(within);
+  const names = [...new Set([...predicted.keys(), ...references.keys()])].sort();
+  return names.map((name) => {
+    // What has no partner is told by the name it would have.
+    const file = (maps: Map<string, string>) => maps.get(name) ?? predicted.get(name) ?? references.get(name) ?? name;
+    return {
+      name,
+      pred: join(pred, file(predicted)),
+      ref: join(ref, file(references)),
+      within: masks && within !== undefined ? join(within, file(masks)) : undefined,
+    };
+  });
 }
 
-function labelMaps(folder: string): string[] {
+/** Endings of the label maps that are read. */
+const LABEL_MAP = /\.(nii|nii\.gz|hdr|hdr\.gz|nrrd|nhdr|mha|mhd)$/i;
+
+/** The label maps of a folder by their case's name. */
+function labelMaps(folder: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const file of filesOf(folder).filter((file) => LABEL_MAP.test(file))) {
+    const name = caseName(file);
+    const other = found.get(name);
+    if (other) {
+      throw new UsageError(`The folder "${folder}" holds ${other} and ${file}, two label maps of one name.`, {
+        hint: 'Move one of them elsewhere.',
+      });
+    }
+    found.set(name, file);
+  }
+  return found;
+}
+
+function filesOf(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((file) => /\.nii(\.gz)?$/.test(file));
+    return readdirSync(folder);
   } catch (error) {
     throw new IoError('ERR_IO', `The folder "${folder}" could not be read: ${(error as Error).message}.`, {
       cause: error,
@@ -114,5 +145,5 @@ function labelMaps(folder: string): string[] {
 }
 
 function caseName(path: string): string {
-  return basename(path).replace(/\.nii(\.gz)?$/, '');
+  return basename(path).replace(LABEL_MAP, '');
 }

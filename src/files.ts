@@ -1,28 +1,100 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { existsSync, realpathSync } from 'node:fs';
+import { mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { FormatError, IoError } from './errors.js';
+import { FormatError, IoError, UsageError } from './errors.js';
 
 /**
- * Replaces a file in one step: a reader sees the old content or the new, also after a power cut.
+ * Replaces a file in one step: a reader sees the old content or the new, also after a power cut. A link stays, what it
+ * points to is replaced; the new file has the mode of the old one.
  *
  * @throws IoError
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.part`);
+  const target = await realpath(path).catch(() => path);
+  const temporary = join(dirname(target), `.${randomBytes(6).toString('hex')}.part`);
   try {
+    const replaced = await stat(target).catch(() => null);
     const file = await open(temporary, 'wx');
     try {
       await file.writeFile(content);
+      if (replaced) await file.chmod(replaced.mode & 0o7777);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
     throw new IoError('ERR_IO', `"${path}" could not be written: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** Where a path leads: links are followed, also of the folder of a file that is not there yet. */
+export function placeOf(path: string): string {
+  const real = (path: string) => {
+    try {
+      return realpathSync(path);
+    } catch {
+      return null;
+    }
+  };
+  const folder = real(dirname(path));
+  return real(path) ?? (folder ? join(folder, basename(path)) : resolve(path));
+}
+
+/**
+ * Refuses an output that would replace an input, or another output, by whatever links or names.
+ *
+ * @throws UsageError
+ */
+export function refuseSamePlace(output: string, others: string[]): void {
+  const place = placeOf(output);
+  const other = others.find((other) => placeOf(other) === place);
+  if (other !== undefined) {
+    throw new UsageError(`Writing "${output}" would replace "${other}", which is needed.`, {
+      hint: 'Choose another name.',
+    });
+  }
+}
+
+/**
+ * Runs `work` while no other process does so in this folder; a lock that a killed process left behind does not count.
+ *
+ * @throws IoError, UsageError while another process holds the folder
+ */
+export async function withLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const file = join(folder, '.pulmoav.lock');
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await writeFile(file, String(process.pid), { flag: 'wx' });
+      break;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EEXIST') {
+        throw new IoError('ERR_IO', `"${folder}" could not be locked: ${message}.`, { cause: error });
+      }
+      const holder = Number(await readFile(file, 'utf8').catch(() => '0'));
+      if (attempt > 0 || isRunning(holder)) {
+        throw new UsageError(`Process ${holder} is adding to "${folder}".`, {
+          hint: `Wait for it, choose another folder, or remove "${file}" if no such process runs.`,
+        });
+      }
+      await rm(file, { force: true });
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

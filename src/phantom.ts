@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkInteger, checkPath } from './check.js';
 import { type Annotated, type DatasetDescription, datasetConfig } from './config/dataset.js';
 import { FormatError, UsageError } from './errors.js';
-import { makeFolder, readJson, writeAtomic } from './files.js';
+import { makeFolder, readJson, withLock, writeAtomic } from './files.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -46,7 +46,7 @@ const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
 
 /**
  * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
- * alone; one that is already listed in the folder's `dataset.json` is kept.
+ * alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
  *
  * @throws IoError, UsageError, FormatError
  */
@@ -55,14 +55,17 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
   checkPath('out', out);
   checkInteger('count', count, 1, 100_000);
   checkInteger('seed', seed, 0, 2 ** 48);
-  const description = await openDataset(out);
-  const cases: PhantomCase[] = [];
-  for (let index = 0; index < count; index++) {
-    options.onProgress?.({ stage: 'phantoms', done: index, total: count });
-    cases.push(await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options));
-  }
-  options.onProgress?.({ stage: 'phantoms', done: count, total: count });
-  return cases;
+  for (const folder of FOLDERS) await makeFolder(join(out, folder));
+  return withLock(out, async () => {
+    const description = await openDataset(out);
+    const cases: PhantomCase[] = [];
+    for (let index = 0; index < count; index++) {
+      options.onProgress?.({ stage: 'phantoms', done: index, total: count });
+      cases.push(await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options));
+    }
+    options.onProgress?.({ stage: 'phantoms', done: count, total: count });
+    return cases;
+  });
 }
 
 interface Wanted {
@@ -142,7 +145,6 @@ async function saveDataset(out: string, description: DatasetDescription): Promis
 
 async function openDataset(out: string): Promise<DatasetDescription> {
   const file = join(out, 'dataset.json');
-  for (const folder of FOLDERS) await makeFolder(join(out, folder));
   if (!existsSync(file)) return structuredClone(emptyDataset);
   const parsed = datasetConfig.safeParse(await readJson(file));
   if (parsed.success) return parsed.data;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type CaseScores, evaluateFolders } from '../evaluate.js';
-import { writeAtomic } from '../files.js';
+import { type CaseScores, evaluatedFiles, evaluateFolders } from '../evaluate.js';
+import { refuseSamePlace, writeAtomic } from '../files.js';
 import { errorJson, interruption, PARTIAL_FAILURE } from './exit.js';
 import { printJson, progressPrinter, say } from './output.js';
 
@@ -21,6 +21,9 @@ export function addEvaluate(program: Command): void {
     .option('-o, --output <file>', 'write the scores as JSON')
     .option('--within <path>', 'score inside this mask only, or a folder of masks with the same names')
     .action(async (flags: Flags) => {
+      if (flags.output !== undefined) {
+        refuseSamePlace(flags.output, evaluatedFiles(flags.pred, flags.ref, flags.within));
+      }
       const printer = progressPrinter();
       const options = { within: flags.within, signal: interruption, onProgress: printer.onProgress };
       const scored = await evaluateFolders(flags.pred, flags.ref, options).finally(printer.done);

@@ -1,4 +1,4 @@
-import { isPulmoavError } from '../errors.js';
+import { IoError, isPulmoavError } from '../errors.js';
 import { printJson, say } from './output.js';
 
 /** Status of a batch in which some cases failed. */
@@ -30,6 +30,12 @@ export function watchSignals(): AbortController {
     });
   }
   return controller;
+}
+
+/** What the operating system refused, as one of our own errors; anything else as it is. */
+export function named(error: unknown): unknown {
+  if (!(error instanceof Error) || isPulmoavError(error) || !('syscall' in error)) return error;
+  return new IoError('ERR_IO', `${error.message}.`, { cause: error });
 }
 
 /** The documented exit status of a failure. */

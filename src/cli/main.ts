@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import * as commands from './commands.js';
-import { exitStatus, reportError, watchSignals } from './exit.js';
+import { exitStatus, named, reportError, watchSignals } from './exit.js';
 import { outliveReaders, printJson } from './output.js';
 
 const json = process.argv.includes('--json');
@@ -28,7 +28,7 @@ try {
   if (error instanceof CommanderError && error.exitCode === 0) {
     process.exitCode = 0;
   } else {
-    const failure = error instanceof CommanderError ? usage(error) : error;
+    const failure = error instanceof CommanderError ? usage(error) : named(error);
     reportError(failure, { json, signal: stop.signal });
     process.exitCode = exitStatus(failure, stop.signal);
   }

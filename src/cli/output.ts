@@ -1,13 +1,15 @@
 import type { Progress, Warning } from '../types.js';
 
 /**
- * Lets a run end in peace whose reader has gone (`pulmoav … | head`): what is not read is not an error, and long work is not
- * lost because nobody listens.
+ * Lets a run go on whose reader has gone (`pulmoav … | head`): what is not read is not an error, and long work is not lost
+ * because nobody listens. A result that cannot be printed for another reason, such as a full disk, is told by the status.
  */
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (error.code === 'EPIPE') return;
+      process.exitCode = 3;
+      if (stream === process.stdout) say(`pulmoav: the result could not be printed: ${error.message}. [ERR_IO]`);
     });
   }
 }
@@ -19,7 +21,15 @@ export function printJson(result: object): void {
 
 /** Prints people's words: to standard error, so that standard output stays a program's. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${printable(line)}\n`);
+}
+
+/** Control characters as escapes: words of a file must not drive a terminal. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (found) => {
+    return `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
 }
 
 /** Prints warnings, a line each. */

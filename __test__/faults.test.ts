@@ -1,0 +1,169 @@
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { evaluate, readVolume, type Scores, type Volume, writeVolume } from 'pulmoav';
+import { chest, folder, listing, root } from './fixture.js';
+
+const small: Volume<Uint8Array> = {
+  data: Uint8Array.from({ length: 24 }, (_, at) => at % 3),
+  shape: [2, 3, 4],
+  spacingMm: [2.5, 0.7, 0.7],
+  affine: [0.7, 0, 0, 1, 0, 0.7, 0, 2, 0, 0, 2.5, 3, 0, 0, 0, 1],
+};
+
+interface Ended {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function run(args: string[], shell?: string): Promise<Ended> {
+  const main = join(root, 'dist/cli/main.js');
+  const started = shell
+    ? promisify(execFile)('sh', ['-c', `"${process.execPath}" "${main}" "$@" ${shell}`, 'sh', ...args])
+    : promisify(execFile)(process.execPath, [main, ...args]);
+  return started.then(
+    ({ stdout, stderr }) => ({ status: 0, stdout, stderr }),
+    ({ code, stdout, stderr }) => ({ status: code as number, stdout: stdout as string, stderr: stderr as string }),
+  );
+}
+
+/** The header of an NRRD file in a folder of its own, with the voxels that it names elsewhere. */
+function nrrd(fields: string): string {
+  const directory = folder();
+  mkdirSync(join(directory, 'in'));
+  writeFileSync(join(directory, 'outside.raw'), Buffer.alloc(24, 1));
+  const head = 'NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 3 2\nencoding: raw\n';
+  const file = join(directory, 'in', 'scan.nhdr');
+  writeFileSync(file, `${head}${fields}\n`);
+  return file;
+}
+
+test('an orientation that is not known is not invented on writing', async (t) => {
+  const file = join(folder(), 'a.nii.gz');
+  await writeVolume(file, { ...small, oriented: false });
+  t.false((await readVolume(file)).oriented);
+  await writeVolume(file, await readVolume(file));
+  t.false((await readVolume(file)).oriented);
+  // A place that is a guess does not keep a label map from its scan.
+  t.is((await evaluate(file, file)).artery?.dice, 1);
+  t.is((await evaluate({ ...small, oriented: false }, await readVolume(file))).artery?.dice, 1);
+});
+
+test('a spacing that contradicts the affine is refused with both', async (t) => {
+  for (const spacingMm of [
+    [0.7, 0.7, 2.5],
+    [1, 1, 1],
+  ] as const) {
+    const failing = writeVolume(join(folder(), 'a.nii'), { ...small, spacingMm: [...spacingMm] });
+    const error = await t.throwsAsync(failing, { code: 'ERR_GEOMETRY' });
+    t.true(error.message.includes(`${spacingMm[2]}`) && error.message.includes('2.5'), error.message);
+  }
+});
+
+test('a header names files in its own folder or below', async (t) => {
+  for (const name of ['../outside.raw', '/etc/hostname', 'a/../../outside.raw']) {
+    await t.throwsAsync(readVolume(nrrd(`data file: ${name}`)), { code: 'ERR_FORMAT', message: /own folder or below/ });
+  }
+});
+
+test('scores never replace what they are made from, by whatever name', async (t) => {
+  const directory = folder();
+  const [pred, ref, link] = ['pred.nii.gz', 'ref.nii.gz', 'link.json'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const file of [pred, ref]) await writeVolume(file, small);
+  symlinkSync(ref, link);
+  const before = readFileSync(ref);
+  for (const output of [ref, pred, link, join(directory, '.', 'ref.nii.gz')]) {
+    const { status, stderr } = await run(['evaluate', '--pred', pred, '--ref', ref, '-o', output]);
+    t.is(status, 2, stderr);
+  }
+  t.true(readFileSync(ref).equals(before));
+  const scores = join(directory, 'scores.json');
+  writeFileSync(scores, 'old');
+  chmodSync(scores, 0o600);
+  t.is((await run(['evaluate', '--pred', pred, '--ref', ref, '-o', scores])).status, 0);
+  t.is(statSync(scores).mode & 0o777, 0o600);
+});
+
+test('folders are scored whatever the formats, and what has no partner is named', async (t) => {
+  const [pred, ref] = [folder(), folder()];
+  await writeVolume(join(pred, 'a.nii.gz'), small);
+  await writeVolume(join(ref, 'a.nii'), small);
+  await writeVolume(join(ref, 'b.nii'), small);
+  const raw = Buffer.from(small.data);
+  const mha = [
+    'ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementType = MET_UCHAR\nElementSpacing = 0.7 0.7 2.5',
+    'TransformMatrix = -1 0 0 0 -1 0 0 0 1\nOffset = -1 -2 3\nElementDataFile = LOCAL\n',
+  ].join('\n');
+  writeFileSync(join(pred, 'c.mha'), Buffer.concat([Buffer.from(mha), raw]));
+  await writeVolume(join(ref, 'c.nii.gz'), small);
+  const scored = await run(['evaluate', '--pred', pred, '--ref', ref, '--json']);
+  t.is(scored.status, 4);
+  interface Told {
+    name: string;
+    scores?: Scores;
+    error?: { code: string };
+  }
+  const { cases } = JSON.parse(scored.stdout) as { cases: Told[] };
+  const told = cases.map(({ name, scores, error }) => [name, scores?.artery?.dice ?? error?.code]);
+  t.deepEqual(told, [
+    ['a', 1],
+    ['b', 'ERR_IO'],
+    ['c', 1],
+  ]);
+  await writeVolume(join(ref, 'c.nii'), small);
+  const doubled = await run(['evaluate', '--pred', pred, '--ref', ref]);
+  t.is(doubled.status, 2);
+  t.regex(doubled.stderr, /two label maps of one name/);
+});
+
+test('labels and probabilities are never one file, by whatever folder', async (t) => {
+  const directory = folder();
+  const scan = join(directory, 'scan.nii.gz');
+  await writeVolume(scan, chest().ct);
+  mkdirSync(join(directory, 'out'));
+  symlinkSync(join(directory, 'out'), join(directory, 'link'));
+  const [output, probabilities] = ['out', 'link'].map((name) => join(directory, name, 'a.nii.gz')) as [string, string];
+  const { status, stderr } = await run(['segment', scan, '-o', output, '--probabilities', probabilities]);
+  t.is(status, 2, stderr);
+  t.deepEqual(listing(join(directory, 'out')), []);
+});
+
+test('two processes that add phantoms to one folder do not lose each other’s', async (t) => {
+  const out = join(folder(), 'data');
+  const seeds = ['5', '6'];
+  const ended = await Promise.all(seeds.map((seed) => run(['phantom', '-o', out, '--seed', seed])));
+  const listed = Object.keys(JSON.parse(readFileSync(join(out, 'dataset.json'), 'utf8')).cases);
+  const made = ended.filter(({ status }) => status === 0).length;
+  t.is(listed.length, made);
+  for (const { status, stderr } of ended) t.true(status === 0 || (status === 2 && /is adding to/.test(stderr)), stderr);
+  t.false(existsSync(join(out, '.pulmoav.lock')));
+});
+
+test('a result that cannot be printed is said, with status 3', async (t) => {
+  if (!existsSync('/dev/full')) return t.pass('skipped: this system has no /dev/full');
+  const file = join(folder(), 'a.nii.gz');
+  await writeVolume(file, small);
+  const { status, stderr } = await run(['info', file, '--json'], '>/dev/full');
+  t.is(status, 3);
+  t.regex(stderr, /could not be printed/);
+});
+
+test('words of a file do not drive a terminal', async (t) => {
+  const { status, stderr } = await run(['info', nrrd('endian: little\nspace directions: \u001b[2Jx')]);
+  t.is(status, 3);
+  t.false(stderr.includes('\u001b'), stderr);
+  t.true(stderr.includes('\\x1b'), stderr);
+});
+
+test('names that every object has are no recipes', async (t) => {
+  const { status, stderr } = await run(['train', root, '-o', join(folder(), 'run'), '--config', 'constructor']);
+  t.is(status, 3);
+  t.regex(stderr, /neither a recipe/);
+});
