@@ -3,8 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, 
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { evaluate, readVolume, type Scores, type Volume, writeVolume } from 'pulmoav';
-import { chest, folder, listing, root } from './fixture.js';
+import { evaluate, readVolume, type Scores, Segmenter, type SegmentOptions, type Volume, writeVolume } from 'pulmoav';
+import { chest, folder, listing, root, smallestModel } from './fixture.js';
 
 const small: Volume<Uint8Array> = {
   data: Uint8Array.from({ length: 24 }, (_, at) => at % 3),
@@ -166,4 +166,34 @@ test('names that every object has are no recipes', async (t) => {
   const { status, stderr } = await run(['train', root, '-o', join(folder(), 'run'), '--config', 'constructor']);
   t.is(status, 3);
   t.regex(stderr, /neither a recipe/);
+});
+
+test('a scan that a memory limit leaves no room for is refused by its header', async (t) => {
+  const header = Buffer.alloc(352);
+  header.writeInt32LE(348, 0);
+  for (const [at, value] of [3, 1024, 1024, 1024, 1, 1, 1, 1].entries()) header.writeInt16LE(value, 40 + 2 * at);
+  header.writeInt16LE(2, 70);
+  header.writeInt16LE(8, 72);
+  for (let at = 0; at < 4; at++) header.writeFloatLE(1, 76 + 4 * at);
+  header.writeFloatLE(352, 108);
+  header.writeInt16LE(1, 254);
+  for (const at of [280, 300, 320]) header.writeFloatLE(1, at);
+  header.write('n+1', 344);
+  // There is no voxel in the file: whoever reads it says so.
+  const scan = join(folder(), 'large.nii');
+  writeFileSync(scan, header);
+  const limited = await run(['segment', scan, '-o', join(folder(), 'a.nii.gz'), '--max-memory', '512M']);
+  t.is(limited.status, 3);
+  t.regex(limited.stderr, /ERR_MEMORY/);
+  const free = await run(['segment', scan, '-o', join(folder(), 'a.nii.gz')]);
+  t.regex(free.stderr, /ERR_FORMAT/);
+});
+
+test('a prompt that is too long is said', async (t) => {
+  using segmenter = await Segmenter.load({ model: await smallestModel() });
+  const { ct } = chest();
+  const codes = async (options: SegmentOptions) =>
+    (await segmenter.segment(ct, options)).warnings.map(({ code }) => code);
+  t.true((await codes({ prompts: ['the left pulmonary artery '.repeat(50)] })).includes('PROMPT_TRUNCATED'));
+  t.false((await codes({ prompts: ['left artery'] })).includes('PROMPT_TRUNCATED'));
 });

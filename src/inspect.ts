@@ -30,7 +30,7 @@ export interface FileInfo {
   extra: number[];
   /** Slope and intercept of stored values, where there are any. */
   scaling: [slope: number, intercept: number] | null;
-  /** `NO_ORIENTATION`, `UNITS`, … */
+  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
   warnings: Warning[];
 }
 

@@ -31,8 +31,9 @@ export interface Volume<Data extends VoxelArray = VoxelArray> {
 /** Something a user should know that did not stop the work. */
 export interface Warning {
   /**
-   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
-   * `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
+   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of the anatomy:
+   * `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`,
+   * `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
    */
   code: string;
   /** One sentence: what it is and, where something can be done, what to check. */

@@ -28,6 +28,16 @@ pub enum ModelError {
         /// How many there are.
         count: usize,
     },
+    /// The text tensors are not those that made the plan's embeddings.
+    #[error(
+        "the text tensors have the SHA-256 {found}, but the plan's embeddings were made by {expected}; get the model again"
+    )]
+    OtherEncoder {
+        /// Of the tensors.
+        found: String,
+        /// What the plan says.
+        expected: String,
+    },
     /// A tensor has another shape or type than the plan's network needs.
     #[error("tensor `{name}` is {found}; the plan's network needs {expected}")]
     WrongTensor {

@@ -1,6 +1,6 @@
 //! Segmenting: a loaded model, and the scans that go through it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,12 +8,15 @@ use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::Structure;
-use pulmoav_model::text::Tower;
+use pulmoav_model::text::{Tokenizer, Tower};
 use pulmoav_model::weights;
+use pulmoav_segment::budget::check_scan;
 use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
+use pulmoav_volume::formats;
+use pulmoav_volume::image::Header;
 use pulmoav_volume::warning::Warning;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +56,9 @@ pub fn load_segmenter<'env>(
         let (plan, mut parameters) = weights::load(&PathBuf::from(model))?;
         let has_text = parameters.frozen_iter().any(|(name, _)| name.starts_with("text."));
         let tower = if has_text {
-            Tower::from_tensors(parameters.frozen_iter())?
+            let tower = Tower::from_tensors(parameters.frozen_iter())?;
+            tower.check_made(&plan)?;
+            tower
         } else {
             Tower::of_model(&PathBuf::from(words))?
         };
@@ -86,6 +91,18 @@ struct Resolved {
     prompts: Vec<String>,
     request: Request,
     index: Option<usize>,
+    warnings: Vec<Warning>,
+}
+
+impl Resolved {
+    /// Refuses a file that the memory limit leaves no room to read, by its header.
+    fn check_room(&self, path: &Path) -> std::result::Result<(), Failure> {
+        let Header { grid, data_type, scaling, .. } = formats::read_header(path)?;
+        // Scaled voxels stand beside those of the file for a moment.
+        let copies = if scaling.is_some() { 2 } else { 1 };
+        let read_bytes = (grid.len() * data_type.bytes()) as u64 * copies;
+        Ok(check_scan(&grid, &Request { read_bytes, ..self.request.clone() })?)
+    }
 }
 
 impl Loaded {
@@ -99,8 +116,20 @@ impl Loaded {
         let keep = kept(asked.keep_lungs, asked.keep_airways);
         values(&keep, self.segmenter.plan())?;
         let request = Request { targets, probabilities, keep, strict, max_memory_bytes, ..Request::default() };
-        Ok(Resolved { prompts, request, index: asked.index })
+        let warnings = prompts.iter().filter_map(|prompt| truncation(prompt)).collect();
+        Ok(Resolved { prompts, request, index: asked.index, warnings })
     }
+}
+
+/// What to say where a prompt is longer than the text encoder reads.
+fn truncation(prompt: &str) -> Option<Warning> {
+    let start: String = prompt.chars().take(40).collect();
+    Tokenizer::shared().prompt(prompt).truncated.then(|| {
+        Warning::new(
+            "PROMPT_TRUNCATED",
+            format!("the prompt \"{start}…\" is too long, so its end was not read; shorten it"),
+        )
+    })
 }
 
 fn kept(lungs: bool, airways: bool) -> Vec<Structure> {
@@ -121,7 +150,9 @@ pub fn segment_file<'env>(
     let shared = monitor.share();
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(&asked)?;
-        let scan = Scan::read(&PathBuf::from(path), asked.index, &shared)?;
+        let path = PathBuf::from(path);
+        asked.check_room(&path)?;
+        let scan = Scan::read(&path, asked.index, &shared)?;
         run(loaded, scan, asked, &shared)
     })
 }
@@ -150,6 +181,7 @@ fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> st
     let request = Request { oriented, held_bytes, read_bytes, ..asked.request };
     let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;
     drop(ct);
+    warnings.extend(asked.warnings);
     warnings.append(&mut found.warnings);
     let total_seconds = load_seconds + clock.elapsed().as_secs_f64();
     answer(&asked.prompts, found, oriented, warnings, load_seconds, total_seconds)

@@ -4,6 +4,7 @@
 //! runs in fresh processes; `docs/performance.md` keeps the figures.
 
 use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
+use pulmoav_volume::Grid;
 
 use crate::error::SegmentError;
 use crate::journey::Request;
@@ -33,6 +34,19 @@ pub struct Budget {
     pub tile: [usize; 3],
     /// Peak foreseen, bytes.
     pub predicted_bytes: u64,
+    /// The tile that there would be without a limit.
+    pub wanted: [usize; 3],
+}
+
+/// Refuses a scan that the limit leaves no room to read, before a voxel of it is.
+///
+/// # Errors
+/// `ERR_MEMORY`.
+pub fn check_scan(grid: &Grid, request: &Request) -> Result<(), SegmentError> {
+    let Some(budget_bytes) = request.max_memory_bytes else { return Ok(()) };
+    let (always, coarse) = (always(grid, request), coarse_voxels(grid));
+    let needed_bytes = with_slack(always + request.read_bytes.max(searching(grid, coarse)));
+    if needed_bytes <= budget_bytes { Ok(()) } else { Err(SegmentError::Memory { needed_bytes, budget_bytes }) }
 }
 
 /// The plan's tile, or the largest smaller one that fits into the request's limit.
@@ -49,13 +63,13 @@ pub fn choose(
     let need = |tile: [usize; 3]| predict(prepared, plan, tile, asked, request);
     let tiles = tiles_to_try(needed.size(), plan);
     let Some(budget_bytes) = request.max_memory_bytes else {
-        return Ok(Budget { tile: tiles[0], predicted_bytes: need(tiles[0]) });
+        return Ok(Budget { tile: tiles[0], predicted_bytes: need(tiles[0]), wanted: tiles[0] });
     };
     let mut smallest = u64::MAX;
-    for tile in tiles {
+    for &tile in &tiles {
         let predicted_bytes = need(tile);
         if predicted_bytes <= budget_bytes {
-            return Ok(Budget { tile, predicted_bytes });
+            return Ok(Budget { tile, predicted_bytes, wanted: tiles[0] });
         }
         smallest = smallest.min(predicted_bytes);
     }
@@ -90,26 +104,38 @@ pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize,
     let (scan, part) = (count(prepared.way_back.original.shape), count(prepared.way_back.part.shape()));
     let (seen, prompts) = (count(prepared.shape), asked as u64);
     let channels = plan.channels.len() as u64 * seen * F32;
-    let coarse = coarse_voxels(prepared);
-    let always = BASE_BYTES + request.held_bytes + scan * F32 + coarse * LUNGS_KEPT_BYTES;
+    let grid = &prepared.way_back.canonical;
+    let always = always(grid, request);
     let reading = request.read_bytes;
-    let searching = coarse * LUNGS_BYTES;
+    let searching = searching(grid, coarse_voxels(grid));
     let preparing = seen * F32 + channels;
     let sums = (prompts + 1) * seen * F32;
     let running = channels + sums + tile_bytes(plan, count(tile), prompts);
     let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
     let restoring = channels + prompts * seen * F32 + 3 * part + scan + kept;
     let keeping = if request.keep.is_empty() { 0 } else { channels + kept + (1 + KEEP_BYTES) * scan };
-    let peak = always + [reading, searching, preparing, running, restoring, keeping].into_iter().max().unwrap_or(0);
+    with_slack(always + [reading, searching, preparing, running, restoring, keeping].into_iter().max().unwrap_or(0))
+}
+
+/// What is there from the first voxel to the last, bytes.
+fn always(grid: &Grid, request: &Request) -> u64 {
+    BASE_BYTES + request.held_bytes + grid.len() as u64 * F32 + coarse_voxels(grid) * LUNGS_KEPT_BYTES
+}
+
+/// What finding lungs and airways takes, bytes: tables on the coarse grid, and a mark a voxel of the scan.
+fn searching(grid: &Grid, coarse: u64) -> u64 {
+    coarse * LUNGS_BYTES + grid.len() as u64
+}
+
+fn with_slack(peak: u64) -> u64 {
     peak + peak / SLACK_DIVISOR
 }
 
 /// Voxels of the lung search.
-fn coarse_voxels(prepared: &Prepared) -> u64 {
-    let grid = &prepared.way_back.canonical;
+fn coarse_voxels(grid: &Grid) -> u64 {
     let size_mm3: f64 = (0..3).map(|axis| grid.shape[axis] as f64 * grid.spacing_mm[axis]).product();
-    // About 2.8 mm, never finer than the scan.
-    let coarse_mm3 = grid.spacing_mm.map(|mm| mm.max(2.5)).iter().product::<f64>();
+    // About 2.8 mm, at times 2.4, never finer than the scan.
+    let coarse_mm3 = grid.spacing_mm.map(|mm| mm.max(2.4)).iter().product::<f64>();
     (size_mm3 / coarse_mm3) as u64
 }
 
@@ -127,6 +153,7 @@ mod tests {
     use super::*;
     use crate::fixture::{chest, plan};
     use crate::prepare::prepare;
+    use pulmoav_volume::Affine;
     use pulmoav_volume::monitor::Silent;
 
     #[test]
@@ -142,6 +169,20 @@ mod tests {
         assert!(needs[0] > BASE_BYTES);
         plan.tiles.fit = true;
         assert_eq!(tiles_to_try([32, 30, 60], &plan)[0], [32, 30, 30]);
+    }
+
+    #[test]
+    fn a_scan_without_room_is_refused_by_its_header() {
+        let grid = Grid { shape: [1024; 3], spacing_mm: [0.5; 3], affine: Affine::from_spacing([0.5; 3]) };
+        let limited = |bytes: u64| Request { max_memory_bytes: Some(bytes), read_bytes: 1 << 30, ..Request::default() };
+        assert_eq!(check_scan(&grid, &limited(512 << 20)).unwrap_err().code(), "ERR_MEMORY");
+        assert!(check_scan(&grid, &limited(16 << 30)).is_ok());
+        assert!(check_scan(&grid, &Request::default()).is_ok());
+        // Never stricter than the whole prediction.
+        let (plan, ct) = (plan(), chest());
+        let prepared = prepare(&ct, &plan, &Silent).unwrap();
+        let whole = predict(&prepared, &plan, [8; 3], 2, &Request::default());
+        assert!(check_scan(&ct.grid, &Request { max_memory_bytes: Some(whole), ..Request::default() }).is_ok());
     }
 
     #[test]

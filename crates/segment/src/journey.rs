@@ -8,7 +8,7 @@ use pulmoav_volume::label;
 use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::warning::Warning;
 
-use crate::budget;
+use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::error::SegmentError;
 use crate::keep::{self, Kept, keep};
@@ -161,6 +161,7 @@ pub fn segment(
 ) -> Result<Segmentation, SegmentError> {
     let asked = resolve(&request.targets, plan, request.oriented)?;
     let to_keep = keep::values(&request.keep, plan)?;
+    budget::check_scan(&ct.grid, request)?;
     let mut clock = Clock::start();
     let prepared = prepare(ct, plan, monitor)?;
     if request.strict {
@@ -195,10 +196,24 @@ pub fn segment(
         probabilities: restored.probabilities,
         targets,
         structures: keep::measured(&to_keep, &counts, voxel_ml),
-        warnings: prepared.warnings.into_iter().chain(emptiness).collect(),
+        warnings: prepared.warnings.into_iter().chain(smaller_tiles(&budget)).chain(emptiness).collect(),
         seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
         tile: budget.tile,
+    })
+}
+
+/// Smaller tiles see less around them, so the labels are not those of a run without a limit.
+fn smaller_tiles(budget: &Budget) -> Option<Warning> {
+    let Budget { tile, wanted, .. } = budget;
+    (tile != wanted).then(|| {
+        Warning::new(
+            "SMALLER_TILES",
+            format!(
+                "the memory limit made tiles of {tile:?} voxels instead of {wanted:?}, which changes the labels; allow more \
+                 memory for those of the model's own tiles"
+            ),
+        )
     })
 }
 
@@ -347,6 +362,8 @@ mod tests {
         let tight = ask_within(Some(least)).unwrap();
         assert!(tight.memory.predicted_bytes <= least);
         assert_eq!(tight.memory.budget_bytes, Some(least));
+        let said = |found: &Segmentation| found.warnings.iter().any(|warning| warning.code == "SMALLER_TILES");
+        assert!(said(&tight) && !said(&free));
     }
 
     #[test]

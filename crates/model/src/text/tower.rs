@@ -1,6 +1,7 @@
 //! The bundled tower: encoder and head together, kept in a model's tensors `text.*`.
 
 use candle_core::{DType, Tensor};
+use pulmoav_plan::Plan;
 use sha2::{Digest, Sha256};
 
 use super::encoder::{HEAD_WIDTH, TextActivation, TextConfig, TextEncoder};
@@ -83,6 +84,19 @@ impl Tower {
             }
         }
         Ok(hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")))
+    }
+
+    /// Refuses a tower that is not the one which made the plan's embeddings, where the plan tells.
+    ///
+    /// # Errors
+    /// [`ModelError::OtherEncoder`].
+    pub fn check_made(&self, plan: &Plan) -> Result<(), ModelError> {
+        let expected = &plan.text_encoder.sha256;
+        if plan.text_encoder.id != BUNDLED || expected.is_empty() {
+            return Ok(());
+        }
+        let found = self.sha256()?;
+        if found == *expected { Ok(()) } else { Err(ModelError::OtherEncoder { found, expected: expected.clone() }) }
     }
 
     /// Width of the embeddings.
