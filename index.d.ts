@@ -1022,8 +1022,8 @@ interface WriteOptions extends CallOptions {
  */
 declare function readVolume(path: string, options?: ReadOptions): Promise<Volume>;
 /**
- * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. Its array is read until
- * the promise settles, so until then it must neither change nor be transferred.
+ * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The array
+ * is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
  */

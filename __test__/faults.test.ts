@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { evaluate, readVolume, type Scores, Segmenter, type SegmentOptions, type Volume, writeVolume } from 'pulmoav';
-import { chest, folder, listing, root, smallestModel } from './fixture.js';
+import { chest, folder, listing, root, same, smallestModel } from './fixture.js';
 
 const small: Volume<Uint8Array> = {
   data: Uint8Array.from({ length: 24 }, (_, at) => at % 3),
@@ -196,4 +196,26 @@ test('a prompt that is too long is said', async (t) => {
     (await segmenter.segment(ct, options)).warnings.map(({ code }) => code);
   t.true((await codes({ prompts: ['the left pulmonary artery '.repeat(50)] })).includes('PROMPT_TRUNCATED'));
   t.false((await codes({ prompts: ['left artery'] })).includes('PROMPT_TRUNCATED'));
+});
+
+test('an array may be changed or transferred as soon as the call has returned', async (t) => {
+  const before = small.data.slice();
+  const given = { ...small, data: small.data.slice() };
+  const file = join(folder(), 'a.nii.gz');
+  const writing = writeVolume(file, given);
+  given.data.fill(9);
+  structuredClone(given.data.buffer, { transfer: [given.data.buffer] });
+  await writing;
+  t.deepEqual([...(await readVolume(file)).data], [...before]);
+});
+
+test('many thread counts in turn give the same labels', async (t) => {
+  const { ct } = chest();
+  const model = await smallestModel();
+  const labelled = [];
+  for (const threads of [1, 2, 3, 4, 1]) {
+    using segmenter = await Segmenter.load({ model, threads });
+    labelled.push((await segmenter.segment(ct)).labels.data);
+  }
+  for (const data of labelled) t.true(same(data, labelled[0]));
 });

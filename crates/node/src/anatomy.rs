@@ -18,7 +18,7 @@ use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::scan::Scan;
 use crate::structure::MeasuredStructure;
-use crate::volume::Geometry;
+use crate::volume::{Geometry, voxels};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -44,7 +44,8 @@ pub fn anatomy_volume<'env>(
     asked: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    on_engine(env, &asked, monitor, move |_, shared| run(Scan::given(&geometry, &data)?, shared))
+    let voxels = voxels(&data);
+    on_engine(env, &asked, monitor, move |_, shared| run(Scan::given(&geometry, voxels)?, shared))
 }
 
 fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {

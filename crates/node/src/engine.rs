@@ -1,7 +1,6 @@
 //! The threads that work: one engine a device and thread count for tensors, a few workers for everything else.
 //! Each has a rayon pool of its own, and libuv's pool is left alone.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,6 +15,8 @@ use crate::outcome::{Failure, Outcome, Success};
 
 /// Graphs of candle drop recursively, so the threads that hold them need room.
 const STACK_BYTES: usize = 256 << 20;
+/// Engines of so many thread counts are kept.
+const KEPT_ENGINES: usize = 2;
 /// Threads for reading, writing, scoring and phantoms.
 const WORKERS: usize = 2;
 
@@ -28,15 +29,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine for tensor work with `threads` threads; one for each count a process asks for.
+    /// The engine for tensor work with `threads` threads: one for each of the [`KEPT_ENGINES`] counts last asked for. One that is
+    /// let go ends when its jobs are done.
     pub fn tensors(threads: usize) -> Result<Arc<Self>> {
-        static ENGINES: Mutex<BTreeMap<usize, Arc<Engine>>> = Mutex::new(BTreeMap::new());
+        /// The one last asked for comes last.
+        static ENGINES: Mutex<Vec<(usize, Arc<Engine>)>> = Mutex::new(Vec::new());
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = engines.get(&threads) {
-            return Ok(Arc::clone(engine));
-        }
-        let engine = Arc::new(Self::start("pulmoav-engine", 1, threads)?);
-        engines.insert(threads, Arc::clone(&engine));
+        let found = engines.iter().position(|(count, _)| *count == threads);
+        let engine = match found {
+            Some(at) => engines.remove(at).1,
+            None => Arc::new(Self::start("pulmoav-engine", 1, threads)?),
+        };
+        engines.push((threads, Arc::clone(&engine)));
+        let surplus = engines.len().saturating_sub(KEPT_ENGINES);
+        engines.drain(..surplus);
         Ok(engine)
     }
 

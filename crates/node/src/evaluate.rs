@@ -6,13 +6,14 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_evaluate::{Options, Restriction, evaluate};
+use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::{Mask, formats};
 use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{Failure, Success, TypedArray, parse};
-use crate::volume::{Given, labels};
+use crate::volume::{Given, labels, voxels};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -48,10 +49,10 @@ pub fn evaluate_volumes<'env>(
     asked: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let shared = monitor.share();
+    let (shared, pred, reference) = (monitor.share(), voxels(&pred), voxels(&reference));
     Engine::workers()?.cancellable(env, monitor, move || {
-        let pred = Labels::given(&pred_geometry, &pred)?;
-        let reference = Labels::given(&reference_geometry, &reference)?;
+        let pred = Labels::given(&pred_geometry, pred)?;
+        let reference = Labels::given(&reference_geometry, reference)?;
         score(pred, &reference, &asked, &shared)
     })
 }
@@ -63,8 +64,8 @@ struct Labels {
 }
 
 impl Labels {
-    fn given(geometry: &str, data: &TypedArray) -> std::result::Result<Self, Failure> {
-        let given = Given::new(geometry, data)?;
+    fn given(geometry: &str, voxels: Voxels) -> std::result::Result<Self, Failure> {
+        let given = Given::new(geometry, voxels)?;
         let oriented = given.oriented;
         Ok(Self { map: given.labels()?, oriented })
     }

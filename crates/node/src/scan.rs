@@ -9,7 +9,7 @@ use pulmoav_volume::warning::Warning;
 use pulmoav_volume::{Grid, Volume, formats};
 
 use crate::monitor::Shared;
-use crate::outcome::{Failure, TypedArray};
+use crate::outcome::Failure;
 use crate::volume::Given;
 
 /// A scan in Hounsfield units with what its file said.
@@ -41,10 +41,10 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Copies a volume that JavaScript keeps.
-    pub fn given(geometry: &str, data: &TypedArray) -> Result<Self, Failure> {
+    /// Takes over the copy of a volume that JavaScript keeps.
+    pub fn given(geometry: &str, voxels: Voxels) -> Result<Self, Failure> {
         let clock = Instant::now();
-        let given = Given::new(geometry, data)?;
+        let given = Given::new(geometry, voxels)?;
         let mut scan = Self::new(given.voxels, given.grid, given.oriented, Vec::new(), clock);
         scan.held_bytes = scan.read_bytes;
         Ok(scan)

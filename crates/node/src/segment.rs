@@ -27,7 +27,7 @@ use crate::outcome::{Failure, Success, TypedArray, parse};
 use crate::registry::Registry;
 use crate::scan::Scan;
 use crate::structure::MeasuredStructure;
-use crate::volume::Geometry;
+use crate::volume::{Geometry, voxels};
 
 static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
 
@@ -167,10 +167,10 @@ pub fn segment_volume<'env>(
     asked: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let shared = monitor.share();
+    let (shared, voxels) = (monitor.share(), voxels(&data));
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(&asked)?;
-        run(loaded, Scan::given(&geometry, &data)?, asked, &shared)
+        run(loaded, Scan::given(&geometry, voxels)?, asked, &shared)
     })
 }
 

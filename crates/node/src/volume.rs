@@ -70,7 +70,8 @@ struct ReadVolume<'a> {
     warnings: &'a [Warning],
 }
 
-/// A volume that came from JavaScript, copied when its turn comes: the array must not change until the promise settles.
+/// A volume that came from JavaScript. Its array is copied before the call returns, by [`voxels`]: later JavaScript may change
+/// or transfer it.
 pub struct Given {
     /// Where it is.
     pub grid: Grid,
@@ -81,10 +82,10 @@ pub struct Given {
 }
 
 impl Given {
-    /// Takes over a geometry and an array of any type.
-    pub fn new(geometry: &str, data: &TypedArray) -> std::result::Result<Self, Failure> {
+    /// Takes over a geometry and voxels of any type.
+    pub fn new(geometry: &str, voxels: Voxels) -> std::result::Result<Self, Failure> {
         let geometry: Geometry = parse("the volume's geometry", geometry)?;
-        Ok(Self { grid: geometry.try_into()?, oriented: geometry.oriented, voxels: voxels(data) })
+        Ok(Self { grid: geometry.try_into()?, oriented: geometry.oriented, voxels })
     }
 
     /// The voxels as a label map.
@@ -125,15 +126,14 @@ pub fn write_volume<'env>(
     like: Option<String>,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let shared = monitor.share();
+    let (shared, voxels) = (monitor.share(), voxels(&data));
     Engine::workers()?.cancellable(env, monitor, move || {
         let geometry: Geometry = parse("the volume's geometry", &geometry)?;
         let (grid, oriented) = (Grid::try_from(geometry)?, geometry.oriented);
         let path = PathBuf::from(path);
         let like = like_header(like, &path)?;
         let place = Place { grid: &grid, oriented, like: like.as_ref() };
-        // Read where it lies: the array must not change until the promise settles, copied first or not.
-        with_array!(&data, values => formats::write(&path, values, 1, &place, &*shared))?;
+        formats::write_voxels(&path, &voxels, &place, &*shared)?;
         Success::json(&())
     })
 }
@@ -157,10 +157,10 @@ pub fn write_probabilities<'env>(
     like: String,
     monitor: &CallMonitor,
 ) -> Result<Object<'env>> {
-    let shared = monitor.share();
+    let (shared, voxels) = (monitor.share(), voxels(&data));
     Engine::workers()?.cancellable(env, monitor, move || {
         let given: ProbabilityGeometry = parse("the probabilities' geometry", &geometry)?;
-        let Either10::G(values) = &data else {
+        let Voxels::F32(values) = &voxels else {
             return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
         };
         let geometry =
@@ -210,6 +210,7 @@ fn typed_array(voxels: Voxels) -> TypedArray {
     }
 }
 
-fn voxels(array: &TypedArray) -> Voxels {
+/// A copy of an array that JavaScript gave.
+pub fn voxels(array: &TypedArray) -> Voxels {
     with_array!(array, values => values.to_vec().into())
 }
