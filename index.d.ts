@@ -802,6 +802,8 @@ interface Segmentation {
     };
     /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
     tile: [number, number, number];
+    /** Labelled voxels below −900 HU, which is air, that were cleared. */
+    clearedInAir: number;
     /** What a user should know. */
     warnings: Warning[];
 }
@@ -869,6 +871,7 @@ interface SegmentReport {
     };
     memory: Segmentation['memory'];
     tile: Segmentation['tile'];
+    clearedInAir: Segmentation['clearedInAir'];
     targets: SegmentedTarget[];
     structures: Segmentation['structures'];
     warnings: Warning[];

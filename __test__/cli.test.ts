@@ -181,6 +181,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'seconds',
     'memory',
     'tile',
+    'clearedInAir',
     'targets',
     'structures',
     'warnings',

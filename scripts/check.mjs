@@ -1,23 +1,34 @@
-// The one command before a commit: format, lint, types, tests, docs, drift, layout.
+// The one command before a commit: format, lint, types, tests, docs, drift, package. `--without-tests` leaves the tests out,
+// for who has just run them.
 import { spawnSync } from 'node:child_process';
 
+const npm = (script) => ['npm', ['run', '--silent', script]];
 const steps = [
-  ['build', 'npm', ['run', '--silent', 'build']],
-  ['format', 'npm', ['run', '--silent', 'format:check']],
-  ['lint', 'npm', ['run', '--silent', 'lint']],
-  ['types', 'npm', ['run', '--silent', 'types']],
-  ['drift', 'npm', ['run', '--silent', 'drift']],
-  ['rust tests', 'npm', ['run', '--silent', 'test:rust']],
-  ['typescript tests', 'npm', ['run', '--silent', 'test:ts']],
-  ['docs', 'npm', ['run', '--silent', 'docs']],
-  ['package', 'npm', ['run', '--silent', 'package:check']],
+  { name: 'build', run: npm('build') },
+  { name: 'format', run: npm('format:check') },
+  { name: 'lint', run: npm('lint'), needs: ['cargo', ['clippy', '--version']] },
+  { name: 'types', run: npm('types') },
+  { name: 'drift', run: npm('drift') },
+  { name: 'rust tests', run: npm('test:rust'), isTest: true },
+  { name: 'typescript tests', run: npm('test:ts'), isTest: true },
+  { name: 'docs', run: npm('docs'), env: { RUSTDOCFLAGS: '-D warnings' } },
+  { name: 'package', run: npm('package:check') },
 ];
 
 const failed = [];
-for (const [name, command, args] of steps) {
+const skipped = [];
+for (const { name, run, needs, env, isTest } of steps) {
+  if (isTest && process.argv.includes('--without-tests')) continue;
   process.stdout.write(`\n— ${name}\n`);
-  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  if (needs && spawnSync(...needs, { stdio: 'ignore' }).status !== 0) {
+    process.stdout.write(`skipped: "${needs.flat().join(' ')}" does not run here\n`);
+    skipped.push(name);
+    continue;
+  }
+  const [command, args] = run;
+  const { status } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   if (status !== 0) failed.push(name);
 }
+if (skipped.length > 0) process.stdout.write(`\nSkipped: ${skipped.join(', ')}\n`);
 process.stdout.write(failed.length === 0 ? '\nEverything holds.\n' : `\nFailed: ${failed.join(', ')}\n`);
 process.exitCode = failed.length === 0 ? 0 : 1;

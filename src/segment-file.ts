@@ -43,6 +43,7 @@ export interface SegmentReport {
   seconds: Segmentation['seconds'] & { write: number };
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
+  clearedInAir: Segmentation['clearedInAir'];
   targets: SegmentedTarget[];
   structures: Segmentation['structures'];
   warnings: Warning[];
@@ -87,6 +88,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
     memory: result.memory,
     tile: result.tile,
+    clearedInAir: result.clearedInAir,
     targets: result.targets,
     structures: result.structures,
     warnings: result.warnings,

@@ -77,6 +77,8 @@ export interface Segmentation {
   memory: { budgetBytes: number | null; predictedBytes: number; peakBytes: number };
   /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
   tile: [number, number, number];
+  /** Labelled voxels below −900 HU, which is air, that were cleared. */
+  clearedInAir: number;
   /** What a user should know. */
   warnings: Warning[];
 }

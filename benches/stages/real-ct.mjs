@@ -24,7 +24,6 @@ const SCANS = [
 ];
 /** CIP label maps hold region + 256 · type; this type is "vessel". */
 const CIP_VESSEL = 3;
-const AIR_HU = -900;
 
 export async function run(context) {
   const { say, data } = context;
@@ -55,7 +54,7 @@ async function measured({ file, holds, vessels }, folder, model, { work, threads
     sameGeometryBytes: file.endsWith('.nii.gz') ? sameGeometryBytes(input, output) : null,
     arteryMl,
     veinMl,
-    airShare: three(airShare(ct, labels)),
+    airShare: three(airShare(labels, report.clearedInAir)),
     vesselsFound: vessels ? three(await vesselsFound(join(folder, vessels), labels)) : null,
     seconds: three(report.seconds.total),
     wallSeconds: three(report.wallSeconds),
@@ -83,16 +82,10 @@ function sameGeometryBytes(input, output) {
   return fields.every(([from, to]) => ours.subarray(from, to).equals(theirs.subarray(from, to)));
 }
 
-/** Of the labelled voxels, the share that is air. */
-function airShare(ct, labels) {
-  let labelled = 0;
-  let air = 0;
-  for (let i = 0; i < labels.data.length; i++) {
-    if (labels.data[i] === 0) continue;
-    labelled += 1;
-    if (ct.data[i] < AIR_HU) air += 1;
-  }
-  return labelled === 0 ? null : air / labelled;
+/** Of the voxels that the network labelled, the share that is air: they are cleared, so they are counted before. */
+function airShare(labels, clearedInAir) {
+  const labelled = labels.data.reduce((sum, label) => sum + (label === 0 ? 0 : 1), clearedInAir);
+  return labelled === 0 ? null : clearedInAir / labelled;
 }
 
 /** Of the voxels that CIP calls vessel, the share that is labelled. */
@@ -133,7 +126,7 @@ function checks(one) {
     const warned = that(`${name}: a warning`, one.warnings.length > 0);
     return [...always, within(`${name}: ml in an abdomen`, ml, { most: 2 }), warned];
   }
-  const air = within(`${name}: share below ${AIR_HU} HU`, one.airShare, { most: 0.02 });
+  const air = within(`${name}: share of the network's labels in air`, one.airShare, { most: 0.02 });
   if (holds === 'part') return [...always, air];
   const volume = within(`${name}: artery + vein, ml`, ml, { least: 20, most: 900 });
   const known =

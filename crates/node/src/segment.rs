@@ -196,6 +196,7 @@ struct Answer<'a> {
     seconds: Seconds,
     memory: Memory,
     tile: [usize; 3],
+    cleared_in_air: u64,
     warnings: Vec<Warning>,
 }
 
@@ -259,6 +260,7 @@ fn answer(
             peak_bytes: peak_bytes(),
         },
         tile: found.tile,
+        cleared_in_air: found.cleared_in_air,
         warnings,
     };
     let mut arrays = vec![Either10::B(found.labels.data.into())];

@@ -73,6 +73,8 @@ pub struct Segmentation {
     pub memory: Memory,
     /// What the network saw at once, voxels `[z, y, x]`.
     pub tile: [usize; 3],
+    /// Labelled voxels that were cleared since they are air.
+    pub cleared_in_air: u64,
 }
 
 /// One target in the label map.
@@ -183,7 +185,7 @@ pub fn segment(
         None => nothing(ct, asked.len(), request.probabilities),
     };
     drop(found);
-    tidy(&mut restored.labels, &ct.data);
+    let cleared_in_air = tidy(&mut restored.labels, &ct.data);
     keep(&mut restored.labels, ct, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
     let counts = label::counts(&restored.labels.data);
@@ -200,6 +202,7 @@ pub fn segment(
         seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
         tile: budget.tile,
+        cleared_in_air,
     })
 }
 
