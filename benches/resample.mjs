@@ -1,4 +1,5 @@
-// Linear resampling as the package does it (METHOD: outer faces kept, edges held), for ceilings and made-up volumes.
+// Linear resampling as the package does it (docs/method.md, Resampling: outer faces kept, edges held), for ceilings and
+// made-up volumes.
 
 /** Voxels after resampling from one voxel size to another, `[z, y, x]`. */
 export function newShape(shape, fromMm, toMm) {

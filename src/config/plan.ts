@@ -118,7 +118,7 @@ export const tinyPlan: PlanConfig = {
   },
 };
 
-/** The published method's plan (METHOD: 1.5 mm, −700 to 300 HU, 96³, four prompts). */
+/** The published method's plan (docs/method.md, Preparation: 1.5 mm, −700 to 300 HU, 96³, four prompts). */
 export const laCafPlan: PlanConfig = {
   name: 'la-caf',
   spacingMm: [1.5, 1.5, 1.5],

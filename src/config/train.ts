@@ -166,7 +166,10 @@ export const tinyTraining: TrainConfig = {
   checkpointSeconds: 180,
 };
 
-/** The published recipe (METHOD §4), on the la-caf preset; its text encoder is whatever `textModel` names. */
+/**
+ * The published recipe (docs/method.md, Training and its schedule), on the la-caf preset; its text encoder is whatever
+ * `textModel` names.
+ */
 export const laCafTraining: TrainConfig = {
   plan: laCafPlan,
   textModel: 'tower',

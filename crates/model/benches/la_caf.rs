@@ -1,4 +1,5 @@
-//! The published network (METHOD §3.1) at full width: seconds of a warm forward pass of one 96³ patch with four prompts.
+//! The published network (docs/method.md, Preset la-caf) at full width: seconds of a warm forward pass of one 96³ patch
+//! with four prompts.
 //!
 //! Input: noise; random weights. Expected: the numbers of a second implementation (held by the tests of this crate). Peer:
 //! `benches/la_caf_torch.py`, which starts this program in turn with PyTorch.

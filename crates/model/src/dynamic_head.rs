@@ -1,4 +1,5 @@
-//! The published head: three 1³ convolutions a prompt, whose weights the fused vector gives (METHOD §3.1).
+//! The published head: three 1³ convolutions a prompt, whose weights the fused vector gives (docs/method.md, Preset
+//! la-caf).
 
 use candle_core::Tensor;
 use pulmoav_ops::{self as ops, Activation};

@@ -1,4 +1,5 @@
-//! The published fusion of words and image: adapted texts, one image vector, a gate from the texts' affinity (METHOD §3.1).
+//! The published fusion of words and image: adapted texts, one image vector, a gate from the texts' affinity
+//! (docs/method.md, Preset la-caf).
 
 use candle_core::{DType, Tensor};
 use pulmoav_ops::{self as ops, Activation};

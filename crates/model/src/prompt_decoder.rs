@@ -1,4 +1,5 @@
-//! The prompt decoder (METHOD §3.2): words ask the image, the answer is a mask embedding a prompt and scale.
+//! The prompt decoder (docs/method.md, Preset pulmoav): words ask the image, the answer is a mask embedding a prompt and
+//! scale.
 //!
 //! Every map depends on the whole list of prompts given (they are centred on their mean and attend to each other), so
 //! callers always give all of the plan's targets and choose maps afterwards; see `docs/decisions/0001-prompt-decoder.md`.

@@ -1,4 +1,4 @@
-//! Preset `pulmoav`, the default: a residual-encoder U-Net with a prompt decoder (METHOD §3.2).
+//! Preset `pulmoav`, the default: a residual-encoder U-Net with a prompt decoder (docs/method.md, Preset pulmoav).
 
 use candle_core::Tensor;
 use pulmoav_ops::{linear_per_sample, tape::region};

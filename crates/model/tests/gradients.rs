@@ -116,7 +116,7 @@ fn central_difference(var: &Var, place: usize, loss: &dyn Fn() -> Result<f32, Mo
     Ok(slope)
 }
 
-/// METHOD §3.1 promises 19.07 M for the backbone; the bundled `tiny` is to stay near 1.5 M.
+/// The published backbone has 19.07 M (docs/method.md, Preset la-caf); the bundled `tiny` is to stay near 1.5 M.
 #[test]
 fn sizes() -> Result<(), ModelError> {
     let mut parameters = Parameters::new(0);

@@ -6,7 +6,7 @@ use crate::point::{Point, at};
 use crate::random::Random;
 use crate::tubes::{Tubes, paths};
 
-/// Lumen diameter of a bronchus over that of its artery (METHOD §6).
+/// Lumen diameter of a bronchus over that of its artery (docs/method.md, Phantoms).
 pub(crate) const LUMEN_RATIO: f32 = 0.65;
 
 /// The airways of one chest. The lobes' trees carry the radii of the *arteries* that run beside them.

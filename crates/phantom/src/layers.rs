@@ -324,7 +324,7 @@ pub(crate) mod tests {
     use pulmoav_volume::crop::{View, VoxelBox};
     use pulmoav_volume::monitor::Silent;
 
-    /// Counts of Huang 1996 by order, from 9 to 15 (METHOD §6).
+    /// Counts of Huang 1996 by order, from 9 to 15 (docs/method.md, Phantoms).
     const ARTERY_COUNTS: [f32; 7] = [12450.0, 3448.0, 900.0, 254.0, 86.0, 14.0, 4.0];
     const VEIN_COUNTS: [f32; 7] = [870.0, 286.0, 126.0, 62.0, 22.0, 8.0, 4.0];
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::growth::Tree;
 
-/// Diameters of Huang 1996 in mm, by order, artery from 9 to 15 (METHOD §6).
+/// Diameters of Huang 1996 in mm, by order, artery from 9 to 15 (docs/method.md, Phantoms).
 pub const ARTERY_DIAMETERS_MM: [f32; 7] = [0.77, 1.16, 1.75, 2.71, 4.16, 7.34, 14.80];
 /// The same for veins.
 pub const VEIN_DIAMETERS_MM: [f32; 7] = [1.42, 1.99, 2.88, 4.00, 5.86, 8.65, 12.97];

@@ -9,7 +9,7 @@ use crate::point::{Point, at};
 use crate::random::Random;
 use crate::tubes::{Tubes, lay, paths};
 
-/// Least distance between the walls of a vein and a bronchus outside the hilum (METHOD §7).
+/// Least distance between the walls of a vein and a bronchus outside the hilum (docs/method.md, Phantoms).
 pub(crate) const CLEAR_OF_BRONCHI_MM: f32 = 3.0;
 const CELL_MM: f32 = 10.0;
 const ROUNDS: usize = 8;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", tag = "preset")]
 pub enum Network {
-    /// The published method (METHOD §3.1).
+    /// The published method (docs/method.md, Preset la-caf).
     #[serde(rename = "la-caf")]
     LaCaf(LaCaf),
-    /// The default: residual encoder U-Net with a prompt decoder (METHOD §3.2).
+    /// The default: residual encoder U-Net with a prompt decoder (docs/method.md, Preset pulmoav).
     #[serde(rename = "pulmoav")]
     Pulmoav(Pulmoav),
 }

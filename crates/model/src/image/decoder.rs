@@ -22,7 +22,7 @@ struct Step {
 }
 
 impl Decoder {
-    /// The published one: the transposed convolution keeps its width, two units behind it (METHOD §3.1).
+    /// The published one: the transposed convolution keeps its width, two units behind it (docs/method.md, Preset la-caf).
     ///
     /// `skips` are the skips' widths, finest first.
     pub(crate) fn build_plain(mut scope: Scope, skips: &[usize], bottleneck: usize) -> Result<Self, ModelError> {
@@ -39,7 +39,8 @@ impl Decoder {
         Ok(Self { steps })
     }
 
-    /// nnU-Net's: the transposed convolution goes to the skip's width, one unit behind it, no biases (METHOD §3.2).
+    /// nnU-Net's: the transposed convolution goes to the skip's width, one unit behind it, no biases (docs/method.md,
+    /// Preset pulmoav).
     ///
     /// `skips` are the skips' widths, finest first.
     pub(crate) fn build_leaky(mut scope: Scope, skips: &[usize], bottleneck: usize) -> Result<Self, ModelError> {

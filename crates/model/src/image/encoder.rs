@@ -18,7 +18,7 @@ pub(crate) struct Encoded {
     pub(crate) bottleneck: Tensor,
 }
 
-/// Two convolutions a level, max pooling between levels (METHOD §3.1).
+/// Two convolutions a level, max pooling between levels (docs/method.md, Preset la-caf).
 #[derive(Debug)]
 pub(crate) struct PlainEncoder {
     levels: Vec<[ConvBlock; 2]>,

@@ -1,4 +1,5 @@
-//! The tensors of the published checkpoints: their names, how their axes stand, and which of them nothing uses (METHOD §3.1).
+//! The tensors of the published checkpoints: their names, how their axes stand, and which of them nothing uses
+//! (docs/method.md, Import of published checkpoints).
 
 use candle_core::Tensor;
 use pulmoav_plan::LaCafVariant;

@@ -27,7 +27,7 @@ pub const CLASSES: usize = TARGETS.len() + 1;
 /// A target less sure than this is none.
 pub const LEAST_CONFIDENCE: f32 = 0.5;
 
-/// The phrase whose embedding stands for a target (METHOD §2).
+/// The phrase whose embedding stands for a target, the published one (docs/method.md, Prompts and text encoder).
 pub fn template(item: &str) -> String {
     format!("A computerized tomography of a {item}")
 }

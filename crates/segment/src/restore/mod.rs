@@ -1,7 +1,8 @@
 //! From probabilities on the plan's grid to labels on the scan's own grid.
 //!
-//! Probabilities travel, labels do not: a thin vessel survives the way back only so (METHOD §7). Each plane of the scan
-//! is interpolated (or, along coarse axes, takes what is highest inside its voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+//! Probabilities travel, labels do not: a thin vessel survives the way back only so (figures: docs/method.md, Training and
+//! its schedule). Each plane of the scan is interpolated (or, along coarse axes, takes what is highest inside its voxels),
+//! decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
 
 mod decide;
 mod planes;
@@ -48,7 +49,7 @@ pub fn restore(
 ) -> Restored {
     let way_back = &prepared.way_back;
     let rules = Rules::new(plan, asked);
-    // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find (METHOD §4).
+    // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find.
     let limited = matches!(plan.crop, Crop::Lungs { .. });
     let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
     let planes = Planes::new(found, way_back, prepared.lungs(), limited, least);
