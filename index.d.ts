@@ -382,7 +382,8 @@ interface ExportReport {
     parameters: number;
 }
 /**
- * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them back.
+ * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them
+ * back.
  *
  * @throws UsageError, ModelError, IoError
  */
@@ -456,7 +457,8 @@ interface ImportReport {
     }[];
 }
 /**
- * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at all.
+ * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at
+ * all.
  *
  * @example
  * const { output, unused } = await importCheckpoint({ file: 'best.pth', out: 'imported' });
@@ -1025,8 +1027,8 @@ interface WriteOptions extends CallOptions {
  */
 declare function readVolume(path: string, options?: ReadOptions): Promise<Volume>;
 /**
- * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The array
- * is copied before the call returns, so it may change or be transferred at once.
+ * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The
+ * array is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
  */

@@ -2,8 +2,9 @@
 import { significant, within } from './table.mjs';
 
 /**
- * One line. `ours` and `theirs` are in `unit`; `theirs` is null where no peer ran. `least`: how many times as fast (or as small) as the
- * peer we mean to be. `share`: of what the machine can do, the part that ours uses, where such a figure bounds it.
+ * One line. `ours` and `theirs` are in `unit`; `theirs` is null where no peer ran. `least`: how many times as fast (or
+ * as small) as the peer we mean to be. `share`: of what the machine can do, the part that ours uses, where such a
+ * figure bounds it.
  */
 export function race({ what, ours, peer, theirs = null, least, unit = 's', share = null }) {
   const ratio = theirs === null ? null : theirs / ours;

@@ -1,4 +1,5 @@
-// The front door of the benchmarks: npm run bench runs the races and prints their table; --only STAGE[,STAGE] runs some stages,
+// The front door of the benchmarks: npm run bench runs the races and prints their table; --only STAGE[,STAGE] runs some
+// stages,
 // --recorded prints the table of what was recorded last, --list the stages.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -1,5 +1,6 @@
 // The baseline: two HU thresholds, vessel above the first, artery and vein told apart by the second. It is given every
-// advantage: thresholds, the order of the two classes and the place to look at are the best for the very cases it is scored on.
+// advantage: thresholds, the order of the two classes and the place to look at are the best for the very cases it is
+// scored on.
 
 const LOW_HU = -1024;
 const BIN_HU = 8;

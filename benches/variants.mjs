@@ -1,4 +1,5 @@
-// Variants of a scan: what scanners, patients and disease do to it. Each changes nothing inside the body that it does not name.
+// Variants of a scan: what scanners, patients and disease do to it. Each changes nothing inside the body that it does
+// not name.
 import * as beside from './variants/beside.mjs';
 import * as beyond from './variants/beyond.mjs';
 import * as disease from './variants/disease.mjs';
@@ -33,9 +34,10 @@ export function variantsOf(study, { kinds, everything = false }) {
 }
 
 /**
- * Makes a variant: `{ scan, truth, knows, compare, offset }`, or `null` where the scan lacks what it takes. `truth` are marks (see
- * `variants/study.mjs`) on the scan's grid; `offset` is where the canonical grid's first voxel lies in the plain one, `[z, y, x]`;
- * with `compare`, voxels that lie in both and have the same HU are the same place. `look` may say where a picture shows it.
+ * Makes a variant: `{ scan, truth, knows, compare, offset }`, or `null` where the scan lacks what it takes. `truth` are
+ * marks (see `variants/study.mjs`) on the scan's grid; `offset` is where the canonical grid's first voxel lies in the
+ * plain one, `[z, y, x]`; with `compare`, voxels that lie in both and have the same HU are the same place. `look` may
+ * say where a picture shows it.
  */
 export function madeVariant(study, { kind, name, make, compare }) {
   let seed = 0;

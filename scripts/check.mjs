@@ -1,5 +1,5 @@
-// The one command before a commit: format, lint, types, tests, docs, drift, package. `--without-tests` leaves the tests out,
-// for who has just run them.
+// The one command before a commit: format, lint, types, tests, docs, drift, package. `--without-tests` leaves the tests
+// out, for who has just run them.
 import { spawnSync } from 'node:child_process';
 
 const npm = (script) => ['npm', ['run', '--silent', script]];

@@ -54,7 +54,8 @@ export interface BatchScores {
 
 /**
  * Scores a label map against a reference, or a folder of them against a folder with the same names, whatever their
- * formats. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and does not stop the others.
+ * formats. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and does
+ * not stop the others.
  *
  * @throws IoError where a path or a folder's files are missing; everything {@link evaluate} throws for a single file
  */

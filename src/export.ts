@@ -26,7 +26,8 @@ export interface ExportReport {
 }
 
 /**
- * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them back.
+ * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them
+ * back.
  *
  * @throws UsageError, ModelError, IoError
  */

@@ -141,8 +141,8 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Replaces a folder by what `fill` writes into a fresh one beside it: after a failure or a cancellation the old one stands
- * as it was. A kill leaves whole folders too, at worst `.NAME.old` and `.NAME.new` between the two renames.
+ * Replaces a folder by what `fill` writes into a fresh one beside it: after a failure or a cancellation the old one
+ * stands as it was. A kill leaves whole folders too, at worst `.NAME.old` and `.NAME.new` between the two renames.
  *
  * @throws IoError, and what `fill` throws
  */

@@ -73,7 +73,8 @@ export interface ImportReport {
 }
 
 /**
- * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at all.
+ * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at
+ * all.
  *
  * @example
  * const { output, unused } = await importCheckpoint({ file: 'best.pth', out: 'imported' });

@@ -36,8 +36,8 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
 }
 
 /**
- * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The array
- * is copied before the call returns, so it may change or be transferred at once.
+ * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The
+ * array is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
  */

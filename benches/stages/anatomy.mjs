@@ -1,6 +1,7 @@
-// Input: scans with reference masks of the lungs and phantoms, plain and in about a hundred variants of what scanners, patients and
-// disease do to them, and scans without a chest. Expected: the truth that was carried along; nothing where there is no chest.
-// Peer: none. --count N phantoms, --kinds A,B some kinds, --scans A,B some scans (id001, p900101), --labels vessels too, --whole every variant of large scans,
+// Input: scans with reference masks of the lungs and phantoms, plain and in about a hundred variants of what scanners,
+// patients and disease do to them, and scans without a chest. Expected: the truth that was carried along; nothing where
+// there is no chest. Peer: none. --count N phantoms, --kinds A,B some kinds, --scans A,B some scans (id001, p900101),
+// --labels vessels too, --whole every variant of large scans,
 // --pictures DIR draws, --write DIR keeps what --kinds names as files.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Input: noise, a 96³ patch with its labels and its side channel, every augmentation applied every time, one thread. Expected: at
-// least 5 times as fast as the peer. Peer: MONAI's transforms of the same kinds (--python FILE).
+// Input: noise, a 96³ patch with its labels and its side channel, every augmentation applied every time, one thread.
+// Expected: at least 5 times as fast as the peer. Peer: MONAI's transforms of the same kinds (--python FILE).
 import { join } from 'node:path';
 import { root } from '../machine.mjs';
 import { cargoBench, jsonLines } from '../processes.mjs';

@@ -1,6 +1,6 @@
-// Input: three prompts of at most 20 tokens, CLIP text towers of the real sizes with seeded random weights. Expected: the
-// reference's embeddings to 1e-5; for ViT-B/32 at least 4 times as fast as the reference padded to 77 tokens, 1.3 times padded to the
-// longest prompt; below 0.1 ms for prompts known already. Peer: transformers (--python FILE).
+// Input: three prompts of at most 20 tokens, CLIP text towers of the real sizes with seeded random weights. Expected:
+// the reference's embeddings to 1e-5; for ViT-B/32 at least 4 times as fast as the reference padded to 77 tokens, 1.3
+// times padded to the longest prompt; below 0.1 ms for prompts known already. Peer: transformers (--python FILE).
 // With --model DIR|owner/name and the shared data at hand: how far that checkpoint is from the real ViT-B/32.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

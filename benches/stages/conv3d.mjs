@@ -1,7 +1,8 @@
-// Input: noise in the layers of a plain U-Net at 96³ and of the tiny network at 64³. Expected: 3 × 3 × 3 taps with stride 1 from 32 channels on
-// at least 2.2 times as fast as the peer forward and in the input gradient, 5 times in the weight gradient; the other layers twice as
-// fast; every pass of the tiny network as fast or faster. Peer: PyTorch, the same layers in the same run, each pass in the layout that is
-// quicker for it (--python FILE names an interpreter that has torch).
+// Input: noise in the layers of a plain U-Net at 96³ and of the tiny network at 64³. Expected: 3 × 3 × 3 taps with
+// stride 1 from 32 channels on at least 2.2 times as fast as the peer forward and in the input gradient, 5 times in the
+// weight gradient; the other layers twice as fast; every pass of the tiny network as fast or faster. Peer: PyTorch, the
+// same layers in the same run, each pass in the layout that is quicker for it (--python FILE names an interpreter that
+// has torch).
 import { join } from 'node:path';
 import { root } from '../machine.mjs';
 import { cargoBench, jsonLines, threadFlags } from '../processes.mjs';

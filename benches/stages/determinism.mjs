@@ -1,5 +1,5 @@
-// Input: a block of a phantom (--whole: all of it). Expected: the same bytes for 1 and 2 threads and for repeated runs, the
-// same labels for all 48 orientations, and sides that add up. Peer: none; the answer is equality.
+// Input: a block of a phantom (--whole: all of it). Expected: the same bytes for 1 and 2 threads and for repeated runs,
+// the same labels for all 48 orientations, and sides that add up. Peer: none; the answer is equality.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isPulmoavError, readVolume, Segmenter, writeVolume } from '../../dist/index.js';

@@ -1,5 +1,6 @@
-// Input: noise, one 96³ patch with four prompts, through the published network at full width. Expected: at least 3 times as fast as
-// PyTorch. Peer: a second implementation in PyTorch, eager in both layouts and compiled, in turn with ours (--python FILE).
+// Input: noise, one 96³ patch with four prompts, through the published network at full width. Expected: at least 3
+// times as fast as PyTorch. Peer: a second implementation in PyTorch, eager in both layouts and compiled, in turn with
+// ours (--python FILE).
 import { join } from 'node:path';
 import { root } from '../machine.mjs';
 import { benchArguments, cargoBench, jsonLines, threadFlags } from '../processes.mjs';

@@ -1,5 +1,5 @@
-// Input: one phantom, stretched to several sizes up to 512 × 512 × 400, each segmented in a fresh process. Expected: the
-// peak is at least 3/4 of what was predicted and never more. Peer: none.
+// Input: one phantom, stretched to several sizes up to 512 × 512 × 400, each segmented in a fresh process. Expected:
+// the peak is at least 3/4 of what was predicted and never more. Peer: none.
 import { join } from 'node:path';
 import { readVolume } from '../../dist/index.js';
 import { modelFacts, pulmoav } from '../machine.mjs';

@@ -1,5 +1,5 @@
-// Input: two 96³ crops of a phantom at the plan's 1.5 mm. Expected: la-caf with an eighth of its widths learns them by heart.
-// Peer: none. The cases are the plan's grid already, so that segment and evaluate score on it.
+// Input: two 96³ crops of a phantom at the plan's 1.5 mm. Expected: la-caf with an eighth of its widths learns them by
+// heart. Peer: none. The cases are the plan's grid already, so that segment and evaluate score on it.
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readVolume, train, writeVolume } from '../../dist/index.js';

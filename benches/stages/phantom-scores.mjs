@@ -1,5 +1,6 @@
-// Input: 16 phantoms of seeds never trained on, at their own grid. Expected: the checks at the end. Peers: the ceiling that
-// the plan's grid allows, and two HU thresholds. Resumable: what was segmented by the same model and addon is kept.
+// Input: 16 phantoms of seeds never trained on, at their own grid. Expected: the checks at the end. Peers: the ceiling
+// that the plan's grid allows, and two HU thresholds. Resumable: what was segmented by the same model and addon is
+// kept.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { evaluate, readVolume, Segmenter, writeVolume } from '../../dist/index.js';

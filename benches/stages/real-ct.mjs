@@ -1,5 +1,5 @@
-// Input: the chest and abdomen scans of the shared data, each in a fresh process. Expected: a label map on the scan's own
-// grid, volumes that a chest can hold, nothing in an abdomen. Peer: the vessel voxels that CIP labelled in ct-64.
+// Input: the chest and abdomen scans of the shared data, each in a fresh process. Expected: a label map on the scan's
+// own grid, volumes that a chest can hold, nothing in an abdomen. Peer: the vessel voxels that CIP labelled in ct-64.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';

@@ -1,8 +1,8 @@
-// Input: noise on 512 × 512 × 400 voxels of 0.7 × 0.7 × 0.8 mm (the peers: their chest on the same grid). Expected: to 1 mm
-// linearly at least 12 times as fast as PyTorch, by cubic splines 50 times as fast as skimage; probabilities back to the scan's grid
-// with the decision 50 times as fast as PyTorch. Peers: torch.nn.functional.interpolate, skimage.transform.resize
-// (--python FILE, --peers DIR with synth.py and resample.py). Both carry three maps. The ceiling is what must be read and written,
-// once, at the pace of a copy.
+// Input: noise on 512 × 512 × 400 voxels of 0.7 × 0.7 × 0.8 mm (the peers: their chest on the same grid). Expected: to
+// 1 mm linearly at least 12 times as fast as PyTorch, by cubic splines 50 times as fast as skimage; probabilities back
+// to the scan's grid with the decision 50 times as fast as PyTorch. Peers: torch.nn.functional.interpolate,
+// skimage.transform.resize (--python FILE, --peers DIR with synth.py and resample.py). Both carry three maps. The
+// ceiling is what must be read and written, once, at the pace of a copy.
 import { join, resolve } from 'node:path';
 import { peak } from '../peak.mjs';
 import { cargoBench, peerRows, peerVolumes, threadFlags } from '../processes.mjs';

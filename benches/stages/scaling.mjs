@@ -1,5 +1,6 @@
-// Input: a phantom in three numbers of voxels on the same body, and a block cut out of it so that the body grows too; a plain U-Net's forward pass
-// at three sizes of patch. Each with one thread and with two. Expected: nothing; the figures say how cost grows. Peer: none.
+// Input: a phantom in three numbers of voxels on the same body, and a block cut out of it so that the body grows too; a
+// plain U-Net's forward pass at three sizes of patch. Each with one thread and with two. Expected: nothing; the figures
+// say how cost grows. Peer: none.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readVolume, writeVolume } from '../../dist/index.js';

@@ -1,5 +1,6 @@
-// Input: the bundled model. Expected: loaded, ready for its first tile, 0.3 s after the process starts. Beside it: node with nothing to do, and
-// how long Python takes until PyTorch and nibabel are imported, no model loaded (--python FILE).
+// Input: the bundled model. Expected: loaded, ready for its first tile, 0.3 s after the process starts. Beside it: node
+// with nothing to do, and how long Python takes until PyTorch and nibabel are imported, no model loaded (--python
+// FILE).
 import { spawnSync } from 'node:child_process';
 import { modelFacts, root } from '../machine.mjs';
 import { race } from '../race.mjs';

@@ -1,7 +1,7 @@
-// Input: noise, 96³, through a plain U-Net of nnU-Net's kind in our operators. Expected: at least 2.2 times as fast as the
-// best PyTorch and 3 times as fast as onnxruntime, in half the memory of the least of them. Peer: PyTorch (eager, compiled) and
-// onnxruntime, round by round in one run (--python FILE, --peers DIR with race.py and unet.py). --print-seconds prints the seconds of
-// one warm forward pass and nothing else.
+// Input: noise, 96³, through a plain U-Net of nnU-Net's kind in our operators. Expected: at least 2.2 times as fast as
+// the best PyTorch and 3 times as fast as onnxruntime, in half the memory of the least of them. Peer: PyTorch (eager,
+// compiled) and onnxruntime, round by round in one run (--python FILE, --peers DIR with race.py and unet.py).
+// --print-seconds prints the seconds of one warm forward pass and nothing else.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { root } from '../machine.mjs';

@@ -1,6 +1,7 @@
-// Input: noise, 96³, through a plain U-Net of nnU-Net's kind and back, in our operators. Expected: at least 4 times as fast as
-// PyTorch's better layout, in at most 0.55 of its memory. Peer: PyTorch eager (--python FILE, --peers DIR with unet.py); its step
-// has a loss, momentum and clipping, ours a given gradient of the logits and plain descent: a hundredth of either's time.
+// Input: noise, 96³, through a plain U-Net of nnU-Net's kind and back, in our operators. Expected: at least 4 times as
+// fast as PyTorch's better layout, in at most 0.55 of its memory. Peer: PyTorch eager (--python FILE, --peers DIR with
+// unet.py); its step has a loss, momentum and clipping, ours a given gradient of the logits and plain descent: a
+// hundredth of either's time.
 import { join, resolve } from 'node:path';
 import { cargoBench, peerRows, threadFlags } from '../processes.mjs';
 import { race } from '../race.mjs';

@@ -1,6 +1,7 @@
-// Input: a chest of 512 × 512 × 400 voxels and its labels, as the peers' scripts make them. Expected: a scan is read at least 3
-// times as fast as by the peer, one that we wrote 6 times; labels are written 3 times as fast, into at most a tenth more bytes
-// than its level 6 takes. Peer: nibabel, turn about with ours (--python FILE, --peers DIR with synth.py and nifti_io.py).
+// Input: a chest of 512 × 512 × 400 voxels and its labels, as the peers' scripts make them. Expected: a scan is read at
+// least 3 times as fast as by the peer, one that we wrote 6 times; labels are written 3 times as fast, into at most a
+// tenth more bytes than its level 6 takes. Peer: nibabel, turn about with ours (--python FILE, --peers DIR with
+// synth.py and nifti_io.py).
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readVolume, writeVolume } from '../../dist/index.js';

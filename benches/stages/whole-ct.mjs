@@ -1,7 +1,8 @@
-// Input: the peers' chest of 512 × 512 × 400 voxels. Expected: with the same network and the same windows (half overlap, everywhere) at
-// least 3 times as fast as the peer from file to file; with our defaults (windows only where vessels are kept) at least 4 times as fast as that,
-// and Dice within 0.002 of it on test phantoms. Peer: nnU-Net's way with torch.compile, skimage and nibabel (--python FILE, --peers
-// DIR), some minutes; a --count of 0 leaves the phantoms out.
+// Input: the peers' chest of 512 × 512 × 400 voxels. Expected: with the same network and the same windows (half
+// overlap, everywhere) at least 3 times as fast as the peer from file to file; with our defaults (windows only where
+// vessels are kept) at least 4 times as fast as that, and Dice within 0.002 of it on test phantoms. Peer: nnU-Net's way
+// with torch.compile, skimage and nibabel (--python FILE, --peers DIR), some minutes; a --count of 0 leaves the
+// phantoms out.
 import { join } from 'node:path';
 import { evaluate, segmentToFile } from '../../dist/index.js';
 import { modelFacts, root } from '../machine.mjs';

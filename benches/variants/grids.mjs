@@ -1,5 +1,5 @@
-// Other grids, kernels and positions of the same patient: parts of the slices, slice thickness, sharpness, prone, on the side,
-// feet first, oblique, and a child's size.
+// Other grids, kernels and positions of the same patient: parts of the slices, slice thickness, sharpness, prone, on
+// the side, feet first, oblique, and a child's size.
 import { reoriented } from '../orientations.mjs';
 import { bared, trunkMm } from './body.mjs';
 import { AIR_HU, clamped, cropped, randomOf } from './study.mjs';

@@ -13,8 +13,8 @@ const LEAK_MM = 1.5;
 export const PROMPTS = ['left artery', 'right artery', 'left vein', 'right vein'];
 
 /**
- * Dice by side and of both lungs, share of a found side in the other true lung, Dice of the body, share of the centrelines found,
- * share of found airway that leaked. `null` where the truth does not know.
+ * Dice by side and of both lungs, share of a found side in the other true lung, Dice of the body, share of the
+ * centrelines found, share of found airway that leaked. `null` where the truth does not know.
  */
 export function scored({ scan, truth, knows }, labels) {
   const counts = jointCounts(truth.data, labels.data);
@@ -104,8 +104,8 @@ function airwayScores({ data: marks, shape, spacingMm }, labels) {
 }
 
 /**
- * True lumen that a scan connects with its windpipe: bronchi that are cut off from it below or above are nothing that can be followed.
- * A tree that ends in a cross-section as large as a windpipe has one.
+ * True lumen that a scan connects with its windpipe: bronchi that are cut off from it below or above are nothing that
+ * can be followed. A tree that ends in a cross-section as large as a windpipe has one.
  */
 function belowWindpipe(marks, shape, spacingMm) {
   const plane = shape[1] * shape[2];
@@ -145,8 +145,8 @@ function offsets([, ny, nx], holds) {
 }
 
 /**
- * Dice of vessel labels with those of the plain scan, by class and side, on the voxels that lie in both scans with the same
- * HU; and how many voxels are labelled outside the body.
+ * Dice of vessel labels with those of the plain scan, by class and side, on the voxels that lie in both scans with the
+ * same HU; and how many voxels are labelled outside the body.
  */
 export function comparedLabels({ scan, truth, offset, compare }, labels, plain) {
   const [moved, marks, hu] = [labels, truth, scan].map(canonical);

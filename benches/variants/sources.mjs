@@ -1,4 +1,5 @@
-// The studies that variants are made of: real scans with reference masks of the lungs, and phantoms, whose truth is known whole.
+// The studies that variants are made of: real scans with reference masks of the lungs, and phantoms, whose truth is
+// known whole.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readVolume } from '../../dist/index.js';

@@ -1,7 +1,8 @@
 // A scan with its truth, and what variants are made with: places in mm, masks, distances, seeded random numbers.
 //
-// A study is `{ name, scan, marks, knows, whole }` in the canonical frame: axes `[z, y, x]` run to the head, the front and the
-// patient's right. `marks` are the truth, a byte a voxel: what it is (0 to 7), to which lung it belongs, whether it is wall.
+// A study is `{ name, scan, marks, knows, whole }` in the canonical frame: axes `[z, y, x]` run to the head, the front
+// and the patient's right. `marks` are the truth, a byte a voxel: what it is (0 to 7), to which lung it belongs,
+// whether it is wall.
 import { allOrientations, reoriented } from '../orientations.mjs';
 
 /** What a voxel is: the low three bits. IGNORED is scored neither way. */

@@ -8,8 +8,8 @@ export const TABLE_ROOM = { back: 95, left: 30, right: 30 };
 const SAMPLES = 3;
 
 /**
- * Each shape gives, for a place `x` mm beside the body's middle and `d` mm below its lowest point, how deep in which part it
- * lies: `{ depth, shellMm, shellHu }`.
+ * Each shape gives, for a place `x` mm beside the body's middle and `d` mm below its lowest point, how deep in which
+ * part it lies: `{ depth, shellMm, shellHu }`.
  */
 const SHAPES = {
   'flat board': (x, d) => ({ depth: box(x, d - 3, 210, 45), shellMm: 3, shellHu: 150 }),

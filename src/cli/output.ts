@@ -1,8 +1,9 @@
 import type { Progress, Warning } from '../types.js';
 
 /**
- * Lets a run go on whose reader has gone (`pulmoav … | head`): what is not read is not an error, and long work is not lost
- * because nobody listens. A result that cannot be printed for another reason, such as a full disk, is told by the status.
+ * Lets a run go on whose reader has gone (`pulmoav … | head`): what is not read is not an error, and long work is not
+ * lost because nobody listens. A result that cannot be printed for another reason, such as a full disk, is told by the
+ * status.
  */
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {

@@ -29,8 +29,8 @@ const STYLES: readonly Style[] = [
 const LUNGS = [3, 4];
 
 /**
- * Draws a scan and its anatomy as PNG: the three views through the middle of the lungs, of the scan where there are none.
- * The patient's right is at the picture's left.
+ * Draws a scan and its anatomy as PNG: the three views through the middle of the lungs, of the scan where there are
+ * none. The patient's right is at the picture's left.
  */
 export function drawAnatomy(ct: Volume, labels: Volume<Uint8Array>): Uint8Array {
   const scan = canonical(ct);

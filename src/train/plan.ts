@@ -17,8 +17,9 @@ export interface CompletePlan {
 }
 
 /**
- * The complete plan of a run: the config's plan with the prompts' embeddings. A small tower's tensors are written to `file`,
- * trained first where the config asks for a tower of its own, else taken from a model; a CLIP text model only lends its words.
+ * The complete plan of a run: the config's plan with the prompts' embeddings. A small tower's tensors are written to
+ * `file`, trained first where the config asks for a tower of its own, else taken from a model; a CLIP text model only
+ * lends its words.
  *
  * @throws ModelError, IoError
  */

@@ -23,7 +23,8 @@ const MOST_MISSES: f64 = 0.3;
 const LEAST_HITS: f64 = 1.0;
 /// With as much it is inside whatever its texture.
 const SURE_MEAN_ENCLOSURE: f64 = 15.0;
-/// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels, where it is not surely inside.
+/// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels, where it is not
+/// surely inside.
 const LEAST_DEVIATION_HU: f64 = 22.0;
 /// Least share of a lung's inner voxels that hold tissue; a destroyed lung has less, but is larger than any bowel gas.
 const LEAST_TISSUE: f64 = 0.2;
@@ -141,7 +142,8 @@ impl Traits {
             && (self.enclosure >= LEAST_MEAN_ENCLOSURE * self.voxels || is_within && self.fills_the_scan())
     }
 
-    /// Whether a scan that lies within the chest is full of it: lines leave the scan, some end at the trunk, none in free air.
+    /// Whether a scan that lies within the chest is full of it: lines leave the scan, some end at the trunk, none in
+    /// free air.
     fn fills_the_scan(&self) -> bool {
         let hits = self.enclosure - 8.0 * self.voxels + self.misses;
         self.misses <= MOST_MISSES * self.voxels && hits >= LEAST_HITS * self.voxels

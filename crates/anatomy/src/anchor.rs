@@ -1,7 +1,8 @@
 //! A voxel that every crop of a scan chooses alike, for grids that must not depend on where the scan was cut.
 //!
-//! Each voxel of a vessel in the lungs gets a number from its own values and its neighbours'; the smallest number wins. Two crops have the
-//! same anchor as often as their vessels are the same ones (min-wise hashing, Broder 1997), whatever was cut off or put around them.
+//! Each voxel of a vessel in the lungs gets a number from its own values and its neighbours'; the smallest number wins.
+//! Two crops have the same anchor as often as their vessels are the same ones (min-wise hashing, Broder 1997), whatever
+//! was cut off or put around them.
 
 use pulmoav_volume::crop::View;
 use rayon::prelude::*;

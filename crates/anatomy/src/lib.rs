@@ -1,6 +1,6 @@
 //! Body, lungs, airways and where pulmonary vessels can be, found in a chest CT.
 //!
-//! [`find`] works in the canonical frame; [`label`] takes a scan in any orientation and returns labels on its grid.
+//! [`find`] works in the canonical frame; [`label()`] takes a scan in any orientation and returns labels on its grid.
 
 mod air;
 mod airway;

@@ -157,7 +157,8 @@ fn plane_between(coarse: &Coarse, sides: &[u8]) -> Option<[f64; 2]> {
 }
 
 impl Lungs {
-    /// 1 where the chest wall would be but was not scanned, since the field of view cuts it away; `None` where nothing is missing.
+    /// 1 where the chest wall would be but was not scanned, since the field of view cuts it away; `None` where nothing
+    /// is missing.
     ///
     /// # Shapes
     /// `[z, y, x]` of `shape`, which fills the part.
@@ -173,7 +174,8 @@ impl Lungs {
         self.lattice.look_up(&self.sides, &part.into(), shape)
     }
 
-    /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill a part of the scan; beyond it 0.
+    /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill a part of the scan; beyond it
+    /// 0.
     ///
     /// # Shapes
     /// `[z, y, x]` of `shape`.
@@ -206,8 +208,8 @@ impl Lungs {
     }
 }
 
-/// What was not scanned within a chest wall's thickness of the lungs, around where the wall is thinner than any: the field of view cut
-/// it there. Elsewhere it is air behind the skin.
+/// What was not scanned within a chest wall's thickness of the lungs, around where the wall is thinner than any: the
+/// field of view cut it there. Elsewhere it is air behind the skin.
 fn unseen_wall(coarse: &Coarse, lungs: &[u8]) -> Vec<u8> {
     if !coarse.unseen.contains(&true) {
         return Vec::new();

@@ -222,8 +222,8 @@ impl<'a> Growth<'a> {
         Self { coarse, inside, owner: vec![0; inside.len()], plane_mm, crossing_mm }
     }
 
-    /// Takes the shells in from the thickest to the thinnest, so that each voxel goes to the lung that reaches it through
-    /// the wider neck. Number `cores_at` leaves the cores.
+    /// Takes the shells in from the thickest to the thinnest, so that each voxel goes to the lung that reaches it
+    /// through the wider neck. Number `cores_at` leaves the cores.
     fn run(mut self, shells: &[Vec<bool>], cores_at: usize) -> [Piece; 2] {
         let mut front = Vec::new();
         for (number, shell) in shells.iter().enumerate().rev() {

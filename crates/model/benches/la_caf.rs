@@ -1,8 +1,8 @@
 //! The published network (docs/method.md, Preset la-caf) at full width: seconds of a warm forward pass of one 96³ patch
 //! with four prompts.
 //!
-//! Input: noise; random weights. Expected: the numbers of a second implementation (held by the tests of this crate). Peer:
-//! `benches/la_caf_torch.py`, which starts this program in turn with PyTorch.
+//! Input: noise; random weights. Expected: the numbers of a second implementation (held by the tests of this crate).
+//! Peer: `benches/la_caf_torch.py`, which starts this program in turn with PyTorch.
 //!
 //! `cargo bench --workspace --profile dev --bench la_caf -- [--threads 2] [--repeats 3]`: one line of JSON.
 #![allow(missing_docs)]

@@ -230,7 +230,8 @@ impl ConvBlock {
         self.norm.forward(Input::Spent(self.conv.forward(x, mode)?), self.activation, mode)
     }
 
-    /// [`ConvBlock::forward`] of the channels of `a` and then those of `b`, which are let go as soon as they are convolved.
+    /// [`ConvBlock::forward`] of the channels of `a` and then those of `b`, which are let go as soon as they are
+    /// convolved.
     pub(crate) fn forward_joined(&self, a: Tensor, b: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let y = self.conv.forward_joined(&a, &b, mode)?;
         drop((a, b));

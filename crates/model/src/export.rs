@@ -20,7 +20,8 @@ pub struct ExportReport {
     pub parameters: usize,
 }
 
-/// Writes a `la-caf` model directory's weights as [`crate::import::read`] takes them; the file is replaced at once or not at all.
+/// Writes a `la-caf` model directory's weights as [`crate::import::read`] takes them; the file is replaced at once or
+/// not at all.
 ///
 /// # Errors
 /// What [`weights::load`] refuses; [`ImportError::OtherFamily`] for a network that was never published for PyTorch.

@@ -111,7 +111,8 @@ impl Image {
         }
         let norm = Norm::build(scope.at("Feature_adapter1.0"), kind, bottleneck)?;
         let hidden = (grid / 4).max(1);
-        // First values near a mean over the axis: the ReLU behind three of them is then alive. GELU halves small values.
+        // First values near a mean over the axis: the ReLU behind three of them is then alive. GELU halves small
+        // values.
         let near_mean =
             |count: usize, gain: f32| Init::Normal { mean: gain / count as f32, std: 0.5 * gain / count as f32 };
         let inits = [near_mean(grid, 1.0), near_mean(hidden, 1.25)];

@@ -1,6 +1,6 @@
 //! Preset `la-caf`, the published network (docs/method.md, Preset la-caf; "Self-adaptive vision-language model for 3D
-//! segmentation of pulmonary artery and vein", arXiv 2501.03722). Names are those of its PyTorch checkpoints; weights are
-//! stored `[kd, kh, kw, ci, co]` on `[z, y, x]` grids and `[ci, co]`.
+//! segmentation of pulmonary artery and vein", arXiv 2501.03722). Names are those of its PyTorch checkpoints; weights
+//! are stored `[kd, kh, kw, ci, co]` on `[z, y, x]` grids and `[ci, co]`.
 
 use candle_core::Tensor;
 use pulmoav_ops::tape::region;

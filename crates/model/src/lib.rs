@@ -1,7 +1,7 @@
 //! The networks: an image and the words' embeddings in, one logit map a target out.
 //!
-//! A [`Network`] is built from a [`pulmoav_plan::Plan`] and [`Parameters`]; [`weights`] keeps both in a model directory.
-//! Tensors are channels-last, `[n, d, h, w, c]`, f32.
+//! A [`Network`] is built from a [`pulmoav_plan::Plan`] and [`Parameters`]; [`weights`] keeps both in a model
+//! directory. Tensors are channels-last, `[n, d, h, w, c]`, f32.
 
 mod block;
 mod dynamic_head;

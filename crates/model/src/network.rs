@@ -57,13 +57,13 @@ impl Network {
 
     /// The logits of every target.
     ///
-    /// `prompts` are always the embeddings of all of the plan's targets, in the plan's order ([`prompt_embeddings`]): each
-    /// map depends on all of them.
+    /// `prompts` are always the embeddings of all of the plan's targets, in the plan's order ([`prompt_embeddings`]):
+    /// each map depends on all of them.
     ///
     /// # Shapes
-    /// `x` `[n, d, h, w, channels]` with edges that are multiples of [`Plan::edge_multiple`] (`la-caf`: exactly the patch),
-    /// `prompts` `[p, text_width]` → per scale, finest first, `[n, d_s, h_s, w_s, p]`; [`Mode::Infer`] gives the finest only, and
-    /// [`Mode::Train`] the plan's auxiliary maps behind those of the targets.
+    /// `x` `[n, d, h, w, channels]` with edges that are multiples of [`Plan::edge_multiple`] (`la-caf`: exactly the
+    /// patch), `prompts` `[p, text_width]` → per scale, finest first, `[n, d_s, h_s, w_s, p]`; [`Mode::Infer`] gives
+    /// the finest only, and [`Mode::Train`] the plan's auxiliary maps behind those of the targets.
     ///
     /// # Errors
     /// [`ModelError::Input`] for other shapes, [`ModelError::Tensor`] if an operator fails.
@@ -72,8 +72,8 @@ impl Network {
         self.forward_asked(x, prompts, &all, mode)
     }
 
-    /// As [`Network::forward`], but only the maps of `asked` (places among the plan's targets) are computed, in that order.
-    /// Each is the same as among all.
+    /// As [`Network::forward`], but only the maps of `asked` (places among the plan's targets) are computed, in that
+    /// order. Each is the same as among all.
     pub fn forward_asked(
         &self,
         x: &Tensor,

@@ -59,7 +59,8 @@ impl Parameters {
         Self { source: Source::Seed(seed), trained: BTreeMap::new(), frozen: BTreeMap::new(), asked: BTreeSet::new() }
     }
 
-    /// Given parameters; a network that needs another one is refused. All are copied, none shares storage with the caller's.
+    /// Given parameters; a network that needs another one is refused. All are copied, none shares storage with the
+    /// caller's.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self, ModelError> {
         let mut trained = BTreeMap::new();
         for (name, tensor) in tensors {

@@ -1,8 +1,9 @@
-//! The prompt decoder (docs/method.md, Preset pulmoav): words ask the image, the answer is a mask embedding a prompt and
-//! scale.
+//! The prompt decoder (docs/method.md, Preset pulmoav): words ask the image, the answer is a mask embedding a prompt
+//! and scale.
 //!
 //! Every map depends on the whole list of prompts given (they are centred on their mean and attend to each other), so
-//! callers always give all of the plan's targets and choose maps afterwards; see `docs/decisions/0001-prompt-decoder.md`.
+//! callers always give all of the plan's targets and choose maps afterwards; see
+//! `docs/decisions/0001-prompt-decoder.md`.
 
 use candle_core::{Tensor, Var};
 use pulmoav_ops::{self as ops, AttentionMask};
@@ -28,7 +29,8 @@ pub(crate) struct PromptDecoder {
 }
 
 impl PromptDecoder {
-    /// `scales` are the widths of the decoder's features that get logits, finest first; `bottleneck` is the coarsest width.
+    /// `scales` are the widths of the decoder's features that get logits, finest first; `bottleneck` is the coarsest
+    /// width.
     pub(crate) fn build(
         mut scope: Scope,
         numbers: &Pulmoav,

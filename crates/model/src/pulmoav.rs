@@ -35,8 +35,8 @@ impl PulmoavNetwork {
     }
 
     /// # Shapes
-    /// `x` `[n, d, h, w, ci]`, `prompts` `[p, text_width]` → per scale, finest first, `[n, d_s, h_s, w_s, asked]`; in training the plan's
-    /// auxiliary maps follow the asked ones.
+    /// `x` `[n, d, h, w, ci]`, `prompts` `[p, text_width]` → per scale, finest first, `[n, d_s, h_s, w_s, asked]`; in
+    /// training the plan's auxiliary maps follow the asked ones.
     pub(crate) fn forward(
         &self,
         x: &Tensor,

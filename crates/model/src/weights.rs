@@ -30,8 +30,8 @@ const FROZEN: [&str; 2] = ["text.", "prompts."];
 /// Largest weights file that is read, bytes.
 const MAX_BYTES: u64 = 16 << 30;
 
-/// Reads a model directory and checks all of it: plan, copy, every tensor's name, shape and type, finite values, and that
-/// all are to the bit what was saved (where the file holds their hash).
+/// Reads a model directory and checks all of it: plan, copy, every tensor's name, shape and type, finite values, and
+/// that all are to the bit what was saved (where the file holds their hash).
 ///
 /// The parameters are the plan's network's, no more and no less; tensors named `text.*` are among the frozen ones.
 ///
@@ -143,7 +143,8 @@ fn unwritable(error: &dyn Display) -> ModelError {
     ModelError::Tensor(candle_core::Error::Msg(format!("tensors cannot be serialised: {error}")))
 }
 
-/// The tensors and the metadata of a safetensors file, which are whole and, where the file holds their hash, what was saved.
+/// The tensors and the metadata of a safetensors file, which are whole and, where the file holds their hash, what was
+/// saved.
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, HashMap<String, String>), ModelError> {
     let broken = |error| damaged(path, format!("not a whole safetensors file ({error})"));
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;

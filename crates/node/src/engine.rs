@@ -29,8 +29,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine for tensor work with `threads` threads: one for each of the [`KEPT_ENGINES`] counts last asked for. One that is
-    /// let go ends when its jobs are done.
+    /// The engine for tensor work with `threads` threads: one for each of the [`KEPT_ENGINES`] counts last asked for.
+    /// One that is let go ends when its jobs are done.
     pub fn tensors(threads: usize) -> Result<Arc<Self>> {
         /// The one last asked for comes last.
         static ENGINES: Mutex<Vec<(usize, Arc<Engine>)>> = Mutex::new(Vec::new());
@@ -67,8 +67,8 @@ impl Engine {
         Ok(promise)
     }
 
-    /// As [`Engine::promise`], for work that its monitor can cancel: before its turn the promise is settled with `CANCELLED`
-    /// at once, and the work is let go; from then on the work itself has to look at the monitor.
+    /// As [`Engine::promise`], for work that its monitor can cancel: before its turn the promise is settled with
+    /// `CANCELLED` at once, and the work is let go; from then on the work itself has to look at the monitor.
     pub fn cancellable<'env>(
         &self,
         env: &'env Env,

@@ -1,6 +1,6 @@
 //! The Node-API door: convert, call, convert. No decision is taken here.
 //!
-//! Every exported long call returns a promise of an [`outcome::Outcome`], never a rejected one: an error that crosses
+//! Every exported long call returns a promise of an `outcome::Outcome`, never a rejected one: an error that crosses
 //! an asynchronous Node-API call would lose its code. `src/native/unwrap.ts` turns outcomes into values or throws.
 // The macros of napi expand to unsafe code and undocumented items; what we write ourselves has neither.
 #![allow(unsafe_code, missing_docs, unreachable_pub)]

@@ -70,8 +70,8 @@ struct ReadVolume<'a> {
     warnings: &'a [Warning],
 }
 
-/// A volume that came from JavaScript. Its array is copied before the call returns, by [`voxels`]: later JavaScript may change
-/// or transfer it.
+/// A volume that came from JavaScript. Its array is copied before the call returns, by [`voxels`]: later JavaScript may
+/// change or transfer it.
 pub struct Given {
     /// Where it is.
     pub grid: Grid,

@@ -1,10 +1,12 @@
-//! Speed of the convolutions of the `pulmoav` networks and of a plain U-Net, as a share of what the machine's multiply-add units can do.
+//! Speed of the convolutions of the `pulmoav` networks and of a plain U-Net, as a share of what the machine's
+//! multiply-add units can do.
 //!
-//! Input: noise, batch 2, a 64³ patch and its coarser scales. Expected: each result equal to that of the plain reference at
-//! a few sampled voxels (the conformance tests hold all of them). Peer: `benches/conv3d_torch.py` prints the same rows for PyTorch.
+//! Input: noise, batch 2, a 64³ patch and its coarser scales. Expected: each result equal to that of the plain
+//! reference at a few sampled voxels (the conformance tests hold all of them). Peer: `benches/conv3d_torch.py` prints
+//! the same rows for PyTorch.
 //!
-//! `cargo bench --workspace --profile dev --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT] [--pass forward|input|weight]
-//! [--level portable|avx2|avx512] [--cpu-time] [--json]`
+//! `cargo bench --workspace --profile dev --bench conv3d -- [--patch 64] [--threads 2] [--set tiny|unet] [--only TEXT]
+//! [--pass forward|input|weight] [--level portable|avx2|avx512] [--cpu-time] [--json]`
 #![allow(missing_docs)]
 
 mod machine;

@@ -1,7 +1,7 @@
 //! Times of the norms, elementwise operators, upsampling and the linear layer at [2, 64, 64, 64, 16], best of 7.
 //!
-//! Run: `cargo bench -p pulmoav-ops --bench norms`. Prints ms forward, and ms of the backward pass less that of the loss
-//! alone (which, with candle's own zeros and sums for each gradient, is printed first).
+//! Run: `cargo bench -p pulmoav-ops --bench norms`. Prints ms forward, and ms of the backward pass less that of the
+//! loss alone (which, with candle's own zeros and sums for each gradient, is printed first).
 
 use std::time::Instant;
 

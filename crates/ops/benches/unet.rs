@@ -1,5 +1,5 @@
-//! A plain 3-D U-Net of nnU-Net's kind (32 to 320 channels, two convolutions a stage) in our operators: seconds of a warm
-//! forward pass or of a whole training step.
+//! A plain 3-D U-Net of nnU-Net's kind (32 to 320 channels, two convolutions a stage) in our operators: seconds of a
+//! warm forward pass or of a whole training step.
 //!
 //! Input: noise, one channel, one sample. Peer: PyTorch and onnxruntime with the same network, round by round.
 //!
@@ -41,7 +41,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the definition of the convolutions costs: two operations a product, three passes a training step but for the stem's input.
+/// What the definition of the convolutions costs: two operations a product, three passes a training step but for the
+/// stem's input.
 fn gflop(patch: usize, train: bool) -> f64 {
     let voxels = |stage: usize| (patch >> stage).pow(3);
     let block = |stage: usize, ci: usize, co: usize| 2 * 27 * voxels(stage) * ci * co;
@@ -140,7 +141,8 @@ impl Network {
         conv3d(&x, &weights[weights.len() - 1], None, [1; 3], [0; 3])
     }
 
-    /// Forward, a gradient of the logits' shape, backward, a plain descent: what a training step costs but for its loss.
+    /// Forward, a gradient of the logits' shape, backward, a plain descent: what a training step costs but for its
+    /// loss.
     fn step(&self, x: &Tensor) -> Result<()> {
         let weights: Vec<Tensor> = self.0.iter().map(|var| var.as_tensor().clone()).collect();
         let (logits, tape) = Tape::record(|| Self::forward(x, &weights))?;

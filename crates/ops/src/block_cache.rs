@@ -2,8 +2,8 @@
 //!
 //! Every operator returns a new tensor, and the system gives each large block back to the kernel at once: the next one
 //! is paged in and cleared again, which costs a memory-bound operator more than its arithmetic. The cache never raises
-//! the process's peak: what lives and what is kept stay within the most that has lived at one time. Within that a larger block may serve
-//! a smaller request, since the sizes of a network's encoder are not those of its decoder.
+//! the process's peak: what lives and what is kept stay within the most that has lived at one time. Within that a
+//! larger block may serve a smaller request, since the sizes of a network's encoder are not those of its decoder.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -145,7 +145,8 @@ impl State {
         while freed < bytes && self.count > 0 {
             let block = self.remove(0);
             freed += block.bytes;
-            // SAFETY: only `keep` puts blocks here, each got from `zeroed` with these bytes, and `remove` has just made us its only owner.
+            // SAFETY: only `keep` puts blocks here, each got from `zeroed` with these bytes, and `remove` has just made
+            // us its only owner.
             unsafe { give_back(block.address as *mut u8, block.bytes) };
         }
     }
@@ -156,8 +157,9 @@ fn large_bytes(layout: Layout) -> Option<usize> {
     (layout.size() >= SMALLEST && layout.align() <= ALIGN).then(|| layout.size().next_multiple_of(GRAIN))
 }
 
-/// A fresh block of zeros, or null. The system's allocator would clear a block of this alignment itself, page by page, before any large
-/// page could be asked for; memory just mapped is zero already, and is touched first by whoever uses it.
+/// A fresh block of zeros, or null. The system's allocator would clear a block of this alignment itself, page by page,
+/// before any large page could be asked for; memory just mapped is zero already, and is touched first by whoever uses
+/// it.
 #[cfg(unix)]
 #[allow(unsafe_code)]
 fn zeroed(bytes: usize) -> *mut u8 {
@@ -199,13 +201,14 @@ unsafe fn give_back(address: *mut u8, bytes: usize) {
 #[cfg(not(unix))]
 #[allow(unsafe_code)]
 fn large_layout(bytes: usize) -> Layout {
-    // SAFETY: ALIGN is a power of two, and `bytes` is a Layout's size (at most isize::MAX) rounded up to GRAIN; sizes so
-    // near isize::MAX that rounding passes it fail in the system's allocator long before.
+    // SAFETY: ALIGN is a power of two, and `bytes` is a Layout's size (at most isize::MAX) rounded up to GRAIN; sizes
+    // so near isize::MAX that rounding passes it fail in the system's allocator long before.
     unsafe { Layout::from_size_align_unchecked(bytes, ALIGN) }
 }
 
-// SAFETY: small requests are the system's; large ones are blocks of the system, at least as large and as aligned as asked,
-// each either live (owned by the caller) or kept (owned by the cache), never both: `take` and `keep` move it under a lock.
+// SAFETY: small requests are the system's; large ones are blocks of the system, at least as large and as aligned as
+// asked, each either live (owned by the caller) or kept (owned by the cache), never both: `take` and `keep` move it
+// under a lock.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for BlockCache {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -277,8 +280,8 @@ impl BlockCache {
     }
 }
 
-/// Fresh blocks come 4 KiB at a time, each cleared on first touch; with 2 MiB at a time an operator that fills one spends a fifth to three
-/// quarters less.
+/// Fresh blocks come 4 KiB at a time, each cleared on first touch; with 2 MiB at a time an operator that fills one
+/// spends a fifth to three quarters less.
 #[allow(unsafe_code)]
 fn ask_for_large_pages(address: usize, bytes: usize) {
     #[cfg(target_os = "linux")]

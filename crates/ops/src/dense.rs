@@ -40,8 +40,8 @@ pub(crate) fn with_channels(dims: &[usize], channels: usize) -> Shape {
     Shape::from([rows, &[channels]].concat())
 }
 
-/// A new vector whose blocks are written in parallel: each outer block of `outer` values is cut into blocks of `inner`, and
-/// `fill` gets the outer block's index, where the block starts in the whole, and the block, all zeros.
+/// A new vector whose blocks are written in parallel: each outer block of `outer` values is cut into blocks of `inner`,
+/// and `fill` gets the outer block's index, where the block starts in the whole, and the block, all zeros.
 ///
 /// Zeros are laid a block at a time, while it is in the cache: clearing the whole first would cost a pass over memory.
 #[allow(unsafe_code)]

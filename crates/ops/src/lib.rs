@@ -1,6 +1,8 @@
-//! The 3-D operators that candle lacks, forward and backward. Tensors in, tensors out; channels innermost (`[n, d, h, w, c]`), f32.
+//! The 3-D operators that candle lacks, forward and backward. Tensors in, tensors out; channels innermost (`[n, d, h,
+//! w, c]`), f32.
 //!
-//! One folder an operator: `mod.rs` holds the contract, the shape checks and the backward pass, `cpu.rs` the CPU kernels.
+//! One folder an operator: `mod.rs` holds the contract, the shape checks and the backward pass, `cpu.rs` the CPU
+//! kernels.
 
 pub mod activation;
 pub mod attention;

@@ -27,7 +27,8 @@ macro_rules! multiversion {
                     portable($($arg),*)
                 }
                 if $crate::multiversion::is_wide() {
-                    // SAFETY: `is_wide` has just said that this machine has avx2 and fma: a level is only ever current where present.
+                    // SAFETY: `is_wide` has just said that this machine has avx2 and fma: a level is only ever current
+                    // where present.
                     return unsafe { wide($($arg),*) };
                 }
             }

@@ -1,10 +1,10 @@
 //! A backward pass that moves gradients instead of adding them to zeros.
 //!
-//! candle's own starts every gradient as a tensor of zeros and adds to it, on one thread: two more passes over memory an
-//! operator, a fifth of a training step. While a [`Tape`] records, our operators note themselves on it; its backward pass
-//! calls their `bwd` in reverse, hands the first gradient of a tensor on as it is, adds further ones in parallel, and frees
-//! each activation after its last use. What candle's own operators do in between (small things: reshapes, gates) stands in
-//! a [`region`] and takes candle's backward pass. The gradients are the same.
+//! candle's own starts every gradient as a tensor of zeros and adds to it, on one thread: two more passes over memory
+//! an operator, a fifth of a training step. While a [`Tape`] records, our operators note themselves on it; its backward
+//! pass calls their `bwd` in reverse, hands the first gradient of a tensor on as it is, adds further ones in parallel,
+//! and frees each activation after its last use. What candle's own operators do in between (small things: reshapes,
+//! gates) stands in a [`region`] and takes candle's backward pass. The gradients are the same.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -48,8 +48,8 @@ impl Tape {
     /// Runs `work` and records the operators that it applies on this thread.
     ///
     /// # Errors
-    /// What `work` gives. An operator refuses a tensor that candle's own operators made outside of a [`region`], since its
-    /// gradient would be lost.
+    /// What `work` gives. An operator refuses a tensor that candle's own operators made outside of a [`region`], since
+    /// its gradient would be lost.
     pub fn record<T, E>(work: impl FnOnce() -> std::result::Result<T, E>) -> std::result::Result<(T, Self), E> {
         let replaced = Replaced::by(Some(Recording::default()));
         let result = work()?;

@@ -118,7 +118,8 @@ fn norms_activations_attention_and_resampling() {
             tolerance: SUMS,
             step: KINK,
         },
-        // Few voxels share a statistic here, so any step crosses kinks: the smooth row below has the finite differences.
+        // Few voxels share a statistic here, so any step crosses kinks: the smooth row below has the finite
+        // differences.
         Row {
             name: "batch_norm/relu",
             run: |i| ops::batch_norm(&i[0], Some(&i[1]), Some(&i[2]), 1e-5, Activation::Relu),

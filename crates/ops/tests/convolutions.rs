@@ -16,8 +16,8 @@ static ALLOCATOR: BlockCache = BlockCache::new();
 /// Sums of up to some thousand products of values below 1, in f32 instead of f64, relative to the largest result.
 const TOLERANCE: f32 = 5e-6;
 
-/// Norm of the difference from sums in f64 over the norm of these, for every pass of tiles of 2³ and of 4³ results and of strided ones: measured 2e-7
-/// to 4e-7, 1e-6 to 2e-6, and 2e-7 to 3e-7.
+/// Norm of the difference from sums in f64 over the norm of these, for every pass of tiles of 2³ and of 4³ results and
+/// of strided ones: measured 2e-7 to 4e-7, 1e-6 to 2e-6, and 2e-7 to 3e-7.
 const WINOGRAD_ERRORS: [f64; 3] = [1e-6, 5e-6, 1e-6];
 
 /// Batch, fine size, fine channels, coarse channels, kernel, stride, padding.

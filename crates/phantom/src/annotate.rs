@@ -8,7 +8,8 @@ use crate::phantom::Phantom;
 const LUNGS: [u8; 2] = [1, 2];
 
 impl Phantom {
-    /// Keeps the labels of the voxels that are nearest to one of `annotated` (1 left lung, 2 right lung); others become 0.
+    /// Keeps the labels of the voxels that are nearest to one of `annotated` (1 left lung, 2 right lung); others become
+    /// 0.
     pub fn keep_annotated(&mut self, annotated: &[u8]) {
         let grid = self.lungs.grid;
         let [left, right] = LUNGS.map(|lung| {

@@ -96,7 +96,8 @@ fn accompany(tubes: &mut Tubes, tree: &Tree, paths: &[Vec<Point>], side: Point, 
     }
 }
 
-/// Where the artery lies at the end of a branch: out of the plane in which the bronchus forks, so that it crosses neither child.
+/// Where the artery lies at the end of a branch: out of the plane in which the bronchus forks, so that it crosses
+/// neither child.
 fn side_at_end(tree: &Tree, branch: usize, before: Point) -> Point {
     let direction = tree.branches[branch].direction();
     let wish = match tree.branches[branch].children[..] {

@@ -19,8 +19,8 @@ pub(crate) struct Bronchi {
     pub(crate) tubes: Tubes,
 }
 
-/// Thickness of the wall of a bronchus: 0.7 mm where the lumen is 10 mm round, half of that in the periphery, thick enough
-/// in the segments to be seen beside the artery as it is in people.
+/// Thickness of the wall of a bronchus: 0.7 mm where the lumen is 10 mm round, half of that in the periphery, thick
+/// enough in the segments to be seen beside the artery as it is in people.
 pub(crate) fn wall_mm(lumen_radius_mm: f32) -> f32 {
     0.3 + 0.25 * lumen_radius_mm.min(5.0)
 }

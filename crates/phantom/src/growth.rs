@@ -103,7 +103,8 @@ impl Tree {
     }
 }
 
-/// Radius of the branch that feeds these: `r^x = Σ r_i^x`, x from 3.0 in the periphery to 2.3 near the heart (Huang 1996).
+/// Radius of the branch that feeds these: `r^x = Σ r_i^x`, x from 3.0 in the periphery to 2.3 near the heart (Huang
+/// 1996).
 pub(crate) fn joined_radius_mm(radii: impl Iterator<Item = f32> + Clone) -> f32 {
     let widest = radii.clone().fold(0.0, f32::max).max(0.1);
     let t = ((widest / 0.6).ln() / (4.0_f32 / 0.6).ln()).clamp(0.0, 1.0);

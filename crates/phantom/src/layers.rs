@@ -25,7 +25,7 @@ use crate::veins;
 const ARTERY_STEP_MM: f32 = 9.0;
 const VEIN_STEP_MM: f32 = 10.2;
 
-/// A phantom without a look: [`crate::compose`] turns it, or a patch of it, into HU of any phase.
+/// A phantom without a look: [`crate::compose()`] turns it, or a patch of it, into HU of any phase.
 #[derive(Debug, Clone)]
 pub struct Layers {
     /// Grid of all maps.
@@ -42,7 +42,8 @@ pub struct Layers {
     pub lungs: Vec<u8>,
     /// 1 where at least half of the voxel is bronchus or windpipe, wall and all.
     pub airways: Vec<u8>,
-    /// What is where: 0 air, 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more.
+    /// What is where: 0 air, 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and
+    /// more.
     pub anatomy: Vec<u8>,
     /// Calibre, length and count of both trees by order.
     pub statistics: Statistics,
@@ -168,7 +169,8 @@ fn paint(chest: &Chest, lattice: &Lattice, seed: u64) -> (Vec<i16>, Vec<u8>) {
     (hu, lungs)
 }
 
-/// Wraps what is wide near the mediastinum in its fat and takes it out of the lungs: the roots of the lungs. Draws the lower caval vein.
+/// Wraps what is wide near the mediastinum in its fat and takes it out of the lungs: the roots of the lungs. Draws the
+/// lower caval vein.
 fn roots(anatomy: &Anatomy, lattice: &Lattice, seed: u64, background_hu: &mut [i16], lungs: &mut [u8]) {
     let mut random = Random::new(seed, 12);
     let wrap_hu = random.within(-110.0, 20.0);
@@ -298,7 +300,8 @@ fn unlabelled(
     share(artery, vein, walls, Some(labels));
 }
 
-/// Makes room: bronchi cut vessels, and a voxel that both vessels claim goes to the one that has its label, or claims more of it.
+/// Makes room: bronchi cut vessels, and a voxel that both vessels claim goes to the one that has its label, or claims
+/// more of it.
 fn share(artery: &mut [u8], vein: &mut [u8], walls: &[u8], labels: Option<&[u8]>) {
     artery.par_iter_mut().zip(vein).zip(walls).enumerate().for_each(|(i, ((a, v), &wall))| {
         if *a == 0 && *v == 0 {

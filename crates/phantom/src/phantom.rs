@@ -20,7 +20,8 @@ pub struct Phantom {
     pub lungs: Volume<u8>,
     /// 1 in bronchi and windpipe, wall and all.
     pub airways: Volume<u8>,
-    /// What is where: 0 air, 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more.
+    /// What is where: 0 air, 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and
+    /// more.
     pub anatomy: Volume<u8>,
     /// Where the contrast medium is.
     pub phase: Phase,

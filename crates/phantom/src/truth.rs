@@ -19,7 +19,8 @@ const LEAST_RADIUS_MM: f32 = 1.5;
 /// The label map of the truth.
 ///
 /// # Shapes
-/// `lungs` (1 left, 2 right) and `lumen` (share of a voxel, 255 = all): `[z, y, x]` of the lattice, as what is returned.
+/// `lungs` (1 left, 2 right) and `lumen` (share of a voxel, 255 = all): `[z, y, x]` of the lattice, as what is
+/// returned.
 pub(crate) fn truth(anatomy: &Anatomy, lattice: &Lattice, lungs: &[u8], lumen: &[u8]) -> Vec<u8> {
     let mut map = vec![0_u8; lattice.len()];
     let [_, ny, nx] = lattice.shape;

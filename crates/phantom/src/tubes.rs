@@ -38,7 +38,8 @@ impl Tubes {
         self.nodes.len() as u32 - 1
     }
 
-    /// Appends a smooth path through `stops` (Catmull–Rom), with radii that run from the first to the last; returns its last node.
+    /// Appends a smooth path through `stops` (Catmull–Rom), with radii that run from the first to the last; returns its
+    /// last node.
     pub(crate) fn path(&mut self, stops: &[Point], radii_mm: [f32; 2], parent: Option<u32>) -> u32 {
         let mut last = parent;
         let n = stops.len();

@@ -57,7 +57,8 @@ pub enum Channel {
         /// Bounds in Hounsfield units.
         window_hu: [f64; 2],
     },
-    /// Signed distance to the plane between the lungs, divided by half the lung box's width: −1 at the patient's left … +1 at the right.
+    /// Signed distance to the plane between the lungs, divided by half the lung box's width: −1 at the patient's left …
+    /// +1 at the right.
     Side,
 }
 
@@ -91,13 +92,15 @@ pub struct Tiles {
     pub overlap: f64,
     /// What is blended under the Gaussian.
     pub blend: Blend,
-    /// Tiles lie only where the plan keeps vessels: with the lungs' crop in the lungs, along them and between the hila, else near a lung.
+    /// Tiles lie only where the plan keeps vessels: with the lungs' crop in the lungs, along them and between the hila,
+    /// else near a lung.
     pub skip_empty: bool,
-    /// Every second tile goes through the network mirrored left–right, where no target with a side is asked of it: neighbours
-    /// that overlap even each other's errors out. For networks that learned from mirrored patches too.
+    /// Every second tile goes through the network mirrored left–right, where no target with a side is asked of it:
+    /// neighbours that overlap even each other's errors out. For networks that learned from mirrored patches too.
     #[serde(default)]
     pub mirror: bool,
-    /// Each edge of the tile is made up to a third shorter where that computes fewer voxels. For networks that take tiles of any size.
+    /// Each edge of the tile is made up to a third shorter where that computes fewer voxels. For networks that take
+    /// tiles of any size.
     #[serde(default)]
     pub fit: bool,
 }

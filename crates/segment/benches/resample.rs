@@ -1,10 +1,11 @@
-//! Times of what carries voxels between the scan's grid and the network's: a scan to 1 mm, linearly and by cubic splines, and
-//! the probabilities of three targets back to the scan's grid with the decision.
+//! Times of what carries voxels between the scan's grid and the network's: a scan to 1 mm, linearly and by cubic
+//! splines, and the probabilities of three targets back to the scan's grid with the decision.
 //!
-//! Input: noise on 400 × 512 × 512 voxels of 0.8 × 0.7 × 0.7 mm. Expected: the numbers of scipy (held by the tests of `volume`).
-//! Peer: `resample.py` of the peers' scripts, started beside it by `npm run bench -- --only resample`.
+//! Input: noise on 400 × 512 × 512 voxels of 0.8 × 0.7 × 0.7 mm. Expected: the numbers of scipy (held by the tests of
+//! `volume`). Peer: `resample.py` of the peers' scripts, started beside it by `npm run bench -- --only resample`.
 //!
-//! `cargo bench --workspace --profile dev --bench resample -- [--threads N] [--repeats N]`: a line of JSON a case, best of N.
+//! `cargo bench --workspace --profile dev --bench resample -- [--threads N] [--repeats N]`: a line of JSON a case, best
+//! of N.
 #![allow(missing_docs)]
 
 use std::hint::black_box;

@@ -20,7 +20,8 @@ const LUNGS_KEPT_BYTES: u64 = 3;
 /// Bytes a voxel of the scan while lungs and airways are written into the label map: they, what they are made of, and
 /// they again in the scan's own orientation.
 const KEEP_BYTES: u64 = 4;
-/// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's sum, `la-caf` up to 1.10.
+/// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's
+/// sum, `la-caf` up to 1.10.
 const SLACK_DIVISOR: u64 = 6;
 /// Full-width maps alive at once at the finest scale, workspace included.
 const PULMOAV_MAPS_ALIVE: u64 = 4;
@@ -76,7 +77,8 @@ pub fn choose(
     Err(SegmentError::Memory { needed_bytes: smallest, budget_bytes })
 }
 
-/// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; `la-caf` knows one size only.
+/// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; `la-caf`
+/// knows one size only.
 fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
     let mut sizes = vec![plan.tiles.tile];
     if matches!(plan.network, Network::LaCaf(_)) {

@@ -48,8 +48,8 @@ pub fn keep(labels: &mut Volume<u8>, ct: &Volume<f32>, prepared: &Prepared, valu
     });
 }
 
-/// The values of what is asked for, the first ones above all of the plan's: each structure has the same one in every label
-/// map of a model, whatever else is kept.
+/// The values of what is asked for, the first ones above all of the plan's: each structure has the same one in every
+/// label map of a model, whatever else is kept.
 ///
 /// # Errors
 /// `ERR_USAGE` for anything but lungs and airways, and where the plan leaves no values for them.

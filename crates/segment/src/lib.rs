@@ -1,7 +1,7 @@
 //! A chest CT goes in, a label map comes out.
 //!
-//! prompts → prepare (orient, find the lungs, crop, resample, window) → tiles → network → blend → restore onto the scan's
-//! own grid → tidy → keep. [`journey::segment`] is that walk; each step has its file.
+//! prompts → prepare (orient, find the lungs, crop, resample, window) → tiles → network → blend → restore onto the
+//! scan's own grid → tidy → keep. [`journey::segment`] is that walk; each step has its file.
 
 pub mod budget;
 pub mod clock;

@@ -20,7 +20,8 @@ pub(crate) const COARSE_MM: f64 = 3.0;
 
 /// The plan's grid around the lungs begins and ends whole steps of so many voxels away from their anchor.
 pub(crate) const STEP_VOXELS: usize = 8;
-/// The plane between the lungs and half their width are rounded, so that a voxel more or less mostly changes nothing, mm.
+/// The plane between the lungs and half their width are rounded, so that a voxel more or less mostly changes nothing,
+/// mm.
 const MIDDLE_STEP_MM: f64 = 2.0;
 const WIDTH_STEP_MM: f64 = 5.0;
 /// Muscle and fat of a chest wall, together.
@@ -163,8 +164,8 @@ fn refuse_giants(grid: &Grid, plan_shape: [usize; 3]) -> Result<(), SegmentError
     Err(SegmentError::Giant { shape: grid.shape, spacing_mm: grid.spacing_mm })
 }
 
-/// What the plan asks to see and the number of its voxels. An axis that is at the plan's spacing and fits into one tile stays whole, so such
-/// a volume passes unchanged.
+/// What the plan asks to see and the number of its voxels. An axis that is at the plan's spacing and fits into one tile
+/// stays whole, so such a volume passes unchanged.
 fn extent_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, plan: &Plan) -> (Extent, [usize; 3]) {
     let whole = VoxelBox::whole(canonical.shape);
     let found = match plan.crop {
@@ -180,9 +181,9 @@ fn extent_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, pl
     (Extent::from(&part), shape_at(&part.grid(canonical), plan.spacing_mm))
 }
 
-/// The lungs' box with a margin, on a grid of exactly the plan's spacing that passes through the lungs' anchor: another crop of the same
-/// scan gets the same grid, and so the same labels. Its faces are whole steps of [`STEP_VOXELS`] away from the anchor, so that a
-/// box that is a little larger mostly is the same one.
+/// The lungs' box with a margin, on a grid of exactly the plan's spacing that passes through the lungs' anchor: another
+/// crop of the same scan gets the same grid, and so the same labels. Its faces are whole steps of [`STEP_VOXELS`] away
+/// from the anchor, so that a box that is a little larger mostly is the same one.
 fn around_lungs(canonical: &Grid, lungs: Option<&Lungs>, margin_mm: f64, plan: &Plan) -> (Extent, [usize; 3]) {
     let mut extent = Extent::from(&VoxelBox::whole(canonical.shape));
     let mut shape = shape_at(canonical, plan.spacing_mm);
@@ -220,8 +221,8 @@ fn foreground(hu: &View<'_, f32>, above_hu: f32) -> Option<VoxelBox> {
     (0..depth).into_par_iter().map_init(|| vec![0.0; width], of_plane).flatten().reduce_with(|a, b| a.joined(&b))
 }
 
-/// Puts tissue where a field of view cut the chest wall away, for plans that look at lungs: a network that never saw a lung without its
-/// wall takes its edge for something else.
+/// Puts tissue where a field of view cut the chest wall away, for plans that look at lungs: a network that never saw a
+/// lung without its wall takes its edge for something else.
 ///
 /// # Shapes
 /// `hu`: `[z, y, x]` of `shape`, which fills `extent`.

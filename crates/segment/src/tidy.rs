@@ -9,8 +9,8 @@ const LEAST_MM3: f64 = 10.0;
 /// A voxel below this is air through and through; even one half filled with blood is not.
 const AIR_BELOW_HU: f32 = -900.0;
 
-/// Clears voxels of air, then specks: groups of touching labelled voxels, whatever their labels, below [`LEAST_MM3`]. Gives the
-/// number of labelled voxels of air: many of them mean that the network does not see what it should.
+/// Clears voxels of air, then specks: groups of touching labelled voxels, whatever their labels, below `LEAST_MM3`.
+/// Gives the number of labelled voxels of air: many of them mean that the network does not see what it should.
 ///
 /// # Shapes
 /// `labels` and `hu`: `[z, y, x]` on one grid.

@@ -68,7 +68,8 @@ pub struct Probabilities {
 /// Runs the network over a prepared scan, tile after tile.
 ///
 /// # Shapes
-/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is `needed`. `tile`: `[z, y, x]`.
+/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is
+/// `needed`. `tile`: `[z, y, x]`.
 ///
 /// # Errors
 /// What the network returns; `CANCELLED`, looked at before each tile.
@@ -114,8 +115,8 @@ fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
     tile.map(|edge| edge - ((edge as f64 * (1.0 - plan.tiles.overlap)).floor() as usize).max(1))
 }
 
-/// The plan's tile with each edge shortened by up to a third, so that the tiles along the edges `size` of what is needed have as few voxels
-/// together as possible; of equals, the largest tile.
+/// The plan's tile with each edge shortened by up to a third, so that the tiles along the edges `size` of what is
+/// needed have as few voxels together as possible; of equals, the largest tile.
 pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
     let multiple = plan.edge_multiple();
     std::array::from_fn(|axis| {
@@ -128,7 +129,8 @@ pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
     })
 }
 
-/// The voxels that tiles must cover: where a plan that looks at lungs keeps vessels, all near a lung where it skips what is empty, or all.
+/// The voxels that tiles must cover: where a plan that looks at lungs keeps vessels, all near a lung where it skips
+/// what is empty, or all.
 pub fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
     let (shape, way_back) = (prepared.shape, &prepared.way_back);
     let Some(lungs) = prepared.lungs().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
@@ -190,7 +192,7 @@ fn mirror_rows(values: &mut [f32], width: usize, count: usize) {
     }
 }
 
-/// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below [`LEAST_WEIGHT`].
+/// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below `LEAST_WEIGHT`.
 ///
 /// # Shapes
 /// → `[z, y, x]` of `tile`.

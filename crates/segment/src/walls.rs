@@ -1,9 +1,9 @@
 //! Vessel walls in the lungs, on the scan's own grid.
 //!
-//! The plan's grid is as coarse as a small vessel is wide, and what the network says there is blurred further. Where lung
-//! meets blood the scan itself tells which voxels are at least half filled: those above the value half-way between the lung
-//! and the vessel, as bright as it gets there (its half maximum). So a label ends there, and reaches there. Outside the lungs
-//! vessels lie in tissue as bright as they are: the network's answer stands.
+//! The plan's grid is as coarse as a small vessel is wide, and what the network says there is blurred further. Where
+//! lung meets blood the scan itself tells which voxels are at least half filled: those above the value half-way between
+//! the lung and the vessel, as bright as it gets there (its half maximum). So a label ends there, and reaches there.
+//! Outside the lungs vessels lie in tissue as bright as they are: the network's answer stands.
 
 use pulmoav_plan::Walls;
 use pulmoav_volume::crop::View;
@@ -19,8 +19,8 @@ const DARKEST_HU: f32 = -650.0;
 /// In thicker slices a dim voxel is not blurred but less than half filled.
 const THICK_MM: f64 = 3.0;
 
-/// Clears labels of lung voxels below half their vessel's maximum; gives voxels that have no label, but are above that and above
-/// `walls.hu`, the nearest label within `walls.reach_mm`, of equally near ones the lowest.
+/// Clears labels of lung voxels below half their vessel's maximum; gives voxels that have no label, but are above that
+/// and above `walls.hu`, the nearest label within `walls.reach_mm`, of equally near ones the lowest.
 ///
 /// # Shapes
 /// All `[z, y, x]` on one grid of `spacing_mm`; `lungs` is 0 outside the lungs.

@@ -6,7 +6,8 @@ use crate::level::{Kernel, Level};
 
 /// Makes each value of `to` by `value(those of the rows at its place, what it was)`.
 ///
-/// `value` should be arithmetic of a line or two: that is certain to be compiled into the loop, and the loop into vectors of the current level.
+/// `value` should be arithmetic of a line or two: that is certain to be compiled into the loop, and the loop into
+/// vectors of the current level.
 ///
 /// # Panics
 /// If a row is shorter than `to`.

@@ -37,7 +37,8 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Writes `N` values past the caches, for results that are larger than these.
     ///
     /// # Safety
-    /// As [`Lanes::store`]; `to` is aligned to the vector, and nobody reads it before this thread has called [`Lanes::streamed`].
+    /// As [`Lanes::store`]; `to` is aligned to the vector, and nobody reads it before this thread has called
+    /// [`Lanes::streamed`].
     unsafe fn stream(self, to: *mut f32);
 
     /// Lets others see what this thread has written by [`Lanes::stream`].

@@ -1,9 +1,10 @@
-//! Vectors of f32 for hand-written kernels, the choice of instruction set at run time, and the safe kernels that others build upon.
+//! Vectors of f32 for hand-written kernels, the choice of instruction set at run time, and the safe kernels that others
+//! build upon.
 //!
-//! A kernel is a value that implements [`Kernel`]: its `run` is written once over [`Lanes`] and compiled for every [`Level`].
-//! [`Kernel::run`] and everything it calls must be `#[inline(always)]`, since only then does the code land inside the function
-//! that has the instruction set switched on. A `run` of plain loops that leaves [`Lanes`] alone needs no `unsafe`: the compiler makes
-//! vectors of the level's width of them.
+//! A kernel is a value that implements [`Kernel`]: its `run` is written once over [`Lanes`] and compiled for every
+//! [`Level`]. [`Kernel::run`] and everything it calls must be `#[inline(always)]`, since only then does the code land
+//! inside the function that has the instruction set switched on. A `run` of plain loops that leaves [`Lanes`] alone
+//! needs no `unsafe`: the compiler makes vectors of the level's width of them.
 
 mod combine;
 mod lanes;

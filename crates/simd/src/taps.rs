@@ -1,11 +1,12 @@
 //! Weighted sums of neighbours along a row, at places between its values: interpolation.
 //!
-//! New value `i` is the sum of `weights[t][i] · row[from[i] + t]` over a few taps t. Where new values are dense, those of one vector come
-//! from little more than a vector of the row: it is loaded once a tap, from the block's `base + t` on, and one permutation, the
-//! same for every tap and every row, brings each lane what it needs. Two or four vectors do where the row has up to twice or four times as many
-//! values as the new one; rows that are denser still, or shorter than that, are summed value by value.
-//! A row's last vector starts early enough to end with the row, so some values are computed twice.
-//! Products are rounded before they are added, as in the plain sum, so every level gives the same bits.
+//! New value `i` is the sum of `weights[t][i] · row[from[i] + t]` over a few taps t. Where new values are dense, those
+//! of one vector come from little more than a vector of the row: it is loaded once a tap, from the block's `base + t`
+//! on, and one permutation, the same for every tap and every row, brings each lane what it needs. Two or four vectors
+//! do where the row has up to twice or four times as many values as the new one; rows that are denser still, or shorter
+//! than that, are summed value by value. A row's last vector starts early enough to end with the row, so some values
+//! are computed twice. Products are rounded before they are added, as in the plain sum, so every level gives the same
+//! bits.
 #![allow(unsafe_code)] // Raw loads and stores.
 #![allow(clippy::inline_always)] // `Kernel` demands it.
 
@@ -28,7 +29,8 @@ pub struct Taps<const TAPS: usize> {
 struct Blocks {
     /// Vectors that a block's values are picked from: 1, 2 or 4.
     reach: usize,
-    /// Where a block's new values start and where those of the row, which with the taps behind it hold whatever it picks.
+    /// Where a block's new values start and where those of the row, which with the taps behind it hold whatever it
+    /// picks.
     starts: Vec<[usize; 2]>,
     /// `[block, lane]`: which value, counted from the block's start in the row.
     lanes: Vec<u32>,
@@ -120,9 +122,9 @@ impl<const TAPS: usize, const REACH: usize> Kernel for Apply<'_, TAPS, REACH> {
         let lanes = blocks.lanes.chunks_exact(L::N);
         let weights = blocks.weights.chunks_exact(TAPS * L::N);
         for ((&[start, base], lanes), weights) in blocks.starts.iter().zip(lanes).zip(weights) {
-            // SAFETY: `L` is the level the blocks were laid out for, since `apply` runs at that one, and `apply` has compared both slices
-            // with the sizes the taps were made for. `blocks_of` saw to it that `start + N` new values exist, that `base + TAPS - 1 + REACH · N`
-            // of the row's do, and that lanes are below `REACH · N`.
+            // SAFETY: `L` is the level the blocks were laid out for, since `apply` runs at that one, and `apply` has
+            // compared both slices with the sizes the taps were made for. `blocks_of` saw to it that `start + N` new
+            // values exist, that `base + TAPS - 1 + REACH · N` of the row's do, and that lanes are below `REACH · N`.
             unsafe {
                 let from = row.as_ptr().add(base);
                 let mut sum = product::<L, REACH>(from, lanes, weights.as_ptr());
@@ -138,7 +140,8 @@ impl<const TAPS: usize, const REACH: usize> Kernel for Apply<'_, TAPS, REACH> {
 /// What a tap adds to a block's new values.
 ///
 /// # Safety
-/// The instruction set of `L` is present; `REACH · N` values and `N` weights can be read; there are `N` lanes, each below `REACH · N`.
+/// The instruction set of `L` is present; `REACH · N` values and `N` weights can be read; there are `N` lanes, each
+/// below `REACH · N`.
 #[inline(always)]
 unsafe fn product<L: Lanes, const REACH: usize>(from: *const f32, lanes: &[u32], weights: *const f32) -> L {
     // SAFETY: the caller's promise.

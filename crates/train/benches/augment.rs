@@ -3,8 +3,8 @@
 //! Input: noise. Peer: `benches/augment_monai.py`, MONAI's transforms of the same kinds, beside it in
 //! `npm run bench -- --only augment`.
 //!
-//! `cargo bench --workspace --profile dev --bench augment -- [--repeats N]`: a line of JSON, the median seconds of a patch.
-//! One thread, as in training, where patches are made beside the steps.
+//! `cargo bench --workspace --profile dev --bench augment -- [--repeats N]`: a line of JSON, the median seconds of a
+//! patch. One thread, as in training, where patches are made beside the steps.
 #![allow(missing_docs)]
 
 use std::time::Instant;

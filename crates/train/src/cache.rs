@@ -1,8 +1,9 @@
 //! Prepared cases on disk: HU and codes on the plan's grid, read patch by patch.
 //!
 //! A file is `PVCASE03`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
-//! [`crate::code`] byte each (label and side; what is supervised is decided when a patch is cut), and the places of artery and
-//! vein voxels as u32. Files are written to a temporary name, synchronised and renamed, so that a file that exists is whole.
+//! [`crate::code`] byte each (label and side; what is supervised is decided when a patch is cut), and the places of
+//! artery and vein voxels as u32. Files are written to a temporary name, synchronised and renamed, so that a file that
+//! exists is whole.
 
 use std::{
     fs::File,
@@ -84,7 +85,8 @@ struct Header {
     places: [usize; 2],
 }
 
-/// A case in the cache. Its file is opened for each patch: a data set may have more cases than a process may open files.
+/// A case in the cache. Its file is opened for each patch: a data set may have more cases than a process may open
+/// files.
 #[derive(Debug)]
 pub struct CachedCase {
     path: PathBuf,
@@ -175,8 +177,8 @@ impl CachedCase {
         &self.header.warnings
     }
 
-    /// Cuts a patch; `supervised_sides` says for left and right whether the reference knows it. Outside of the scan is air
-    /// without supervision.
+    /// Cuts a patch; `supervised_sides` says for left and right whether the reference knows it. Outside of the scan is
+    /// air without supervision.
     pub fn patch(
         &self,
         origin: [isize; 3],

@@ -1,9 +1,10 @@
 //! A data set: nnU-Net's folders, plus what is annotated in each case.
 //!
 //! `imagesTr/NAME_0000.nii.gz`, `labelsTr/NAME.nii.gz` (values as `labels` of `dataset.json` says; without it 0
-//! background, 1 artery, 2 vein), `dataset.json` with nnU-Net's own keys and `cases: { NAME: { annotated: { sides, classes }, phase } }`. A case that is not named there is annotated in full.
-//! `airwaysTr/NAME.nii.gz` (1 in bronchi and windpipe) may stand beside them: plans with that auxiliary map learn from it.
-//! Validation is every fifth case in the order of names, or what fold 0 of `splits_final.json` says.
+//! background, 1 artery, 2 vein), `dataset.json` with nnU-Net's own keys and `cases: { NAME: { annotated: { sides,
+//! classes }, phase } }`. A case that is not named there is annotated in full. `airwaysTr/NAME.nii.gz` (1 in bronchi
+//! and windpipe) may stand beside them: plans with that auxiliary map learn from it. Validation is every fifth case in
+//! the order of names, or what fold 0 of `splits_final.json` says.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +36,8 @@ pub struct Case {
     pub values: LabelValues,
 }
 
-/// Which value of the label maps is which class, as `labels` of `dataset.json` says; `None` for a class that is not there.
+/// Which value of the label maps is which class, as `labels` of `dataset.json` says; `None` for a class that is not
+/// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LabelValues {
     /// Pulmonary arteries.
@@ -142,8 +144,8 @@ impl DataSet {
     /// Reads the folder's lists; no voxel is touched.
     ///
     /// # Errors
-    /// `ERR_IO` if a folder or `dataset.json` is missing, `ERR_FORMAT` if it is malformed, names a case that is not there,
-    /// or a label map has no image.
+    /// `ERR_IO` if a folder or `dataset.json` is missing, `ERR_FORMAT` if it is malformed, names a case that is not
+    /// there, or a label map has no image.
     pub fn open(dir: &Path) -> Result<Self, TrainError> {
         let file = dir.join("dataset.json");
         let description = Description::read(&file)?;

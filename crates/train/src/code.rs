@@ -1,8 +1,8 @@
 //! One byte a voxel: its label, its side, and whether the reference knows it.
 //!
-//! Bits 0–1 the label (0 background, 1 artery, 2 vein, 3 airway), bit 2 the patient's right side, bit 3 supervised (the voxel's side
-//! was annotated, and the voxel lies inside the scan). Losses, sampling and augmentation work on these bytes; float targets
-//! are never made.
+//! Bits 0–1 the label (0 background, 1 artery, 2 vein, 3 airway), bit 2 the patient's right side, bit 3 supervised (the
+//! voxel's side was annotated, and the voxel lies inside the scan). Losses, sampling and augmentation work on these
+//! bytes; float targets are never made.
 
 use pulmoav_plan::{Auxiliary, BodySide, Target, VesselClass};
 
@@ -34,13 +34,14 @@ pub fn side_bit(side: BodySide) -> u8 {
     }
 }
 
-/// For every target and auxiliary map, and every code: the answer. One table a case, since cases differ in what was annotated.
+/// For every target and auxiliary map, and every code: the answer. One table a case, since cases differ in what was
+/// annotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerTable(Vec<[Answer; CODES]>);
 
 impl AnswerTable {
-    /// A target none of whose classes is missing from the annotation is answered on supervised voxels, others nowhere; so
-    /// are airways, where the case has them.
+    /// A target none of whose classes is missing from the annotation is answered on supervised voxels, others nowhere;
+    /// so are airways, where the case has them.
     pub fn new(targets: &[Target], auxiliary: &[Auxiliary], annotated: &Annotated, airways: bool) -> Self {
         let auxiliary = auxiliary.iter().map(|kind| match kind {
             Auxiliary::Airway => table(airways, |code| code & LABEL_BITS == AIRWAY),

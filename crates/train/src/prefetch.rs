@@ -10,8 +10,8 @@ use crate::{
     error::TrainError,
 };
 
-/// A thread that makes the batch after the one that was asked for. Batches depend on the step alone, so a wrong guess costs
-/// time and never changes a result.
+/// A thread that makes the batch after the one that was asked for. Batches depend on the step alone, so a wrong guess
+/// costs time and never changes a result.
 pub struct Prefetch {
     orders: Option<SyncSender<u64>>,
     batches: Receiver<Result<Batch, TrainError>>,

@@ -176,8 +176,8 @@ pub(crate) fn volume_error(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeErr
     }
 }
 
-/// Dice that a class keeps through the plan's grid and back when shares, not labels, are carried: what no model of this plan
-/// can beat. `None` where the class is empty.
+/// Dice that a class keeps through the plan's grid and back when shares, not labels, are carried: what no model of this
+/// plan can beat. `None` where the class is empty.
 fn ceiling(reference: &Volume<u8>, way_back: &WayBack, label: u8) -> Option<f64> {
     let moves = way_back.orientation;
     let view = View::new(&reference.data, reference.grid.shape).reordered(moves.source, moves.flipped);

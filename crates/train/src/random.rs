@@ -99,8 +99,8 @@ fn normal_quantiles() -> &'static [f32] {
     TABLE.get_or_init(|| (0..1 << 16).map(|part| normal_quantile((f64::from(part) + 0.5) / 65_536.0) as f32).collect())
 }
 
-/// Where the standard normal distribution reaches `p` in (0, 1), to 1.2e-9 relative (P. J. Acklam, *An algorithm for computing the inverse
-/// normal cumulative distribution function*, 2003).
+/// Where the standard normal distribution reaches `p` in (0, 1), to 1.2e-9 relative (P. J. Acklam, *An algorithm for
+/// computing the inverse normal cumulative distribution function*, 2003).
 fn normal_quantile(p: f64) -> f64 {
     const A: [f64; 6] = [
         -3.969_683_028_665_376e1,

@@ -1,7 +1,8 @@
 //! Three-dimensional thinning: a mask's centreline, with its parts, holes and tunnels kept.
 //!
-//! Voxels are peeled off from six sides in turn, as in Lee, Kashyap and Chu 1994 (CVGIP 56:462): a voxel goes when it is *simple*
-//! (object 26-connected, background 6-connected; Bertrand and Malandain 1994, Pattern Recognit Lett 15:169) and no end of a line.
+//! Voxels are peeled off from six sides in turn, as in Lee, Kashyap and Chu 1994 (CVGIP 56:462): a voxel goes when it
+//! is *simple* (object 26-connected, background 6-connected; Bertrand and Malandain 1994, Pattern Recognit Lett 15:169)
+//! and no end of a line.
 
 use pulmoav_volume::{Mask, Volume};
 
@@ -95,7 +96,8 @@ impl Body {
             .collect();
         let mut gone = 0;
         for v in open {
-            // Its neighbours may have gone since: look again, so that no two voxels that hold something together both go.
+            // Its neighbours may have gone since: look again, so that no two voxels that hold something together both
+            // go.
             if rules.is_simple(self.around(v)) {
                 self.voxels[v as usize] = 0;
                 gone += 1;

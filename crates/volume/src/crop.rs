@@ -73,8 +73,8 @@ impl VoxelBox {
     }
 }
 
-/// The faces of a box that need not lie between voxels, in voxels from the first face of the volume, `[z, y, x]`; it may reach beyond the
-/// volume.
+/// The faces of a box that need not lie between voxels, in voxels from the first face of the volume, `[z, y, x]`; it
+/// may reach beyond the volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extent {
     /// First faces.

@@ -40,8 +40,8 @@ impl Grid {
         self.shape == other.shape && self.corner_distance_mm(other) <= SAME_PLACE * step
     }
 
-    /// This grid, or `other` where it has the same voxels and the place of one of both is a guess, since its file does not
-    /// say which way the patient lies.
+    /// This grid, or `other` where it has the same voxels and the place of one of both is a guess, since its file does
+    /// not say which way the patient lies.
     #[must_use]
     pub fn beside(&self, oriented: bool, other: &Self, other_oriented: bool) -> Self {
         let same = |a: f64, b: f64| (a - b).abs() <= SAME_SPACING * a.max(b);

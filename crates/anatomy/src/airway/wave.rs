@@ -36,8 +36,8 @@ const RECENT_LAYERS: usize = 8;
 const CORE_ABOVE_AIR: [(f64, f32); 3] = [(12.0, 60.0), (7.0, 90.0), (4.0, 130.0)];
 /// The same for all of a branch.
 const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
-/// The wall of a branch is brighter than its lumen by this, HU, and by so many times the noise: what a threshold parts in
-/// noise alone differs by nearly twice its deviation.
+/// The wall of a branch is brighter than its lumen by this, HU, and by so many times the noise: what a threshold parts
+/// in noise alone differs by nearly twice its deviation.
 const LEAST_WALL_HU: f32 = 120.0;
 const WALL_OVER_NOISE: f32 = 4.2;
 

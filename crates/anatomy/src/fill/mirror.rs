@@ -166,8 +166,8 @@ impl Chest<'_> {
     }
 
     /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or all before or all
-    /// behind it, as what has sunk leaves it, or above and below it; and down to the other lung's base where the difference is too large for two domes and no bowel gas shows a
-    /// raised diaphragm.
+    /// behind it, as what has sunk leaves it, or above and below it; and down to the other lung's base where the
+    /// difference is too large for two domes and no bowel gas shows a raised diaphragm.
     fn slices_of_lung(&self, air: &Air, sides: &[u8], side: u8, expected: Expected<'_>) -> Vec<bool> {
         let plane = self.coarse.shape[1] * self.coarse.shape[2];
         let depth = self.coarse.shape[0];

@@ -22,7 +22,8 @@ struct Step {
 }
 
 impl Decoder {
-    /// The published one: the transposed convolution keeps its width, two units behind it (docs/method.md, Preset la-caf).
+    /// The published one: the transposed convolution keeps its width, two units behind it (docs/method.md, Preset
+    /// la-caf).
     ///
     /// `skips` are the skips' widths, finest first.
     pub(crate) fn build_plain(mut scope: Scope, skips: &[usize], bottleneck: usize) -> Result<Self, ModelError> {

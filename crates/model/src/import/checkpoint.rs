@@ -19,7 +19,8 @@ use crate::{ModelError, Network, Parameters, weights};
 const PUBLISHED_WIDTH: usize = 512;
 /// The patch's edge is so many times the edge of the bottleneck's grid.
 const REDUCTION: usize = 8;
-/// A checkpoint's tensors take at most so many bytes in f32 for each byte of the file: f16 doubles, some views share storages.
+/// A checkpoint's tensors take at most so many bytes in f32 for each byte of the file: f16 doubles, some views share
+/// storages.
 const MOST_GROWTH: usize = 8;
 /// A file smaller than this counts as this large.
 const LEAST_BYTES: usize = 1 << 16;
@@ -29,8 +30,8 @@ const UNKNOWN_ENCODER: &str = "unknown";
 /// What the importer cannot read off the tensors.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportRequest<'a> {
-    /// A config's plan as JSON: without version, text encoder and embeddings. Its network is read off the tensors, and so is
-    /// its patch where the variant fixes it.
+    /// A config's plan as JSON: without version, text encoder and embeddings. Its network is read off the tensors, and
+    /// so is its patch where the variant fixes it.
     pub plan: &'a str,
     /// The variant, where it is not to be told by the tensors.
     pub variant: Option<LaCafVariant>,
@@ -202,7 +203,8 @@ struct Chosen {
     others: Vec<UnusedTensor>,
 }
 
-/// The first dictionary with the family's first tensor, else the one with the most tensors that carry the family's name.
+/// The first dictionary with the family's first tensor, else the one with the most tensors that carry the family's
+/// name.
 fn choose(file: &Path, dictionaries: Vec<Dictionary>) -> Result<Chosen, ImportError> {
     let with_first = dictionaries.iter().position(|dictionary| prefix_of(dictionary).is_some());
     let family =

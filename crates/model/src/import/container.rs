@@ -1,4 +1,5 @@
-//! The files that checkpoints come in: PyTorch's zip, its older plain stream of pickles, and safetensors. Told by content.
+//! The files that checkpoints come in: PyTorch's zip, its older plain stream of pickles, and safetensors. Told by
+//! content.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -160,7 +161,8 @@ fn zip_fault(name: &str, error: &zip::result::ZipError) -> Fault {
 
 type Opened = (HashMap<String, Range<usize>>, Vec<Dictionary>);
 
-/// Pickles one behind another (magic number, version, system, object, keys), then each storage: its count and its numbers.
+/// Pickles one behind another (magic number, version, system, object, keys), then each storage: its count and its
+/// numbers.
 fn open_legacy(bytes: &[u8]) -> Result<Opened, Fault> {
     let mut at = 0;
     let mut next = || -> Result<Pickle, Fault> {

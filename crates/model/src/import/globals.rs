@@ -1,4 +1,5 @@
-//! The closed list of Python names that a checkpoint may hold. They are taken as words; none is ever imported or called.
+//! The closed list of Python names that a checkpoint may hold. They are taken as words; none is ever imported or
+//! called.
 
 /// What a Python name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! Other people's checkpoints of the published family (docs/method.md, Import of published checkpoints): a file in, a plan
-//! and its parameters out.
+//! Other people's checkpoints of the published family (docs/method.md, Import of published checkpoints): a file in, a
+//! plan and its parameters out.
 //!
-//! The file may be PyTorch's zip or its older stream of pickles, or safetensors. Pickles are walked as data: an opcode or a name
-//! that is not on a closed list ends the import, and nothing is ever executed.
+//! The file may be PyTorch's zip or its older stream of pickles, or safetensors. Pickles are walked as data: an opcode
+//! or a name that is not on a closed list ends the import, and nothing is ever executed.
 
 mod card;
 mod checkpoint;

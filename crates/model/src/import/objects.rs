@@ -1,5 +1,5 @@
-//! What a walked pickle holds. Objects lie in one arena and speak of each other by number, so neither shared nor deeply nested
-//! ones cost more than the bytes that wrote them; strings are slices of the file.
+//! What a walked pickle holds. Objects lie in one arena and speak of each other by number, so neither shared nor deeply
+//! nested ones cost more than the bytes that wrote them; strings are slices of the file.
 
 use super::globals::Global;
 

@@ -1,5 +1,5 @@
-//! Pickle, walked as data. A name of Python's is a word from a closed list ([`super::globals`]), a call is a note of who was to
-//! be called with what: nothing is imported, called or built, and every other opcode or name ends the walk.
+//! Pickle, walked as data. A name of Python's is a word from a closed list ([`super::globals`]), a call is a note of
+//! who was to be called with what: nothing is imported, called or built, and every other opcode or name ends the walk.
 
 use std::collections::HashMap;
 

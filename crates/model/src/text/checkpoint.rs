@@ -11,7 +11,8 @@ use super::tokenizer::{CONTEXT, VOCABULARY};
 use crate::ModelError;
 use crate::parameters::Parameters;
 
-/// Reads the text tower of a CLIP checkpoint's folder, whole (`CLIPModel`) or text only (`CLIPTextModel`, with or without projection).
+/// Reads the text tower of a CLIP checkpoint's folder, whole (`CLIPModel`) or text only (`CLIPTextModel`, with or
+/// without projection).
 ///
 /// # Errors
 /// [`ModelError::Io`], [`ModelError::Damaged`], [`ModelError::MissingTensor`], [`ModelError::WrongTensor`].

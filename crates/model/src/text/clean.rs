@@ -1,7 +1,7 @@
 //! What is done to a text before it is cut into tokens.
 //!
-//! The same steps as CLIP's reference takes with the Python package `ftfy`: entities, broken encodings, ligatures and widths,
-//! quotes, line breaks, control characters, normal form C; then entities once more, white space and case.
+//! The same steps as CLIP's reference takes with the Python package `ftfy`: entities, broken encodings, ligatures and
+//! widths, quotes, line breaks, control characters, normal form C; then entities once more, white space and case.
 
 use std::borrow::Cow;
 

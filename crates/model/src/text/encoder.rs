@@ -1,5 +1,5 @@
-//! The text tower of CLIP (Radford et al., "Learning transferable visual models from natural language supervision", ICML 2021),
-//! at any size: a causal transformer, pooled at the end token.
+//! The text tower of CLIP (Radford et al., "Learning transferable visual models from natural language supervision",
+//! ICML 2021), at any size: a causal transformer, pooled at the end token.
 
 use std::sync::Arc;
 
@@ -45,7 +45,8 @@ pub enum TextActivation {
 }
 
 impl TextConfig {
-    /// A small tower of our own: a factorised token table, heads of 16 channels, `QuickGELU`, projection as wide as the tower.
+    /// A small tower of our own: a factorised token table, heads of 16 channels, `QuickGELU`, projection as wide as the
+    /// tower.
     pub fn small(width: usize, layers: usize) -> Self {
         Self {
             vocabulary: VOCABULARY,

@@ -1,7 +1,7 @@
 //! A better tower for a model that is trained already.
 //!
-//! Words choose, embeddings drive: the network has only ever seen its plan's embeddings. So the new tower's embedding space is
-//! turned until the plan's prompts fall on them; its answers stay what they were.
+//! Words choose, embeddings drive: the network has only ever seen its plan's embeddings. So the new tower's embedding
+//! space is turned until the plan's prompts fall on them; its answers stay what they were.
 
 use std::path::Path;
 
@@ -32,8 +32,8 @@ const PROJECTION: &str = "text.projection";
 const HEAD: &str = "text.head.weight";
 
 impl Tower {
-    /// The same tower in another basis of its embeddings: each prompt falls on its vector (to f32's accuracy), distances
-    /// across them are kept, and every prompt means what it meant.
+    /// The same tower in another basis of its embeddings: each prompt falls on its vector (to f32's accuracy),
+    /// distances across them are kept, and every prompt means what it meant.
     ///
     /// # Errors
     /// [`ModelError::WrongTensor`] where the vectors have another width than the tower, or are not independent.

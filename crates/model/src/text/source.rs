@@ -179,8 +179,8 @@ impl TextCache {
         last.encoded(prompts)
     }
 
-    /// What a directory's text model makes of prompts. The model is read again only if another is asked for or its weights were
-    /// written since; a prompt is computed once.
+    /// What a directory's text model makes of prompts. The model is read again only if another is asked for or its
+    /// weights were written since; a prompt is computed once.
     ///
     /// # Errors
     /// As [`TextModel::open`] and [`TextModel::embedding_values`].

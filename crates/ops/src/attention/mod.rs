@@ -14,8 +14,8 @@ pub enum AttentionMask {
     None,
     /// Itself and what came before it (needs as many keys as queries).
     Causal,
-    /// Itself and what came before it, from the key on that is named for it (`[t]`, the same for all samples; needs as many keys as
-    /// queries). So several texts can stand in one sample, each blind to the others.
+    /// Itself and what came before it, from the key on that is named for it (`[t]`, the same for all samples; needs as
+    /// many keys as queries). So several texts can stand in one sample, each blind to the others.
     CausalFrom(Vec<usize>),
     /// The keys marked true, `[n * tk]`, the same for all queries of a sample.
     Keys(Vec<bool>),

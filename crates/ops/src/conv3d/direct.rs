@@ -1,8 +1,9 @@
-//! The passes by definition: work is cut into blocks of fixed size, which run on the cores of the surrounding rayon pool.
+//! The passes by definition: work is cut into blocks of fixed size, which run on the cores of the surrounding rayon
+//! pool.
 //!
-//! A block of results packs its inputs with their halo into a scratch of this thread (`pack.rs`) and walks over it with the
-//! register kernel (`tile.rs`), one vector of output channels at a time so that its weights stay in the cache. With one tap it reads
-//! them where they lie; few output channels have a kernel of their own (`narrow.rs`).
+//! A block of results packs its inputs with their halo into a scratch of this thread (`pack.rs`) and walks over it with
+//! the register kernel (`tile.rs`), one vector of output channels at a time so that its weights stay in the cache. With
+//! one tap it reads them where they lie; few output channels have a kernel of their own (`narrow.rs`).
 #![allow(unsafe_code)] // Tasks write their own places of one result; the register kernel takes pointers.
 
 use std::cell::RefCell;
@@ -213,7 +214,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether results are written past the caches, which saves reading what is overwritten: whole cache lines of more than stays there.
+    /// Whether results are written past the caches, which saves reading what is overwritten: whole cache lines of more
+    /// than stays there.
     fn streams(&self, output: Results) -> bool {
         let bytes =
             self.pass.batch * self.pass.output.iter().product::<usize>() * self.pass.output_channels * size_of::<f32>();

@@ -10,7 +10,8 @@ use crate::concat::concat_channels;
 use crate::dense::{cpu_values, gradient, values};
 use crate::tape::apply3;
 
-/// [`conv3d`] of [`concat_channels`]`(a, b)`. Where kernels can read from both they do, and nothing is copied or kept twice.
+/// [`conv3d`] of [`concat_channels`]`(a, b)`. Where kernels can read from both they do, and nothing is copied or kept
+/// twice.
 ///
 /// # Shapes
 /// `a` `[n, d, h, w, ca]`, `b` `[n, d, h, w, cb]`, `weight` `[kd, kh, kw, ca + cb, co]`, `bias` `[co]` → as [`conv3d`].

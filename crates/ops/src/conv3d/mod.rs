@@ -6,9 +6,9 @@
 //! | `ToFine` | input gradient | forward |
 //! | `WeightGradient` | weight gradient | weight gradient |
 //!
-//! `cpu.rs` chooses between two kernels: `direct.rs` drives the passes by definition, with the register kernels `tile.rs`, `weight_tile.rs` and,
-//! for few output channels, `narrow.rs`; `winograd` gets by with fewer products where a 3 × 3 × 3 kernel moves by one voxel or two. `reference.rs`
-//! has the plain loops.
+//! `cpu.rs` chooses between two kernels: `direct.rs` drives the passes by definition, with the register kernels
+//! `tile.rs`, `weight_tile.rs` and, for few output channels, `narrow.rs`; `winograd` gets by with fewer products where
+//! a 3 × 3 × 3 kernel moves by one voxel or two. `reference.rs` has the plain loops.
 
 pub mod cpu;
 pub mod direct;

@@ -1,8 +1,9 @@
 //! Few output channels: those of a stem's input gradient, of a head.
 //!
-//! They would leave most lanes of a vector idle, so here lanes are input channels, which lie side by side in memory: a result is a dot
-//! product of the voxels around it with the weights of one output channel, its lanes added up at the end. Nothing is packed. `V`
-//! neighbouring results share each load of a weight, and each loaded input serves all `O` output channels.
+//! They would leave most lanes of a vector idle, so here lanes are input channels, which lie side by side in memory: a
+//! result is a dot product of the voxels around it with the weights of one output channel, its lanes added up at the
+//! end. Nothing is packed. `V` neighbouring results share each load of a weight, and each loaded input serves all `O`
+//! output channels.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -125,7 +126,8 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
         for x in inner.clone().step_by(V) {
             // The last tile ends with the row, and computes some results again.
             let x = x.min(inner.end - V);
-            // SAFETY: all taps of these results meet the input along x, and `Level::run` vouches for the instruction set.
+            // SAFETY: all taps of these results meet the input along x, and `Level::run` vouches for the instruction
+            // set.
             unsafe { tile::<L, O, V>(&row, x, 0..columns) };
         }
         for x in (0..inner.start).chain(inner.end..width) {
@@ -144,8 +146,8 @@ unsafe fn tile<L: Lanes, const O: usize, const V: usize>(row: &Row, x: usize, co
     let [_, height, width] = row.pass.input;
     let [z, y] = row.place;
     let at = |axis: usize, place: usize, tap: usize| (place + tap).wrapping_add_signed(row.class.origin[axis]);
-    // SAFETY: taps along z and y are those that meet the input, those along x the caller vouches for; `weights` has a vector for
-    // each tap, vector of channels and output.
+    // SAFETY: taps along z and y are those that meet the input, those along x the caller vouches for; `weights` has a
+    // vector for each tap, vector of channels and output.
     let sums = unsafe {
         let mut sums = [[L::zero(); O]; V];
         for plane in taps_inside(row, 0, z) {

@@ -1,8 +1,9 @@
 //! Inputs and weights in the order in which `tile.rs` reads them.
 //!
-//! Inputs: a block of rows with its halo, each row channel by channel, zeros where the padding lies. Where results lie `step` voxels
-//! apart, a row is cut into `step` *phases* (voxels 0, step, 2·step, … first), so that the taps of neighbouring results are neighbours again.
-//! Weights: for each class and vector of output channels, its segments, input channels, taps.
+//! Inputs: a block of rows with its halo, each row channel by channel, zeros where the padding lies. Where results lie
+//! `step` voxels apart, a row is cut into `step` *phases* (voxels 0, step, 2·step, … first), so that the taps of
+//! neighbouring results are neighbours again. Weights: for each class and vector of output channels, its segments,
+//! input channels, taps.
 #![allow(unsafe_code)] // The transposition of a row works on raw vectors.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -38,7 +39,8 @@ impl RowLayout {
     }
 }
 
-/// A class' segments, in the order of its weights; offsets from the row that holds the first tap of the block's lowest voxel.
+/// A class' segments, in the order of its weights; offsets from the row that holds the first tap of the block's lowest
+/// voxel.
 pub(super) fn segments(pass: &Pass, class: &Class, layout: &RowLayout) -> Vec<Segment> {
     let low = pass.low();
     let [z, y, x] = [0, 1, 2].map(|axis| (class.origin[axis] - low[axis]) as usize);
@@ -52,7 +54,8 @@ pub(super) fn segments(pass: &Pass, class: &Class, layout: &RowLayout) -> Vec<Se
         .collect()
 }
 
-/// All weights of a class: for each vector of output channels its runs, input channels, taps. Missing output channels are 0.
+/// All weights of a class: for each vector of output channels its runs, input channels, taps. Missing output channels
+/// are 0.
 pub(super) fn weights(pass: &Pass, class: &Class, weight: &[f32], lanes: usize) -> Aligned {
     let runs: Vec<Run> = each_run(pass, class).collect();
     let vector = class.taps.iter().product::<usize>() * pass.input_channels * lanes;

@@ -1,12 +1,14 @@
 //! What the two directions of a convolution have in common: every result is a sum of neighbouring inputs times taps.
 //!
-//! From fine to coarse that is the definition. From coarse to fine the results fall into `stride³` *classes* by their position modulo
-//! the stride; within one class every result has the same taps, so a class is a small convolution of stride 1 whose results are
-//! written `stride` voxels apart. So one driver and one register kernel serve both directions.
+//! From fine to coarse that is the definition. From coarse to fine the results fall into `stride³` *classes* by their
+//! position modulo the stride; within one class every result has the same taps, so a class is a small convolution of
+//! stride 1 whose results are written `stride` voxels apart. So one driver and one register kernel serve both
+//! directions.
 
 use super::geometry::{Geometry, WeightOrder};
 
-/// One direction of a convolution: `out[q·spread + offset] = bias + Σ_t in[q·step + origin + t] · w[kernel index of t]`, a class at a time.
+/// One direction of a convolution: `out[q·spread + offset] = bias + Σ_t in[q·step + origin + t] · w[kernel index of
+/// t]`, a class at a time.
 pub(super) struct Pass {
     pub(super) batch: usize,
     pub(super) input: [usize; 3],
@@ -116,7 +118,8 @@ impl Pass {
 }
 
 impl Class {
-    /// Result `p = offset + stride·q` takes the kernel indices `k` for which `p + padding − k` is a multiple of the stride.
+    /// Result `p = offset + stride·q` takes the kernel indices `k` for which `p + padding − k` is a multiple of the
+    /// stride.
     fn of_fine(g: &Geometry, offset: [usize; 3]) -> Self {
         let mut class = Self {
             offset,

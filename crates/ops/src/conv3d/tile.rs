@@ -1,9 +1,10 @@
 //! The register kernel of both directions.
 //!
-//! A tile is `R` rows × `V` neighbouring results × one vector of output channels, held in `R·V` registers from the bias to the store.
-//! Inputs come as rows that lie channel by channel (`pack.rs`), so that neighbouring voxels are neighbours in memory: one input value is
-//! spread over a vector once and multiplied with up to three neighbouring taps, adding to three neighbouring results. With sixteen
-//! results and three taps that is 21 loads for 48 multiply-adds, so the multiply-add units are the limit and not the loads.
+//! A tile is `R` rows × `V` neighbouring results × one vector of output channels, held in `R·V` registers from the bias
+//! to the store. Inputs come as rows that lie channel by channel (`pack.rs`), so that neighbouring voxels are
+//! neighbours in memory: one input value is spread over a vector once and multiplied with up to three neighbouring
+//! taps, adding to three neighbouring results. With sixteen results and three taps that is 21 loads for 48
+//! multiply-adds, so the multiply-add units are the limit and not the loads.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -26,8 +27,9 @@ pub(super) struct Segment {
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
 pub(super) struct Rows<'a> {
-    /// Channel 0 of the first row's inputs; every segment's offset + `(channels − 1)·pitch + (R − 1)·row_step` + width rounded up to `V`
-    /// + taps − 1 values from here can be read. In place: `channels + (R − 1)·row_step + (width rounded up to V − 1)·place_step` values.
+    /// Channel 0 of the first row's inputs; every segment's offset + `(channels − 1)·pitch + (R − 1)·row_step` + width
+    /// rounded up to `V` + taps − 1 values from here can be read. In place: `channels + (R − 1)·row_step + (width
+    /// rounded up to V − 1)·place_step` values.
     pub(super) input: *const f32,
     /// Values between the inputs of neighbouring rows of results.
     pub(super) row_step: usize,
@@ -101,7 +103,8 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize>(rows: &Rows, x: usize) 
     }
 }
 
-/// As [`Tiles`] for one tap and inputs as they lie: those of neighbouring results are `place_step` apart, channels side by side.
+/// As [`Tiles`] for one tap and inputs as they lie: those of neighbouring results are `place_step` apart, channels side
+/// by side.
 pub(super) struct TilesInPlace<'a, const R: usize, const V: usize>(pub(super) &'a Rows<'a>);
 
 impl<const R: usize, const V: usize> Kernel for TilesInPlace<'_, R, V> {

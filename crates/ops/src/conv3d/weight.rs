@@ -1,7 +1,8 @@
 //! The weight gradient on the CPU.
 //!
-//! Coarse rows are cut into blocks whose size depends on shapes alone; a task computes one block's gradient for one vector of coarse channels
-//! (`weight_tile.rs`), and the blocks' gradients are added in block order, so the result has the same bits for any number of threads.
+//! Coarse rows are cut into blocks whose size depends on shapes alone; a task computes one block's gradient for one
+//! vector of coarse channels (`weight_tile.rs`), and the blocks' gradients are added in block order, so the result has
+//! the same bits for any number of threads.
 #![allow(unsafe_code)] // Tasks write their own places of the blocks' gradients; the register kernels take pointers.
 
 use rayon::prelude::*;

@@ -1,9 +1,10 @@
 //! The register kernels of the weight gradient.
 //!
-//! A tile is `C` input channels × some taps along x × one vector of output channels: it stays in registers while the kernel walks over
-//! all rows of a block, so the gradient's memory is touched once a block. Where results lie next to each other (stride 1) the three taps of
-//! a 3-wide kernel share each input value: it meets the gradients of three neighbouring results, which move through three registers.
-//! With eight channels that is 9 loads for 24 multiply-adds. Other kernels go tap by tap.
+//! A tile is `C` input channels × some taps along x × one vector of output channels: it stays in registers while the
+//! kernel walks over all rows of a block, so the gradient's memory is touched once a block. Where results lie next to
+//! each other (stride 1) the three taps of a 3-wide kernel share each input value: it meets the gradients of three
+//! neighbouring results, which move through three registers. With eight channels that is 9 loads for 24 multiply-adds.
+//! Other kernels go tap by tap.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -21,7 +22,8 @@ pub(super) struct RowPair {
 /// What both kernels are told.
 ///
 /// # Safety
-/// Whoever builds one makes sure that all voxels of all rows can be read: `C` values on the fine side, a vector on the coarse side.
+/// Whoever builds one makes sure that all voxels of all rows can be read: `C` values on the fine side, a vector on the
+/// coarse side.
 #[derive(Clone, Copy)]
 pub(super) struct Walk<'a> {
     pub(super) rows: &'a [RowPair],
@@ -32,7 +34,8 @@ pub(super) struct Walk<'a> {
     pub(super) fine_width: usize,
     pub(super) coarse_width: usize,
     pub(super) padding: usize,
-    /// The gradient of tap 0 and the tile's first channel: one vector can be written there, and one for every further channel and tap.
+    /// The gradient of tap 0 and the tile's first channel: one vector can be written there, and one for every further
+    /// channel and tap.
     pub(super) gradient: *mut f32,
     /// Values between the gradients of neighbouring channels and of neighbouring taps.
     pub(super) channel_step: usize,

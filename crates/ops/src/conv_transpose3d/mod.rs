@@ -1,4 +1,5 @@
-//! Transposed 3-D convolution: the input gradient of a convolution, run forward. Its passes are those of [`mod@crate::conv3d`].
+//! Transposed 3-D convolution: the input gradient of a convolution, run forward. Its passes are those of
+//! [`mod@crate::conv3d`].
 
 use candle_core::{Result, Tensor};
 
@@ -9,7 +10,8 @@ use crate::conv3d::{Convolution, Direction};
 ///
 /// # Shapes
 /// `x` `[n, d, h, w, ci]`, `weight` `[kd, kh, kw, ci, co]`, `bias` `[co]` → `[n, d', h', w', co]` with
-/// `d' = (d − 1)·stride + kd`. `stride` is `[z, y, x]`; a kernel as large as its stride is the fast case (each result has one tap).
+/// `d' = (d − 1)·stride + kd`. `stride` is `[z, y, x]`; a kernel as large as its stride is the fast case (each result
+/// has one tap).
 ///
 /// # Errors
 /// Shapes that do not fit each other; types other than f32.

@@ -1,5 +1,5 @@
-//! The linear layer on the CPU: blocks of rows of a fixed size, each one single-threaded GEMM; where rows are few and weights
-//! many, as in a text tower, panels of columns instead, so that every weight is read once.
+//! The linear layer on the CPU: blocks of rows of a fixed size, each one single-threaded GEMM; where rows are few and
+//! weights many, as in a text tower, panels of columns instead, so that every weight is read once.
 
 use rayon::prelude::*;
 
@@ -183,8 +183,8 @@ fn multiply(out: &mut [f32], columns: usize, a: &Matrix, b: &Matrix, accumulate:
     for matrix in [a, b] {
         assert!(matrix.reach() <= matrix.values.len(), "linear: a matrix reaches beyond its values");
     }
-    // SAFETY: the assertions above hold every index row * row_stride + column * column_stride inside its slice; `out` is
-    // borrowed mutably, so it overlaps neither input.
+    // SAFETY: the assertions above hold every index row * row_stride + column * column_stride inside its slice; `out`
+    // is borrowed mutably, so it overlaps neither input.
     unsafe {
         gemm::gemm(
             a.rows,

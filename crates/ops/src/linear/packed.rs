@@ -1,5 +1,5 @@
-//! A linear layer for use without training: its weights lie in the order in which they are read, so that a few rows (a text tower's
-//! tokens) cost one pass over them.
+//! A linear layer for use without training: its weights lie in the order in which they are read, so that a few rows (a
+//! text tower's tokens) cost one pass over them.
 #![allow(unsafe_code)] // Panels of columns are written by many threads.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};

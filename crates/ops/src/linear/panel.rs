@@ -1,5 +1,5 @@
-//! Rows times a panel of columns: the panel's weights are read in the order in which they lie, a block at a time; a block meets all
-//! rows while the nearest cache holds it, and the next one is fetched meanwhile.
+//! Rows times a panel of columns: the panel's weights are read in the order in which they lie, a block at a time; a
+//! block meets all rows while the nearest cache holds it, and the next one is fetched meanwhile.
 #![allow(unsafe_code)] // Raw vectors.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -64,7 +64,8 @@ struct Tile<'a> {
     y: &'a mut [f32],
 }
 
-/// What to fetch meanwhile: with every row of weights so many `lines`, one after the other, the first one `from` values on.
+/// What to fetch meanwhile: with every row of weights so many `lines`, one after the other, the first one `from` values
+/// on.
 #[derive(Clone, Copy)]
 struct Fetch {
     from: usize,
@@ -88,8 +89,8 @@ impl Tile<'_> {
         assert!(self.y.len() == R * PANEL && self.x.len() >= (R - 1) * self.inputs + length, "linear: sizes disagree");
         const { assert!(PANEL.is_multiple_of(V * L::N)) };
         for column in (0..PANEL).step_by(V * L::N) {
-            // SAFETY: with the assertions, all `length` rows of weights and all `R` rows of `x` and `y` lie in their slices, and so
-            // do the V · N columns from `column` on. `Level::run` vouches for the instruction set.
+            // SAFETY: with the assertions, all `length` rows of weights and all `R` rows of `x` and `y` lie in their
+            // slices, and so do the V · N columns from `column` on. `Level::run` vouches for the instruction set.
             unsafe { self.add::<L, R, V>(column, length) };
             self.fetch.lines = 0;
         }

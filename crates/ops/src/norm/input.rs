@@ -10,8 +10,8 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor};
 pub enum Input<'a> {
     /// Stays as it is.
     Kept(&'a Tensor),
-    /// Nobody needs its values any more, neither through another handle nor in the backward pass of what made it (a convolution's does not):
-    /// the norm may write its result over them. Whoever reads them afterwards gets an error.
+    /// Nobody needs its values any more, neither through another handle nor in the backward pass of what made it (a
+    /// convolution's does not): the norm may write its result over them. Whoever reads them afterwards gets an error.
     Spent(Tensor),
 }
 

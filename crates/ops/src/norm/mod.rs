@@ -2,9 +2,9 @@
 //!
 //! y = act((x - mean) / sqrt(var + eps) * gamma + beta), var biased (divided by the count), as PyTorch's
 //! `InstanceNorm3d`, `GroupNorm` and `BatchNorm3d` in training mode. The forward pass reads x twice (moments, apply);
-//! the backward pass reads x and the gradient twice (two sums, apply) and recomputes everything else from x. An x that is
-//! [spent][Input::Spent] is overwritten by y, from which the backward pass finds x again: half the memory of a network is
-//! inputs of norms.
+//! the backward pass reads x and the gradient twice (two sums, apply) and recomputes everything else from x. An x that
+//! is [spent][Input::Spent] is overwritten by y, from which the backward pass finds x again: half the memory of a
+//! network is inputs of norms.
 
 mod cpu;
 mod input;

@@ -1,4 +1,5 @@
-//! Pooling on the CPU: one task a plane of the result (or of the input, in gradients); channels are innermost and vectorise.
+//! Pooling on the CPU: one task a plane of the result (or of the input, in gradients); channels are innermost and
+//! vectorise.
 
 use rayon::prelude::*;
 
@@ -122,7 +123,8 @@ fn pooled(windows: &Windows, x: &[f32], fold: impl Fn(&mut [f32], &[f32]) + Sync
     y
 }
 
-/// Calls `place(first voxel of the window, slab of the gradient, the window's gradient, start of the slab in x)` for every window.
+/// Calls `place(first voxel of the window, slab of the gradient, the window's gradient, start of the slab in x)` for
+/// every window.
 fn spread(windows: &Windows, grad: &[f32], place: impl Fn(usize, &mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
     let [d, h, w] = windows.input;
     let [od, oh, ow] = windows.output;

@@ -1,4 +1,5 @@
-//! Max and average pooling with stride = kernel; voxels that fill no whole window are left out (sizes are rounded down).
+//! Max and average pooling with stride = kernel; voxels that fill no whole window are left out (sizes are rounded
+//! down).
 
 mod cpu;
 
@@ -8,7 +9,8 @@ use crate::conv3d::geometry::volume_shape;
 use crate::dense::cpu_values;
 use crate::tape::apply1;
 
-/// The largest value of each window; the gradient goes to the first maximum in `[z, y, x]` order, as in PyTorch. NaN wins.
+/// The largest value of each window; the gradient goes to the first maximum in `[z, y, x]` order, as in PyTorch. NaN
+/// wins.
 ///
 /// # Shapes
 /// `x` `[n, d, h, w, c]` → `[n, d / kd, h / kh, w / kw, c]`, rounded down; `kernel` `[z, y, x]`.

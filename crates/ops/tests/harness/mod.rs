@@ -11,8 +11,9 @@ use pulmoav_ops::simd::{Level, with_level};
 /// An operator as a function of its tensor inputs.
 pub(crate) type Run = fn(&[Tensor]) -> candle_core::Result<Tensor>;
 
-/// One row of the conformance table. The goldens named `name` hold `in0, in1, …`, `out`, `grad_out` and `grad0, grad1, …`
-/// (a missing `gradI` means that the input has no gradient); they were made with PyTorch by `crates/testing/goldens/ops_*.py`.
+/// One row of the conformance table. The goldens named `name` hold `in0, in1, …`, `out`, `grad_out` and `grad0, grad1,
+/// …` (a missing `gradI` means that the input has no gradient); they were made with PyTorch by
+/// `crates/testing/goldens/ops_*.py`.
 pub(crate) struct Row {
     /// Prefix of the row's goldens: `NAME/in0`.
     pub(crate) name: &'static str,
@@ -68,8 +69,8 @@ pub(crate) fn gradients(run: Run, inputs: &[Tensor], grad_out: &Tensor) -> (Tens
     (out.detach(), gradients)
 }
 
-/// Central differences along random directions, one input at a time: `⟨grad, u⟩ = (L(x + h·u) − L(x − h·u)) / 2h` to 1 %
-/// of the sum of the terms' magnitudes.
+/// Central differences along random directions, one input at a time: `⟨grad, u⟩ = (L(x + h·u) − L(x − h·u)) / 2h` to 1
+/// % of the sum of the terms' magnitudes.
 pub(crate) fn check_finite_differences(
     run: Run,
     inputs: &[Tensor],

@@ -34,8 +34,9 @@ impl Rules {
         }
     }
 
-    /// The value of the most probable prompt above the threshold; a prompt gives way to one within it that is above too.
-    /// Of equals the first asked wins. Blocks of voxels without a branch: near a vessel every guess would be a coin's.
+    /// The value of the most probable prompt above the threshold; a prompt gives way to one within it that is above
+    /// too. Of equals the first asked wins. Blocks of voxels without a branch: near a vessel every guess would be a
+    /// coin's.
     ///
     /// # Shapes
     /// `probabilities` `[p, x]` → `labels` `[x]`.

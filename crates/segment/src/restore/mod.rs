@@ -1,8 +1,8 @@
 //! From probabilities on the plan's grid to labels on the scan's own grid.
 //!
-//! Probabilities travel, labels do not: a thin vessel survives the way back only so (figures: docs/method.md, Training and
-//! its schedule). Each plane of the scan is interpolated (or, along coarse axes, takes what is highest inside its voxels),
-//! decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+//! Probabilities travel, labels do not: a thin vessel survives the way back only so (figures: docs/method.md, Training
+//! and its schedule). Each plane of the scan is interpolated (or, along coarse axes, takes what is highest inside its
+//! voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
 
 mod decide;
 mod planes;
@@ -37,8 +37,8 @@ pub struct Restored {
 /// Carries probabilities back, decides each voxel, undoes crop and orientation.
 ///
 /// # Shapes
-/// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, `ct` `[z, y, x]` → labels
-/// on the grid of `ct`.
+/// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, `ct` `[z, y, x]` →
+/// labels on the grid of `ct`.
 pub fn restore(
     ct: &Volume<f32>,
     found: &Probabilities,
@@ -86,8 +86,8 @@ pub fn restore(
     Restored { labels: Volume { data: undo(labels, way_back), grid: way_back.original }, probabilities }
 }
 
-/// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a vessel: thick
-/// slices of fine pixels are.
+/// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a
+/// vessel: thick slices of fine pixels are.
 ///
 /// # Shapes
 /// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.

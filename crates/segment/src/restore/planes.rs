@@ -1,7 +1,7 @@
 //! Probabilities on the planes of the scan.
 //!
-//! A plane's rows are combined along z while their prompts lie side by side, as the plan's grid has them, then taken apart once; along y and x each
-//! prompt's row is a row of its own.
+//! A plane's rows are combined along z while their prompts lie side by side, as the plan's grid has them, then taken
+//! apart once; along y and x each prompt's row is a row of its own.
 
 use std::ops::Range;
 
@@ -53,8 +53,8 @@ impl<'a> Planes<'a> {
         self.ways[0].sources(z).any(|z| self.ways[1].sources(y).any(|y| self.matters[z * height + y]))
     }
 
-    /// Calls `see(voxels of the plane, probabilities [p, x])` for each row of plane z that matters; where no vessel can lie, and for prompts
-    /// of the other side, they are 0.
+    /// Calls `see(voxels of the plane, probabilities [p, x])` for each row of plane z that matters; where no vessel can
+    /// lie, and for prompts of the other side, they are 0.
     pub(super) fn visit(&self, z: usize, rules: &Rules, mut see: impl FnMut(Range<usize>, &[f32])) {
         let size = self.part.shape();
         let mut rows = (0..size[1]).filter(|&y| self.row_matters(z, y)).peekable();
@@ -152,8 +152,8 @@ impl Parting {
 enum Way {
     /// Linear interpolation.
     Between(Pairs),
-    /// The highest inside the voxel, for voxels of [`COARSE_MM`] and more: a vessel that passes through one is thinner than
-    /// it, and would fall between the places that interpolation looks at.
+    /// The highest inside the voxel, for voxels of [`COARSE_MM`] and more: a vessel that passes through one is thinner
+    /// than it, and would fall between the places that interpolation looks at.
     Highest(Vec<Range<usize>>),
 }
 
@@ -220,7 +220,8 @@ fn clear_unless(row: &mut [f32], marks: &[u8], stays: impl Fn(u8) -> bool) {
     row.iter_mut().zip(marks).for_each(|(value, &mark)| *value = if stays(mark) { *value } else { 0.0 });
 }
 
-/// Whole blocks without a branch; most rows have nothing at all, and in the others the first block that has something is enough.
+/// Whole blocks without a branch; most rows have nothing at all, and in the others the first block that has something
+/// is enough.
 fn any_above(values: &[f32], least: f32) -> bool {
     // Without a branch for each value the comparisons are vectorised.
     #[allow(clippy::needless_bitwise_bool)]

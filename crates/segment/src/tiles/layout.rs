@@ -1,6 +1,7 @@
 //! Where tiles lie: layers along z, rows along y in each layer, tiles along x in each row.
 //!
-//! Each layer, and each row in it, is only as long as what is needed there, so a narrow apex takes fewer tiles than the hila.
+//! Each layer, and each row in it, is only as long as what is needed there, so a narrow apex takes fewer tiles than the
+//! hila.
 
 use std::ops::Range;
 
@@ -88,7 +89,8 @@ impl Needed {
 pub struct Place {
     /// Its first voxel in the padded grid, `[z, y, x]`.
     pub origin: [usize; 3],
-    /// Whether it is one of the dark fields of a chessboard: in its row neighbours differ, and across rows that start alike.
+    /// Whether it is one of the dark fields of a chessboard: in its row neighbours differ, and across rows that start
+    /// alike.
     pub odd: bool,
 }
 
@@ -133,8 +135,8 @@ impl Layout {
     }
 }
 
-/// First voxels of as few tiles as cover a range of a line of `size` voxels, sharing at least `overlap` with the next; the first and the last
-/// end with the range, so that what is to spare makes neighbours share more.
+/// First voxels of as few tiles as cover a range of a line of `size` voxels, sharing at least `overlap` with the next;
+/// the first and the last end with the range, so that what is to spare makes neighbours share more.
 pub(super) fn starts(range: &Range<usize>, size: usize, tile: usize, overlap: usize) -> Vec<usize> {
     if range.len() <= tile {
         let centred = range.start.saturating_sub((tile - range.len()) / 2);

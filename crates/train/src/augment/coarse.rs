@@ -1,7 +1,7 @@
 //! Coarse voxels: what a scan of few large voxels looks like after it was resampled to the plan's spacing.
 //!
-//! The answers become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none fills
-//! half of it.
+//! The answers become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none
+//! fills half of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,13 @@ use crate::{
     random::Philox,
 };
 
-/// Share of a cube that vessels must fill to give it their label: three quarters of what one of 1.5 mm, the thinnest that
-/// phantoms label, fills where it crosses a cube of 4 mm on its shortest way. Such a cube lies 70 HU above the lung.
+/// Share of a cube that vessels must fill to give it their label: three quarters of what one of 1.5 mm, the thinnest
+/// that phantoms label, fills where it crosses a cube of 4 mm on its shortest way. Such a cube lies 70 HU above the
+/// lung.
 const LEAST_SHARE: f32 = 0.08;
 
-/// Averages into cubes of uniform size at a random offset and interpolates linearly between their centres; a cube's label is
-/// that of the vessel which fills most of it.
+/// Averages into cubes of uniform size at a random offset and interpolates linearly between their centres; a cube's
+/// label is that of the vessel which fills most of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Coarse {
@@ -75,8 +76,8 @@ fn coarsen_codes(patch: &mut Patch, cubes: [Cubes; 3]) {
     patch.codes = patch.codes.iter().enumerate().map(coarse).collect();
 }
 
-/// The label of a cube with so many voxels of each label: the commonest vessel if vessels fill [`LEAST_SHARE`], else airway
-/// if that does, else background.
+/// The label of a cube with so many voxels of each label: the commonest vessel if vessels fill [`LEAST_SHARE`], else
+/// airway if that does, else background.
 fn label_of(counts: [u32; LABEL_BITS as usize + 1]) -> u8 {
     let [background, artery, vein, airway] = counts.map(|count| count as f32);
     let least = LEAST_SHARE * (background + artery + vein + airway);

@@ -32,7 +32,8 @@ impl Gamma {
     }
 }
 
-/// The curve at some places and lines between them: within 0.3 HU of the power for exponents in 0.8…1.25, a tenth of the time.
+/// The curve at some places and lines between them: within 0.3 HU of the power for exponents in 0.8…1.25, a tenth of
+/// the time.
 struct Curve(Vec<f32>);
 
 impl Curve {

@@ -1,7 +1,7 @@
 //! What is done to a patch before the network sees it: one augmentation a file.
 //!
-//! Sides are never broken silently: whatever moves voxels moves the side channel and the codes with them, and the mirror
-//! swaps left and right in both.
+//! Sides are never broken silently: whatever moves voxels moves the side channel and the codes with them, and the
+//! mirror swaps left and right in both.
 
 mod blur;
 mod coarse;
@@ -93,7 +93,8 @@ impl Augment {
     }
 }
 
-/// The mean of a function of some values, summed in lanes that the compiler turns into vectors: f32 within a part, f64 from part to part.
+/// The mean of a function of some values, summed in lanes that the compiler turns into vectors: f32 within a part, f64
+/// from part to part.
 fn mean_of(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
     const PART: usize = 1024;
     let sum_of = |part: &[f32]| {

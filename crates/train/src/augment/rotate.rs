@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{patch::Patch, random::Philox};
 
-/// Turns the patch by 90°, 180° or 270° about the body's axis; the side channel and the codes turn with it. Patches that are
-/// not square in the axial plane only turn by 180°.
+/// Turns the patch by 90°, 180° or 270° about the body's axis; the side channel and the codes turn with it. Patches
+/// that are not square in the axial plane only turn by 180°.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rotate {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{patch::Patch, random::Philox};
 
-/// Averages along z into slices of uniform thickness at a random offset and interpolates linearly between their centres.
+/// Averages along z into slices of uniform thickness at a random offset and interpolates linearly between their
+/// centres.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Slices {

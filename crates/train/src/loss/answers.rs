@@ -25,8 +25,8 @@ impl AnswerGrid {
         Self { shape: [samples.len(), shape[0], shape[1], shape[2], targets], data }
     }
 
-    /// The same at half the resolution (sizes rounded up): the mean over the supervised ones of each 2³ block; a block with
-    /// fewer than half of its voxels supervised is ignored.
+    /// The same at half the resolution (sizes rounded up): the mean over the supervised ones of each 2³ block; a block
+    /// with fewer than half of its voxels supervised is ignored.
     #[must_use]
     pub fn halved(&self) -> Self {
         let [n, d, h, w, p] = self.shape;

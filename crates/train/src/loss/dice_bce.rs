@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Sums run over the batch, or per sample when `batch_dice` is off (then the mean is over samples and prompts).
-//! Value and gradient are computed together in two parallel sweeps; candle's own elementwise operators run on one thread.
+//! Value and gradient are computed together in two parallel sweeps; candle's own elementwise operators run on one
+//! thread.
 
 use candle_core::{Result, Storage, Tensor};
 use rayon::prelude::*;
@@ -104,7 +105,8 @@ impl Sums {
     }
 }
 
-/// Derivatives of the loss with respect to one voxel: of its probability (`dice`, `dice_reference`·y) and of its logit (`bce`).
+/// Derivatives of the loss with respect to one voxel: of its probability (`dice`, `dice_reference`·y) and of its logit
+/// (`bce`).
 #[derive(Clone, Copy, Default)]
 struct Slopes {
     dice: f32,

@@ -31,7 +31,8 @@ pub struct LossConfig {
     pub map_weights: MapWeights,
 }
 
-/// Weights of the maps in their mean: what tells artery from vein is the hard part, and sides and unions add little to it.
+/// Weights of the maps in their mean: what tells artery from vein is the hard part, and sides and unions add little to
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MapWeights {

@@ -45,7 +45,8 @@ fn without_accents(text: &str) -> String {
     })
 }
 
-/// One slip inside a word of at least five Latin letters: a letter lost, doubled, swapped with the next, or struck beside.
+/// One slip inside a word of at least five Latin letters: a letter lost, doubled, swapped with the next, or struck
+/// beside.
 fn slip(text: &str, random: &mut Philox) -> String {
     const SHORTEST: usize = 5;
     let words: Vec<&str> = text.split(' ').collect();

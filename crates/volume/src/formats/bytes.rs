@@ -288,7 +288,8 @@ impl Bytes {
         total: u64,
         monitor: &dyn Monitor,
     ) -> Result<Vec<T>, VolumeError> {
-        // Zeros of the system's: pages are touched only as bytes arrive, so a small file never costs a large allocation.
+        // Zeros of the system's: pages are touched only as bytes arrive, so a small file never costs a large
+        // allocation.
         let mut values = bytemuck::allocation::try_zeroed_vec::<T>(count).map_err(|()| self.no_memory(total))?;
         let mut done = 0;
         for out in bytemuck::cast_slice_mut(&mut values).chunks_mut(STEP_BYTES) {
@@ -302,8 +303,8 @@ impl Bytes {
         Ok(values)
     }
 
-    /// As [`Bytes::read_in_place`], with a thread of its own that only unpacks, again and again into a few pieces that stay near:
-    /// this one carries them to where they belong, which means touching fresh pages.
+    /// As [`Bytes::read_in_place`], with a thread of its own that only unpacks, again and again into a few pieces that
+    /// stay near: this one carries them to where they belong, which means touching fresh pages.
     fn carried<T: Voxel>(&mut self, count: usize, total: u64, monitor: &dyn Monitor) -> Result<Vec<T>, VolumeError> {
         let mut values: Vec<T> = Vec::new();
         values.try_reserve_exact(count).map_err(|_| self.no_memory(total))?;

@@ -1,4 +1,4 @@
-//! Files in and out. A format is told by its content, never by its name; each has a file here and a line in [`open`].
+//! Files in and out. A format is told by its content, never by its name; each has a file here and a line in `open`.
 
 mod bytes;
 mod gzip;

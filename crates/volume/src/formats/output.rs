@@ -35,9 +35,9 @@ impl<'a> Place<'a> {
 
 /// Writes `volumes` volumes on one grid (the volume slowest, then z) as `.nii` or `.nii.gz`, by the name.
 ///
-/// With `place.like`, a header read from NIfTI, its bytes are kept but for what has to change: storage type, scaling, display
-/// range, number of volumes, and the magic of a single file. Without, a new header is made, whose real numbers are f32.
-/// The file appears complete or not at all; an older one of that name stays until then.
+/// With `place.like`, a header read from NIfTI, its bytes are kept but for what has to change: storage type, scaling,
+/// display range, number of volumes, and the magic of a single file. Without, a new header is made, whose real numbers
+/// are f32. The file appears complete or not at all; an older one of that name stays until then.
 ///
 /// # Errors
 /// `ERR_FORMAT` for another ending, `ERR_GEOMETRY` when `data` or `like` is not on `grid`, `ERR_IO`, `CANCELLED`.
@@ -72,10 +72,10 @@ pub fn write<T: Voxel>(
     }
 }
 
-/// [`write`] for one volume of any type.
+/// [`write()`] for one volume of any type.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_voxels(path: &Path, voxels: &Voxels, place: &Place<'_>, monitor: &dyn Monitor) -> Result<(), VolumeError> {
     with_voxels!(voxels, values => write(path, values, 1, place, monitor))
 }
@@ -94,7 +94,8 @@ pub fn refuse_same_file(input: &Path, output: &Path) -> Result<(), VolumeError> 
 /// Finds what is wrong with an output's place before any work is done: its ending, its folder, or that it is the input.
 ///
 /// # Errors
-/// `ERR_FORMAT` for another ending than `.nii` or `.nii.gz`, [`VolumeError::SameFile`], `ERR_IO` where no file can be made.
+/// `ERR_FORMAT` for another ending than `.nii` or `.nii.gz`, [`VolumeError::SameFile`], `ERR_IO` where no file can be
+/// made.
 pub fn check_output(output: &Path, input: &Path) -> Result<(), VolumeError> {
     is_packed(output)?;
     refuse_same_file(input, output)?;

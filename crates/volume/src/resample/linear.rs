@@ -1,7 +1,8 @@
 //! Nearest and linear resampling.
 //!
-//! A new row lies between four source rows, two in each of two planes. The planes' rows are blended first; new rows come in order, so
-//! the two blended last are kept and none is blended twice a plane. Blended rows then give one row, and that the new voxels.
+//! A new row lies between four source rows, two in each of two planes. The planes' rows are blended first; new rows
+//! come in order, so the two blended last are kept and none is blended twice a plane. Blended rows then give one row,
+//! and that the new voxels.
 
 use pulmoav_simd::{Taps, combine};
 
@@ -124,7 +125,8 @@ impl Pairs {
         Self::within(size, [0.0, size as f64], new_size)
     }
 
-    /// Those that take `size` voxels to `new_size` that fill the range between two faces; beyond the source its last voxel goes on.
+    /// Those that take `size` voxels to `new_size` that fill the range between two faces; beyond the source its last
+    /// voxel goes on.
     pub fn within(size: usize, [low, high]: [f64; 2], new_size: usize) -> Self {
         let (step, last) = ((high - low) / new_size as f64, size.saturating_sub(1));
         let places = (0..new_size).map(|voxel| ((voxel as f64 + 0.5) * step - 0.5 + low).clamp(0.0, last as f64));

@@ -86,8 +86,8 @@ fn whole<T: Copy>(source: &View<'_, T>) -> Extent {
     Extent::from(&VoxelBox::whole(source.shape()))
 }
 
-/// Resamples a label array to voxels that fill an extent of it: each label's indicator linearly, then the label of at least one half,
-/// else 0.
+/// Resamples a label array to voxels that fill an extent of it: each label's indicator linearly, then the label of at
+/// least one half, else 0.
 ///
 /// # Shapes
 /// `[z, y, x]` of `source` → `[z, y, x]` of `shape`.

@@ -1,10 +1,11 @@
 //! Cubic resampling: interpolating B-splines.
 //!
-//! A spline is a sum of bells, one a voxel; how high each is (its coefficient) comes from a filter that undoes what four bells add up to
-//! at a voxel. Axis by axis: along y and x plane by plane, then along z for each row of the new planes, so voxels pass through memory twice.
-//! Along y and z, where a voxel is a whole row, that filter is two recursions (M. Unser, *Splines: a perfect fit for signal and image processing*,
-//! 1999, box 2). Along x they would wait for every voxel's neighbour, so there it is a chain of filters that do not.
-//! Voxels stay what they are at both ends for ever.
+//! A spline is a sum of bells, one a voxel; how high each is (its coefficient) comes from a filter that undoes what
+//! four bells add up to at a voxel. Axis by axis: along y and x plane by plane, then along z for each row of the new
+//! planes, so voxels pass through memory twice. Along y and z, where a voxel is a whole row, that filter is two
+//! recursions (M. Unser, *Splines: a perfect fit for signal and image processing*, 1999, box 2). Along x they would
+//! wait for every voxel's neighbour, so there it is a chain of filters that do not. Voxels stay what they are at both
+//! ends for ever.
 
 use pulmoav_simd::{Taps, combine};
 
@@ -19,7 +20,8 @@ const GAIN: f64 = 6.0;
 const MARGIN: usize = 2;
 
 /// # Shapes
-/// `[z, y, x]` of `source` → `[z, y, x]` of `shape`. Memory beside the result: the source's planes at the size of new ones.
+/// `[z, y, x]` of `source` → `[z, y, x]` of `shape`. Memory beside the result: the source's planes at the size of new
+/// ones.
 pub(super) fn cubic(source: &View<'_, f32>, shape: [usize; 3]) -> Vec<f32> {
     let [depth, height, width] = source.shape();
     let [_, new_height, new_width] = shape;
@@ -78,7 +80,8 @@ fn weights(t: f64) -> [f64; 4] {
     ]
 }
 
-/// A line of voxels that are rows: the recursion from its end to its start, then, as far as the next new row asks for it, the one back.
+/// A line of voxels that are rows: the recursion from its end to its start, then, as far as the next new row asks for
+/// it, the one back.
 struct Sweep {
     width: usize,
     /// Rows with their margins; the first `done` hold coefficients.
@@ -147,8 +150,8 @@ impl Sweep {
     }
 }
 
-/// A line of voxels filtered without a recursion: 1 / ((1 − p·z)(1 − p/z)) is the product of 1 + p^2m + p^m · (z^m + 1/z^m) for m = 1, 2, 4, …;
-/// p^16 is below the rounding of f32.
+/// A line of voxels filtered without a recursion: 1 / ((1 − p·z)(1 − p/z)) is the product of 1 + p^2m + p^m · (z^m +
+/// 1/z^m) for m = 1, 2, 4, …; p^16 is below the rounding of f32.
 struct Chain {
     line: Vec<f32>,
     other: Vec<f32>,

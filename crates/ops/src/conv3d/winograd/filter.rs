@@ -1,7 +1,7 @@
 //! The matrices of F(2, 3), F(4, 3) and the strided filter, applied to one line of vectors.
 //!
-//! Generic over `N`, the inputs of a line, `R`, its results, and `P`, its points, which tell the filter: 4 and 6 are those of F(2, 3) and F(4, 3),
-//! 5 those of stride 2. Every function is written out for each.
+//! Generic over `N`, the inputs of a line, `R`, its results, and `P`, its points, which tell the filter: 4 and 6 are
+//! those of F(2, 3) and F(4, 3), 5 those of stride 2. Every function is written out for each.
 #![allow(unsafe_code)] // `Lanes` needs an instruction set found at run time.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -43,7 +43,8 @@ pub(super) unsafe fn input_line<L: Lanes, const N: usize, const P: usize>(d: [L;
     unsafe {
         let mut line = [d[0]; P];
         if P == 5 {
-            // The filter's outer taps meet every second input, its middle one those between; from coarse to fine both meet all.
+            // The filter's outer taps meet every second input, its middle one those between; from coarse to fine both
+            // meet all.
             let (outer, middle) = if N == 5 { ([0, 2, 4], [1, 3]) } else { ([0, 1, 2], [0, 1]) };
             line[0] = d[outer[0]].minus(d[outer[1]]);
             line[1] = d[outer[1]];

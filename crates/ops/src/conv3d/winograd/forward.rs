@@ -1,7 +1,7 @@
 //! Both directions: blocks of tiles, each transformed, multiplied and transformed back by one task.
 //!
-//! A block's points are transformed and multiplied a layer and some channels at a time, so that they are still in the cache when they are
-//! multiplied. Every result is the same sum in the same order whatever block it falls into.
+//! A block's points are transformed and multiplied a layer and some channels at a time, so that they are still in the
+//! cache when they are multiplied. Every result is the same sum in the same order whatever block it falls into.
 #![allow(unsafe_code)] // Tasks write their own places of one result; the kernels take pointers.
 
 use std::cell::RefCell;
@@ -20,8 +20,8 @@ use crate::simd::Level;
 /// Output channels that one task computes at most: the products of all would crowd out the inputs.
 const TASK_CHANNELS: usize = 64;
 
-/// Most tiles of a block for tasks of so many channels: enough that weights are worth fetching, few enough that a layer's inputs and all
-/// products stay in the second-level cache.
+/// Most tiles of a block for tasks of so many channels: enough that weights are worth fetching, few enough that a
+/// layer's inputs and all products stay in the second-level cache.
 fn most_tiles<const R: usize>(task_channels: usize) -> usize {
     if R == 2 { 48 } else { (1024 / task_channels).min(32) }
 }
@@ -38,8 +38,8 @@ struct Scratch {
     products: Aligned,
 }
 
-/// A pass of 3 × 3 × 3 taps and stride 1 or, for five points, 2. The input's channels are those of all `inputs`, one behind the other, each
-/// with channels in sixteens.
+/// A pass of 3 × 3 × 3 taps and stride 1 or, for five points, 2. The input's channels are those of all `inputs`, one
+/// behind the other, each with channels in sixteens.
 pub(super) fn run<const N: usize, const R: usize, const P: usize>(
     pass: &Pass,
     inputs: &[&[f32]],

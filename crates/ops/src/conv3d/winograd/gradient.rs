@@ -1,7 +1,8 @@
 //! The weight's gradient, the adjoint of the other passes: `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
 //!
-//! Tiles are cut into parts whose number depends on shapes alone. A task sums one or two layers of points, or all, of one part for some fine and
-//! coarse channels, block by block; the parts are added in their order before `Gᵀ … G`, so the result has the same bits for any number of threads.
+//! Tiles are cut into parts whose number depends on shapes alone. A task sums one or two layers of points, or all, of
+//! one part for some fine and coarse channels, block by block; the parts are added in their order before `Gᵀ … G`, so
+//! the result has the same bits for any number of threads.
 #![allow(unsafe_code)] // Tasks write their own places of the parts' sums; the kernels take pointers.
 
 use std::cell::RefCell;
@@ -22,8 +23,8 @@ const TASK_CHANNELS: usize = 64;
 /// A part has at least this many tiles, or writing and reading its sums would take longer than computing them.
 const LEAST_PART_TILES: usize = 256;
 const MOST_PARTS: usize = 16;
-/// With at least so many parts and at most so many bytes of sums a task takes all layers, so that the third-level cache has the block's
-/// inputs but for the first of them.
+/// With at least so many parts and at most so many bytes of sums a task takes all layers, so that the third-level cache
+/// has the block's inputs but for the first of them.
 const LEAST_PARTS: usize = 4;
 const TASK_BYTES: usize = 1800 << 10;
 /// Bytes of all parts' sums together, unless a single part needs more.
@@ -31,7 +32,8 @@ const PARTS_BYTES: usize = 64 << 20;
 /// Values transformed back by one task.
 const BACK_CHUNK: usize = 1024;
 
-/// Tiles of a block, whole groups of either kind: enough that sums are worth fetching, few enough that a layer stays in the second-level cache.
+/// Tiles of a block, whole groups of either kind: enough that sums are worth fetching, few enough that a layer stays in
+/// the second-level cache.
 const BLOCK: usize = 48;
 
 thread_local! {

@@ -1,8 +1,9 @@
-//! Convolutions of 3 × 3 × 3 taps with fewer products: with stride 1 216 for 64 results instead of 1728, or 64 for 8 instead of 216; with
-//! stride 2 125 for 8.
+//! Convolutions of 3 × 3 × 3 taps with fewer products: with stride 1 216 for 64 results instead of 1728, or 64 for 8
+//! instead of 216; with stride 2 125 for 8.
 //!
-//! Winograd's minimal filtering F(R, 3) gives R neighbouring results of a three-tap filter from P = R + 2 products. Applied along all three
-//! axes, a *tile* of R³ results comes from P³ inputs: `Y = Aᵀ[(G w Gᵀ) ⊙ (Bᵀ x B)]A`, each matrix meant along every axis. For R = 2
+//! Winograd's minimal filtering F(R, 3) gives R neighbouring results of a three-tap filter from P = R + 2 products.
+//! Applied along all three axes, a *tile* of R³ results comes from P³ inputs: `Y = Aᵀ[(G w Gᵀ) ⊙ (Bᵀ x B)]A`, each
+//! matrix meant along every axis. For R = 2
 //!
 //! ```text
 //!      1  0 −1  0          1   0   0
@@ -11,13 +12,14 @@
 //!      0  1  0 −1          0   0   1
 //! ```
 //!
-//! For R = 4 the filter and the results are polynomials evaluated at 0, ±a, ±b and ∞ with a = ¾ and b = 1½: row `p` of `Aᵀ`'s transpose is
-//! `(1, p, p², p³)`, of `G` `(1, p, p²)` over the product of p's distances from the other points, of `Bᵀ` the coefficients of the product of
-//! `x − q` over the other points q. Relative errors against f64 sums are 1 to 2e-6, four times those of R = 2 and a third of what the usual
-//! points 0, ±1, ±2, ∞ give.
+//! For R = 4 the filter and the results are polynomials evaluated at 0, ±a, ±b and ∞ with a = ¾ and b = 1½: row `p` of
+//! `Aᵀ`'s transpose is `(1, p, p², p³)`, of `G` `(1, p, p²)` over the product of p's distances from the other points,
+//! of `Bᵀ` the coefficients of the product of `x − q` over the other points q. Relative errors against f64 sums are 1
+//! to 2e-6, four times those of R = 2 and a third of what the usual points 0, ±1, ±2, ∞ give.
 //!
-//! With stride 2 the outer taps meet only every second input, the middle one only those between. So two results are F(2, 2) of the one, which takes
-//! three products instead of four, plus the two products of the other: five points, and sums without factors,
+//! With stride 2 the outer taps meet only every second input, the middle one only those between. So two results are
+//! F(2, 2) of the one, which takes three products instead of four, plus the two products of the other: five points, and
+//! sums without factors,
 //!
 //! ```text
 //!      1  0 −1  0  0         1  0  0
@@ -27,20 +29,21 @@
 //!      0  0  0  1  0         0  1  0
 //! ```
 //!
-//! From coarse to fine the outer taps, turned around, give every second result and the middle one those between: five points of three inputs for
-//! four results.
+//! From coarse to fine the outer taps, turned around, give every second result and the middle one those between: five
+//! points of three inputs for four results.
 //!
-//! The product ⊙ over many tiles and channels is P³ matrix products, one a *point*: tiles × input channels times input × output
-//! channels. The input gradient is the same with flipped and transposed weights; the weight's gradient is its adjoint,
-//! `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
+//! The product ⊙ over many tiles and channels is P³ matrix products, one a *point*: tiles × input channels times input
+//! × output channels. The input gradient is the same with flipped and transposed weights; the weight's gradient is its
+//! adjoint, `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
 //!
-//! Sources: S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; A. Lavin and S. Gray, *Fast Algorithms for Convolutional Neural
-//! Networks*, CVPR 2016, from which the matrices for R = 2 are; that other points err less: B. Barabasz et al., *Error Analysis and Improving
-//! the Accuracy of Winograd Convolution for Deep Neural Networks*, ACM TOMS 2020.
+//! Sources: S. Winograd, *Arithmetic Complexity of Computations*, SIAM 1980; A. Lavin and S. Gray, *Fast Algorithms for
+//! Convolutional Neural Networks*, CVPR 2016, from which the matrices for R = 2 are; that other points err less: B.
+//! Barabasz et al., *Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks*, ACM
+//! TOMS 2020.
 //!
-//! `forward.rs` drives both directions with the products of `product.rs`, `gradient.rs` the weight's gradient with those of `outer.rs`;
-//! `filter.rs` has the matrices, `transform.rs` applies them, `tiling.rs` says where everything lies.
-//! The plain reference is [`super::reference`], as for the direct kernel.
+//! `forward.rs` drives both directions with the products of `product.rs`, `gradient.rs` the weight's gradient with
+//! those of `outer.rs`; `filter.rs` has the matrices, `transform.rs` applies them, `tiling.rs` says where everything
+//! lies. The plain reference is [`super::reference`], as for the direct kernel.
 
 mod filter;
 mod forward;
@@ -56,12 +59,15 @@ use tiling::Tiling;
 
 /// Channels on both grids are a multiple of this.
 const CHANNELS: usize = 16;
-/// With fewer tiles than this, transforming the weights costs more than the products saved: measured from 16 to 320 channels, where tiles of 2³
-/// are 2 to 3 times as fast as the direct kernels from 16 tiles on and as fast at 8, tiles of 4³ faster than those of 2³ from 27 on.
+/// With fewer tiles than this, transforming the weights costs more than the products saved: measured from 16 to 320
+/// channels, where tiles of 2³ are 2 to 3 times as fast as the direct kernels from 16 tiles on and as fast at 8, tiles
+/// of 4³ faster than those of 2³ from 27 on.
 const LEAST_TILES: [usize; 2] = [8, 24];
-/// The same for the weight's gradient: tiles of 2³ are 1.3 to 2 times as fast as the direct kernel from 27 tiles on and as fast at 16.
+/// The same for the weight's gradient: tiles of 2³ are 1.3 to 2 times as fast as the direct kernel from 27 tiles on and
+/// as fast at 16.
 const LEAST_GRADIENT_TILES: [usize; 2] = [24, 128];
-/// The same for all passes of stride 2: forward they are 1.4 to 1.6 times as fast as the direct kernel from 54 tiles on, as fast at 27, half as fast at 16.
+/// The same for all passes of stride 2: forward they are 1.4 to 1.6 times as fast as the direct kernel from 54 tiles
+/// on, as fast at 27, half as fast at 16.
 const LEAST_STRIDED_TILES: usize = 27;
 
 /// What a tile computes along one axis.
@@ -76,8 +82,8 @@ pub enum Tile {
 }
 
 impl Tile {
-    /// Whether these tiles can compute a convolution: 3 × 3 × 3 taps, channels in sixteens, and stride 1 with any padding or stride 2 with a padding
-    /// of 1.
+    /// Whether these tiles can compute a convolution: 3 × 3 × 3 taps, channels in sixteens, and stride 1 with any
+    /// padding or stride 2 with a padding of 1.
     pub fn fits(self, g: &Geometry) -> bool {
         let is_stride =
             if self == Self::Strided { g.stride == [2; 3] && g.padding == [1; 3] } else { g.stride == [1; 3] };
@@ -105,8 +111,8 @@ fn quicker(g: &Geometry, least_tiles: [usize; 2]) -> Option<Tile> {
     if !Tile::Two.fits(g) || two < least_tiles[0] {
         return None;
     }
-    // Layers that widen are an encoder's first look at a scale, and all behind them pass their errors on: with the larger tiles, probabilities of a network of
-    // published size were 1.4e-4 from PyTorch's instead of 6e-5.
+    // Layers that widen are an encoder's first look at a scale, and all behind them pass their errors on: with the
+    // larger tiles, probabilities of a network of published size were 1.4e-4 from PyTorch's instead of 6e-5.
     let widens = g.coarse_channels > g.fine_channels;
     Some(if saves_products && !widens && four >= least_tiles[1] { Tile::Four } else { Tile::Two })
 }
@@ -127,7 +133,8 @@ pub fn to_coarse(
     forward(tile, &Pass::to_coarse(g, order), &[fine], weight, bias)
 }
 
-/// [`to_coarse`] of the channels of `first` and then those of `second`, each in sixteens, without laying them side by side.
+/// [`to_coarse`] of the channels of `first` and then those of `second`, each in sixteens, without laying them side by
+/// side.
 ///
 /// # Panics
 /// If the convolution does not [fit][Tile::fits].

@@ -1,7 +1,7 @@
 //! The products of the weight's gradient: for each point, fine channels × tiles times tiles × coarse channels.
 //!
-//! A register tile holds some fine channels × vectors of coarse channels while the kernel walks over a block's tiles: with eight channels
-//! and two vectors 10 loads for 16 multiply-adds.
+//! A register tile holds some fine channels × vectors of coarse channels while the kernel walks over a block's tiles:
+//! with eight channels and two vectors 10 loads for 16 multiply-adds.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -22,7 +22,8 @@ pub(super) struct OuterProducts<const P: usize> {
     /// Vectors of channels.
     pub(super) fine_vectors: usize,
     pub(super) coarse_vectors: usize,
-    /// The sums of the first point and channels: a coarse vector can be written for every fine channel and point along x.
+    /// The sums of the first point and channels: a coarse vector can be written for every fine channel and point along
+    /// x.
     pub(super) sums: *mut f32,
     /// Values between the sums of neighbouring fine channels and of neighbouring points.
     pub(super) channel_step: usize,

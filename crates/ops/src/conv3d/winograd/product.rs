@@ -1,8 +1,9 @@
 //! The products of both directions: for each point, tiles × input channels times input × output channels.
 //!
-//! A register tile holds the points along x of some tiles and vectors of output channels, so that `Aᵀ` along x is applied before
-//! anything is stored and the output transform reads less. For 2³ results, with two vectors and three tiles, that is 20 loads for 24
-//! multiply-adds, with one vector and six tiles 28; for 4³ results, with one vector and four tiles, 30, and with stride 2 25 for 20.
+//! A register tile holds the points along x of some tiles and vectors of output channels, so that `Aᵀ` along x is
+//! applied before anything is stored and the output transform reads less. For 2³ results, with two vectors and three
+//! tiles, that is 20 loads for 24 multiply-adds, with one vector and six tiles 28; for 4³ results, with one vector and
+//! four tiles, 30, and with stride 2 25 for 20.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -10,8 +11,8 @@ use super::filter::output_line;
 use super::tiling::{Panels, group};
 use crate::simd::{Kernel, Lanes};
 
-/// Most input channels multiplied at a time: a register tile's weights then stay in the first-level cache from one tile to the next, and the
-/// transformed inputs in the second-level one beside the results.
+/// Most input channels multiplied at a time: a register tile's weights then stay in the first-level cache from one tile
+/// to the next, and the transformed inputs in the second-level one beside the results.
 pub(super) const CHUNK: usize = 64;
 /// Values of a cache line.
 const LINE: usize = 16;
@@ -27,7 +28,8 @@ pub(super) struct Products<const R: usize, const P: usize> {
     pub(super) output: *mut f32,
     pub(super) output_panels: Panels<P>,
     pub(super) groups: usize,
-    /// The point's weights of the first vector of output channels: for each input channel the points along x, a vector each.
+    /// The point's weights of the first vector of output channels: for each input channel the points along x, a vector
+    /// each.
     pub(super) weights: *const f32,
     /// Values from one vector's weights to the next one's.
     pub(super) vector_step: usize,

@@ -1,6 +1,7 @@
 //! Tiles, blocks of tiles, and where their transformed values lie.
 //!
-//! `N` stands for the inputs that a tile reaches along one axis, `R` for its results, `P` for its points: layers along z, rows along y, points along x.
+//! `N` stands for the inputs that a tile reaches along one axis, `R` for its results, `P` for its points: layers along
+//! z, rows along y, points along x.
 
 use std::ops::Range;
 
@@ -24,7 +25,8 @@ pub(super) const fn columns(inputs: usize, points: usize, tiles: usize) -> usize
     step(inputs, points) * tiles + shared(points)
 }
 
-/// The tiles of a batch of volumes, numbered row by row: `R³` results each, some of which may lie beyond the volume's end.
+/// The tiles of a batch of volumes, numbered row by row: `R³` results each, some of which may lie beyond the volume's
+/// end.
 #[derive(Clone, Copy)]
 pub(super) struct Tiling<const R: usize> {
     batch: usize,
@@ -76,8 +78,8 @@ impl<const R: usize> Tiling<R> {
     }
 }
 
-/// Where a block's transformed values lie: for each row of points the groups, in each the vectors of channels, for each of these a *panel*
-/// of points along x, tiles of the group, lanes.
+/// Where a block's transformed values lie: for each row of points the groups, in each the vectors of channels, for each
+/// of these a *panel* of points along x, tiles of the group, lanes.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<const P: usize> {
     /// Values of a panel.

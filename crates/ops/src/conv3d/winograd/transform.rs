@@ -79,7 +79,8 @@ impl<const N: usize, const P: usize> TransformDepth<N, P> {
             for column in 0..self.columns {
                 let x = self.first.wrapping_add(column as isize) as usize;
                 for vector in 0..self.vectors {
-                    // SAFETY: see the fields; voxels exist if they lie within the row. `Level::run` vouches for the instruction set.
+                    // SAFETY: see the fields; voxels exist if they lie within the row. `Level::run` vouches for the
+                    // instruction set.
                     unsafe {
                         let mut voxels = [L::zero(); N];
                         if x < self.width {
@@ -105,7 +106,8 @@ impl<const N: usize, const P: usize> TransformDepth<N, P> {
     }
 }
 
-/// One layer of `Bᵀ x B`, its points of one z, for neighbouring tiles of a row, from what [`TransformDepth`] made into panels.
+/// One layer of `Bᵀ x B`, its points of one z, for neighbouring tiles of a row, from what [`TransformDepth`] made into
+/// panels.
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
@@ -173,7 +175,8 @@ impl<const N: usize, const P: usize> TransformInput<N, P> {
     }
 }
 
-/// `Aᵀ m A` of neighbouring tiles of a row, from panels whose points along x are results already; adds the bias and writes the results.
+/// `Aᵀ m A` of neighbouring tiles of a row, from panels whose points along x are results already; adds the bias and
+/// writes the results.
 ///
 /// # Safety
 /// Whoever builds one makes sure of what the fields say.
@@ -186,7 +189,8 @@ pub(super) struct TransformOutput<const R: usize, const P: usize> {
     pub(super) bias: *const f32,
     pub(super) vectors: usize,
     pub(super) tiles: usize,
-    /// The first tile's first result; of its rows along z and y those can be written that `exist`, `width` results of `channels` each.
+    /// The first tile's first result; of its rows along z and y those can be written that `exist`, `width` results of
+    /// `channels` each.
     pub(super) output: *mut f32,
     pub(super) row_steps: [usize; 2],
     pub(super) exist: [usize; 2],
@@ -324,7 +328,8 @@ impl<const R: usize, const P: usize> TransformGradient<R, P> {
 /// `Gᵀ u G` of the sums of some parts, for some pairs of fine and coarse channels.
 ///
 /// # Safety
-/// Whoever builds one makes sure that `values` values, whole vectors, can be read for every part and point and written for every tap.
+/// Whoever builds one makes sure that `values` values, whole vectors, can be read for every part and point and written
+/// for every tap.
 pub(super) struct TransformWeightGradient<const P: usize> {
     pub(super) sums: *const f32,
     pub(super) parts: usize,
@@ -396,7 +401,8 @@ impl<const P: usize> TransformWeightGradient<P> {
 /// `G w Gᵀ` for one vector of output channels: for each point along z and y and each input channel the points along x.
 ///
 /// # Safety
-/// Whoever builds one makes sure that a vector can be read at `taps[t] + c · step` for every tap and channel, and all points written.
+/// Whoever builds one makes sure that a vector can be read at `taps[t] + c · step` for every tap and channel, and all
+/// points written.
 pub(super) struct TransformWeights<const P: usize> {
     pub(super) taps: [*const f32; 27],
     pub(super) step: usize,

@@ -1,5 +1,5 @@
-//! Where the blocks of a member that we wrote lie: a subfield of the gzip header's extra field (RFC 1952, 2.3.1.1), which
-//! other readers pass over.
+//! Where the blocks of a member that we wrote lie: a subfield of the gzip header's extra field (RFC 1952, 2.3.1.1),
+//! which other readers pass over.
 //!
 //! Its data are pairs of little-endian u32, one for each block: packed bytes, and bytes. Packed blocks lie one after
 //! another behind the header.

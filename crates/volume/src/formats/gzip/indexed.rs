@@ -40,8 +40,9 @@ impl<R: BufRead> Indexed<R> {
         self.packed
     }
 
-    /// Inflates the next `count` blocks into `out`, which they fill: each as soon as it is read. Threads are those of the surrounding pool; behind a member of
-    /// others, which a thread without one unpacks, those of rayon's global pool.
+    /// Inflates the next `count` blocks into `out`, which they fill: each as soon as it is read. Threads are those of
+    /// the surrounding pool; behind a member of others, which a thread without one unpacks, those of rayon's global
+    /// pool.
     fn blocks(&mut self, count: usize, out: &mut [u8]) -> io::Result<()> {
         let blocks: Vec<Block> = self.blocks.by_ref().take(count).collect();
         let mut sums: Vec<io::Result<Hasher>> = blocks.iter().map(|_| Ok(Hasher::new())).collect();

@@ -1,5 +1,5 @@
-//! gzip in and out: written as one standard member of blocks that stand alone, so that they are deflated in parallel, and
-//! inflated in parallel too where the index that we write is at hand. Everyone else reads such a file as any other.
+//! gzip in and out: written as one standard member of blocks that stand alone, so that they are deflated in parallel,
+//! and inflated in parallel too where the index that we write is at hand. Everyone else reads such a file as any other.
 
 mod index;
 mod indexed;

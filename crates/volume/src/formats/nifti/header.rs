@@ -124,8 +124,8 @@ fn shape(fields: &Fields, path: &Path) -> Result<([usize; 3], Vec<usize>), Volum
     Ok(([sizes[2], sizes[1], sizes[0]], extra))
 }
 
-/// nibabel's choice: sform, else qform, else the spacing with x to the left and the centre at the origin. A sform without
-/// three directions gives way to a qform.
+/// nibabel's choice: sform, else qform, else the spacing with x to the left and the centre at the origin. A sform
+/// without three directions gives way to a qform.
 fn affine(
     fields: &Fields,
     shape: [usize; 3],
@@ -277,8 +277,8 @@ fn unit_mm(units: i32) -> f64 {
     }
 }
 
-/// The input's header with what has to change for `volumes` volumes of `data_type` on the same grid, as one file; lengths
-/// become mm.
+/// The input's header with what has to change for `volumes` volumes of `data_type` on the same grid, as one file;
+/// lengths become mm.
 pub(in crate::formats) fn like(
     source: &NiftiBytes,
     little_endian: bool,
