@@ -1,7 +1,8 @@
-// Compiles src to dist, writes the configs' defaults as JSON for Rust's tests, and rolls index.d.ts up.
+// Compiles src to dist, writes the configs' defaults as JSON for Rust's tests and their reference, and rolls index.d.ts
+// up.
 // With --check no committed file is written: it fails where a committed generated file differs.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +18,11 @@ execFileSync(process.execPath, [join(dirname(require.resolve('typescript/package
 });
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 await generate('src/config/defaults.json', defaults);
+await generate(
+  'docs/schema/train.schema.json',
+  async () => `${JSON.stringify((await reference()).trainSchema(), null, 2)}\n`,
+);
+await generate('docs/config.md', async () => (await reference()).trainPage());
 await generate('index.d.ts', declarations);
 
 async function generate(path, content) {
@@ -24,12 +30,18 @@ async function generate(path, content) {
   const text = await content();
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
   if (check) throw new Error(`${path} is out of date: run "npm run build:ts" and commit it`);
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
 }
 
 async function defaults() {
   const { defaults } = await import(join(root, 'dist/config/defaults.js'));
   return `${JSON.stringify(defaults, null, 2)}\n`;
+}
+
+/** The module that describes the configs. */
+function reference() {
+  return import(join(root, 'dist/config/reference.js'));
 }
 
 async function declarations() {

@@ -5,75 +5,91 @@ const positive = z.number().positive();
 const count = z.number().int().positive();
 
 const channel = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('window'), windowHu: z.tuple([z.number(), z.number()]) }),
-  z.strictObject({ kind: z.literal('side') }),
+  z
+    .strictObject({
+      kind: z.literal('window'),
+      windowHu: z.tuple([z.number(), z.number()]).describe('HU that become 0 and 1; beyond them it is clipped.'),
+    })
+    .describe('HU in a window.'),
+  z.strictObject({ kind: z.literal('side') }).describe('Signed distance from the plane between the lungs.'),
 ]);
 
 const crop = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('none') }),
-  z.strictObject({ kind: z.literal('foreground'), aboveHu: z.number() }),
-  z.strictObject({ kind: z.literal('lungs'), marginMm: z.number().min(0) }),
+  z.strictObject({ kind: z.literal('none') }).describe('The whole scan.'),
+  z
+    .strictObject({ kind: z.literal('foreground'), aboveHu: z.number().describe('What counts as foreground, HU.') })
+    .describe('The box of what is not air.'),
+  z
+    .strictObject({ kind: z.literal('lungs'), marginMm: z.number().min(0).describe('Margin around it, mm.') })
+    .describe('The box of the lungs.'),
 ]);
 
 const target = z.strictObject({
-  name: z.string().min(1),
-  value: z.number().int().min(1).max(255),
-  prompt: z.string().min(1),
-  classes: z.array(z.enum(['artery', 'vein'])).min(1),
-  side: z.enum(['left', 'right']).nullable(),
+  name: z.string().min(1).describe('Its name, which is a prompt too.'),
+  value: z.number().int().min(1).max(255).describe('Its value in label maps.'),
+  prompt: z.string().min(1).describe('The words that the text encoder embeds.'),
+  classes: z
+    .array(z.enum(['artery', 'vein']))
+    .min(1)
+    .describe('What it is made of.'),
+  side: z.enum(['left', 'right']).nullable().describe("The patient's side; `null`: both."),
 });
 
-const laCaf = z.strictObject({
-  preset: z.literal('la-caf'),
-  widthDivisor: count,
-  variant: z.enum(['la-caf', 'gap']),
-  textWidth: count,
-});
+const textWidth = count.describe('Width of the text embeddings.');
 
-const pulmoav = z.strictObject({
-  preset: z.literal('pulmoav'),
-  stageChannels: z.array(count).min(2),
-  stageBlocks: z.array(count).min(2),
-  promptWidth: count,
-  promptLayers: count,
-  heads: count,
-  supervisedScales: count,
-  textWidth: count,
-  auxiliary: z.array(z.enum(['airway'])),
-});
+const laCaf = z
+  .strictObject({
+    preset: z.literal('la-caf'),
+    widthDivisor: count.describe('The published widths are divided by it.'),
+    variant: z.enum(['la-caf', 'gap']).describe('`la-caf`: cross-attention; `gap`: pooled features, the ablation.'),
+    textWidth,
+  })
+  .describe('The published network.');
+
+const pulmoav = z
+  .strictObject({
+    preset: z.literal('pulmoav'),
+    stageChannels: z.array(count).min(2).describe('Channels of each stage, the finest first.'),
+    stageBlocks: z.array(count).min(2).describe('Residual blocks of each stage.'),
+    promptWidth: count.describe('Width of the prompt decoder.'),
+    promptLayers: count.describe('Its layers.'),
+    heads: count.describe('Its attention heads.'),
+    supervisedScales: count.describe('Scales that the loss sees, from the finest.'),
+    textWidth,
+    auxiliary: z.array(z.enum(['airway'])).describe('Maps that are learnt beside the targets.'),
+  })
+  .describe('Our network: a residual encoder and a prompt decoder.');
 
 /**
  * A plan as a config file gives it: everything about the network and its data but the prompts' embeddings, which the
  * text encoder adds when training starts.
  */
 export const planConfig = z.strictObject({
-  /** Human name of the model. */
-  name: z.string().min(1),
-  /** Voxel size the network works at, mm, `[z, y, x]`. */
-  spacingMm: axes(positive),
-  /** Input channels, in order. */
-  channels: z.array(channel).min(1),
-  /** Training crop in voxels, `[z, y, x]`. */
-  patch: axes(count),
-  /** What part of the scan the network looks at. */
-  crop,
-  /** Sliding-window settings of inference. */
-  tiles: z.strictObject({
-    tile: axes(count),
-    overlap: z.number().min(0).max(0.9),
-    blend: z.enum(['logits', 'probabilities']),
-    skipEmpty: z.boolean(),
-    mirror: z.boolean(),
-    fit: z.boolean(),
-  }),
-  /** Vessel walls in the lungs follow the scan; a voxel above `hu` and this near a vessel becomes part of it. `null`: as the network saw them. */
-  walls: z.strictObject({ hu: z.number(), reachMm: z.number().min(0).max(10) }).nullable(),
-  /** What can be asked for. */
-  targets: z.array(target).min(1),
-  /** Target names used when the user gives no prompt. */
-  defaultTargets: z.array(z.string()).min(1),
-  /** The network's own numbers. */
-  network: z.discriminatedUnion('preset', [laCaf, pulmoav]),
+  name: z.string().min(1).describe('Human name of the model.'),
+  spacingMm: axes(positive).describe('Voxel size the network works at, mm, `[z, y, x]`.'),
+  channels: z.array(channel).min(1).describe('Input channels, in order.'),
+  patch: axes(count).describe('Training crop in voxels, `[z, y, x]`.'),
+  crop: crop.describe('What part of the scan the network looks at.'),
+  tiles: z
+    .strictObject({
+      tile: axes(count).describe('Voxels seen at once, `[z, y, x]`.'),
+      overlap: z.number().min(0).max(0.9).describe('Share of a tile that its neighbour covers too.'),
+      blend: z.enum(['logits', 'probabilities']).describe('What is averaged where tiles overlap.'),
+      skipEmpty: z.boolean().describe('Tiles lie only where vessels are kept.'),
+      mirror: z.boolean().describe('Every second tile is seen mirrored.'),
+      fit: z.boolean().describe('Tiles get shorter where fewer voxels do.'),
+    })
+    .describe('Sliding-window settings of inference.'),
+  walls: z
+    .strictObject({
+      hu: z.number().describe('A voxel above it becomes part of a vessel nearby.'),
+      reachMm: z.number().min(0).max(10).describe('How near, mm.'),
+    })
+    .nullable()
+    .describe('Boundary refinement: vessel walls in the lungs follow the scan. `null`: as the network saw them.'),
+  targets: z.array(target).min(1).describe('What can be asked for.'),
+  defaultTargets: z.array(z.string()).min(1).describe('Target names used when the user gives no prompt.'),
+  network: z.discriminatedUnion('preset', [laCaf, pulmoav]).describe("The network's own numbers."),
 });
 
 /** A plan without embeddings. */

@@ -3,107 +3,134 @@ import { laCafPlan, planConfig, tinyPlan } from './plan.js';
 
 const count = z.number().int().positive();
 const share = z.number().min(0).max(1);
-const chance = z.number().min(0).max(1);
+const chance = z.number().min(0).max(1).describe('How often it is applied, 0 to 1.');
 const range = z.tuple([z.number(), z.number()]);
+const weight = z.number().min(0);
 
 /** Learning rate by step: linear warm-up, then cosine down to a share of the peak. */
-const schedule = z.strictObject({
-  /** Peak learning rate. */
-  learningRate: z.number().positive(),
-  /** Steps of linear warm-up. */
-  warmupSteps: z.number().int().min(0),
-  /** Share of the peak that is left at the last step. */
-  finalShare: share,
-});
+const schedule = z
+  .strictObject({
+    learningRate: z.number().positive().describe('Peak learning rate.'),
+    warmupSteps: z.number().int().min(0).describe('Steps of linear warm-up.'),
+    finalShare: share.describe('Share of the peak that is left at the last step.'),
+  })
+  .describe('Learning rate by step: linear warm-up, then cosine down to a share of the peak.');
 
-/** Augmentations of a patch, in the order in which they are applied. */
-const augment = z.strictObject({
-  flip: z.strictObject({ probability: chance }),
-  rotate: z.strictObject({ probability: chance }),
-  gamma: z.strictObject({ probability: chance, exponent: range }),
-  contrast: z.strictObject({ probability: chance, factor: range }),
-  shift: z.strictObject({ probability: chance, amountHu: z.number().min(0) }),
-  blur: z.strictObject({ probability: chance, sigmaVoxels: range }),
-  noise: z.strictObject({ probability: chance, sdHu: range, sigmaVoxels: range }),
-  slices: z.strictObject({ probability: chance, thicknessMm: range }),
-  coarse: z.strictObject({ probability: chance, voxelMm: range }),
-});
+const augment = z
+  .strictObject({
+    flip: z.strictObject({ probability: chance }).describe('Left and right exchanged, the sides of the labels too.'),
+    rotate: z.strictObject({ probability: chance }).describe('Quarter turns in the axial plane.'),
+    gamma: z
+      .strictObject({ probability: chance, exponent: range.describe('Range of the exponent.') })
+      .describe('HU from −1000 to 600 on a scale from 0 to 1, raised to a power.'),
+    contrast: z
+      .strictObject({ probability: chance, factor: range.describe('Range of the factor.') })
+      .describe('HU spread about their mean.'),
+    shift: z
+      .strictObject({ probability: chance, amountHu: weight.describe('Largest shift, HU.') })
+      .describe('One value added to all HU.'),
+    blur: z
+      .strictObject({ probability: chance, sigmaVoxels: range.describe('Range of the deviation, voxels.') })
+      .describe('A Gaussian filter, as a soft kernel blurs.'),
+    noise: z
+      .strictObject({
+        probability: chance,
+        sdHu: range.describe('Range of the deviation, HU.'),
+        sigmaVoxels: range.describe('Range of its correlation length, voxels.'),
+      })
+      .describe('Noise with the grain of a reconstruction.'),
+    slices: z
+      .strictObject({ probability: chance, thicknessMm: range.describe('Range of the thickness, mm.') })
+      .describe('Thick slices, interpolated back.'),
+    coarse: z
+      .strictObject({ probability: chance, voxelMm: range.describe('Range of the voxel edge, mm.') })
+      .describe('Coarse voxels in every direction; the labels become coarse too.'),
+  })
+  .describe('Augmentations of a patch, in the order in which they are applied.');
 
-const optimizer = z.strictObject({
-  beta1: share,
-  beta2: share,
-  epsilon: z.number().positive(),
-  weightDecay: z.number().min(0),
-  /** Largest global gradient norm; 0 turns clipping off. */
-  clipNorm: z.number().min(0),
-  /** Decay of the running mean of the weights, which is what gets exported and scored. */
-  meanDecay: share,
-});
+const optimizer = z
+  .strictObject({
+    beta1: share.describe('Decay of the mean of the gradients.'),
+    beta2: share.describe('Decay of the mean of their squares.'),
+    epsilon: z.number().positive().describe('Keeps the division finite.'),
+    weightDecay: weight.describe('Decoupled weight decay.'),
+    clipNorm: weight.describe('Largest global gradient norm; 0 turns clipping off.'),
+    meanDecay: share.describe(
+      'Decay of the running mean (EMA) of the weights, which is what gets exported and scored.',
+    ),
+  })
+  .describe('AdamW.');
 
 /** What a native step needs, complete; it refuses unknown fields. */
-const step = z.strictObject({
-  /** Seed of everything random in the run. */
-  seed: z.number().int().min(0),
-  /** Patches a step. */
-  batch: count,
-  /** Odds of a patch about an artery voxel, a vein voxel, or anywhere. */
-  sampling: z.strictObject({
-    artery: z.number().min(0),
-    vein: z.number().min(0),
-    anywhere: z.number().min(0),
-    jitter: z.number().min(0).max(0.5),
-  }),
-  augment,
-  /** Weights of the loss's parts; a weight a supervised scale, finest first. */
-  loss: z.strictObject({
-    dice: z.number().min(0),
-    bce: z.number().min(0),
-    smooth: z.number().positive(),
-    batchDice: z.boolean(),
-    scaleWeights: z.array(z.number().min(0)).min(1),
-    /** Weights in the mean over the maps: targets of one class, of one class and side, of several classes, auxiliary maps. */
-    mapWeights: z.strictObject({
-      class: z.number().min(0),
-      sided: z.number().min(0),
-      union: z.number().min(0),
-      auxiliary: z.number().min(0),
-    }),
-  }),
-  optimizer,
-});
+const step = z
+  .strictObject({
+    seed: z.number().int().min(0).describe('Seed of everything random in the run.'),
+    batch: count.describe('Patches a step.'),
+    sampling: z
+      .strictObject({
+        artery: weight.describe('Odds of a patch about an artery voxel.'),
+        vein: weight.describe('Odds of a patch about a vein voxel.'),
+        anywhere: weight.describe('Odds of a patch anywhere.'),
+        jitter: z
+          .number()
+          .min(0)
+          .max(0.5)
+          .describe('How far that voxel may be from the centre, as a share of the patch.'),
+      })
+      .describe('Where patches are cut.'),
+    augment,
+    loss: z
+      .strictObject({
+        dice: weight.describe('Weight of the soft Dice loss.'),
+        bce: weight.describe('Weight of the binary cross-entropy.'),
+        smooth: z.number().positive().describe('Added to both sides of the Dice quotient.'),
+        batchDice: z.boolean().describe('One Dice over the whole batch instead of the mean over its patches.'),
+        scaleWeights: z.array(weight).min(1).describe('A weight a supervised scale, the finest first.'),
+        mapWeights: z
+          .strictObject({
+            class: weight.describe('Targets of one class.'),
+            sided: weight.describe('Targets of one class and side.'),
+            union: weight.describe('Targets of several classes.'),
+            auxiliary: weight.describe('Auxiliary maps.'),
+          })
+          .describe('Weights in the mean over the maps.'),
+      })
+      .describe('The loss: its parts, scales and maps.'),
+    optimizer,
+  })
+  .describe('What one step does.');
 
-/** Training of a small text tower of the run's own. */
-const tower = z.strictObject({
-  seed: z.number().int().min(0),
-  /** Channels and width of the embeddings, a multiple of 16. */
-  width: count,
-  layers: count,
-  steps: count,
-  /** Phrases an update. */
-  batch: count,
-  learningRate: z.number().positive(),
-  /** Share of the answer spread over the other classes. */
-  smoothing: z.number().min(0).max(0.5),
-  optimizer,
-});
+const tower = z
+  .strictObject({
+    seed: z.number().int().min(0).describe('Seed of its weights and phrases.'),
+    width: count.describe('Channels and width of the embeddings, a multiple of 16.'),
+    layers: count.describe('Transformer layers.'),
+    steps: count.describe('Updates.'),
+    batch: count.describe('Phrases an update.'),
+    learningRate: z.number().positive().describe('Peak learning rate.'),
+    smoothing: z.number().min(0).max(0.5).describe('Share of the answer spread over the other classes.'),
+    optimizer,
+  })
+  .describe("Training of a small text tower of the run's own.");
 
 /** A whole training run. */
 export const trainConfig = z.strictObject({
-  /** The network and its data. */
-  plan: planConfig,
-  /** Where prompts' embeddings come from: `tower` trains a small text tower first; else the model whose tower is taken over. */
-  textModel: z.string().min(1),
+  plan: planConfig.describe('The network and its data.'),
+  textModel: z
+    .string()
+    .min(1)
+    .describe(
+      "Where prompts' embeddings come from: `tower` trains a small text tower first; else the model whose tower is taken over.",
+    ),
   tower,
-  /** Length of the run: steps, or a wall time such as `fit:75m` that is measured once into steps. */
-  steps: z.union([count, z.string().regex(/^fit:\d+(\.\d+)?[smh]$/, 'expected a number of steps, or fit:75m')]),
+  steps: z
+    .union([count, z.string().regex(/^fit:\d+(\.\d+)?[smh]$/, 'expected a number of steps, or fit:75m')])
+    .describe('Length of the run: steps, or a wall time such as `fit:75m` that is measured once into steps.'),
   schedule,
   step,
-  /** Steps between validations; 0 validates at the end only. */
-  validateEvery: z.number().int().min(0),
-  /** Validation cases scored each time, the first ones by name. */
-  validateCases: count,
-  /** Seconds between checkpoints. */
-  checkpointSeconds: z.number().positive(),
+  validateEvery: z.number().int().min(0).describe('Steps between validations; 0 validates at the end only.'),
+  validateCases: count.describe('Validation cases scored each time, the first ones by name.'),
+  checkpointSeconds: z.number().positive().describe('Seconds between checkpoints.'),
 });
 
 /** A whole training run, as its config file gives it. */
