@@ -926,7 +926,7 @@ declare function encodeText(prompts: string[], options?: TextOptions): Promise<E
  */
 declare function understand(prompts: string[], options?: TextOptions): Promise<Understood[]>;
 
-/** One line of a run's diary. */
+/** One line of a run's log. */
 type TrainEvent = {
     type: 'start';
     step: number;
@@ -986,7 +986,7 @@ interface TrainOptions extends CallOptions {
     maxSeconds?: number | undefined;
     /** Threads to compute with. @default all */
     threads?: number | undefined;
-    /** Called with every line of the run's diary. */
+    /** Called with every line of the run's log. */
     onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 /** What a run came to. */

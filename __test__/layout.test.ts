@@ -50,9 +50,9 @@ test('crates use each other along the arrows only', (t) => {
   }
 });
 
-/** Layers of src, lowest first; a file may import from lower layers and from its own journey. */
+/** Layers of src, lowest first; a file may import from lower layers and from its own pipeline. */
 const foundation = ['config', 'check', 'errors', 'types', 'native', 'progress', 'files', 'scores', 'models'];
-/** Journeys that build on another one by their nature. */
+/** Pipelines that build on another one by their nature. */
 const mayUse: Record<string, string[]> = {
   'segment-file': ['segment', 'volume'],
   segment: ['volume'],
@@ -60,20 +60,20 @@ const mayUse: Record<string, string[]> = {
   anatomy: ['volume'],
 };
 
-test('TypeScript journeys never import each other', (t) => {
+test('TypeScript pipelines never import each other', (t) => {
   const src = join(root, 'src');
   for (const file of sources(src)) {
-    const from = journey(relative(src, file));
+    const from = pipeline(relative(src, file));
     if (['cli', 'report', 'index'].includes(from)) continue;
     for (const target of imports(file)) {
-      const to = journey(relative(src, join(dirname(file), target)));
+      const to = pipeline(relative(src, join(dirname(file), target)));
       if (to === from || foundation.includes(to)) continue;
       t.true(mayUse[from]?.includes(to), `src/${relative(src, file)} must not import ${target}`);
     }
     if (foundation.includes(from)) {
       for (const target of imports(file)) {
         t.true(
-          foundation.includes(journey(relative(src, join(dirname(file), target)))),
+          foundation.includes(pipeline(relative(src, join(dirname(file), target)))),
           `${relative(src, file)} looks up to ${target}`,
         );
       }
@@ -115,6 +115,6 @@ function imports(file: string): string[] {
   return [...readFileSync(file, 'utf8').matchAll(/from '(\.[^']+)'/g)].map((match) => match[1] ?? '');
 }
 
-function journey(path: string): string {
+function pipeline(path: string): string {
   return (path.split(/[\\/]/)[0] ?? '').replace(/\.(ts|js)$/, '');
 }

@@ -13,19 +13,19 @@ test.before(async () => {
 
 const fourSteps: TrainSettings = { ...smallest, steps: 4 };
 const weights = (run: string, kept = 'latest') => readFileSync(join(run, kept, 'model.safetensors'));
-const diary = (run: string) =>
+const eventsOf = (run: string) =>
   readFileSync(join(run, 'events.jsonl'), 'utf8')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as TrainEvent);
 
-test('a run tells its steps, keeps models, and its diary matches its events', async (t) => {
+test('a run tells its steps, keeps models, and its event log matches its events', async (t) => {
   const out = join(folder(), 'run');
   const events: TrainEvent[] = [];
   const result = await train({ dataset: data, out, config: fourSteps, onEvent: (event) => events.push(event) });
   t.like(result, { reason: 'finished', step: 4, best: join(out, 'best') });
   t.true(result.validation !== null && 'artery' in result.validation);
-  t.deepEqual(diary(out), events);
+  t.deepEqual(eventsOf(out), events);
   t.is(events.filter(({ type }) => type === 'step').length, 4);
   for (const event of events) if (event.type === 'step') t.true(Number.isFinite(event.loss) && event.gradNorm > 0);
   using segmenter = await Segmenter.load({ model: result.best ?? '' });
@@ -50,7 +50,7 @@ test('a stopped run resumes to the weights of one that never stopped', async (t)
   t.deepEqual({ step, reason }, { step: 4, reason: 'finished' });
   t.true(weights(whole).equals(weights(stopped)));
   const steps = (run: string) =>
-    diary(run).flatMap((event) => (event.type === 'step' ? [[event.step, event.loss]] : []));
+    eventsOf(run).flatMap((event) => (event.type === 'step' ? [[event.step, event.loss]] : []));
   t.deepEqual(steps(stopped), steps(whole));
 });
 

@@ -1,4 +1,4 @@
-import { checkInteger, checkPath, checkVolume, defaultThreads, MOST_THREADS } from './check.js';
+import { checkInteger, checkPath, checkVolume, defaultThreads, MAX_THREADS } from './check.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, MeasuredStructure, Volume, Warning } from './types.js';
@@ -56,6 +56,6 @@ export async function anatomy(scan: string | Volume, options: AnatomyOptions = {
 
 function requestJson({ index, threads = defaultThreads() }: AnatomyOptions): string {
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
-  checkInteger('threads', threads, 1, MOST_THREADS);
+  checkInteger('threads', threads, 1, MAX_THREADS);
   return JSON.stringify({ index: index ?? null, threads });
 }

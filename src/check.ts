@@ -16,11 +16,11 @@ const arrays = [
 ];
 
 /** More threads than this are a slip. */
-export const MOST_THREADS = 256;
+export const MAX_THREADS = 256;
 
 /** All threads this process may use. */
 export function defaultThreads(): number {
-  return Math.min(MOST_THREADS, availableParallelism());
+  return Math.min(MAX_THREADS, availableParallelism());
 }
 
 /** Refuses anything but a non-empty string. */

@@ -5,7 +5,7 @@ import {
   checkStrings,
   checkVolume,
   defaultThreads,
-  MOST_THREADS,
+  MAX_THREADS,
 } from './check.js';
 import { UsageError } from './errors.js';
 import { bundledModel, findNetwork } from './models.js';
@@ -111,7 +111,7 @@ export class Segmenter {
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
     const { model, device = 'auto', threads = defaultThreads() } = options;
     checkDevice(device);
-    checkInteger('threads', threads, 1, MOST_THREADS);
+    checkInteger('threads', threads, 1, MAX_THREADS);
     const directory = findNetwork(model);
     const { value } = await call<{ handle: number }>(options, (monitor) =>
       addon().loadSegmenter(directory, bundledModel(), threads, monitor),

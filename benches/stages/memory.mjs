@@ -10,7 +10,7 @@ export const about = 'predicted against peak memory, 512 × 512 × 400 and small
 
 /** `[z, y, x]`; the phantom's own size first. */
 const SHAPES = [null, [200, 256, 256], [400, 512, 512]];
-const LEAST_SHARE = 0.75;
+const MIN_SHARE = 0.75;
 
 export async function run(context) {
   const { path, facts: model } = await modelFacts(context.model);
@@ -30,7 +30,7 @@ export async function run(context) {
     three(one.seconds.total),
   ]);
   const checks = cases.map(({ shape, share }) =>
-    within(`peak / predicted at ${shape.join(' × ')}`, share, { least: LEAST_SHARE, most: 1 }),
+    within(`peak / predicted at ${shape.join(' × ')}`, share, { least: MIN_SHARE, most: 1 }),
   );
   return { model, cases, tables: [{ title: 'Memory', columns, rows }], checks };
 }

@@ -14,7 +14,7 @@ export const about = 'la-caf at widths ÷ 8 overfits two 96³ crops (--steps N, 
 const STEPS = 500;
 const EDGE = 96;
 const SPACING_MM = 1.5;
-const LEAST_DICE = 0.9;
+const MIN_DICE = 0.9;
 /** Places of the crops along x, y and z as shares of what a crop leaves free; each holds parts of both lungs. */
 const PLACES = { low: 0.35, high: 0.65 };
 
@@ -40,8 +40,8 @@ export async function run(context) {
     validations,
     tables: [{ title: 'Dice on the crops', columns: ['steps', 'artery', 'vein'], rows }],
     checks: [
-      within('artery Dice', artery, { least: LEAST_DICE }),
-      within('vein Dice', vein, { least: LEAST_DICE }),
+      within('artery Dice', artery, { least: MIN_DICE }),
+      within('vein Dice', vein, { least: MIN_DICE }),
       within('steps', steps, { most: STEPS }),
     ],
   };

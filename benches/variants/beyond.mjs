@@ -20,7 +20,7 @@ import {
 } from './study.mjs';
 
 /** Most voxels that a variant may add to a scan: less is appended to fine slices. */
-const MOST_ADDED = 20e6;
+const MAX_ADDED = 20e6;
 /** Wall of a pocket of gas. */
 const WALL_MM = 4;
 
@@ -64,7 +64,7 @@ function tracheostomy(study) {
 
 function lengthMm(study, wantedMm) {
   const { shape, spacingMm } = study.scan;
-  return Math.min(wantedMm, (MOST_ADDED / (shape[1] * shape[2])) * spacingMm[0]);
+  return Math.min(wantedMm, (MAX_ADDED / (shape[1] * shape[2])) * spacingMm[0]);
 }
 
 /** Shoulders that slope to a neck, and as much of a head as there is room for. */

@@ -12,7 +12,7 @@ import { SHAPE_NAMES, tableAlone, tabled } from './tables.mjs';
 const SHAPE = [72, 120, 150];
 const SPACING_MM = [4, 3, 3];
 const MIDDLE = [225, 200];
-const LEAST_BELOW_MM = 8;
+const MIN_BELOW_MM = 8;
 const TABLE_CORES_HU = [-850, -900, -930, -960, -980];
 /** Abdomens in files; the second is a part of the first with other voxels. */
 const ABDOMENS = ['ts_example_ct.nii.gz', 'ts_example_ct_sm.nii.gz'];
@@ -31,7 +31,7 @@ export function belowLungs(study) {
   const [, ny, nx] = study.scan.shape;
   const { low } = boxOf(study.marks, (mark) => (mark & SIDES) !== 0);
   const count = low[0] - 1;
-  const enough = count >= 3 && count * study.scan.spacingMm[0] >= LEAST_BELOW_MM;
+  const enough = count >= 3 && count * study.scan.spacingMm[0] >= MIN_BELOW_MM;
   return enough ? cropped(study, [0, 0, 0], [count, ny, nx]).scan : null;
 }
 

@@ -4,7 +4,7 @@ import { AIR, CENTRELINE, canonical, IGNORED, LEFT, LUMEN, norm, RIGHT, SIDES, W
 /** Values of an anatomy's label map. */
 const [LEFT_LUNG, RIGHT_LUNG, AIRWAYS] = [3, 4, 5];
 /** A side with less lung than this in the scan is not scored: finders may leave a rest away. */
-const LEAST_ML = 120;
+const MIN_ML = 120;
 /** No other airway has a cross-section as large as the windpipe's. */
 const WINDPIPE_MM2 = 100;
 /** How far from a true airway one that is found may lie. */
@@ -60,7 +60,7 @@ function lungScores(counts, voxelMl) {
     return each === 0 ? 1 : (2 * both) / each;
   };
   const trueMl = [LEFT, RIGHT].map((side) => sum(counts, (mark) => (mark & side) !== 0) * voxelMl);
-  const scoredSides = trueMl.map((ml) => ml >= LEAST_ML);
+  const scoredSides = trueMl.map((ml) => ml >= MIN_ML);
   const wrong = [
     [LEFT_LUNG, RIGHT],
     [RIGHT_LUNG, LEFT],

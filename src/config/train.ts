@@ -56,7 +56,7 @@ const optimizer = z
     weightDecay: weight.describe('Decoupled weight decay.'),
     clipNorm: weight.describe('Largest global gradient norm; 0 turns clipping off.'),
     meanDecay: share.describe(
-      'Decay of the running mean (EMA) of the weights, which is what gets exported and scored.',
+      'Decay of the moving average (EMA) of the weights, which is what gets exported and scored.',
     ),
   })
   .describe('AdamW.');

@@ -52,7 +52,7 @@ export async function verifyWeights(path: string): Promise<{ tensors: string[] }
     const prefix = Buffer.alloc(8);
     if ((await file.read(prefix, 0, 8, 0)).bytesRead < 8) throw damaged('it has no header');
     const length = Number(prefix.readBigUInt64LE());
-    if (length > Math.min(size - 8, MOST_HEADER_BYTES)) throw damaged('its header is longer than the file');
+    if (length > Math.min(size - 8, MAX_HEADER_BYTES)) throw damaged('its header is longer than the file');
     const text = Buffer.alloc(length);
     await file.read(text, 0, length, 8);
     const { __metadata__: _, ...tensors } = parsed(text, damaged);
@@ -64,7 +64,7 @@ export async function verifyWeights(path: string): Promise<{ tensors: string[] }
   }
 }
 
-const MOST_HEADER_BYTES = 100 << 20;
+const MAX_HEADER_BYTES = 100 << 20;
 
 function parsed(text: Buffer, damaged: (problem: string) => FormatError) {
   try {

@@ -127,7 +127,7 @@ export declare function trainTower(config: string, path: string, monitor: CallMo
 /** What a model takes each prompt to mean. */
 export declare function understand(model: string, prompts: Array<string>): Promise<Outcome>
 
-/** Segments and scores validation cases with the running mean of the weights. */
+/** Segments and scores validation cases with the moving average (EMA) of the weights. */
 export declare function validateTrainer(handle: number, cases: number, monitor: CallMonitor): Promise<Outcome>
 
 /** Loads a model, which checks all of it, and says what it is. */

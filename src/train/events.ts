@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeAtomic } from '../files.js';
 import type { Scores } from '../scores.js';
 
-/** One line of a run's diary. */
+/** One line of a run's log. */
 export type TrainEvent =
   | {
       type: 'start';
@@ -33,8 +33,8 @@ export type TrainEvent =
 /** Why a run ended: all steps taken, time up, or cancelled. */
 export type EndReason = 'finished' | 'time' | 'cancelled';
 
-/** The run's diary, `events.jsonl`: one JSON object a line, appended as things happen. */
-export class Diary {
+/** The run's log, `events.jsonl`: one JSON object a line, appended as things happen. */
+export class EventLog {
   readonly #file: string;
   readonly #listen: ((event: TrainEvent) => void) | undefined;
 
@@ -43,7 +43,7 @@ export class Diary {
     this.#listen = listen;
   }
 
-  /** Cuts back to what a checkpoint at `step` knows, so that a resumed run's diary reads as if it had never stopped. */
+  /** Cuts back to what a checkpoint at `step` knows, so that a resumed run's log reads as if it had never stopped. */
   async cutBack(step: number): Promise<void> {
     if (!existsSync(this.#file)) return;
     const kept = this.read().filter((event) => isKnownAt(event, step));

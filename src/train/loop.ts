@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkInteger, checkPath, defaultThreads, MOST_THREADS } from '../check.js';
+import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from '../check.js';
 import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { findCheckpoint, keep } from './checkpoints.js';
-import { Diary, type EndReason, type TrainEvent } from './events.js';
+import { type EndReason, EventLog, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { keepCases, openRun, type RunFile } from './run.js';
@@ -28,7 +28,7 @@ export interface TrainOptions extends CallOptions {
   maxSeconds?: number | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
-  /** Called with every line of the run's diary. */
+  /** Called with every line of the run's log. */
   onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface TrainResult {
 }
 
 /** So many steps in a row without a finite gradient end a run: it has diverged. */
-const MOST_UNAPPLIED = 20;
+const MAX_UNAPPLIED = 20;
 const cure = { hint: 'Go on from the last checkpoint with a smaller schedule.learningRate in run.json' };
 
 /**
@@ -58,12 +58,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   checkPath('out', options.out);
   const started = performance.now();
   const { out, resume = false, threads = defaultThreads() } = options;
-  checkInteger('threads', threads, 1, MOST_THREADS);
+  checkInteger('threads', threads, 1, MAX_THREADS);
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
   const run = await openRun(out, options.config, resume);
-  const diary = new Diary(out, options.onEvent);
+  const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
   const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
   let trainer: Trainer;
@@ -71,13 +71,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     trainer = await openTrainer(run, threads, { ...options, signal });
   } catch (error) {
     if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
-    return { reason: 'time', step: diary.stepsTaken(), validation: null, best: modelOf(out) };
+    return { reason: 'time', step: log.stepsTaken(), validation: null, best: modelOf(out) };
   }
   try {
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
-    await diary.cutBack(trainer.facts.step);
-    return await loop(trainer, { run, diary, options, started });
+    await log.cutBack(trainer.facts.step);
+    return await loop(trainer, { run, log, options, started });
   } finally {
     trainer.close();
   }
@@ -102,33 +102,33 @@ function modelOf(out: string): string | null {
   return ['best', 'latest'].map((kept) => join(out, kept)).find((model) => existsSync(model)) ?? null;
 }
 
-interface Journey {
+interface RunContext {
   run: RunFile;
-  diary: Diary;
+  log: EventLog;
   options: TrainOptions;
   started: number;
 }
 
-async function loop(trainer: Trainer, { run, diary, options, started }: Journey): Promise<TrainResult> {
+async function loop(trainer: Trainer, { run, log, options, started }: RunContext): Promise<TrainResult> {
   const { config } = run;
   const elapsed = () => (performance.now() - started) / 1000;
   const end = () => run.steps ?? Number.POSITIVE_INFINITY;
-  const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, diary });
-  const pace = new Pace(run, options.out, diary);
+  const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, log });
+  const pace = new Pace(run, options.out, log);
   let step = trainer.facts.step;
   let saved = elapsed();
   let reason: EndReason = 'finished';
   let unapplied = 0;
-  diary.write(startEvent(trainer, run));
-  for (const warning of warningsOf(trainer.facts)) diary.write({ type: 'warning', step, ...warning });
+  log.write(startEvent(trainer, run));
+  for (const warning of warningsOf(trainer.facts)) log.write({ type: 'warning', step, ...warning });
   while (step < end()) {
     const rate = learningRate(config.schedule, step, end());
     const report = await trainer.step(step, { learningRate: rate });
-    diary.write({ type: 'step', step, learningRate: rate, ...report });
+    log.write({ type: 'step', step, learningRate: rate, ...report });
     step += 1;
     await pace.measure(step, report.seconds, elapsed());
     unapplied = report.applied ? 0 : unapplied + 1;
-    if (unapplied === MOST_UNAPPLIED)
+    if (unapplied === MAX_UNAPPLIED)
       throw new ConfigError(`${unapplied} steps in a row gave no finite gradient.`, cure);
     options.onProgress?.({ stage: 'training', done: step, total: run.steps ?? 0 });
     if (options.signal?.aborted) reason = 'cancelled';
@@ -137,14 +137,14 @@ async function loop(trainer: Trainer, { run, diary, options, started }: Journey)
     const validate = isDue(config.validateEvery, step) && step < end();
     // Before a validation too: what cancels it must find the steps kept.
     if (validate || elapsed() - saved >= config.checkpointSeconds) {
-      await checkpoint(trainer, options.out, diary, step);
+      await checkpoint(trainer, options.out, log, step);
       saved = elapsed();
     }
     if (validate) await validation.take(step, options);
   }
-  await checkpoint(trainer, options.out, diary, step);
+  await checkpoint(trainer, options.out, log, step);
   if (reason === 'finished') await validation.take(step, options);
-  diary.write({ type: 'end', step, reason });
+  log.write({ type: 'end', step, reason });
   if (reason === 'cancelled') options.signal?.throwIfAborted();
   return { reason, step, validation: validation.last, best: modelOf(options.out) };
 }
@@ -175,7 +175,7 @@ function warningsOf({ trainingCases, validationCases, warnings }: TrainerFacts) 
   return [...warnings, ...(validationCases.length === 0 ? [few] : [])];
 }
 
-async function checkpoint(trainer: Trainer, out: string, diary: Diary, step: number): Promise<void> {
+async function checkpoint(trainer: Trainer, out: string, log: EventLog, step: number): Promise<void> {
   await keep(out, 'latest', (directory) => trainer.save(directory));
-  diary.write({ type: 'checkpoint', step, best: false });
+  log.write({ type: 'checkpoint', step, best: false });
 }

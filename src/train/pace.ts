@@ -1,4 +1,4 @@
-import type { Diary } from './events.js';
+import type { EventLog } from './events.js';
 import { type RunFile, saveRun } from './run.js';
 
 /** The first steps pay for cold caches and are not measured. */
@@ -10,13 +10,13 @@ const unitSeconds = { s: 1, m: 60, h: 3600 } as const;
 export class Pace {
   readonly #run: RunFile;
   readonly #out: string;
-  readonly #diary: Diary;
+  readonly #log: EventLog;
   readonly #seconds: number[] = [];
 
-  constructor(run: RunFile, out: string, diary: Diary) {
+  constructor(run: RunFile, out: string, log: EventLog) {
     this.#run = run;
     this.#out = out;
-    this.#diary = diary;
+    this.#log = log;
   }
 
   /** Takes note of a step; after the last measured one the run's length stands, in `run.json` too. */
@@ -29,7 +29,7 @@ export class Pace {
     const left = fitSeconds(String(this.#run.config.steps)) - elapsedSeconds;
     this.#run.steps = step + Math.max(0, Math.floor(left / secondsPerStep));
     await saveRun(this.#out, this.#run);
-    this.#diary.write({ type: 'fitted', step, steps: this.#run.steps, secondsPerStep });
+    this.#log.write({ type: 'fitted', step, steps: this.#run.steps, secondsPerStep });
   }
 }
 

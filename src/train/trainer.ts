@@ -73,7 +73,7 @@ export class Trainer {
     return value;
   }
 
-  /** Segments and scores the first `cases` validation cases with the running mean of the weights. */
+  /** Segments and scores the first `cases` validation cases with the moving average (EMA) of the weights. */
   async validate(cases: number, options: CallOptions): Promise<{ name: string; scores: Scores }[]> {
     const { value } = await call<{ cases: { name: string; scores: Scores }[] }>(options, (monitor) =>
       addon().validateTrainer(this.#handle, cases, monitor),

@@ -5,13 +5,13 @@ import { writeAtomic } from '../files.js';
 import { meanScores, type Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { keep } from './checkpoints.js';
-import type { Diary } from './events.js';
+import type { EventLog } from './events.js';
 import type { Trainer } from './trainer.js';
 
 interface Setting {
   out: string;
   cases: number;
-  diary: Diary;
+  log: EventLog;
 }
 
 /** Scores a run now and then, and keeps its best model. */
@@ -28,20 +28,20 @@ export class Validation {
 
   /** Validates after `step` steps; the model that scores best so far becomes `RUN/best`. */
   async take(step: number, options: CallOptions): Promise<void> {
-    const { out, cases, diary } = this.#setting;
+    const { out, cases, log } = this.#setting;
     if (this.#trainer.facts.validationCases.length === 0) return;
     const started = performance.now();
     const scored = await this.#trainer.validate(cases, { signal: options.signal });
     const mean = meanScores(scored.map(({ scores }) => scores));
     this.last = mean;
-    diary.write({ type: 'validation', step, mean, seconds: (performance.now() - started) / 1000 });
+    log.write({ type: 'validation', step, mean, seconds: (performance.now() - started) / 1000 });
     const dice = meanDice(mean);
     if (dice < (await bestSoFar(out))) return;
     await keep(out, 'best', async (directory) => {
       await this.#trainer.save(directory);
       await writeAtomic(join(directory, 'validation.json'), `${JSON.stringify({ step, dice, mean }, null, 2)}\n`);
     });
-    diary.write({ type: 'checkpoint', step, best: true });
+    log.write({ type: 'checkpoint', step, best: true });
   }
 }
 

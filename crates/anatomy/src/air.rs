@@ -13,25 +13,25 @@ const AIR_BELOW_HU: f32 = -500.0;
 /// Below this, 3 mm of diaphragm and bowel wall separate gas from lung.
 const APART_BELOW_HU: f32 = -620.0;
 /// Least mean enclosure score of a lung's voxels; a table's core has less.
-const LEAST_MEAN_ENCLOSURE: f64 = 12.7;
+const MIN_MEAN_ENCLOSURE: f64 = 12.7;
 /// Below this it is certainly no lung.
 const UNCERTAIN_MEAN_ENCLOSURE: f64 = 10.5;
 /// Share of a scan that is outside the body, at most, where it lies within the chest.
-const MOST_OUTSIDE: f64 = 0.02;
+const MAX_OUTSIDE: f64 = 0.02;
 /// Mean lines in free air at most, and at the trunk at least, of lungs that a scan is full of.
-const MOST_MISSES: f64 = 0.3;
-const LEAST_HITS: f64 = 1.0;
+const MAX_MISSES: f64 = 0.3;
+const MIN_HITS: f64 = 1.0;
 /// With as much it is inside whatever its texture.
 const SURE_MEAN_ENCLOSURE: f64 = 15.0;
 /// Lungs hold vessels, foam is the same everywhere: the least deviation of a lung's inner voxels, where it is not
 /// surely inside.
-const LEAST_DEVIATION_HU: f64 = 22.0;
+const MIN_DEVIATION_HU: f64 = 22.0;
 /// Least share of a lung's inner voxels that hold tissue; a destroyed lung has less, but is larger than any bowel gas.
-const LEAST_TISSUE: f64 = 0.2;
-const LEAST_TISSUE_DESTROYED: f64 = 0.1;
-const LEAST_DESTROYED_ML: f64 = 1000.0;
+const MIN_TISSUE: f64 = 0.2;
+const MIN_TISSUE_DESTROYED: f64 = 0.1;
+const MIN_DESTROYED_ML: f64 = 1000.0;
 /// With fewer inner voxels the texture is taken from all.
-const LEAST_INTERIOR: f64 = 8.0;
+const MIN_INTERIOR: f64 = 8.0;
 
 /// All enclosed air, and the parts of it that may be lung, `[z, y, x]`.
 pub(crate) struct Air {
@@ -49,7 +49,7 @@ impl Air {
     pub(crate) fn find(coarse: &Coarse, body: &Body) -> Self {
         // A scan that lies within the chest has no air around it.
         let outside = body.outside.iter().filter(|&&outside| outside).count();
-        let is_within = outside as f64 <= MOST_OUTSIDE * body.outside.len() as f64;
+        let is_within = outside as f64 <= MAX_OUTSIDE * body.outside.len() as f64;
         let is_air = |index: usize| coarse.hu[index] < AIR_BELOW_HU && !coarse.unseen[index] && body.encloses(index);
         let enclosed: Vec<bool> = (0..coarse.hu.len()).into_par_iter().map(is_air).collect();
         let open: Vec<u8> =
@@ -138,15 +138,14 @@ impl Traits {
     }
 
     fn is_inside(&self, is_within: bool) -> bool {
-        self.voxels > 0.0
-            && (self.enclosure >= LEAST_MEAN_ENCLOSURE * self.voxels || is_within && self.fills_the_scan())
+        self.voxels > 0.0 && (self.enclosure >= MIN_MEAN_ENCLOSURE * self.voxels || is_within && self.fills_the_scan())
     }
 
     /// Whether a scan that lies within the chest is full of it: lines leave the scan, some end at the trunk, none in
     /// free air.
     fn fills_the_scan(&self) -> bool {
         let hits = self.enclosure - 8.0 * self.voxels + self.misses;
-        self.misses <= MOST_MISSES * self.voxels && hits >= LEAST_HITS * self.voxels
+        self.misses <= MAX_MISSES * self.voxels && hits >= MIN_HITS * self.voxels
     }
 
     /// Neither clearly inside nor clearly outside.
@@ -162,16 +161,16 @@ impl Traits {
         let mean_hu = self.sums[0] / self.interior.max(1.0);
         let variance = self.sums[1] / self.interior.max(1.0) - mean_hu * mean_hu;
         let is_doubtful = self.enclosure < SURE_MEAN_ENCLOSURE * self.voxels && !(is_within && self.fills_the_scan());
-        let is_uniform = self.interior >= LEAST_INTERIOR && variance < LEAST_DEVIATION_HU * LEAST_DEVIATION_HU;
+        let is_uniform = self.interior >= MIN_INTERIOR && variance < MIN_DEVIATION_HU * MIN_DEVIATION_HU;
         if is_doubtful && is_uniform {
             return false;
         }
-        let tissue = if self.interior >= LEAST_INTERIOR {
+        let tissue = if self.interior >= MIN_INTERIOR {
             self.interior_tissue / self.interior
         } else {
             self.tissue / self.voxels
         };
-        let destroyed = tissue >= LEAST_TISSUE_DESTROYED && self.voxels * voxel_ml > LEAST_DESTROYED_ML;
-        tissue >= LEAST_TISSUE || destroyed
+        let destroyed = tissue >= MIN_TISSUE_DESTROYED && self.voxels * voxel_ml > MIN_DESTROYED_ML;
+        tissue >= MIN_TISSUE || destroyed
     }
 }

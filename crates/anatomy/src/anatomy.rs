@@ -25,7 +25,7 @@ const SURFACE: u8 = 1 << 5;
 pub struct Anatomy {
     /// The canonical grid of the scan.
     pub grid: Grid,
-    /// The lungs; `None` when there is none of at least [`lungs::LEAST_LUNG_ML`].
+    /// The lungs; `None` when there is none of at least [`lungs::MIN_LUNG_ML`].
     pub lungs: Option<Lungs>,
     /// Windpipe and bronchi; empty where no windpipe is seen.
     pub airways: Airways,

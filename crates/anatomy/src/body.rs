@@ -23,11 +23,11 @@ const CLEAR_REACH: usize = 2;
 /// Radius of the opening: thicker than a table's shell or a blanket, thinner than the chest wall of a child.
 const OPENING_MM: f64 = 5.0;
 /// A smaller piece of tissue encloses nothing.
-const LEAST_PIECE_ML: f64 = 20.0;
+const MIN_PIECE_ML: f64 = 20.0;
 /// Air outside is followed by a ball of this radius.
 const BALL_MM: f64 = 5.0;
 /// Air with a lower enclosure score is not enclosed.
-const LEAST_ENCLOSURE: u8 = 7;
+const MIN_ENCLOSURE: u8 = 7;
 /// Air with this score is deep inside: air outside does not spread there.
 pub(crate) const DEEP_ENCLOSURE: u8 = 14;
 
@@ -54,7 +54,7 @@ impl Body {
 
     /// Whether air at a voxel may belong to the inside.
     pub(crate) fn encloses(&self, index: usize) -> bool {
-        self.enclosure[index] >= LEAST_ENCLOSURE && !self.outside[index]
+        self.enclosure[index] >= MIN_ENCLOSURE && !self.outside[index]
     }
 }
 
@@ -64,7 +64,7 @@ fn thick_tissue(coarse: &Coarse) -> Vec<bool> {
     let thin = dilated(open, coarse.shape, coarse.spacing_mm, OPENING_MM);
     let core: Vec<u8> = thin.iter().zip(&coarse.unseen).map(|(&thin, &unseen)| u8::from(!thin && !unseen)).collect();
     let found = components(&core, coarse.shape, Connectivity::Faces);
-    let least = (LEAST_PIECE_ML / coarse.voxel_ml()) as usize;
+    let least = (MIN_PIECE_ML / coarse.voxel_ml()) as usize;
     let large = |index: usize| {
         let label = found.labels[index];
         label > 0 && found.sizes[label as usize - 1] >= least

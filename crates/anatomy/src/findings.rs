@@ -5,7 +5,7 @@ use pulmoav_volume::Warning;
 use crate::air::Air;
 use crate::airway::Airways;
 use crate::coarse::Coarse;
-use crate::lungs::{LEAST_LUNG_ML, Lungs};
+use crate::lungs::{Lungs, MIN_LUNG_ML};
 use crate::situs::Votes;
 
 /// `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`, where they apply.
@@ -31,7 +31,7 @@ pub(crate) fn warnings(coarse: &Coarse, air: &Air, lungs: Option<&Lungs>, airway
             }
         }
     }
-    if air.foam_ml >= LEAST_LUNG_ML {
+    if air.foam_ml >= MIN_LUNG_ML {
         let message = format!(
             "{:.0} ml beside the body have the density of lungs and were taken for a table or cushion",
             air.foam_ml
@@ -44,7 +44,7 @@ pub(crate) fn warnings(coarse: &Coarse, air: &Air, lungs: Option<&Lungs>, airway
 fn no_lungs(coarse: &Coarse) -> String {
     let extent_mm = |axis: usize| coarse.shape[axis] as f64 * coarse.spacing_mm[axis];
     format!(
-        "no lung of at least {LEAST_LUNG_ML} ml was found in {:.0} × {:.0} × {:.0} mm; check that this is a chest CT \
+        "no lung of at least {MIN_LUNG_ML} ml was found in {:.0} × {:.0} × {:.0} mm; check that this is a chest CT \
          in Hounsfield units",
         extent_mm(2),
         extent_mm(1),

@@ -19,7 +19,7 @@ use crate::region::Landmarks;
 use crate::{anchor, fill, region, split};
 
 /// A lung smaller than this is none.
-pub const LEAST_LUNG_ML: f64 = 100.0;
+pub const MIN_LUNG_ML: f64 = 100.0;
 /// Label of the patient's left lung.
 pub const LEFT: u8 = 1;
 /// Label of the patient's right lung.
@@ -67,7 +67,7 @@ pub struct Lungs {
     unseen_wall: Vec<u8>,
 }
 
-/// Finds the lungs; `None` when there is none of at least [`LEAST_LUNG_ML`].
+/// Finds the lungs; `None` when there is none of at least [`MIN_LUNG_ML`].
 pub(crate) fn find(
     hu: &View<'_, f32>,
     coarse: &Coarse,

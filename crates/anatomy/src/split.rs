@@ -9,12 +9,12 @@ use rayon::prelude::*;
 
 use crate::body::Body;
 use crate::coarse::Coarse;
-use crate::lungs::{LEAST_LUNG_ML, LEFT, RIGHT};
+use crate::lungs::{LEFT, MIN_LUNG_ML, RIGHT};
 
 /// Depths below the surface at which lungs that touch are tried to come apart.
 const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];
 /// Each half holds at least this share of what is left at that depth.
-const LEAST_SHARE: f64 = 0.15;
+const MIN_SHARE: f64 = 0.15;
 /// A second body of at least this share of the first is the other lung.
 const PAIR_SHARE: f64 = 0.3;
 /// Where a scan holds one half of the chest, the share of rows through a lung that are cut on one side is larger by
@@ -23,10 +23,10 @@ const CUT_SHARE: f64 = 0.15;
 /// One lung is less wide than so many times its depth.
 const ONE_LUNG_SHARE: f64 = 1.05;
 /// Two lungs overlap along x by less of the narrower one.
-const MOST_OVERLAP: f64 = 0.3;
+const MAX_OVERLAP: f64 = 0.3;
 /// Depths at which pockets of lungs that touch are looked for, and their least size.
 const POCKET_DEPTHS_MM: [f64; 2] = [12.0, 17.0];
-const LEAST_POCKET_ML: f64 = 15.0;
+const MIN_POCKET_ML: f64 = 15.0;
 /// A lung crosses the plane between both by no more, nor by more than a quarter of the distance between their cores.
 const CROSSING_MM: f64 = 18.0;
 /// A windpipe is this far from a single lung's centre, as a share of the lung's width.
@@ -47,7 +47,7 @@ struct Piece {
 
 /// 0, [`LEFT`] or [`RIGHT`] a voxel, `[z, y, x]`; `None` when no lung is large enough.
 pub(crate) fn sides(coarse: &Coarse, lung: &[u8], body: &Body, windpipe_x: Option<f64>) -> Option<Vec<u8>> {
-    let least = (LEAST_LUNG_ML / coarse.voxel_ml()).ceil() as usize;
+    let least = (MIN_LUNG_ML / coarse.voxel_ml()).ceil() as usize;
     let mut bodies = bodies(coarse, lung, least);
     let apart = bodies.len() > 1 && bodies[1].voxels.len() as f64 > PAIR_SHARE * bodies[0].voxels.len() as f64;
     let one_half = is_narrow(coarse, &bodies) && cut_side(coarse, body, &bodies).is_some();
@@ -178,7 +178,7 @@ fn part(whole: &Coarse, body: &Piece) -> Option<(Piece, Piece)> {
         let core = core_of(&shell);
         let total = core.iter().filter(|&&v| v != 0).count() as f64;
         shells.push(shell);
-        let cores = bodies(coarse, &core, ((total * LEAST_SHARE) as usize).max(1));
+        let cores = bodies(coarse, &core, ((total * MIN_SHARE) as usize).max(1));
         if let [a, b, ..] = &cores[..] {
             let [dz, dy, dx] = std::array::from_fn(|axis| (a.centre_mm[axis] - b.centre_mm[axis]).abs());
             if dx > apart_mm && dx > dz && dx > dy {
@@ -242,7 +242,7 @@ impl<'a> Growth<'a> {
     /// Parts of a core that no lung has reached and that lie clearly on one side belong to the lung there, such as the
     /// air of a pneumothorax, which touches the other lung in front.
     fn seeds(&mut self, core: &[u8]) -> Vec<usize> {
-        let least = (LEAST_POCKET_ML / self.coarse.voxel_ml()).ceil() as usize;
+        let least = (MIN_POCKET_ML / self.coarse.voxel_ml()).ceil() as usize;
         let found = components(core, self.coarse.shape, Connectivity::Faces);
         let mut is_free: Vec<bool> = found.sizes.iter().map(|&size| size >= least).collect();
         for (&label, _) in found.labels.iter().zip(&self.owner).filter(|&(&label, &owner)| label > 0 && owner != 0) {
@@ -325,7 +325,7 @@ fn is_other_lung(coarse: &Coarse, a: &Piece, b: &Piece) -> bool {
     let [a_mm, b_mm] = [a, b].map(|piece| piece.middle_90_mm(coarse));
     let narrower_mm = (a_mm[1] - a_mm[0]).min(b_mm[1] - b_mm[0]);
     let overlap_mm = (a_mm[1].min(b_mm[1]) - a_mm[0].max(b_mm[0])).max(0.0);
-    (a.centre_mm[2] - b.centre_mm[2]).abs() > narrower_mm / 2.0 && overlap_mm < MOST_OVERLAP * narrower_mm
+    (a.centre_mm[2] - b.centre_mm[2]).abs() > narrower_mm / 2.0 && overlap_mm < MAX_OVERLAP * narrower_mm
 }
 
 /// x in mm of the plane that parts left from right; infinite where a scan of half a chest holds one lung.

@@ -1,5 +1,5 @@
 //! Checkpoints as PyTorch writes them (`crates/testing/goldens/checkpoints.py`): the answers of the network that wrote
-//! them, the way back, and everything that must be refused.
+//! them, the inverse transform, and everything that must be refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -86,7 +86,7 @@ struct Validated<T> {
     cases: T,
 }
 
-/// Segments and scores validation cases with the running mean of the weights.
+/// Segments and scores validation cases with the moving average (EMA) of the weights.
 #[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
 pub fn validate_trainer<'env>(env: &'env Env, handle: u32, cases: u32, monitor: &CallMonitor) -> Result<Object<'env>> {
     match TRAINERS.get(handle) {

@@ -17,7 +17,7 @@ const GRAIN: usize = 1 << 16;
 const ALIGN: usize = 64;
 const SLOTS: usize = 512;
 /// A block may be so many times as large as what it serves.
-const MOST_TIMES: usize = 4;
+const MAX_TIMES: usize = 4;
 /// Most live blocks that are larger than what they serve.
 const LENT_SLOTS: usize = 64;
 
@@ -118,7 +118,7 @@ impl State {
 
     /// The smallest kept block that serves a smaller request, if that leaves the peak where it is.
     fn larger(&self, bytes: usize) -> Option<usize> {
-        let room = self.peak_bytes.saturating_sub(self.live_bytes).min(bytes.saturating_mul(MOST_TIMES));
+        let room = self.peak_bytes.saturating_sub(self.live_bytes).min(bytes.saturating_mul(MAX_TIMES));
         let fits = |&slot: &usize| (bytes..=room).contains(&self.kept[slot].bytes);
         let found = (0..self.count).filter(fits).min_by_key(|&slot| self.kept[slot].bytes);
         found.filter(|_| self.lent_count < LENT_SLOTS)

@@ -1,7 +1,7 @@
 //! Synthetic chests with known vessels: artery, vein and airway trees rendered as CT.
 //!
-//! [`layers()`] grows a chest and draws coverage maps; [`compose()`] gives them, or a patch of them, a contrast phase, blur
-//! and noise; [`generate`] does both.
+//! [`layers()`] grows a chest and draws coverage maps; [`compose()`] gives them, or a patch of them, a contrast phase,
+//! blur and noise; [`generate`] does both.
 
 mod annotate;
 mod arteries;

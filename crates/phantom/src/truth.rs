@@ -14,7 +14,7 @@ const LUMEN: u8 = 5;
 const CENTRELINE: u8 = 6;
 
 /// Bronchi from this lumen on have a centreline.
-const LEAST_RADIUS_MM: f32 = 1.5;
+const MIN_RADIUS_MM: f32 = 1.5;
 
 /// The label map of the truth.
 ///
@@ -41,7 +41,7 @@ pub(crate) fn truth(anatomy: &Anatomy, lattice: &Lattice, lungs: &[u8], lumen: &
 /// Marks every voxel that a centreline runs through.
 fn draw_centrelines(tubes: &Tubes, lattice: &Lattice, map: &mut [u8]) {
     let finest_mm = lattice.spacing_mm.into_iter().fold(f32::MAX, f32::min);
-    for Segment { from, to, .. } in tubes.segments().filter(|s| s.to_radius_mm >= LEAST_RADIUS_MM) {
+    for Segment { from, to, .. } in tubes.segments().filter(|s| s.to_radius_mm >= MIN_RADIUS_MM) {
         let pieces = ((to - from).norm() / (0.25 * finest_mm)).ceil().max(1.0) as usize;
         for k in 0..=pieces {
             if let Some(voxel) = voxel(lattice, from.towards(to, k as f32 / pieces as f32)) {

@@ -14,7 +14,7 @@ use std::time::Instant;
 use pulmoav_anatomy::Anatomy;
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_plan::{Crop, Plan};
-use pulmoav_segment::prepare::{Prepared, WayBack};
+use pulmoav_segment::prepare::{InverseTransform, Prepared};
 use pulmoav_segment::restore::restore;
 use pulmoav_segment::tiles::Probabilities;
 use pulmoav_volume::crop::{Extent, View, VoxelBox};
@@ -57,7 +57,7 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
         shape,
         grid: resized_grid(&grid, shape),
         anatomy: Anatomy::nothing(&grid),
-        way_back: WayBack { original: grid, orientation, canonical, extent: Extent::from(&part), part, shape },
+        inverse: InverseTransform { original: grid, orientation, canonical, extent: Extent::from(&part), part, shape },
         warnings: Vec::new(),
     };
     let values = noise(shape.iter().product::<usize>() * ASKED.len());

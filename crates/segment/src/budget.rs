@@ -7,7 +7,7 @@ use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
 use pulmoav_volume::Grid;
 
 use crate::error::SegmentError;
-use crate::journey::Request;
+use crate::pipeline::Request;
 use crate::prepare::Prepared;
 use crate::tiles::{Needed, fitted};
 
@@ -103,10 +103,10 @@ fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
 /// Peak of the process in bytes.
 pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize, request: &Request) -> u64 {
     let count = |shape: [usize; 3]| shape.iter().product::<usize>() as u64;
-    let (scan, part) = (count(prepared.way_back.original.shape), count(prepared.way_back.part.shape()));
+    let (scan, part) = (count(prepared.inverse.original.shape), count(prepared.inverse.part.shape()));
     let (seen, prompts) = (count(prepared.shape), asked as u64);
     let channels = plan.channels.len() as u64 * seen * F32;
-    let grid = &prepared.way_back.canonical;
+    let grid = &prepared.inverse.canonical;
     let always = always(grid, request);
     let reading = request.read_bytes;
     let searching = searching(grid, coarse_voxels(grid));

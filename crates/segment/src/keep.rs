@@ -79,7 +79,7 @@ pub fn measured(values: &[(Structure, u8)], counts: &[u64; 256], voxel_ml: f64) 
 
 /// Values of [`Structure`] on the scan's own grid.
 fn structures_of(ct: &Volume<f32>, prepared: &Prepared) -> Vec<u8> {
-    let (moves, canonical) = (prepared.way_back.orientation, prepared.way_back.canonical);
+    let (moves, canonical) = (prepared.inverse.orientation, prepared.inverse.canonical);
     let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped);
     moves.inverse().orient_data(&prepared.anatomy.label_map(&hu), canonical.shape, 1)
 }
@@ -88,7 +88,7 @@ fn structures_of(ct: &Volume<f32>, prepared: &Prepared) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::fixture::{FakeNetwork, chest, plan};
-    use crate::journey::{Request, Segmentation, segment};
+    use crate::pipeline::{Request, Segmentation, segment};
     use pulmoav_volume::Orientation;
     use pulmoav_volume::monitor::Silent;
 

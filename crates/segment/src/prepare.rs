@@ -1,4 +1,4 @@
-//! From a scan to what the network sees, and the way back.
+//! From a scan to what the network sees, and the inverse transform.
 //!
 //! Orient (exact index moves, nothing is copied), find the lungs, choose the crop, resample it to the plan's spacing,
 //! make the channels. Training and use share this file, so they cannot drift apart.
@@ -30,7 +30,7 @@ const WALL_HU: f32 = 0.0;
 const SAME_SPACING: f64 = 1e-3;
 
 /// More voxels on the plan's grid than any body has: 2 m × 0.6 m × 0.6 m at 1 mm, and some.
-const MOST_VOXELS: usize = 1 << 30;
+const MAX_VOXELS: usize = 1 << 30;
 
 /// A scan as the network sees it: plain arrays.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct Prepared {
     /// Body, lungs and airways, on the scan's canonical grid.
     pub anatomy: Anatomy,
     /// How to return to the scan's own grid.
-    pub way_back: WayBack,
+    pub inverse: InverseTransform,
     /// Those of the anatomy, and `COARSE_SPACING` (`NOT_HU` is told where voxels become HU).
     pub warnings: Vec<Warning>,
 }
@@ -60,7 +60,7 @@ impl Prepared {
     /// # Shapes
     /// → `[z, y, x]` of `self.shape`.
     pub fn sides(&self) -> Option<Vec<u8>> {
-        self.lungs().map(|lungs| lungs.sides_in(self.way_back.extent, self.shape))
+        self.lungs().map(|lungs| lungs.sides_in(self.inverse.extent, self.shape))
     }
 
     /// 1 where the left lung is nearer in mm, 2 where the right one is; `None` without lungs.
@@ -68,13 +68,13 @@ impl Prepared {
     /// # Shapes
     /// → `[z, y, x]` of `self.shape`.
     pub fn nearest_sides(&self) -> Option<Vec<u8>> {
-        self.lungs().map(|lungs| lungs.nearest_in(self.way_back.extent, self.shape))
+        self.lungs().map(|lungs| lungs.nearest_in(self.inverse.extent, self.shape))
     }
 }
 
 /// What leads from the plan's grid back to the scan's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WayBack {
+pub struct InverseTransform {
     /// The scan's grid as it came.
     pub original: Grid,
     /// Moves between it and the canonical frame.
@@ -114,36 +114,36 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let mut resampled = resize_within(&hu.part(&part), &extent.seen_from(&part), plan_shape);
     fill_chest_wall(&mut resampled, lungs, &extent, plan_shape, plan);
     stage(monitor, 2)?;
-    let way_back = WayBack { original: ct.grid, orientation, canonical, extent, part, shape: plan_shape };
-    let channels = make_channels(&resampled, plan, lungs, &way_back);
+    let inverse = InverseTransform { original: ct.grid, orientation, canonical, extent, part, shape: plan_shape };
+    let channels = make_channels(&resampled, plan, lungs, &inverse);
     stage(monitor, 3)?;
     let warnings = anatomy.warnings.iter().cloned().chain(coarse_spacing(&canonical)).collect();
     let grid = extent.grid(&canonical, plan_shape);
-    Ok(Prepared { channels, shape: plan_shape, grid, anatomy, way_back, warnings })
+    Ok(Prepared { channels, shape: plan_shape, grid, anatomy, inverse, warnings })
 }
 
 /// A reference label map on the grid of a prepared scan: each label linearly, then the one of at least one half.
 ///
 /// # Shapes
-/// `labels`: `[z, y, x]` on the scan's own grid → `[z, y, x]` of `way_back.shape`.
+/// `labels`: `[z, y, x]` on the scan's own grid → `[z, y, x]` of `inverse.shape`.
 ///
 /// # Errors
 /// `ERR_GEOMETRY` when the label map is not on the scan's grid.
-pub fn prepare_labels(labels: &Volume<u8>, way_back: &WayBack) -> Result<Vec<u8>, SegmentError> {
-    if !labels.grid.is_at(&way_back.original) || labels.data.len() != labels.grid.len() {
+pub fn prepare_labels(labels: &Volume<u8>, inverse: &InverseTransform) -> Result<Vec<u8>, SegmentError> {
+    if !labels.grid.is_at(&inverse.original) || labels.data.len() != labels.grid.len() {
         return Err(SegmentError::Volume(pulmoav_volume::VolumeError::Geometry {
             subject: "label map".to_owned(),
             problem: format!(
                 "is not on its scan's grid: shape {:?}, scan {:?}, corners up to {:.2} mm apart; resample it first",
                 labels.grid.shape,
-                way_back.original.shape,
-                labels.grid.corner_distance_mm(&way_back.original)
+                inverse.original.shape,
+                labels.grid.corner_distance_mm(&inverse.original)
             ),
         }));
     }
-    let moves = way_back.orientation;
+    let moves = inverse.orientation;
     let view = View::new(&labels.data, labels.grid.shape).reordered(moves.source, moves.flipped);
-    Ok(resize_labels(&view.part(&way_back.part), &way_back.extent.seen_from(&way_back.part), way_back.shape))
+    Ok(resize_labels(&view.part(&inverse.part), &inverse.extent.seen_from(&inverse.part), inverse.shape))
 }
 
 fn stage(monitor: &dyn Monitor, done: u64) -> Result<(), SegmentError> {
@@ -158,7 +158,7 @@ fn shape_at(grid: &Grid, spacing_mm: [f64; 3]) -> [usize; 3] {
 /// Refuses what cannot be a body on the plan's grid, before memory is asked for: a wrong unit in the header, mostly.
 fn refuse_giants(grid: &Grid, plan_shape: [usize; 3]) -> Result<(), SegmentError> {
     let voxels = plan_shape.iter().try_fold(1usize, |product, &edge| product.checked_mul(edge));
-    if voxels.is_some_and(|voxels| voxels <= MOST_VOXELS) {
+    if voxels.is_some_and(|voxels| voxels <= MAX_VOXELS) {
         return Ok(());
     }
     Err(SegmentError::Giant { shape: grid.shape, spacing_mm: grid.spacing_mm })
@@ -241,10 +241,10 @@ fn fill_chest_wall(hu: &mut [f32], lungs: Option<&Lungs>, extent: &Extent, shape
 
 /// # Shapes
 /// `hu`: `[z, y, x]` on the plan's grid → `[z, y, x, c]`.
-fn make_channels(hu: &[f32], plan: &Plan, lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
+fn make_channels(hu: &[f32], plan: &Plan, lungs: Option<&Lungs>, inverse: &InverseTransform) -> Vec<f32> {
     let count = plan.channels.len();
-    let width = way_back.shape[2];
-    let side = side_line(lungs, way_back);
+    let width = inverse.shape[2];
+    let side = side_line(lungs, inverse);
     let mut channels = vec![0f32; hu.len() * count];
     channels.par_chunks_mut(width * count).zip(hu.par_chunks(width)).for_each(|(to, row)| {
         for (x, (to, &hu)) in to.chunks_exact_mut(count).zip(row).enumerate() {
@@ -271,19 +271,19 @@ fn rounded(mm: f64, step_mm: f64) -> f64 {
 
 /// The side channel of each x: distance to the plane between the lungs over half their box's width.
 /// Without lungs the scan's own middle and width serve.
-fn side_line(lungs: Option<&Lungs>, way_back: &WayBack) -> Vec<f32> {
-    let spacing_mm = way_back.canonical.spacing_mm[2];
-    let half_scan_mm = way_back.canonical.shape[2] as f64 * spacing_mm / 2.0;
+fn side_line(lungs: Option<&Lungs>, inverse: &InverseTransform) -> Vec<f32> {
+    let spacing_mm = inverse.canonical.spacing_mm[2];
+    let half_scan_mm = inverse.canonical.shape[2] as f64 * spacing_mm / 2.0;
     let of = |lungs: &Lungs| {
         let anchor_mm = (lungs.anchor[2] as f64 + 0.5) * spacing_mm;
         let middle_mm = anchor_mm + rounded(lungs.middle_mm - anchor_mm, MIDDLE_STEP_MM);
         (middle_mm, rounded(lungs.half_width_mm, WIDTH_STEP_MM).max(WIDTH_STEP_MM))
     };
     let (middle_mm, half_mm) = lungs.map_or((half_scan_mm, half_scan_mm), of);
-    let step = (way_back.extent.high[2] - way_back.extent.low[2]) / way_back.shape[2] as f64;
-    (0..way_back.shape[2])
+    let step = (inverse.extent.high[2] - inverse.extent.low[2]) / inverse.shape[2] as f64;
+    (0..inverse.shape[2])
         .map(|x| {
-            let at_mm = (way_back.extent.low[2] + (x as f64 + 0.5) * step) * spacing_mm;
+            let at_mm = (inverse.extent.low[2] + (x as f64 + 0.5) * step) * spacing_mm;
             ((at_mm - middle_mm) / half_mm) as f32
         })
         .collect()
@@ -322,7 +322,7 @@ mod tests {
         let ct = chest();
         let prepared = prepare(&ct, &plan, &Silent).unwrap();
         let lungs = prepared.lungs().unwrap();
-        let part = prepared.way_back.part;
+        let part = prepared.inverse.part;
         assert!((0..3).all(|a| part.low[a] <= lungs.bounds.low[a] && part.high[a] >= lungs.bounds.high[a]));
         let side: Vec<f32> = (0..prepared.shape[2]).map(|x| prepared.channels[2 * x + 1]).collect();
         assert!(side.windows(2).all(|pair| pair[0] < pair[1]));
@@ -339,11 +339,11 @@ mod tests {
         let ct = chest();
         let prepared = prepare(&ct, &plan, &Silent).unwrap();
         let labels = Volume { data: ct.data.iter().map(|&hu| u8::from(hu < -500.0)).collect(), grid: ct.grid };
-        let found = prepare_labels(&labels, &prepared.way_back).unwrap();
+        let found = prepare_labels(&labels, &prepared.inverse).unwrap();
         let agree = found.iter().zip(prepared.channels.chunks_exact(2)).filter(|&(&l, v)| (l == 1) == (v[0] < 0.36));
         assert!(agree.count() as f64 > 0.97 * found.len() as f64);
         let other = Volume { data: vec![0; 8], grid: Grid { shape: [2; 3], ..ct.grid } };
-        assert_eq!(prepare_labels(&other, &prepared.way_back).unwrap_err().code(), "ERR_GEOMETRY");
+        assert_eq!(prepare_labels(&other, &prepared.inverse).unwrap_err().code(), "ERR_GEOMETRY");
     }
 
     #[test]

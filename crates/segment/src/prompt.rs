@@ -44,7 +44,7 @@ pub fn refuse_unclear_sides(asked: &[usize], plan: &Plan, warnings: &[Warning]) 
 
 /// The places of the maps that answer for the targets asked, where the lungs are known: they tell sides better than a
 /// network does, so a sided target is answered by the map of its classes on both sides, if the plan has one, and what
-/// lies on the other side is cleared on the way back (docs/method.md, Tiles and restoring labels).
+/// lies on the other side is cleared on the inverse transform (docs/method.md, Tiles and restoring labels).
 pub fn maps(plan: &Plan, asked: &[usize]) -> Vec<usize> {
     let both_sides =
         |target: &Target| plan.targets.iter().position(|other| other.side.is_none() && other.classes == target.classes);

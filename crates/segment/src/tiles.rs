@@ -15,7 +15,7 @@ use crate::prepare::{Prepared, STEP_VOXELS};
 pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
-const LEAST_WEIGHT: f32 = 1e-3;
+const MIN_WEIGHT: f32 = 1e-3;
 /// How far from a lung there is something to look at when the crop is not the lungs'.
 const MARGIN_MM: f64 = 25.0;
 
@@ -132,12 +132,12 @@ pub fn fitted(size: [usize; 3], plan: &Plan) -> [usize; 3] {
 /// The voxels that tiles must cover: where a plan that looks at lungs keeps vessels, all near a lung where it skips
 /// what is empty, or all.
 pub fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
-    let (shape, way_back) = (prepared.shape, &prepared.way_back);
+    let (shape, inverse) = (prepared.shape, &prepared.inverse);
     let Some(lungs) = prepared.lungs().filter(|_| plan.tiles.skip_empty) else { return Needed::all(shape) };
     let (mask, reach_mm) = match plan.crop {
-        // The way back looks at the neighbours of each of the scan's voxels.
-        Crop::Lungs { .. } => (lungs.vessel_region_in(way_back.extent, shape), way_back.canonical.spacing_mm),
-        _ => (lungs.sides_in(way_back.extent, shape), [MARGIN_MM; 3]),
+        // The inverse transform looks at the neighbours of each of the scan's voxels.
+        Crop::Lungs { .. } => (lungs.vessel_region_in(inverse.extent, shape), inverse.canonical.spacing_mm),
+        _ => (lungs.sides_in(inverse.extent, shape), [MARGIN_MM; 3]),
     };
     let needed = Needed::of(&mask, shape)
         .grown(std::array::from_fn(|axis| 1 + (reach_mm[axis] / prepared.grid.spacing_mm[axis]).ceil() as usize));
@@ -192,7 +192,7 @@ fn mirror_rows(values: &mut [f32], width: usize, count: usize) {
     }
 }
 
-/// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below `LEAST_WEIGHT`.
+/// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below `MIN_WEIGHT`.
 ///
 /// # Shapes
 /// → `[z, y, x]` of `tile`.
@@ -205,7 +205,7 @@ pub fn gaussian(tile: [usize; 3]) -> Vec<f32> {
     let mut weights = Vec::with_capacity(tile.iter().product());
     for z in &zs {
         for y in &ys {
-            weights.extend(xs.iter().map(|x| ((z * y * x) as f32).max(LEAST_WEIGHT)));
+            weights.extend(xs.iter().map(|x| ((z * y * x) as f32).max(MIN_WEIGHT)));
         }
     }
     weights
@@ -360,7 +360,7 @@ mod tests {
         let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0 }, true);
         let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0 }, false);
         assert!(few < all, "{few} of {all} tiles");
-        let region = prepared.lungs().unwrap().vessel_region_in(prepared.way_back.extent, prepared.shape);
+        let region = prepared.lungs().unwrap().vessel_region_in(prepared.inverse.extent, prepared.shape);
         for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
             assert!((a - b).abs() < 1e-5);
         }
@@ -373,6 +373,6 @@ mod tests {
         let weights = gaussian([5, 7, 9]);
         let peak = weights.iter().copied().fold(0.0, f32::max);
         assert_eq!(weights[(2 * 7 + 3) * 9 + 4], peak);
-        assert_eq!(weights[0], LEAST_WEIGHT);
+        assert_eq!(weights[0], MIN_WEIGHT);
     }
 }

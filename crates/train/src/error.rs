@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pulmoav_model::ModelError;
 use pulmoav_segment::SegmentError;
 
-/// A failure of the training journey.
+/// A failure of the training pipeline.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A file could not be read or written.
@@ -40,7 +40,7 @@ pub enum TrainError {
     Segment {
         /// The case's name.
         case: String,
-        /// What the segment journey says.
+        /// What the segment pipeline says.
         source: SegmentError,
     },
     /// A validation case cannot be scored.
@@ -48,7 +48,7 @@ pub enum TrainError {
     Evaluate {
         /// The case's name.
         case: String,
-        /// What the evaluate journey says.
+        /// What the evaluate pipeline says.
         source: pulmoav_evaluate::EvaluateError,
     },
     /// The network could not be built, loaded or saved.

@@ -1,4 +1,4 @@
-//! `AdamW` with gradient clipping and a running mean of the weights, fused and parallel.
+//! `AdamW` with gradient clipping and a moving average (EMA) of the weights, fused and parallel.
 //!
 //! Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, in PyTorch's arithmetic:
 //!
@@ -34,7 +34,7 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Largest global gradient norm; 0 turns clipping off.
     pub clip_norm: f64,
-    /// Decay of the running mean of the weights, which is what gets exported and scored.
+    /// Decay of the moving average (EMA) of the weights, which is what gets exported and scored.
     pub mean_decay: f64,
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pulmoav_plan::{Channel, Plan};
-use pulmoav_segment::prepare::{Prepared, WayBack, prepare, prepare_labels};
+use pulmoav_segment::prepare::{InverseTransform, Prepared, prepare, prepare_labels};
 use pulmoav_volume::{
     Grid, Volume, Warning, crop::View, formats, hounsfield::hounsfield, label::labels, monitor::Monitor,
     resample::resize_within,
@@ -80,10 +80,10 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
     let Some(sides) = prepared.nearest_sides() else {
         return Err(TrainError::format(&case.image, "no lungs were found; take the case out of the data set"));
     };
-    let mut codes = prepare_labels(&reference, &prepared.way_back).map_err(failed)?;
+    let mut codes = prepare_labels(&reference, &prepared.inverse).map_err(failed)?;
     if let Some(airways) = &case.airways {
         let airways = read_labels(airways, &reference.grid, oriented, monitor)?;
-        let airways = prepare_labels(&airways, &prepared.way_back).map_err(failed)?;
+        let airways = prepare_labels(&airways, &prepared.inverse).map_err(failed)?;
         codes.par_iter_mut().zip(&airways).filter(|(code, airway)| **code == 0 && **airway != 0).for_each(
             |(code, _)| {
                 *code = AIRWAY;
@@ -95,7 +95,7 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
         .zip(&sides)
         .for_each(|(code, &side)| *code = *code & LABEL_BITS | if side == 2 { RIGHT_BIT } else { 0 });
     let (hu, plane) = hu_and_plane(&prepared);
-    let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.way_back, label));
+    let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.inverse, label));
     let unclear = prepared.warnings.iter().filter(|warning| warning.code == "SIDES_UNCLEAR").cloned();
     let said = |warning: Warning| CaseWarning {
         case: case.name.clone(),
@@ -178,15 +178,15 @@ pub(crate) fn volume_error(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeErr
 
 /// Dice that a class keeps through the plan's grid and back when shares, not labels, are carried: what no model of this
 /// plan can beat. `None` where the class is empty.
-fn ceiling(reference: &Volume<u8>, way_back: &WayBack, label: u8) -> Option<f64> {
-    let moves = way_back.orientation;
+fn ceiling(reference: &Volume<u8>, inverse: &InverseTransform, label: u8) -> Option<f64> {
+    let moves = inverse.orientation;
     let view = View::new(&reference.data, reference.grid.shape).reordered(moves.source, moves.flipped);
     let truth: Vec<f32> =
-        view.part(&way_back.part).to_vec().par_iter().map(|&l| f32::from(u8::from(l == label))).collect();
-    let shape = way_back.part.shape();
-    let extent = way_back.extent.seen_from(&way_back.part);
-    let coarse = resize_within(&View::new(&truth, shape), &extent, way_back.shape);
-    let back = resize_within(&View::new(&coarse, way_back.shape), &extent.inverse(shape, way_back.shape), shape);
+        view.part(&inverse.part).to_vec().par_iter().map(|&l| f32::from(u8::from(l == label))).collect();
+    let shape = inverse.part.shape();
+    let extent = inverse.extent.seen_from(&inverse.part);
+    let coarse = resize_within(&View::new(&truth, shape), &extent, inverse.shape);
+    let back = resize_within(&View::new(&coarse, inverse.shape), &extent.inverse(shape, inverse.shape), shape);
     let kept = back.par_iter().zip(&truth).filter(|&(&b, &t)| b > 0.5 && t > 0.5).count();
     let found = back.par_iter().filter(|&&b| b > 0.5).count();
     let total = reference.data.par_iter().filter(|&&l| l == label).count();

@@ -205,18 +205,18 @@ impl Trainer {
             .collect()
     }
 
-    /// Writes a model directory (the running mean of the weights) with the training state beside it.
+    /// Writes a model directory (the moving average (EMA) of the weights) with the training state beside it.
     pub fn save(&self, directory: &Path) -> Result<(), TrainError> {
         self.export_model(directory, None)?;
         state::save(directory, &self.optimizer, &self.progress()?)
     }
 
-    /// Writes a model directory: the running mean of the weights.
+    /// Writes a model directory: the moving average (EMA) of the weights.
     pub fn export_model(&self, directory: &Path, card: Option<&str>) -> Result<(), TrainError> {
         Ok(weights::save(directory, &self.plan, &self.mean_parameters()?, card)?)
     }
 
-    /// The running mean of the weights, in storage of its own, with the text tensors.
+    /// The moving average (EMA) of the weights, in storage of its own, with the text tensors.
     pub fn mean_parameters(&self) -> Result<Parameters, TrainError> {
         let mean = self.parameters.duplicate()?;
         for slot in self.optimizer.slots() {

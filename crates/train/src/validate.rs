@@ -24,7 +24,7 @@ pub struct CaseScores {
 }
 
 impl Trainer {
-    /// Segments and scores the first `count` validation cases with the running mean of the weights.
+    /// Segments and scores the first `count` validation cases with the moving average (EMA) of the weights.
     ///
     /// # Errors
     /// What reading, segmenting and scoring a case give; `CANCELLED`.

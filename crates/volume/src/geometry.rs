@@ -204,7 +204,7 @@ impl Orientation {
         if canonical.grid.shape != expected {
             return Err(VolumeError::geometry(
                 "canonical volume",
-                format!("has shape {:?}, expected {expected:?} for the way back", canonical.grid.shape),
+                format!("has shape {:?}, expected {expected:?} for the inverse transform", canonical.grid.shape),
             ));
         }
         Ok(Volume { data: self.inverse().orient_data(&canonical.data, expected, 1), grid: *original })

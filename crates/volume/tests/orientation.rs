@@ -46,7 +46,7 @@ fn axes_are_named_and_turned_as_nibabel_does() {
         for (got, want) in canonical.grid.affine.to_array().iter().zip(reals(canonical_affine)) {
             assert!((got - want).abs() < 1e-12 * want.abs().max(1.0));
         }
-        let back = orientation.unorient(&canonical, &original.grid).expect("the way back");
+        let back = orientation.unorient(&canonical, &original.grid).expect("the inverse transform");
         assert_eq!(back, original);
     }
 }
@@ -80,7 +80,7 @@ fn larger_volumes_move_as_small_ones_do() {
             let [x, y, z] = inverse(world).map(|index| index.round() as usize);
             assert_eq!(value as usize, (z * shape[1] + y) * shape[2] + x);
         }
-        assert_eq!(orientation.unorient(&canonical, &original.grid).expect("the way back"), original);
+        assert_eq!(orientation.unorient(&canonical, &original.grid).expect("the inverse transform"), original);
         let two: Vec<u32> = original.data.iter().flat_map(|&value| [value, value + 1]).collect();
         let moved = orientation.orient_data(&two, shape, 2);
         assert!(moved.chunks(2).zip(&canonical.data).all(|(pair, &value)| pair == [value, value + 1]));

@@ -15,9 +15,9 @@ use trace::{Branch, trace};
 /// Branches at least this wide, as a share of the windpipe, are no part of a lung: windpipe and main bronchi.
 const MAIN_SHARE: f64 = 0.3;
 /// A child of the carina carries at least this much lumen.
-const LEAST_CHILD_ML: f64 = 1.0;
+const MIN_CHILD_ML: f64 = 1.0;
 /// A child of a main bronchus at least this much.
-const LEAST_LOBE_ML: f64 = 0.3;
+const MIN_LOBE_ML: f64 = 0.3;
 
 /// The airways of one scan.
 #[derive(Debug, Clone, Default)]
@@ -120,11 +120,11 @@ impl<'a> Tree<'a> {
 
 /// Where the windpipe divides, voxels, and the lengths of the left and the right main bronchus from there, mm.
 fn divisions(tree: &Tree<'_>, grid: &Grid) -> (Option<[f64; 3]>, Option<[f64; 2]>) {
-    let (windpipe, true) = tree.divides(0, LEAST_CHILD_ML) else { return (None, None) };
+    let (windpipe, true) = tree.divides(0, MIN_CHILD_ML) else { return (None, None) };
     let end = |branch: usize| centre(&tree.branches[branch].end, grid);
     let carina = end(windpipe);
     let children = tree.children(windpipe);
-    let [(a, true), (b, true)] = [0, 1].map(|child| tree.divides(children[child], LEAST_LOBE_ML)) else {
+    let [(a, true), (b, true)] = [0, 1].map(|child| tree.divides(children[child], MIN_LOBE_ML)) else {
         return (Some(carina), None);
     };
     let length_mm = |to: [f64; 3]| {

@@ -16,7 +16,7 @@ use crate::coarse::Coarse;
 /// Thresholds between lumen and wall, brightest first.
 const BELOW_HU: [f32; 8] = [-600.0, -700.0, -760.0, -810.0, -850.0, -880.0, -910.0, -940.0];
 /// No airway has more branches in a scan.
-const MOST_BRANCHES: usize = 6000;
+const MAX_BRANCHES: usize = 6000;
 
 /// One branch of the lumen.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(super) fn trace(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Bod
     let mut buds = VecDeque::from([Bud { parent: None, voxels: start, area_mm2, threshold: 0 }]);
     let mut branches: Vec<Branch> = Vec::new();
     while let Some(bud) = buds.pop_front() {
-        if branches.len() == MOST_BRANCHES {
+        if branches.len() == MAX_BRANCHES {
             break;
         }
         let Some((outcome, threshold)) = follow(&mut ground, &bud, air_hu) else { continue };

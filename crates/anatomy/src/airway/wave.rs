@@ -24,7 +24,7 @@ const BREAKS_OUT: f64 = 2.2;
 /// A branch is not wider than its parent, but for how layers are counted.
 const WIDER: f64 = 1.25;
 /// A wave in noise falls apart into more.
-const MOST_CHILDREN: usize = 3;
+const MAX_CHILDREN: usize = 3;
 /// A part of a front with less than this share of the layer before is a speck.
 const SPECK_SHARE: f64 = 0.12;
 /// What a layer may have more, mm².
@@ -38,7 +38,7 @@ const CORE_ABOVE_AIR: [(f64, f32); 3] = [(12.0, 60.0), (7.0, 90.0), (4.0, 130.0)
 const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
 /// The wall of a branch is brighter than its lumen by this, HU, and by so many times the noise: what a threshold parts
 /// in noise alone differs by nearly twice its deviation.
-const LEAST_WALL_HU: f32 = 120.0;
+const MIN_WALL_HU: f32 = 120.0;
 const WALL_OVER_NOISE: f32 = 4.2;
 
 /// A voxel that no wave has reached, that the running wave holds, that belongs to a branch; of the layer that is being
@@ -246,7 +246,7 @@ impl Wave {
             let apart = if before > 0 { children(connected_parts(ground, &layer), before) } else { Vec::new() };
             if apart.len() > 1 {
                 ground.release_front(&next);
-                broke_out = apart.len() > MOST_CHILDREN;
+                broke_out = apart.len() > MAX_CHILDREN;
                 parts = apart;
                 break;
             }
@@ -271,7 +271,7 @@ impl Wave {
         let is_lumen = !broke_out
             && median_mm2 <= WIDER * self.area_mm2 + SPARE_MM2
             && self.is_as_dark_as_air(ground, &layers, area_mm2)
-            && self.wall_hu(ground, &layers) >= LEAST_WALL_HU.max(WALL_OVER_NOISE * ground.noise_hu);
+            && self.wall_hu(ground, &layers) >= MIN_WALL_HU.max(WALL_OVER_NOISE * ground.noise_hu);
         if !is_lumen {
             ground.release(&layers);
             return None;

@@ -13,14 +13,14 @@ use crate::coarse::Coarse;
 /// The lumen averages below this.
 const LUMEN_BELOW_HU: f32 = -800.0;
 /// Least enclosure score: a fold of the skin has less.
-const LEAST_ENCLOSURE: u8 = 12;
+const MIN_ENCLOSURE: u8 = 12;
 /// Within the windpipe, a voxel of the scan is lumen below this.
 const SECTION_BELOW_HU: f32 = -600.0;
 /// Cross-sections of a windpipe from child to adult, partial volume included.
 const AREA_MM2: [f64; 2] = [20.0, 800.0];
 const WIDEST_MM: f64 = 45.0;
 /// A tube has at least this length before it counts.
-const LEAST_LENGTH_MM: f64 = 20.0;
+const MIN_LENGTH_MM: f64 = 20.0;
 /// Where it stands in the lungs' box, as shares along y from the back and along x from the left.
 const PLACE_Y: [f64; 2] = [0.05, 0.95];
 const PLACE_X: [f64; 2] = [0.2, 0.8];
@@ -44,7 +44,7 @@ pub(crate) struct Tube {
 pub(super) fn find(coarse: &Coarse, body: &Body, air: &Air) -> Option<Tube> {
     let bounds = VoxelBox::around(&air.lung, coarse.shape, |v| v)?;
     let lumen = |index: usize| {
-        coarse.hu[index] < LUMEN_BELOW_HU && air.enclosed[index] && body.enclosure[index] >= LEAST_ENCLOSURE
+        coarse.hu[index] < LUMEN_BELOW_HU && air.enclosed[index] && body.enclosure[index] >= MIN_ENCLOSURE
     };
     let above = (ABOVE_LUNGS_MM / coarse.spacing_mm[0]) as usize;
     let slices = bounds.low[0]..(bounds.high[0] + above).min(coarse.shape[0]);
@@ -87,7 +87,7 @@ impl Tube {
     }
 }
 
-/// The longest chain of cross-sections that overlap from slice to slice; `None` below [`LEAST_LENGTH_MM`].
+/// The longest chain of cross-sections that overlap from slice to slice; `None` below [`MIN_LENGTH_MM`].
 fn longest_tube(
     coarse: &Coarse,
     lumen: impl Fn(usize) -> bool,
@@ -125,7 +125,7 @@ fn longest_tube(
         }
         open = next;
     }
-    best.filter(|tube| tube.slices.len() as f64 * coarse.spacing_mm[0] >= LEAST_LENGTH_MM)
+    best.filter(|tube| tube.slices.len() as f64 * coarse.spacing_mm[0] >= MIN_LENGTH_MM)
 }
 
 /// Components of one slice that have a windpipe's size and place.

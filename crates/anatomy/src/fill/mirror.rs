@@ -12,7 +12,7 @@ use crate::coarse::Coarse;
 use crate::lungs::{LEFT, RIGHT, count_of};
 
 /// Nearer to the midline there are spine, aorta and hilum, as a share of half the lungs' width.
-const LEAST_FROM_MIDDLE: f64 = 0.3;
+const MIN_FROM_MIDDLE: f64 = 0.3;
 /// The heart: its reach to the left as a share of half the lungs' width, and its back as a share of the lungs' depth.
 const HEART_WIDTH: f64 = 0.85;
 const HEART_BACK: f64 = 0.38;
@@ -21,21 +21,21 @@ const HEART_TOP: f64 = 0.6;
 /// How far the plane of symmetry is looked for beside the middle of the lungs, mm.
 const SEARCH_MM: f64 = 20.0;
 /// A slice with less air than this share of the mirrored lung is not lung.
-const LEAST_AIR_SHARE: f64 = 0.25;
+const MIN_AIR_SHARE: f64 = 0.25;
 /// Above a level, air fills at least this share of half a slice, and below it less than this share of that.
-const LEAST_LEVEL_SHARE: f64 = 0.15;
-const MOST_SUNK_SHARE: f64 = 0.15;
+const MIN_LEVEL_SHARE: f64 = 0.15;
+const MAX_SUNK_SHARE: f64 = 0.15;
 /// Two healthy domes differ in height by less.
-const LEAST_DEPTH_MM: f64 = 40.0;
+const MIN_DEPTH_MM: f64 = 40.0;
 /// More gas than this below a lung is the bowel's.
-const LEAST_GAS_ML: f64 = 1.0;
+const MIN_GAS_ML: f64 = 1.0;
 /// Oblique lines of symmetry that are tried, on each side, and the step between them.
-const MOST_TURNS: isize = 6;
+const MAX_TURNS: isize = 6;
 const TURN_STEP_DEGREES: f64 = 3.5;
 /// The search compares at most about so many voxels of bone.
-const MOST_BONES: usize = 2000;
+const MAX_BONES: usize = 2000;
 /// A lung of less than this share of the other is not completed: it may not be there at all.
-const LEAST_LUNG_SHARE: f64 = 0.2;
+const MIN_LUNG_SHARE: f64 = 0.2;
 
 /// Coarse voxels that belong to a lung too, with its side; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
 pub(super) fn additions(
@@ -48,7 +48,7 @@ pub(super) fn additions(
 ) -> Vec<(usize, u8)> {
     let count = |side: u8| count_of(sides, side) as f64;
     let (left, right) = (count(LEFT), count(RIGHT));
-    if left.min(right) < LEAST_LUNG_SHARE * left.max(right) {
+    if left.min(right) < MIN_LUNG_SHARE * left.max(right) {
         return Vec::new();
     }
     let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v > 0) else { return Vec::new() };
@@ -77,7 +77,7 @@ impl Mirror {
         let middle_y_mm = f64::midpoint(bounds.low[1] as f64, bounds.high[1] as f64) * coarse.spacing_mm[1];
         let slices = bounds.low[0] * height * width..bounds.high[0] * height * width;
         let bones: Vec<usize> = slices.filter(|&index| is_bone[index]).collect();
-        let some = bones.iter().step_by(bones.len().div_ceil(MOST_BONES).max(1));
+        let some = bones.iter().step_by(bones.len().div_ceil(MAX_BONES).max(1));
         let places: Vec<[usize; 3]> = some.map(|&index| coarse.place(index)).collect();
         let candidate = |turn: isize, shift: isize| {
             let angle = turn as f64 * TURN_STEP_DEGREES.to_radians();
@@ -88,7 +88,7 @@ impl Mirror {
             places.iter().filter(|&&place| mirror.of(coarse, place).is_some_and(|other| is_bone[other])).count()
         };
         let shifts = (2.0 * SEARCH_MM / coarse.spacing_mm[2]) as isize;
-        let all = (-MOST_TURNS..=MOST_TURNS).flat_map(|turn| (-shifts..=shifts).map(move |shift| (turn, shift)));
+        let all = (-MAX_TURNS..=MAX_TURNS).flat_map(|turn| (-shifts..=shifts).map(move |shift| (turn, shift)));
         let counted: Vec<(usize, isize, (isize, isize))> = all
             .collect::<Vec<_>>()
             .into_par_iter()
@@ -176,7 +176,7 @@ impl Chest<'_> {
             (0..depth).into_par_iter().map(|z| count_of(&expected.opposite[slice(z)], expected.other)).collect();
         let has_air = |z: usize| {
             let here = count_of(&sides[slice(z)], side);
-            here > 0 && (here as f64 >= LEAST_AIR_SHARE * wanted[z] as f64 || self.is_level(z, sides, side, expected))
+            here > 0 && (here as f64 >= MIN_AIR_SHARE * wanted[z] as f64 || self.is_level(z, sides, side, expected))
         };
         let mut lung: Vec<bool> = (0..depth).into_par_iter().map(has_air).collect();
         let lowest = lung.iter().position(|&v| v).unwrap_or(depth);
@@ -185,8 +185,8 @@ impl Chest<'_> {
         let base = wanted.iter().position(|&wanted| wanted > 0).unwrap_or(lowest).min(lowest);
         let is_gas = |&index: &usize| expected.at(index) && air.inside[index] && sides[index] == 0;
         let gas = (base..lowest).flat_map(slice).filter(is_gas).count();
-        let is_deep = (lowest - base) as f64 * self.coarse.spacing_mm[0] >= LEAST_DEPTH_MM;
-        if is_deep && gas as f64 * self.coarse.voxel_ml() < LEAST_GAS_ML {
+        let is_deep = (lowest - base) as f64 * self.coarse.spacing_mm[0] >= MIN_DEPTH_MM;
+        if is_deep && gas as f64 * self.coarse.voxel_ml() < MIN_GAS_ML {
             lung[base..lowest].fill(true);
         }
         lung
@@ -217,7 +217,7 @@ impl Chest<'_> {
             let [wanted, air] = sum(rows);
             air as f64 / wanted.max(1) as f64
         });
-        back.max(front) >= LEAST_LEVEL_SHARE && back.min(front) <= MOST_SUNK_SHARE * back.max(front)
+        back.max(front) >= MIN_LEVEL_SHARE && back.min(front) <= MAX_SUNK_SHARE * back.max(front)
     }
 
     /// Near the midline, or where the heart is.
@@ -226,6 +226,6 @@ impl Chest<'_> {
             |axis: usize| (place[axis] as f64 + 0.5 - self.bounds.low[axis] as f64) / self.bounds.shape()[axis] as f64;
         let from_middle = mirror.beside_mm(self.coarse, place).abs() / self.half_width_mm;
         let heart = side == LEFT && from_middle < HEART_WIDTH && share(1) > HEART_BACK && share(0) < HEART_TOP;
-        from_middle < LEAST_FROM_MIDDLE || heart
+        from_middle < MIN_FROM_MIDDLE || heart
     }
 }

@@ -18,7 +18,7 @@ const THICK_BONE_MM: f64 = 10.0;
 /// Radius of the opening: the thinnest part that counts is twice this thick.
 const OPENING_MM: f64 = 9.0;
 /// A smaller part does not count.
-const LEAST_ML: f64 = 40.0;
+const MIN_ML: f64 = 40.0;
 
 /// Adds to each lung what is missing of it; `sides` holds 0 or the side of the lung, `[z, y, x]`.
 pub(crate) fn complete(coarse: &Coarse, air: &Air, sides: &mut [u8], middle_mm: f64, half_width_mm: f64) {
@@ -50,7 +50,7 @@ fn opened(coarse: &Coarse, may_be: &[bool], back_mm: f64) -> Vec<usize> {
     let back = dilated(|index| !thin[index], coarse.shape, coarse.spacing_mm, back_mm);
     let opened: Vec<u8> = back.iter().zip(may_be).map(|(&back, &may_be)| u8::from(back && may_be)).collect();
     let found = components(&opened, coarse.shape, Connectivity::Faces);
-    let least = (LEAST_ML / coarse.voxel_ml()) as usize;
+    let least = (MIN_ML / coarse.voxel_ml()) as usize;
     let is_large = |label: u32| label > 0 && found.sizes[label as usize - 1] >= least;
     (0..opened.len()).filter(|&index| is_large(found.labels[index])).collect()
 }

@@ -15,9 +15,9 @@ const RIB_GAP_MM: f64 = 12.0;
 /// Thickness of what lies between a lung and a rib.
 const WALL_MM: f64 = 3.0;
 /// Nearer to the plane between the lungs lies the spine with the mediastinum before it.
-const LEAST_FROM_MIDDLE_MM: f64 = 25.0;
+const MIN_FROM_MIDDLE_MM: f64 = 25.0;
 /// Where a slice holds less air than this share of the fullest one, the tissue may be a dome of the diaphragm.
-const LEAST_SLICE_SHARE: f64 = 0.25;
+const MIN_SLICE_SHARE: f64 = 0.25;
 
 /// Coarse voxels that belong to a lung too, with its side; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
 pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm: f64) -> Vec<(usize, u8)> {
@@ -51,11 +51,11 @@ pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm
 fn between_air_and_ribs(coarse: &Coarse, sides: &[u8], ribs: &[bool], middle_mm: f64) -> Vec<u8> {
     let width = coarse.shape[2];
     let plane = (coarse.shape[1] * width).max(1);
-    let is_beside = |x: usize| ((x as f64 + 0.5) * coarse.spacing_mm[2] - middle_mm).abs() > LEAST_FROM_MIDDLE_MM;
+    let is_beside = |x: usize| ((x as f64 + 0.5) * coarse.spacing_mm[2] - middle_mm).abs() > MIN_FROM_MIDDLE_MM;
     let mut between = vec![0u8; sides.len()];
     for side in [LEFT, RIGHT] {
         let areas: Vec<usize> = sides.par_chunks(plane).map(|slice| count_of(slice, side)).collect();
-        let least = (LEAST_SLICE_SHARE * areas.iter().copied().max().unwrap_or(0) as f64).ceil().max(1.0) as usize;
+        let least = (MIN_SLICE_SHARE * areas.iter().copied().max().unwrap_or(0) as f64).ceil().max(1.0) as usize;
         between.par_chunks_mut(plane).enumerate().filter(|&(z, _)| areas[z] >= least).for_each(|(z, between)| {
             let start = z * plane;
             let mut columns: Vec<Column> =

@@ -21,9 +21,9 @@ const PUBLISHED_WIDTH: usize = 512;
 const REDUCTION: usize = 8;
 /// A checkpoint's tensors take at most so many bytes in f32 for each byte of the file: f16 doubles, some views share
 /// storages.
-const MOST_GROWTH: usize = 8;
+const MAX_GROWTH: usize = 8;
 /// A file smaller than this counts as this large.
-const LEAST_BYTES: usize = 1 << 16;
+const MIN_BYTES: usize = 1 << 16;
 /// `textEncoder.id` of a plan whose embeddings came from a checkpoint, which does not say what made them.
 const UNKNOWN_ENCODER: &str = "unknown";
 
@@ -274,7 +274,7 @@ fn bound<'a>(
     container: &Container,
     tensors: impl Iterator<Item = &'a StoredTensor>,
 ) -> Result<(), ImportError> {
-    let most = (container.length as usize).max(LEAST_BYTES).saturating_mul(MOST_GROWTH) / size_of::<f32>();
+    let most = (container.length as usize).max(MIN_BYTES).saturating_mul(MAX_GROWTH) / size_of::<f32>();
     let count = tensors.map(StoredTensor::count).try_fold(0_usize, |sum, count| sum.checked_add(count?));
     if count.is_some_and(|count| count <= most) {
         return Ok(());

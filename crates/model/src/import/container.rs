@@ -17,9 +17,9 @@ use super::objects::{Object, Pickle};
 use super::tensors::{Dictionary, StoredTensor, dictionaries, storage_id};
 
 /// Largest pickle in a zip: names and shapes only.
-const MOST_PICKLE_BYTES: u64 = 64 << 20;
+const MAX_PICKLE_BYTES: u64 = 64 << 20;
 /// Largest file that is read whole.
-const MOST_BYTES: u64 = 4 << 30;
+const MAX_BYTES: u64 = 4 << 30;
 /// The number that PyTorch's older files begin with, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
@@ -66,12 +66,12 @@ impl Container {
             let (storages, found) = open_zip(file, length).map_err(|fault| fault.of(path))?;
             return Ok((Self { kind: "PyTorch zip", sha256, length, storages }, found));
         }
-        if length > MOST_BYTES {
-            let problem = format!("it is {length} bytes long, more than the {MOST_BYTES} that are read");
+        if length > MAX_BYTES {
+            let problem = format!("it is {length} bytes long, more than the {MAX_BYTES} that are read");
             return Err(ImportError::Refused { path: path.to_owned(), problem });
         }
         let mut bytes = Vec::with_capacity(length as usize);
-        file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
         let (kind, opened) = if is_safetensors {
             ("safetensors", open_safetensors(&bytes))
         } else {
@@ -122,7 +122,7 @@ fn open_zip(file: File, length: u64) -> Result<(Storages, Vec<Dictionary>), Faul
     if archive.index_for_name(&order).is_some() && entry(&mut archive, &order, 16)? != b"little" {
         return refused("it was written on a big-endian machine");
     }
-    let bytes = entry(&mut archive, &pickle_name, length.min(MOST_PICKLE_BYTES))?;
+    let bytes = entry(&mut archive, &pickle_name, length.min(MAX_PICKLE_BYTES))?;
     let found = dictionaries(&Pickle::walk(&bytes)?)?;
     Ok((Storages::Zip { archive, folder, read: HashMap::new(), left: length }, found))
 }

@@ -52,7 +52,7 @@ impl Layout {
         Ok(turned.contiguous()?)
     }
 
-    /// The way back.
+    /// The inverse transform.
     pub(crate) fn theirs(self, tensor: &Tensor) -> Result<Tensor, ModelError> {
         let turned = match self {
             Self::Vector => tensor.clone(),

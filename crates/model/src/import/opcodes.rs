@@ -8,7 +8,7 @@ use super::globals::{Global, known};
 use super::objects::{Id, Object, Pickle};
 
 /// More opcodes than any checkpoint of tensors has; each costs a few dozen bytes at most.
-const MOST_OPCODES: usize = 4_000_000;
+const MAX_OPCODES: usize = 4_000_000;
 /// So much of a global's name is told.
 const LONGEST_TOLD: usize = 100;
 /// Highest protocol that exists.
@@ -22,13 +22,13 @@ impl<'a> Pickle<'a> {
     pub(crate) fn walk(bytes: &'a [u8]) -> Result<Self, Fault> {
         let mut walk =
             Walk { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-        for _ in 0..MOST_OPCODES {
+        for _ in 0..MAX_OPCODES {
             if walk.step()? {
                 let root = walk.pop()?;
                 return Ok(Self::new(walk.objects, root, walk.at));
             }
         }
-        refused(format!("its pickle has more than {MOST_OPCODES} opcodes"))
+        refused(format!("its pickle has more than {MAX_OPCODES} opcodes"))
     }
 }
 
@@ -384,7 +384,7 @@ mod tests {
             let found = fault(bytes);
             assert!(found.contains(wanted), "{bytes:?}: {found}");
         }
-        assert!(fault(&vec![b'N'; MOST_OPCODES + 1]).contains("more than"));
+        assert!(fault(&vec![b'N'; MAX_OPCODES + 1]).contains("more than"));
         assert!(fault(b"cos\n").contains("ends inside a name"));
         assert!(fault(b"Na.").contains("more from the stack") && fault(b"K\x01Na.").contains("no collection"));
     }

@@ -9,10 +9,10 @@ use super::objects::{Id, Object, Pickle};
 /// Dictionaries are looked for so deep: `checkpoint["state_dict"]`, `checkpoint["model"]["net"]`.
 const DEPTH: usize = 3;
 /// More tensors and dictionaries than any checkpoint has; a pickle can speak of one object millions of times.
-const MOST_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 /// Longer names and more axes than any tensor has.
 const LONGEST_NAME: usize = 512;
-const MOST_AXES: usize = 8;
+const MAX_AXES: usize = 8;
 
 /// A tensor as a file describes it: a view of a storage. Nothing of it has been compared with the file yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +62,7 @@ pub(crate) fn dictionaries(pickle: &Pickle) -> Result<Vec<Dictionary>, Fault> {
                     continue;
                 }
                 count += 1;
-                if name.len() > LONGEST_NAME || count > MOST_ENTRIES {
+                if name.len() > LONGEST_NAME || count > MAX_ENTRIES {
                     return damaged("it has too many or too long names");
                 }
                 match pickle.get(value) {
@@ -149,7 +149,7 @@ fn numbers(pickle: &Pickle, id: Id) -> Result<Vec<usize>, Fault> {
         _ => id,
     };
     let Some(members) = pickle.tuple(id) else { return damaged("a tensor's shape is no tuple") };
-    if members.len() > MOST_AXES {
+    if members.len() > MAX_AXES {
         return damaged(format!("a tensor has {} axes", members.len()));
     }
     members.iter().map(|&member| number(pickle, member)).collect()

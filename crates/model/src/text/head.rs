@@ -25,7 +25,7 @@ pub const REJECT: usize = TARGETS.len();
 /// Targets and the refusal.
 pub const CLASSES: usize = TARGETS.len() + 1;
 /// A target less sure than this is none.
-pub const LEAST_CONFIDENCE: f32 = 0.5;
+pub const MIN_CONFIDENCE: f32 = 0.5;
 
 /// The phrase whose embedding stands for a target, the published one (docs/method.md, Prompts and text encoder).
 pub fn template(item: &str) -> String {
@@ -72,7 +72,7 @@ impl PromptHead {
         Ok(linear(embeddings, &self.weight, Some(&self.bias))?)
     }
 
-    /// One verdict an embedding. A target below [`LEAST_CONFIDENCE`] becomes a refusal, as sure as no target is.
+    /// One verdict an embedding. A target below [`MIN_CONFIDENCE`] becomes a refusal, as sure as no target is.
     ///
     /// # Shapes
     /// `embeddings` `[p, e]` → p verdicts.
@@ -92,7 +92,7 @@ fn verdict(probabilities: &[f32]) -> Verdict {
         }
     }
     match TARGETS.get(best) {
-        Some(target) if most >= LEAST_CONFIDENCE => Verdict { target: Some(target), confidence: most },
+        Some(target) if most >= MIN_CONFIDENCE => Verdict { target: Some(target), confidence: most },
         Some(_) => Verdict { target: None, confidence: 1.0 - most },
         None => Verdict { target: None, confidence: most },
     }

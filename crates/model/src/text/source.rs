@@ -170,7 +170,7 @@ fn written(directory: &Path) -> Option<Written> {
 }
 
 /// Prompts kept at most; beyond that all are forgotten.
-const MOST_PROMPTS: usize = 4096;
+const MAX_PROMPTS: usize = 4096;
 
 impl TextCache {
     /// What a directory's text model makes of prompts, if it is known for each of them.
@@ -209,7 +209,7 @@ impl Remembered {
     /// Computes the prompts that are new.
     fn learn(&mut self, prompts: &[String]) -> Result<(), ModelError> {
         let mut new: Vec<&String> = prompts.iter().filter(|&prompt| !self.prompts.contains_key(prompt)).collect();
-        if self.prompts.len() + new.len() > MOST_PROMPTS {
+        if self.prompts.len() + new.len() > MAX_PROMPTS {
             self.prompts.clear();
             new = prompts.iter().collect();
         }

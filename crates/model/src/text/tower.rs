@@ -140,7 +140,7 @@ impl Tower {
 }
 
 /// More layers than any text tower has.
-const MOST_LAYERS: usize = 1000;
+const MAX_LAYERS: usize = 1000;
 const TABLE: &str = "text.tokens.table";
 
 /// Sizes of a tower by the shapes of its tensors.
@@ -161,7 +161,7 @@ fn read_config(tensors: &[(String, Tensor)]) -> Result<TextConfig, ModelError> {
     let [context, width] = shape("text.positions")?;
     let [_, inner_width] = shape("text.layers.0.up.weight")?;
     let [_, projection] = shape("text.projection")?;
-    let layers = (0..MOST_LAYERS).take_while(|layer| shape(&format!("text.layers.{layer}.up.weight")).is_ok()).count();
+    let layers = (0..MAX_LAYERS).take_while(|layer| shape(&format!("text.layers.{layer}.up.weight")).is_ok()).count();
     Ok(TextConfig {
         vocabulary,
         context,

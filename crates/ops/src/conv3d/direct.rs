@@ -24,10 +24,10 @@ const BLOCK_BYTES: usize = 768 << 10;
 const BLOCK_PLANES: usize = 4;
 const BLOCK_ROWS: usize = 16;
 /// Results of fewer bytes may still be in a cache when they are read.
-const LEAST_STREAMED_BYTES: usize = 32 << 20;
+const MIN_STREAMED_BYTES: usize = 32 << 20;
 const LINE_BYTES: usize = 64;
 /// With fewer blocks than this, output channels are shared out too.
-const LEAST_TASKS: usize = 16;
+const MIN_TASKS: usize = 16;
 
 thread_local! {
     /// Packed inputs of the block that this thread works on; kept, since fresh memory costs a page fault every 4 KiB.
@@ -129,7 +129,7 @@ impl<'a> Work<'a> {
         let [planes, rows, _] = self.pass.largest_count();
         let blocks = self.pass.batch * planes.div_ceil(self.block[0]) * rows.div_ceil(self.block[1]);
         let vectors = self.pass.output_channels.div_ceil(self.level.lanes());
-        let group = vectors.div_ceil(LEAST_TASKS.div_ceil(blocks).min(vectors));
+        let group = vectors.div_ceil(MIN_TASKS.div_ceil(blocks).min(vectors));
         let mut tasks = vec![];
         for sample in 0..self.pass.batch {
             for z in (0..planes).step_by(self.block[0]) {
@@ -222,7 +222,7 @@ impl<'a> Work<'a> {
         let lines = self.level.lanes() * size_of::<f32>() == LINE_BYTES
             && self.pass.output_channels.is_multiple_of(LINE_BYTES / size_of::<f32>());
         // SAFETY: there is a first result.
-        lines && bytes >= LEAST_STREAMED_BYTES && (unsafe { output.place(0) } as usize).is_multiple_of(LINE_BYTES)
+        lines && bytes >= MIN_STREAMED_BYTES && (unsafe { output.place(0) } as usize).is_multiple_of(LINE_BYTES)
     }
 
     fn rows(

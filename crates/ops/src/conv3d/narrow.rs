@@ -16,7 +16,7 @@ use crate::memory::{Aligned, Results};
 use crate::simd::{Kernel, Lanes, Level};
 
 /// More output channels fill enough of a vector.
-const MOST_OUTPUTS: usize = 4;
+const MAX_OUTPUTS: usize = 4;
 /// Adding up the lanes of one sum costs about as much as this many multiply-adds.
 const COST_OF_LANES: usize = 8;
 
@@ -25,7 +25,7 @@ pub(super) fn suits(pass: &Pass, level: Level) -> bool {
     let [class] = &pass.classes[..] else { return false };
     let (products, lanes) = (class.taps.iter().product::<usize>() * pass.input_channels, level.lanes());
     pass.step == [1; 3]
-        && pass.output_channels <= MOST_OUTPUTS
+        && pass.output_channels <= MAX_OUTPUTS
         && pass.input_channels.is_multiple_of(lanes)
         && pass.output_channels * (products / lanes + COST_OF_LANES) < products
 }

@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use super::pass::{Class, Pass};
-use super::tile::{MOST_TAPS, Segment};
+use super::tile::{MAX_TAPS, Segment};
 use crate::memory::Aligned;
 use crate::simd::{Kernel, Lanes};
 
@@ -107,9 +107,9 @@ fn each_run(pass: &Pass, class: &Class) -> impl Iterator<Item = Run> {
     (0..tz * ty).flat_map(move |row| {
         (0..step.min(tx)).flat_map(move |phase| {
             let taps = (tx - phase).div_ceil(step);
-            (0..taps).step_by(MOST_TAPS).map(move |first| Run {
+            (0..taps).step_by(MAX_TAPS).map(move |first| Run {
                 tap: [row / ty, row % ty, phase + first * step],
-                taps: MOST_TAPS.min(taps - first),
+                taps: MAX_TAPS.min(taps - first),
             })
         })
     })

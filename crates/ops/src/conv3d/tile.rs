@@ -11,14 +11,14 @@
 use crate::simd::{Kernel, Lanes};
 
 /// Up to this many neighbouring taps share one input value.
-pub(super) const MOST_TAPS: usize = 3;
+pub(super) const MAX_TAPS: usize = 3;
 
 /// Neighbouring taps along x, for all input channels.
 #[derive(Clone, Copy)]
 pub(super) struct Segment {
     /// Values from the row's start to the first tap of the first result, channel 0.
     pub(super) offset: usize,
-    /// 1 to [`MOST_TAPS`].
+    /// 1 to [`MAX_TAPS`].
     pub(super) taps: usize,
 }
 

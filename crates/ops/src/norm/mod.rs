@@ -126,10 +126,10 @@ fn normalise(
 /// Whether y tells x: no slope and no scale takes it to nothing, and no shift drowns it.
 fn can_be_undone(gamma: &Tensor, beta: &Tensor, slope: f32) -> Result<bool> {
     /// The error of x, in deviations, is this many times f32's.
-    const MOST_SHIFT: f32 = 100.0;
+    const MAX_SHIFT: f32 = 100.0;
     let (gamma, beta) = (gamma.to_vec1::<f32>()?, beta.to_vec1::<f32>()?);
     let is_strong =
-        |(gamma, beta): (&f32, &f32)| gamma.abs() > f32::MIN_POSITIVE && beta.abs() <= MOST_SHIFT * gamma.abs();
+        |(gamma, beta): (&f32, &f32)| gamma.abs() > f32::MIN_POSITIVE && beta.abs() <= MAX_SHIFT * gamma.abs();
     Ok(slope > 0.0 && gamma.iter().zip(&beta).all(is_strong))
 }
 

@@ -1,8 +1,9 @@
 //! From probabilities on the plan's grid to labels on the scan's own grid.
 //!
-//! Probabilities travel, labels do not: a thin vessel survives the way back only so (figures: docs/method.md, Training
-//! and its schedule). Each plane of the scan is interpolated (or, along coarse axes, takes what is highest inside its
-//! voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked for.
+//! Probabilities travel, labels do not: a thin vessel survives the inverse transform only so (figures: docs/method.md,
+//! Training and its schedule). Each plane of the scan is interpolated (or, along coarse axes, takes what is highest
+//! inside its voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked
+//! for.
 
 mod decide;
 mod planes;
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 
 use self::decide::Rules;
 use self::planes::Planes;
-use crate::prepare::{COARSE_MM, Prepared, WayBack};
+use crate::prepare::{COARSE_MM, InverseTransform, Prepared};
 use crate::tiles::Probabilities;
 use crate::walls;
 
@@ -23,7 +24,7 @@ use crate::walls;
 const SURELY_BELOW: f32 = 0.499;
 
 /// Share of a group of touching vessel voxels that must lie in a lung; others were seen in bone or the chest wall.
-const LEAST_LUNG_SHARE: f64 = 0.02;
+const MIN_LUNG_SHARE: f64 = 0.02;
 
 /// What [`restore`] gives back.
 #[derive(Debug, Clone)]
@@ -47,13 +48,13 @@ pub fn restore(
     asked: &[usize],
     keep_probabilities: bool,
 ) -> Restored {
-    let way_back = &prepared.way_back;
+    let inverse = &prepared.inverse;
     let rules = Rules::new(plan, asked);
     // Outside the lungs and the mediastinum beside the hila there is no pulmonary vessel to find.
     let limited = matches!(plan.crop, Crop::Lungs { .. });
     let least = if keep_probabilities { 0.0 } else { SURELY_BELOW };
-    let planes = Planes::new(found, way_back, prepared.lungs(), limited, least);
-    let part = way_back.part.shape();
+    let planes = Planes::new(found, inverse, prepared.lungs(), limited, least);
+    let part = inverse.part.shape();
     let plane = part[1] * part[2];
     let mut labels = vec![0u8; part[0] * plane];
     let mut kept = vec![0f32; if keep_probabilities { labels.len() * asked.len() } else { 0 }];
@@ -73,17 +74,17 @@ pub fn restore(
         labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
     }
     if let Some(lungs) = prepared.lungs() {
-        let sides = lungs.sides_in(&way_back.part, part);
-        follow_walls(&mut labels, ct, way_back, plan, &sides);
+        let sides = lungs.sides_in(&inverse.part, part);
+        follow_walls(&mut labels, ct, inverse, plan, &sides);
         if limited {
-            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, LEAST_LUNG_SHARE);
+            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, MIN_LUNG_SHARE);
         }
     }
     let probabilities = keep_probabilities.then(|| {
         let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
-        (0..asked.len()).flat_map(|prompt| undo(of(prompt), way_back)).collect()
+        (0..asked.len()).flat_map(|prompt| undo(of(prompt), inverse)).collect()
     });
-    Restored { labels: Volume { data: undo(labels, way_back), grid: way_back.original }, probabilities }
+    Restored { labels: Volume { data: undo(labels, inverse), grid: inverse.original }, probabilities }
 }
 
 /// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a
@@ -91,12 +92,12 @@ pub fn restore(
 ///
 /// # Shapes
 /// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
-fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, way_back: &WayBack, plan: &Plan, sides: &[u8]) {
-    let spacing_mm = way_back.canonical.spacing_mm;
+fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, inverse: &InverseTransform, plan: &Plan, sides: &[u8]) {
+    let spacing_mm = inverse.canonical.spacing_mm;
     let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
     if let Some(walls) = plan.walls.filter(|_| small) {
-        let moves = way_back.orientation;
-        let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&way_back.part);
+        let moves = inverse.orientation;
+        let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
         walls::follow(labels, &hu, sides, walls, spacing_mm);
     }
 }
@@ -105,17 +106,17 @@ fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, way_back: &WayBack, plan: &
 ///
 /// # Shapes
 /// `part`: `[z, y, x]` of the canonical part → `[z, y, x]` of the original grid.
-fn undo<T: Copy + Default + Send + Sync>(part: Vec<T>, way_back: &WayBack) -> Vec<T> {
-    if way_back.orientation.is_identity() && way_back.part == VoxelBox::whole(way_back.original.shape) {
+fn undo<T: Copy + Default + Send + Sync>(part: Vec<T>, inverse: &InverseTransform) -> Vec<T> {
+    if inverse.orientation.is_identity() && inverse.part == VoxelBox::whole(inverse.original.shape) {
         return part;
     }
-    let back = way_back.orientation.inverse();
-    let view = View::new(&part, way_back.part.shape()).reordered(back.source, back.flipped);
-    let shape = way_back.original.shape;
+    let back = inverse.orientation.inverse();
+    let view = View::new(&part, inverse.part.shape()).reordered(back.source, back.flipped);
+    let shape = inverse.original.shape;
     let size = view.shape();
     let low: [usize; 3] = std::array::from_fn(|axis| {
         let canonical = back.source[axis];
-        if back.flipped[axis] { shape[axis] - way_back.part.high[canonical] } else { way_back.part.low[canonical] }
+        if back.flipped[axis] { shape[axis] - inverse.part.high[canonical] } else { inverse.part.low[canonical] }
     });
     let mut data = vec![T::default(); shape.iter().product()];
     let planes = data.par_chunks_mut(shape[1] * shape[2]).skip(low[0]).take(size[0]);

@@ -12,7 +12,7 @@ use pulmoav_volume::resample::{Pairs, mix};
 use rayon::prelude::*;
 
 use super::decide::Rules;
-use crate::prepare::{COARSE_MM, WayBack};
+use crate::prepare::{COARSE_MM, InverseTransform};
 use crate::tiles::Probabilities;
 
 /// From the plan's grid to planes of the scan's canonical part.
@@ -31,21 +31,21 @@ impl<'a> Planes<'a> {
     /// Rows of the scan that depend on no value above `least` may be left out.
     pub(super) fn new(
         found: &'a Probabilities,
-        way_back: &WayBack,
+        inverse: &InverseTransform,
         lungs: Option<&'a Lungs>,
         limited: bool,
         least: f32,
     ) -> Self {
-        let size = way_back.part.shape();
-        let voxel_mm = |axis: usize| way_back.original.spacing_mm[way_back.orientation.source[axis]];
-        let back = way_back.extent.seen_from(&way_back.part).inverse(size, found.shape);
+        let size = inverse.part.shape();
+        let voxel_mm = |axis: usize| inverse.original.spacing_mm[inverse.orientation.source[axis]];
+        let back = inverse.extent.seen_from(&inverse.part).inverse(size, found.shape);
         let ways = std::array::from_fn(|axis| {
             Way::new(found.shape[axis], [back.low[axis], back.high[axis]], size[axis], voxel_mm(axis))
         });
         let rows = found.values.par_chunks(found.shape[2] * found.prompts);
         let matters = rows.map(|row| any_above(row, least)).collect();
         let parting = Parting::new(found.shape[2], found.prompts);
-        Self { found, lungs, part: way_back.part, limited, ways, parting, matters }
+        Self { found, lungs, part: inverse.part, limited, ways, parting, matters }
     }
 
     fn row_matters(&self, z: usize, y: usize) -> bool {

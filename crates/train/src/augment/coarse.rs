@@ -15,7 +15,7 @@ use crate::{
 /// Share of a cube that vessels must fill to give it their label: three quarters of what one of 1.5 mm, the thinnest
 /// that phantoms label, fills where it crosses a cube of 4 mm on its shortest way. Such a cube lies 70 HU above the
 /// lung.
-const LEAST_SHARE: f32 = 0.08;
+const MIN_SHARE: f32 = 0.08;
 
 /// Averages into cubes of uniform size at a random offset and interpolates linearly between their centres; a cube's
 /// label is that of the vessel which fills most of it.
@@ -76,11 +76,11 @@ fn coarsen_codes(patch: &mut Patch, cubes: [Cubes; 3]) {
     patch.codes = patch.codes.iter().enumerate().map(coarse).collect();
 }
 
-/// The label of a cube with so many voxels of each label: the commonest vessel if vessels fill [`LEAST_SHARE`], else
+/// The label of a cube with so many voxels of each label: the commonest vessel if vessels fill [`MIN_SHARE`], else
 /// airway if that does, else background.
 fn label_of(counts: [u32; LABEL_BITS as usize + 1]) -> u8 {
     let [background, artery, vein, airway] = counts.map(|count| count as f32);
-    let least = LEAST_SHARE * (background + artery + vein + airway);
+    let least = MIN_SHARE * (background + artery + vein + airway);
     match artery + vein >= least && artery + vein > 0.0 {
         true if artery >= vein => 1,
         true => 2,

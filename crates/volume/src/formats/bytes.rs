@@ -14,14 +14,14 @@ use crate::monitor::Monitor;
 use crate::voxels::{DataType, Voxel, Voxels, swap_bytes};
 
 /// Deflate cannot make more than this many bytes of one.
-const MOST_EXPANSION: u64 = 1032;
+const MAX_EXPANSION: u64 = 1032;
 const BUFFER_BYTES: usize = 1 << 18;
 /// Bytes passed over at a time: enough blocks for all threads.
 const SKIP_BYTES: u64 = 16 << 20;
 /// Voxel bytes read between two looks at the monitor, where no thread carries them: enough blocks for all threads.
 const STEP_BYTES: usize = 64 << 20;
 /// Compressed voxels of so many bytes, unpacked, are worth a thread.
-const LEAST_CARRIED_BYTES: u64 = 4 << 20;
+const MIN_CARRIED_BYTES: u64 = 4 << 20;
 /// What that thread unpacks at a time, and how far it may be ahead: longer than a large page takes to be cleared.
 const PIECE_BYTES: usize = 1 << 19;
 const PIECES: usize = 6;
@@ -118,7 +118,7 @@ impl Bytes {
         if packing == Packing::Raw {
             return self;
         }
-        let budget = self.budget.saturating_mul(MOST_EXPANSION).saturating_add(MOST_EXPANSION);
+        let budget = self.budget.saturating_mul(MAX_EXPANSION).saturating_add(MAX_EXPANSION);
         let packed = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(self.ahead).chain(self.reader));
         let reader: Box<dyn Stream> = match packing {
             Packing::Zlib => Box::new(ZlibDecoder::new(packed)),
@@ -270,8 +270,7 @@ impl Bytes {
     ) -> Result<Vec<T>, VolumeError> {
         let total = count as u64 * size_of::<T>() as u64;
         self.expect(u128::from(total))?;
-        let mut values = if total >= LEAST_CARRIED_BYTES && self.reader.is_serial() && rayon::current_num_threads() > 1
-        {
+        let mut values = if total >= MIN_CARRIED_BYTES && self.reader.is_serial() && rayon::current_num_threads() > 1 {
             self.carried(count, total, monitor)?
         } else {
             self.read_in_place(count, total, monitor)?

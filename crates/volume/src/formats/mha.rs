@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Bytes, Packing};
 use super::placement::{LPS, Placement, Unit};
-use super::text_header::{LONGEST_LINE, MOST_LINES, TextHeader, shortened};
+use super::text_header::{LONGEST_LINE, MAX_LINES, TextHeader, shortened};
 use super::{Opened, VoxelBytes};
 use crate::error::VolumeError;
 use crate::image::Format;
 use crate::voxels::DataType;
 
-const MOST_AXES: usize = 10;
+const MAX_AXES: usize = 10;
 
 /// Whether a file that starts so is `MetaImage`: its first line is `Key = value` with one of the format's keys.
 pub(super) fn is_meta_image(head: &[u8]) -> bool {
@@ -44,7 +44,7 @@ pub(super) fn open(mut bytes: Bytes) -> Result<Opened, VolumeError> {
 /// Reads up to and with `ElementDataFile`, behind which the voxels may start.
 fn read_fields(bytes: &mut Bytes) -> Result<BTreeMap<String, String>, VolumeError> {
     let mut entries = BTreeMap::new();
-    for _ in 0..MOST_LINES {
+    for _ in 0..MAX_LINES {
         let Some(line) = bytes.line(LONGEST_LINE)? else {
             break;
         };
@@ -111,7 +111,7 @@ impl Fields {
     }
 
     fn placement(&self) -> Result<Placement, VolumeError> {
-        let sizes = self.0.sizes("NDims", MOST_AXES, "DimSize")?;
+        let sizes = self.0.sizes("NDims", MAX_AXES, "DimSize")?;
         let axes = sizes.len();
         let spacing = self.numbers(&["ElementSpacing", "ElementSize"], axes)?.unwrap_or_else(|| vec![1.0; axes]);
         let matrix = self.numbers(&["TransformMatrix", "Rotation", "Orientation"], axes * axes)?;

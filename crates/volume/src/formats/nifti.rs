@@ -74,12 +74,12 @@ pub(super) fn open(mut bytes: Bytes) -> Result<Opened, VolumeError> {
                 format!("says its voxels start at byte {start}, which is beyond its end; the header is damaged"),
             ));
         }
-        if start > extensions::MOST_BYTES as u64 {
+        if start > extensions::MAX_BYTES as u64 {
             return Err(VolumeError::format(
                 &path,
                 format!(
                     "says its voxels start at byte {start}; expected header extensions of at most {} bytes, so the header is damaged",
-                    extensions::MOST_BYTES
+                    extensions::MAX_BYTES
                 ),
             ));
         }

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Bytes, Packing};
 use super::placement::{LPS, Placement, Signs, Unit};
-use super::text_header::{LONGEST_LINE, MOST_LINES, TextHeader, is_list, shortened};
+use super::text_header::{LONGEST_LINE, MAX_LINES, TextHeader, is_list, shortened};
 use super::{Opened, VoxelBytes};
 use crate::error::VolumeError;
 use crate::image::Format;
 use crate::voxels::DataType;
 
-const MOST_AXES: usize = 16;
+const MAX_AXES: usize = 16;
 
 /// Whether a file that starts so is NRRD.
 pub(super) fn is_nrrd(head: &[u8]) -> bool {
@@ -40,7 +40,7 @@ pub(super) fn open(mut bytes: Bytes) -> Result<Opened, VolumeError> {
 fn read_fields(bytes: &mut Bytes) -> Result<BTreeMap<String, String>, VolumeError> {
     bytes.line(LONGEST_LINE)?;
     let mut entries = BTreeMap::new();
-    for _ in 0..MOST_LINES {
+    for _ in 0..MAX_LINES {
         let Some(line) = bytes.line(LONGEST_LINE)? else {
             return Ok(entries);
         };
@@ -65,7 +65,7 @@ fn read_fields(bytes: &mut Bytes) -> Result<BTreeMap<String, String>, VolumeErro
             return Ok(entries);
         }
     }
-    Err(VolumeError::format(bytes.path(), format!("has more than {MOST_LINES} header lines; the file is damaged")))
+    Err(VolumeError::format(bytes.path(), format!("has more than {MAX_LINES} header lines; the file is damaged")))
 }
 
 struct Fields(TextHeader);
@@ -125,7 +125,7 @@ impl Fields {
     }
 
     fn placement(&self) -> Result<Placement, VolumeError> {
-        let sizes = self.0.sizes("dimension", MOST_AXES, "sizes")?;
+        let sizes = self.0.sizes("dimension", MAX_AXES, "sizes")?;
         let axes = sizes.len();
         self.check_kinds(axes)?;
         let (signs, oriented) = self.space();

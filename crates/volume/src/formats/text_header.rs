@@ -10,7 +10,7 @@ use crate::error::VolumeError;
 /// Bytes of a header line, generously.
 pub(super) const LONGEST_LINE: usize = 1 << 16;
 /// Lines of a header, generously.
-pub(super) const MOST_LINES: usize = 10_000;
+pub(super) const MAX_LINES: usize = 10_000;
 
 /// The fields of a text header.
 pub(super) struct TextHeader {

@@ -21,11 +21,11 @@ use crate::simd::Level;
 /// Fine and coarse channels of one task at most.
 const TASK_CHANNELS: usize = 64;
 /// A part has at least this many tiles, or writing and reading its sums would take longer than computing them.
-const LEAST_PART_TILES: usize = 256;
-const MOST_PARTS: usize = 16;
+const MIN_PART_TILES: usize = 256;
+const MAX_PARTS: usize = 16;
 /// With at least so many parts and at most so many bytes of sums a task takes all layers, so that the third-level cache
 /// has the block's inputs but for the first of them.
-const LEAST_PARTS: usize = 4;
+const MIN_PARTS: usize = 4;
 const TASK_BYTES: usize = 1800 << 10;
 /// Bytes of all parts' sums together, unless a single part needs more.
 const PARTS_BYTES: usize = 64 << 20;
@@ -100,7 +100,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     fn new(g: &'a Geometry, fine: &'a [f32], coarse: &'a [f32]) -> Self {
         let tiling = Tiling::new(g.batch, g.coarse);
         let bytes = P * P * P * g.fine_channels * g.coarse_channels * size_of::<f32>();
-        let parts = (tiling.count() / LEAST_PART_TILES).min(PARTS_BYTES / bytes).clamp(1, MOST_PARTS);
+        let parts = (tiling.count() / MIN_PART_TILES).min(PARTS_BYTES / bytes).clamp(1, MAX_PARTS);
         let zeros = (g.fine[2] * g.fine_channels).max(g.coarse[2] * g.coarse_channels);
         Self {
             g,
@@ -121,7 +121,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         let channels = |all: usize| all.min(TASK_CHANNELS);
         let sums = P * P * P * channels(self.g.fine_channels) * channels(self.g.coarse_channels) * size_of::<f32>();
         let pairs = Layers::pairs(P);
-        let together = if sums <= TASK_BYTES && self.parts() >= LEAST_PARTS { pairs.len() } else { 1 };
+        let together = if sums <= TASK_BYTES && self.parts() >= MIN_PARTS { pairs.len() } else { 1 };
         let mut tasks = vec![];
         for part in 0..self.parts() {
             for layers in pairs.chunks(together) {

@@ -62,13 +62,13 @@ const CHANNELS: usize = 16;
 /// With fewer tiles than this, transforming the weights costs more than the products saved: measured from 16 to 320
 /// channels, where tiles of 2³ are 2 to 3 times as fast as the direct kernels from 16 tiles on and as fast at 8, tiles
 /// of 4³ faster than those of 2³ from 27 on.
-const LEAST_TILES: [usize; 2] = [8, 24];
+const MIN_TILES: [usize; 2] = [8, 24];
 /// The same for the weight's gradient: tiles of 2³ are 1.3 to 2 times as fast as the direct kernel from 27 tiles on and
 /// as fast at 16.
-const LEAST_GRADIENT_TILES: [usize; 2] = [24, 128];
+const MIN_GRADIENT_TILES: [usize; 2] = [24, 128];
 /// The same for all passes of stride 2: forward they are 1.4 to 1.6 times as fast as the direct kernel from 54 tiles
 /// on, as fast at 27, half as fast at 16.
-const LEAST_STRIDED_TILES: usize = 27;
+const MIN_STRIDED_TILES: usize = 27;
 
 /// What a tile computes along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +93,12 @@ impl Tile {
 
 /// The quicker tile for the forward pass and the input gradient; none if the direct kernel is quicker still.
 pub fn tile(g: &Geometry) -> Option<Tile> {
-    quicker(g, LEAST_TILES)
+    quicker(g, MIN_TILES)
 }
 
 /// The quicker tile for the weight's gradient; none if the direct kernel is quicker still.
 pub fn gradient_tile(g: &Geometry) -> Option<Tile> {
-    quicker(g, LEAST_GRADIENT_TILES)
+    quicker(g, MIN_GRADIENT_TILES)
 }
 
 fn quicker(g: &Geometry, least_tiles: [usize; 2]) -> Option<Tile> {
@@ -106,7 +106,7 @@ fn quicker(g: &Geometry, least_tiles: [usize; 2]) -> Option<Tile> {
     // Sizes that are no multiples of 4 leave parts of the larger tiles unused.
     let saves_products = 4 * 6usize.pow(3) * four < 3 * 4usize.pow(3) * two;
     if Tile::Strided.fits(g) {
-        return (two >= LEAST_STRIDED_TILES).then_some(Tile::Strided);
+        return (two >= MIN_STRIDED_TILES).then_some(Tile::Strided);
     }
     if !Tile::Two.fits(g) || two < least_tiles[0] {
         return None;

@@ -15,10 +15,10 @@ const EXTRA: u8 = 4;
 const NAME: u8 = 8;
 const COMMENT: u8 = 16;
 /// A longer name or comment is no header's.
-const MOST_TEXT_BYTES: u64 = 1 << 16;
+const MAX_TEXT_BYTES: u64 = 1 << 16;
 const PAIR_BYTES: usize = 8;
 /// As many as the extra field's 16-bit length allows beside the subfield's own header.
-pub(super) const MOST_BLOCKS: usize = (u16::MAX as usize - 4) / PAIR_BYTES;
+pub(super) const MAX_BLOCKS: usize = (u16::MAX as usize - 4) / PAIR_BYTES;
 
 /// A block's size in the file, and unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) struct Block {
 /// blocks are not too many for one.
 pub(super) fn header(blocks: &[Block]) -> Vec<u8> {
     let mut header = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    if blocks.len() > MOST_BLOCKS {
+    if blocks.len() > MAX_BLOCKS {
         return header;
     }
     header[3] = EXTRA;
@@ -102,7 +102,7 @@ impl<R: BufRead> Header<'_, R> {
     /// Passes over a text that ends with a zero.
     fn pass_text(&mut self) -> io::Result<()> {
         let before = self.bytes.len();
-        self.packed.take(MOST_TEXT_BYTES).read_until(0, &mut self.bytes)?;
+        self.packed.take(MAX_TEXT_BYTES).read_until(0, &mut self.bytes)?;
         if self.bytes[before..].last() == Some(&0) { Ok(()) } else { Err(invalid()) }
     }
 }

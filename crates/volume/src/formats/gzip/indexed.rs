@@ -9,7 +9,7 @@ use super::index::{Block, exactly};
 use super::{BLOCK_BYTES, WRONG_CHECKSUM};
 
 /// More than deflate ever adds to a block that it cannot pack.
-const MOST_PACKED_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 64;
+const MAX_PACKED_BYTES: usize = BLOCK_BYTES + BLOCK_BYTES / 64;
 /// An empty last block, the checksum and the length.
 const END_BYTES: usize = 10;
 
@@ -28,7 +28,7 @@ pub(super) struct Indexed<R> {
 
 impl<R: BufRead> Indexed<R> {
     pub(super) fn new(packed: R, blocks: Vec<Block>) -> io::Result<Self> {
-        let too_large = |block: &Block| block.packed as usize > MOST_PACKED_BYTES || block.bytes as usize > BLOCK_BYTES;
+        let too_large = |block: &Block| block.packed as usize > MAX_PACKED_BYTES || block.bytes as usize > BLOCK_BYTES;
         if blocks.iter().any(too_large) {
             return Err(damaged("the index names a block larger than any"));
         }

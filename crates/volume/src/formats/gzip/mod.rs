@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn more_blocks_than_the_index_holds_are_written_without_one() {
-        let mut out = Gzip::start(Cursor::new(Vec::new()), index::MOST_BLOCKS + 1).unwrap();
+        let mut out = Gzip::start(Cursor::new(Vec::new()), index::MAX_BLOCKS + 1).unwrap();
         out.blocks(&[b"head"]).unwrap();
         let packed = out.finish().unwrap().into_inner();
         assert!(index::read(&mut &packed[..]).unwrap().is_none());

@@ -47,7 +47,7 @@ impl<W: Write + Seek> Gzip<W> {
         self.out.write_all(&[3, 0])?;
         self.out.write_all(&self.crc.clone().finalize().to_le_bytes())?;
         self.out.write_all(&self.bytes.to_le_bytes())?;
-        if self.expected <= index::MOST_BLOCKS {
+        if self.expected <= index::MAX_BLOCKS {
             self.blocks.resize(self.expected, Block { packed: 0, bytes: 0 });
             self.out.seek(SeekFrom::Start(0))?;
             self.out.write_all(&index::header(&self.blocks))?;

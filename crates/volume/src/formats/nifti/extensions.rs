@@ -9,7 +9,7 @@ use crate::error::VolumeError;
 use crate::formats::bytes::Bytes;
 
 /// No header has more extensions than this, so nothing larger is kept in memory.
-pub(super) const MOST_BYTES: usize = 64 << 20;
+pub(super) const MAX_BYTES: usize = 64 << 20;
 
 /// The bytes between a single file's header and its voxels, if they are sound.
 ///
@@ -25,7 +25,7 @@ pub(super) fn of_single(between: &[u8], little_endian: bool, path: &Path) -> Res
 /// # Errors
 /// As [`of_single`].
 pub(super) fn of_pair(bytes: &mut Bytes, little_endian: bool) -> Result<Vec<u8>, VolumeError> {
-    let mut rest = bytes.take_rest(MOST_BYTES)?;
+    let mut rest = bytes.take_rest(MAX_BYTES)?;
     if rest.len() < 4 || rest[0] == 0 {
         return Ok(vec![0; 4]);
     }

@@ -12,10 +12,10 @@ use crate::budget::{self, Budget};
 use crate::clock::Clock;
 use crate::error::SegmentError;
 use crate::keep::{self, Kept, keep};
+use crate::postprocess::postprocess;
 use crate::prepare::{Prepared, prepare};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::restore::{Restored, restore};
-use crate::tidy::tidy;
 use crate::tiles::{self, PromptedNetwork, TileNetwork};
 
 /// What is asked of a scan.
@@ -99,7 +99,7 @@ pub struct Seconds {
     pub prepare: f64,
     /// All tiles.
     pub network: f64,
-    /// Back to the scan's grid, and tidy.
+    /// Back to the scan's grid, and post-processing.
     pub restore: f64,
 }
 
@@ -185,7 +185,7 @@ pub fn segment(
         None => nothing(ct, asked.len(), request.probabilities),
     };
     drop(found);
-    let cleared_in_air = tidy(&mut restored.labels, &ct.data);
+    let cleared_in_air = postprocess(&mut restored.labels, &ct.data);
     keep(&mut restored.labels, ct, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
     let counts = label::counts(&restored.labels.data);

@@ -5,16 +5,16 @@ use pulmoav_volume::components::{Connectivity, remove_small_foreground};
 use rayon::prelude::*;
 
 /// A group of touching vessel voxels smaller than this is noise: a vessel of 1.5 mm and 6 mm length.
-const LEAST_MM3: f64 = 10.0;
+const MIN_MM3: f64 = 10.0;
 /// A voxel below this is air through and through; even one half filled with blood is not.
 const AIR_BELOW_HU: f32 = -900.0;
 
-/// Clears voxels of air, then specks: groups of touching labelled voxels, whatever their labels, below `LEAST_MM3`.
+/// Clears voxels of air, then specks: groups of touching labelled voxels, whatever their labels, below `MIN_MM3`.
 /// Gives the number of labelled voxels of air: many of them mean that the network does not see what it should.
 ///
 /// # Shapes
 /// `labels` and `hu`: `[z, y, x]` on one grid.
-pub fn tidy(labels: &mut Volume<u8>, hu: &[f32]) -> u64 {
+pub fn postprocess(labels: &mut Volume<u8>, hu: &[f32]) -> u64 {
     let clear = |(label, &hu): (&mut u8, &f32)| {
         let is_labelled_air = hu < AIR_BELOW_HU && *label != 0;
         if is_labelled_air {
@@ -23,7 +23,7 @@ pub fn tidy(labels: &mut Volume<u8>, hu: &[f32]) -> u64 {
         u64::from(is_labelled_air)
     };
     let in_air = labels.data.par_iter_mut().zip(hu).with_min_len(1 << 16).map(clear).sum();
-    let least = (LEAST_MM3 / 1000.0 / labels.grid.voxel_ml()).ceil() as usize;
+    let least = (MIN_MM3 / 1000.0 / labels.grid.voxel_ml()).ceil() as usize;
     remove_small_foreground(&mut labels.data, labels.grid.shape, Connectivity::Corners, least);
     in_air
 }
@@ -43,7 +43,7 @@ mod tests {
         labels.data[28] = 1;
         let mut hu = vec![0f32; 42];
         hu[11] = -950.0;
-        assert_eq!(tidy(&mut labels, &hu), 1);
+        assert_eq!(postprocess(&mut labels, &hu), 1);
         assert_eq!(labels.data[..12], [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0]);
         assert_eq!(labels.data[28], 0);
     }
