@@ -12,6 +12,10 @@ pub const AIR_HU: f32 = -1024.0;
 const HIGHEST_MINIMUM_HU: f32 = -60.0;
 /// Every CT of a body has soft tissue above this.
 const LOWEST_MAXIMUM_HU: f32 = -100.0;
+/// Air and fat lie between this and [`HIGHEST_MINIMUM_HU`]; what is below is padding or the ringing of a filter.
+const PADDING_BELOW_HU: f32 = -1100.0;
+/// A CT of a body holds at least this share of them.
+const MIN_LIGHT_SHARE: f64 = 1e-3;
 /// Interpolation and padding go below −1024 HU, but not so far.
 const LOWEST_HU: f32 = -20_000.0;
 /// Metal and 16-bit storage end below this.
@@ -37,19 +41,21 @@ pub fn hounsfield(voxels: &Voxels) -> (Vec<f32>, Option<Warning>) {
 }
 
 fn suspicion(values: &[f32], strays: usize) -> Option<String> {
-    let (least, most) = values
+    let is_light = |value: f32| (PADDING_BELOW_HU..=HIGHEST_MINIMUM_HU).contains(&value);
+    let nothing = (f32::INFINITY, f32::NEG_INFINITY, 0usize);
+    let (least, most, light) = values
         .par_chunks(BLOCK)
         .map(|block| {
-            block
-                .iter()
-                .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &value| (least.min(value), most.max(value)))
+            block.iter().fold(nothing, |(least, most, light), &value| {
+                (least.min(value), most.max(value), light + usize::from(is_light(value)))
+            })
         })
-        .reduce(|| (f32::INFINITY, f32::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        .reduce(|| nothing, |a, b| (a.0.min(b.0), a.1.max(b.1), a.2 + b.2));
     let range = format!("voxels range from {least} to {most}");
     if strays > 0 {
         return Some(format!("{strays} voxel(s) are not numbers and were taken for air; is this a CT in HU?"));
     }
-    if least > HIGHEST_MINIMUM_HU {
+    if least > HIGHEST_MINIMUM_HU || (light as f64) < MIN_LIGHT_SHARE * values.len() as f64 {
         return Some(format!(
             "{range}, without air or fat; a CT in HU has both, so check that the rescale intercept (often -1024) was applied"
         ));
@@ -66,9 +72,10 @@ mod tests {
 
     #[test]
     fn tells_ct_from_what_is_none() {
-        let cases: [(&str, Voxels, bool); 7] = [
+        let cases: [(&str, Voxels, bool); 8] = [
             ("chest", Voxels::I16(vec![-1024, -870, 40, 1200]), true),
-            ("spline ringing", Voxels::F32(vec![-3600.0, 60.0]), true),
+            ("spline ringing", Voxels::F32(vec![-3600.0, -850.0, 60.0]), true),
+            ("stored without intercept, padded", Voxels::I16(vec![-2000, 9, 86, 942, 1501]), false),
             ("stored without intercept", Voxels::U16(vec![0, 154, 1064, 2200]), false),
             ("a picture", Voxels::U8(vec![0, 255]), false),
             ("normalised", Voxels::F32(vec![-1.0, 1.0]), false),
