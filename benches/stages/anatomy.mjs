@@ -109,8 +109,7 @@ async function casesOf(study, studio) {
 }
 
 async function plainLabels({ scan }, { segmenter }) {
-  const { labels } = await segmenter.segment(scan, { prompts: PROMPTS });
-  return { scan, labels: labels.data };
+  return { scan, labels: await promptMap(segmenter, scan) };
 }
 
 async function measured(study, { kind, name }, made, plain, studio) {
@@ -137,8 +136,18 @@ function rounded(value) {
   return Array.isArray(value) ? value.map((one) => Math.round(one)) : value === null ? null : Number(value.toFixed(4));
 }
 
+/** Labels as the numbers of the prompts, from 1: a model has values of its own. */
+async function promptMap(segmenter, scan) {
+  const { labels, targets } = await segmenter.segment(scan, { prompts: PROMPTS });
+  const number = new Uint8Array(256);
+  targets.forEach(({ value }, i) => {
+    number[value] = i + 1;
+  });
+  return labels.data.map((label) => number[label]);
+}
+
 async function vesselScores(made, plain, { segmenter }) {
-  const { labels } = await segmenter.segment(made.scan, { prompts: PROMPTS });
+  const labels = { ...made.scan, data: await promptMap(segmenter, made.scan) };
   const scores = comparedLabels(made, labels, plain);
   return Object.fromEntries(Object.entries(scores).map(([key, value]) => [key, rounded(value)]));
 }
