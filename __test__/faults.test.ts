@@ -3,7 +3,16 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, 
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { evaluate, readVolume, type Scores, Segmenter, type SegmentOptions, type Volume, writeVolume } from 'pulmoav';
+import {
+  evaluate,
+  phantom,
+  readVolume,
+  type Scores,
+  Segmenter,
+  type SegmentOptions,
+  type Volume,
+  writeVolume,
+} from 'pulmoav';
 import { chest, folder, listing, root, same, smallestModel } from './fixture.js';
 
 const small: Volume<Uint8Array> = {
@@ -144,6 +153,23 @@ test('two processes that add phantoms to one folder do not lose each other’s',
   t.is(listed.length, made);
   for (const { status, stderr } of ended) t.true(status === 0 || (status === 2 && /is adding to/.test(stderr)), stderr);
   t.false(existsSync(join(out, '.pulmoav.lock')));
+});
+
+test('the lock of a killed process does not count, that of a living one does', async (t) => {
+  const out = folder();
+  const file = join(out, '.pulmoav.lock');
+  const stale = [String(2 ** 30), String(process.pid), ''];
+  for (const holder of stale) {
+    writeFileSync(file, holder);
+    await phantom({ out, seed: 5 });
+    t.false(
+      listing(out).some((name) => name.startsWith('.pulmoav')),
+      holder,
+    );
+  }
+  writeFileSync(file, String(process.ppid));
+  await t.throwsAsync(phantom({ out, seed: 5 }), { code: 'ERR_USAGE', message: /is adding to/ });
+  t.true(existsSync(file));
 });
 
 test('a result that cannot be printed is said, with status 3', async (t) => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, realpathSync } from 'node:fs';
-import { mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FormatError, IoError, UsageError } from './errors.js';
 
@@ -58,39 +58,67 @@ export function refuseSamePlace(output: string, others: string[]): void {
   }
 }
 
+/** Locks that this process holds: a file with its number that is not among them is from before a restart. */
+const held = new Set<string>();
+
 /**
- * Runs `work` while no other process does so in this folder; a lock that a killed process left behind does not count.
+ * Runs `work` while nobody else does so in this folder; a lock that a killed process left behind does not count.
  *
  * @throws IoError, UsageError while another process holds the folder
  */
 export async function withLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  const file = join(folder, '.pulmoav.lock');
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await writeFile(file, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST') {
-        throw new IoError('ERR_IO', `"${folder}" could not be locked: ${message}.`, { cause: error });
-      }
-      const holder = Number(await readFile(file, 'utf8').catch(() => '0'));
-      if (attempt > 0 || isRunning(holder)) {
-        throw new UsageError(`Process ${holder} is adding to "${folder}".`, {
-          hint: `Wait for it, choose another folder, or remove "${file}" if no such process runs.`,
-        });
-      }
-      await rm(file, { force: true });
-    }
+  const file = join(placeOf(folder), '.pulmoav.lock');
+  try {
+    await lock(file);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new IoError('ERR_IO', `"${folder}" could not be locked: ${(error as Error).message}.`, { cause: error });
   }
+  held.add(file);
   try {
     return await work();
   } finally {
+    held.delete(file);
     await rm(file, { force: true });
   }
 }
 
-function isRunning(pid: number): boolean {
+/** The lock appears with its holder's number in it, or not at all. */
+async function lock(file: string): Promise<void> {
+  const mine = `${file}.${randomBytes(6).toString('hex')}`;
+  await writeFile(mine, String(process.pid), { flag: 'wx' });
+  try {
+    await link(mine, file).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+      await clearStale(file);
+      await link(mine, file).catch((again: NodeJS.ErrnoException) => {
+        throw again.code === 'EEXIST' ? busy(file) : again;
+      });
+    });
+  } finally {
+    await rm(mine, { force: true });
+  }
+}
+
+/** Takes a dead process's lock away; only one of those who try gets it, and a living one is put back. */
+async function clearStale(file: string): Promise<void> {
+  if (isAlive(file, await readFile(file, 'utf8').catch(() => ''))) throw busy(file);
+  const aside = `${file}.${randomBytes(6).toString('hex')}`;
+  await rename(file, aside).catch(() => {});
+  const taken = await readFile(aside, 'utf8').catch(() => '');
+  if (isAlive(file, taken)) await link(aside, file).catch(() => {});
+  await rm(aside, { force: true });
+}
+
+function busy(file: string): UsageError {
+  return new UsageError(`Another process is adding to "${dirname(file)}".`, {
+    hint: `Wait for it, choose another folder, or remove "${file}" if no such process runs.`,
+  });
+}
+
+function isAlive(file: string, holder: string): boolean {
+  const pid = Number(holder);
+  if (pid === process.pid) return held.has(file);
   try {
     return pid > 0 && process.kill(pid, 0);
   } catch (error) {

@@ -77,7 +77,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
     await log.cutBack(trainer.facts.step);
-    return await loop(trainer, { run, log, options, started });
+    return await loop(trainer, { run, log, options, started, limit, signal });
   } finally {
     trainer.close();
   }
@@ -107,9 +107,14 @@ interface RunContext {
   log: EventLog;
   options: TrainOptions;
   started: number;
+  /** Aborts when the time is up. */
+  limit: AbortSignal | undefined;
+  /** Aborts then, and when the caller says so. */
+  signal: AbortSignal | undefined;
 }
 
-async function loop(trainer: Trainer, { run, log, options, started }: RunContext): Promise<TrainResult> {
+async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult> {
+  const { run, log, options, started, limit, signal } = context;
   const { config } = run;
   const elapsed = () => (performance.now() - started) / 1000;
   const end = () => run.steps ?? Number.POSITIVE_INFINITY;
@@ -119,6 +124,16 @@ async function loop(trainer: Trainer, { run, log, options, started }: RunContext
   let saved = elapsed();
   let reason: EndReason = 'finished';
   let unapplied = 0;
+  /** False where the time was up first; what is validated is made again when the run goes on. */
+  const validatedInTime = async (step: number): Promise<boolean> => {
+    try {
+      await validation.take(step, { ...options, signal });
+      return true;
+    } catch (error) {
+      if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
+      return false;
+    }
+  };
   log.write(startEvent(trainer, run));
   for (const warning of warningsOf(trainer.facts)) log.write({ type: 'warning', step, ...warning });
   while (step < end()) {
@@ -140,10 +155,13 @@ async function loop(trainer: Trainer, { run, log, options, started }: RunContext
       await checkpoint(trainer, options.out, log, step);
       saved = elapsed();
     }
-    if (validate) await validation.take(step, options);
+    if (validate && !(await validatedInTime(step))) {
+      reason = 'time';
+      break;
+    }
   }
   await checkpoint(trainer, options.out, log, step);
-  if (reason === 'finished') await validation.take(step, options);
+  if (reason === 'finished' && !(await validatedInTime(step))) reason = 'time';
   log.write({ type: 'end', step, reason });
   if (reason === 'cancelled') options.signal?.throwIfAborted();
   return { reason, step, validation: validation.last, best: modelOf(options.out) };
