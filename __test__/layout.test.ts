@@ -10,17 +10,18 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const arrows: Record<string, string[]> = {
   plan: [],
   simd: [],
-  volume: ['simd'],
+  task: [],
+  volume: ['task', 'simd'],
   testing: [],
   tree: ['volume'],
-  anatomy: ['volume', 'simd'],
+  anatomy: ['task', 'volume', 'simd'],
   ops: ['simd'],
   model: ['ops', 'plan'],
-  phantom: ['volume', 'tree'],
-  segment: ['plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model'],
-  evaluate: ['volume', 'tree'],
-  train: ['plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'segment', 'evaluate'],
-  node: ['plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
+  phantom: ['task', 'volume', 'tree'],
+  segment: ['task', 'plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model'],
+  evaluate: ['task', 'volume', 'tree'],
+  train: ['task', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'segment', 'evaluate'],
+  node: ['task', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
 };
 const seesCandle = ['ops', 'model', 'segment', 'train'];
 

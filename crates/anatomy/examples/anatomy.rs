@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use pulmoav_anatomy::label;
+use pulmoav_task::Silent;
 use pulmoav_volume::hounsfield::hounsfield;
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Volume, formats};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

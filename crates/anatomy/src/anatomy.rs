@@ -1,7 +1,8 @@
 //! Everything that is found in one scan.
 
+use pulmoav_task::Warning;
+use pulmoav_volume::Grid;
 use pulmoav_volume::crop::{Extent, View};
-use pulmoav_volume::{Grid, Warning};
 use rayon::prelude::*;
 
 use crate::air::Air;

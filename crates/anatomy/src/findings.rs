@@ -1,6 +1,6 @@
 //! What a user should know of the anatomy of a scan.
 
-use pulmoav_volume::Warning;
+use pulmoav_task::Warning;
 
 use crate::air::Air;
 use crate::airway::Airways;

@@ -1,7 +1,7 @@
 //! A synthetic chest for the tests of this crate, painted in mm so that a test can change it.
 
+use pulmoav_task::Silent;
 use pulmoav_volume::crop::{View, VoxelBox};
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::volume::{Affine, Grid, Volume};
 
 use crate::anatomy::Anatomy;

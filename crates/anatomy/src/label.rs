@@ -1,11 +1,9 @@
 //! The anatomy of a scan as a label map on its own grid.
 
-use std::time::Instant;
-
+use pulmoav_task::{Clock, Monitor, Warning};
 use pulmoav_volume::crop::View;
 use pulmoav_volume::label::counts;
-use pulmoav_volume::monitor::Monitor;
-use pulmoav_volume::{Orientation, Volume, VolumeError, Warning};
+use pulmoav_volume::{Orientation, Volume, VolumeError};
 
 use crate::anatomy::find;
 use crate::structure::Structure;
@@ -50,9 +48,9 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
     let canonical = orientation.orient_grid(&ct.grid);
     let hu = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);
     monitor.report("anatomy", 0, 2);
-    let clock = Instant::now();
+    let mut clock = Clock::start();
     let anatomy = find(&hu, &canonical);
-    let find_seconds = clock.elapsed().as_secs_f64();
+    let find_seconds = clock.lap();
     monitor.report("anatomy", 1, 2);
     let found = anatomy.label_map(&hu);
     let data = orientation.inverse().orient_data(&found, canonical.shape, 1);
@@ -68,7 +66,7 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
         carina_mm: anatomy.airways.carina.map(|[z, y, x]| canonical.affine.apply([x, y, z])),
         warnings: anatomy.warnings,
         find_seconds,
-        draw_seconds: clock.elapsed().as_secs_f64() - find_seconds,
+        draw_seconds: clock.lap(),
     })
 }
 
@@ -76,7 +74,7 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
 mod tests {
     use super::*;
     use crate::fixture::chest;
-    use pulmoav_volume::monitor::Silent;
+    use pulmoav_task::Silent;
 
     #[test]
     fn one_thread_or_two_give_the_same_labels() {

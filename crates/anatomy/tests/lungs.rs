@@ -2,8 +2,8 @@
 
 mod scans;
 
+use pulmoav_task::Silent;
 use pulmoav_volume::label::labels;
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Grid, formats};
 use scans::{codes, is_lung, labelled, left_and_right_ml, path};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! How often each label of the prediction meets each label of the reference.
 
-use pulmoav_volume::monitor::Monitor;
+use pulmoav_task::Monitor;
 use pulmoav_volume::{Grid, Mask};
 use rayon::prelude::*;
 

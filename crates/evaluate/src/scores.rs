@@ -1,7 +1,7 @@
 //! All metrics of one case, in the shape of the contract.
 
+use pulmoav_task::Monitor;
 use pulmoav_volume::Mask;
-use pulmoav_volume::monitor::Monitor;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::confusion::Confusion;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use pulmoav_evaluate::{Options, Restriction, evaluate};
+use pulmoav_task::Silent;
 use pulmoav_volume::formats::read;
 use pulmoav_volume::label::labels;
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Affine, Grid, Mask};
 use serde_json::Value;
 

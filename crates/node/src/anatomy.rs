@@ -7,9 +7,8 @@ use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::{Labelled, label};
+use pulmoav_task::{Monitor, Warning};
 use pulmoav_volume::VolumeError;
-use pulmoav_volume::monitor::Monitor;
-use pulmoav_volume::warning::Warning;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;

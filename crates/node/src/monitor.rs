@@ -29,7 +29,7 @@ pub struct Progress {
     pub total: f64,
 }
 
-impl pulmoav_volume::monitor::Monitor for Shared {
+impl pulmoav_task::Monitor for Shared {
     fn report(&self, stage: &'static str, done: u64, total: u64) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         *progress = Some(Progress { stage: stage.to_owned(), done: done as f64, total: total as f64 });

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
+use pulmoav_task::Warning;
 use pulmoav_volume::hounsfield::hounsfield;
 use pulmoav_volume::voxels::Voxels;
-use pulmoav_volume::warning::Warning;
 use pulmoav_volume::{Grid, Volume, formats};
 
 use crate::monitor::Shared;

@@ -15,9 +15,9 @@ use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmentation, Segmenter};
+use pulmoav_task::Warning;
 use pulmoav_volume::formats;
 use pulmoav_volume::image::Header;
-use pulmoav_volume::warning::Warning;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::{Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
+use pulmoav_task::Warning;
 use pulmoav_volume::formats::{self, Place};
 use pulmoav_volume::image::Header;
 use pulmoav_volume::voxels::Voxels;
-use pulmoav_volume::warning::Warning;
 use pulmoav_volume::{Affine, Grid, Volume, VolumeError};
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use pulmoav_phantom::{Appearance, Phantom, PhantomConfig, Size, layers, render};
-use pulmoav_volume::monitor::Silent;
+use pulmoav_task::Silent;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();

@@ -1,7 +1,7 @@
 //! What a phantom is before it has a look: coverage maps, labels and the HU of everything but blood.
 
+use pulmoav_task::Monitor;
 use pulmoav_volume::Grid;
-use pulmoav_volume::monitor::Monitor;
 use rayon::prelude::*;
 
 use crate::arteries;
@@ -324,8 +324,8 @@ pub(crate) mod tests {
     use crate::point::Point;
     use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
     use pulmoav_anatomy::find;
+    use pulmoav_task::Silent;
     use pulmoav_volume::crop::{View, VoxelBox};
-    use pulmoav_volume::monitor::Silent;
 
     /// Counts of Huang 1996 by order, from 9 to 15 (docs/method.md, Phantoms).
     const ARTERY_COUNTS: [f32; 7] = [12450.0, 3448.0, 900.0, 254.0, 86.0, 14.0, 4.0];

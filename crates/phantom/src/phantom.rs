@@ -1,7 +1,7 @@
 //! One whole phantom: a CT with its reference.
 
+use pulmoav_task::Monitor;
 use pulmoav_volume::Volume;
-use pulmoav_volume::monitor::Monitor;
 
 use crate::compose::{Appearance, compose};
 use crate::config::{PhantomConfig, Phase};

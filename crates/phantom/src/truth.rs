@@ -68,8 +68,8 @@ mod tests {
     use crate::lattice::Lattice;
     use crate::layers::tests::coarse;
     use crate::raster::draw_tubes;
+    use pulmoav_task::Silent;
     use pulmoav_volume::components::{Connectivity, components};
-    use pulmoav_volume::monitor::Silent;
 
     #[test]
     fn the_truth_is_nested_and_centrelines_run_in_lumens() {

@@ -155,8 +155,8 @@ mod tests {
     use super::*;
     use crate::fixture::{chest, plan};
     use crate::prepare::prepare;
+    use pulmoav_task::Silent;
     use pulmoav_volume::Affine;
-    use pulmoav_volume::monitor::Silent;
 
     #[test]
     fn smaller_tiles_need_less_and_end_at_half_a_patch() {

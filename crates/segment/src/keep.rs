@@ -89,8 +89,8 @@ mod tests {
     use super::*;
     use crate::fixture::{FakeNetwork, chest, plan};
     use crate::pipeline::{Request, Segmentation, segment};
+    use pulmoav_task::Silent;
     use pulmoav_volume::Orientation;
-    use pulmoav_volume::monitor::Silent;
 
     fn run(ct: &Volume<f32>, keep: &[Structure]) -> Segmentation {
         let request = Request { keep: keep.to_vec(), ..Request::default() };

@@ -4,7 +4,6 @@
 //! scan's own grid → postprocess → keep. [`pipeline::segment`] is that walk; each step has its file.
 
 pub mod budget;
-pub mod clock;
 mod error;
 #[cfg(test)]
 mod fixture;

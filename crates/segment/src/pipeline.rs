@@ -3,13 +3,11 @@
 use pulmoav_anatomy::Structure;
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
+use pulmoav_task::{Clock, Monitor, Warning};
 use pulmoav_volume::Volume;
 use pulmoav_volume::label;
-use pulmoav_volume::monitor::Monitor;
-use pulmoav_volume::warning::Warning;
 
 use crate::budget::{self, Budget};
-use crate::clock::Clock;
 use crate::error::SegmentError;
 use crate::keep::{self, Kept, keep};
 use crate::postprocess::postprocess;
@@ -265,7 +263,7 @@ fn measured(asked: &[usize], plan: &Plan, counts: &[u64; 256], voxel_ml: f64) ->
 mod tests {
     use super::*;
     use crate::fixture::{FakeNetwork, chest, plan};
-    use pulmoav_volume::monitor::Silent;
+    use pulmoav_task::Silent;
     use pulmoav_volume::{Affine, Orientation};
 
     fn ask(names: &[&str]) -> Request {

@@ -6,10 +6,9 @@
 use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_anatomy::{self as anatomy, Anatomy};
 use pulmoav_plan::{Channel, Crop, Plan};
+use pulmoav_task::{Monitor, Warning};
 use pulmoav_volume::crop::{Extent, View, VoxelBox};
-use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::resample::{new_size, resize_labels, resize_within};
-use pulmoav_volume::warning::Warning;
 use pulmoav_volume::{Grid, Orientation, Volume};
 use rayon::prelude::*;
 
@@ -301,8 +300,8 @@ fn coarse_spacing(canonical: &Grid) -> Option<Warning> {
 mod tests {
     use super::*;
     use crate::fixture::{chest, plan};
+    use pulmoav_task::Silent;
     use pulmoav_volume::Affine;
-    use pulmoav_volume::monitor::Silent;
 
     #[test]
     fn one_patch_at_the_plans_spacing_passes_unchanged() {

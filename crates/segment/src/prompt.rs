@@ -1,7 +1,7 @@
 //! Which of the plan's targets a request means.
 
 use pulmoav_plan::{Plan, Target};
-use pulmoav_volume::warning::Warning;
+use pulmoav_task::Warning;
 
 use crate::error::SegmentError;
 

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use candle_core::{DType, Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
-use pulmoav_volume::monitor::Monitor;
+use pulmoav_task::Monitor;
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
     use crate::fixture::{FakeNetwork, chest, plan};
     use crate::prepare::prepare;
-    use pulmoav_volume::monitor::Silent;
+    use pulmoav_task::Silent;
 
     #[test]
     fn fitted_tiles_compute_fewer_voxels_and_keep_the_overlap() {

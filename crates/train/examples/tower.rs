@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use pulmoav_model::text::TARGETS;
+use pulmoav_task::Monitor;
 use pulmoav_train::optimizer::AdamWConfig;
 use pulmoav_train::tower::{HELD_OUT, TowerConfig, read_table, train_tower};
-use pulmoav_volume::monitor::Monitor;
 
 struct Lines(Instant);
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_segment::prepare::{InverseTransform, Prepared, prepare, prepare_labels};
+use pulmoav_task::{Monitor, Warning};
 use pulmoav_volume::{
-    Grid, Volume, Warning, crop::View, formats, hounsfield::hounsfield, label::labels, monitor::Monitor,
-    resample::resize_within,
+    Grid, Volume, crop::View, formats, hounsfield::hounsfield, label::labels, resample::resize_within,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};

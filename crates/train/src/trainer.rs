@@ -6,8 +6,7 @@ use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{Auxiliary, Channel, Network as NetworkPlan, Plan};
-use pulmoav_segment::clock::Clock;
-use pulmoav_volume::monitor::Monitor;
+use pulmoav_task::{Clock, Monitor};
 use serde::Serialize;
 
 use crate::{

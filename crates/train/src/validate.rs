@@ -4,8 +4,8 @@ use pulmoav_anatomy::lungs;
 use pulmoav_evaluate::{Options, Restriction, Scores, evaluate};
 use pulmoav_plan::{BodySide, VesselClass};
 use pulmoav_segment::{Request, Segmenter};
+use pulmoav_task::Monitor;
 use pulmoav_volume::crop::{View, VoxelBox};
-use pulmoav_volume::monitor::Monitor;
 use pulmoav_volume::{Mask, Orientation, Volume, VolumeError};
 use serde::Serialize;
 

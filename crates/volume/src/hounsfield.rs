@@ -1,9 +1,9 @@
 //! Hounsfield units from whatever a file holds, and a suspicion where the numbers cannot be such.
 
+use pulmoav_task::Warning;
 use rayon::prelude::*;
 
 use crate::voxels::{Voxel, Voxels, map};
-use crate::warning::Warning;
 use crate::with_voxels;
 
 /// Stands in for voxels that are no number: air.

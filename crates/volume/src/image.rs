@@ -1,11 +1,11 @@
 //! A file's volume: voxels of the file's own type, where they are, and what its header said.
 
+use pulmoav_task::Warning;
 use serde::Serialize;
 
 use crate::error::VolumeError;
 use crate::volume::Grid;
 use crate::voxels::{DataType, Voxels};
-use crate::warning::Warning;
 
 /// A volume as read from a file.
 #[derive(Debug, Clone)]

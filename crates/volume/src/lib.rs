@@ -10,16 +10,13 @@ pub mod geometry;
 pub mod hounsfield;
 pub mod image;
 pub mod label;
-pub mod monitor;
 mod quaternion;
 pub mod resample;
 pub mod volume;
 pub mod voxels;
-pub mod warning;
 
 pub use error::VolumeError;
 pub use geometry::Orientation;
 pub use image::{Header, Image, Info};
 pub use volume::{Affine, Grid, Mask, Volume};
 pub use voxels::{DataType, Voxel, Voxels};
-pub use warning::Warning;

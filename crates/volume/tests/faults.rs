@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use pulmoav_task::Silent;
 use pulmoav_volume::formats::{Place, info, read, read_header, write, write_voxels};
 use pulmoav_volume::image::Header;
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Affine, Grid};
 
 fn fault(name: &str) -> PathBuf {

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pulmoav_task::{Monitor, Silent};
 use pulmoav_volume::formats::{Place, info, read, read_header, refuse_same_file, write, write_voxels};
 use pulmoav_volume::image::Header;
-use pulmoav_volume::monitor::{Monitor, Silent};
 use pulmoav_volume::{Affine, Grid, Voxel, Voxels, with_voxels};
 use serde_json::Value;
 

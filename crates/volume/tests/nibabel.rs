@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use pulmoav_task::Silent;
 use pulmoav_volume::formats::{info, read};
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Image, VolumeError, Voxel, with_voxels};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use pulmoav_task::Silent;
 use pulmoav_volume::formats::read;
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Affine, Grid, Orientation, Volume, Voxel, with_voxels};
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use pulmoav_anatomy::{Labelled, Structure, label};
+use pulmoav_task::Silent;
 use pulmoav_volume::hounsfield::hounsfield;
-use pulmoav_volume::monitor::Silent;
 use pulmoav_volume::{Volume, formats};
 
 /// A file of `../shared/data`; says so and gives `None` where it is missing.

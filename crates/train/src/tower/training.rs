@@ -4,7 +4,7 @@ use candle_core::{D, Device, Tensor};
 use pulmoav_model::Parameters;
 use pulmoav_model::text::head::CLASSES;
 use pulmoav_model::text::{PromptHead, TextConfig, TextEncoder, Tokenizer, Tower};
-use pulmoav_volume::monitor::Monitor;
+use pulmoav_task::Monitor;
 use serde::{Deserialize, Serialize};
 
 use super::corpus::Corpus;
@@ -114,7 +114,7 @@ fn cross_entropy(logits: &Tensor, answers: &[usize], smoothing: f64) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pulmoav_volume::monitor::Silent;
+    use pulmoav_task::Silent;
 
     pub(crate) fn tiny() -> TowerConfig {
         TowerConfig {

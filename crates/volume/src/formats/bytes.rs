@@ -7,10 +7,10 @@ use std::sync::mpsc;
 use std::thread;
 
 use flate2::bufread::ZlibDecoder;
+use pulmoav_task::Monitor;
 
 use super::gzip::Gunzip;
 use crate::error::VolumeError;
-use crate::monitor::Monitor;
 use crate::voxels::{DataType, Voxel, Voxels, swap_bytes};
 
 /// Deflate cannot make more than this many bytes of one.

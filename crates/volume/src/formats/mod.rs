@@ -16,8 +16,8 @@ pub use output::{Place, check_output, refuse_same_file, write, write_voxels};
 
 use crate::error::VolumeError;
 use crate::image::{Header, Image, Info};
-use crate::monitor::Monitor;
 use bytes::{Bytes, open_file};
+use pulmoav_task::Monitor;
 
 /// Bytes that tell every format apart (the deepest sign is DICOM's at 128).
 const HEAD_BYTES: usize = 544;

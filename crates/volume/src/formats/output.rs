@@ -6,11 +6,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use pulmoav_task::Monitor;
+
 use super::gzip::{BATCH, BLOCK_BYTES, Gzip};
 use super::nifti;
 use crate::error::VolumeError;
 use crate::image::Header;
-use crate::monitor::Monitor;
 use crate::volume::Grid;
 use crate::voxels::{Voxel, Voxels, swap_bytes};
 use crate::with_voxels;

@@ -1,9 +1,10 @@
 //! Grids from the way ITK's family of formats describes them: a direction, a spacing and an origin, towards L, P, S.
 
+use pulmoav_task::Warning;
+
 use crate::image::{Format, Header};
 use crate::volume::{Affine, Grid};
 use crate::voxels::DataType;
-use crate::warning::Warning;
 
 /// World axes of a file, as factors on their way to R, A, S.
 pub(super) type Signs = [f64; 3];

@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
+use pulmoav_task::Monitor;
+
 use super::bytes::Bytes;
 use crate::error::VolumeError;
 use crate::image::Header;
-use crate::monitor::Monitor;
 use crate::voxels::{DataType, Voxels};
 
 /// Bytes of a number with the white space around it, generously.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use pulmoav_task::Warning;
+
 use super::fields::Fields;
 use super::layout::{Cells, Layout, NIFTI1, NIFTI2};
 use crate::error::VolumeError;
@@ -10,7 +12,6 @@ use crate::image::{Format, Header, NiftiBytes};
 use crate::quaternion;
 use crate::volume::{Affine, Grid, SAME_SPACING};
 use crate::voxels::DataType;
-use crate::warning::Warning;
 
 /// Longest axis that a NIfTI-1 header can hold.
 const LONGEST_NIFTI1: usize = i16::MAX as usize;
