@@ -10,17 +10,18 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const arrows: Record<string, string[]> = {
   plan: [],
   simd: [],
+  random: [],
   task: [],
   volume: ['task', 'simd'],
   testing: [],
   tree: ['volume'],
   anatomy: ['task', 'volume', 'simd'],
   ops: ['simd'],
-  model: ['ops', 'plan'],
-  phantom: ['task', 'volume', 'tree'],
+  model: ['random', 'ops', 'plan'],
+  phantom: ['task', 'random', 'volume', 'tree'],
   segment: ['task', 'plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model'],
   evaluate: ['task', 'volume', 'tree'],
-  train: ['task', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'segment', 'evaluate'],
+  train: ['task', 'random', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'segment', 'evaluate'],
   node: ['task', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
 };
 const seesCandle = ['ops', 'model', 'segment', 'train'];

@@ -13,7 +13,6 @@ pub mod import;
 mod la_caf;
 mod network;
 pub mod parameters;
-pub mod philox;
 mod prompt_decoder;
 mod pulmoav;
 pub mod text;

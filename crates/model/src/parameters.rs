@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Device, Tensor, Var};
+use pulmoav_random::{normals, stream_of};
 
 use crate::ModelError;
-use crate::philox::{normals, stream_of};
 
 /// The parameters of a network by name, sorted; and tensors that only travel along (`text.*`).
 ///

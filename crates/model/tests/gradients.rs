@@ -3,9 +3,9 @@
 mod plans;
 
 use candle_core::{Device, Tensor, Var};
-use pulmoav_model::philox::normals;
 use pulmoav_model::{Mode, ModelError, Network, Parameters, prompt_embeddings};
 use pulmoav_plan::{LaCafVariant, Plan};
+use pulmoav_random::normals;
 
 fn small_plans() -> [(&'static str, Plan); 3] {
     [

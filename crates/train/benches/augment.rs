@@ -10,9 +10,9 @@
 use std::time::Instant;
 
 use pulmoav_ops::block_cache::BlockCache;
+use pulmoav_random::{Philox, Stream};
 use pulmoav_train::augment::{Augment, Blur, Coarse, Contrast, Flip, Gamma, Noise, Randoms, Rotate, Shift, Slices};
 use pulmoav_train::patch::Patch;
-use pulmoav_train::random::{Philox, Stream};
 
 /// As in the addon: patches reuse the memory of patches.
 #[global_allocator]

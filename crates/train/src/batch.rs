@@ -1,6 +1,7 @@
 //! One step's input: sampled, augmented, windowed. A pure function of (seed, step).
 
 use pulmoav_plan::{BodySide, Channel, Plan};
+use pulmoav_random::{Philox, Stream};
 use pulmoav_segment::prepare::windowed;
 
 use crate::{
@@ -12,7 +13,6 @@ use crate::{
     error::TrainError,
     loss::AnswerGrid,
     patch::Patch,
-    random::{Philox, Stream},
 };
 
 /// How often a patch is drawn at most: in a half-labelled case it may lie in the other lung.

@@ -12,7 +12,6 @@ pub mod optimizer;
 pub mod patch;
 pub mod prefetch;
 pub mod prepare;
-pub mod random;
 pub mod sampler;
 pub mod state;
 pub mod tower;

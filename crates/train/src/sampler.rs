@@ -1,8 +1,9 @@
 //! Which case, and where in it.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::within, error::TrainError, random::Philox};
+use crate::{config::within, error::TrainError};
 
 /// Odds of a patch centred on an artery voxel, on a vein voxel, or anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -92,7 +93,7 @@ fn origin(centre: f64, size: usize, patch: usize) -> isize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Stream;
+    use pulmoav_random::Stream;
 
     struct Grid(Vec<[usize; 3]>);
 

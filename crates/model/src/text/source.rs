@@ -238,8 +238,8 @@ mod tests {
     use candle_core::{Device, Tensor};
 
     use super::*;
-    use crate::philox::normals;
     use crate::weights::save_tensors;
+    use pulmoav_random::normals;
 
     /// A CLIP folder of the smallest kind: CLIP's words, eight channels, no layer.
     fn folder(name: &str, seed: u64) -> Result<PathBuf, ModelError> {

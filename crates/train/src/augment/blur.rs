@@ -1,9 +1,10 @@
 //! Gaussian blur: a softer reconstruction kernel.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
 use super::smooth::gaussian;
-use crate::{patch::Patch, random::Philox};
+use crate::patch::Patch;
 
 /// Blurs the CT by a Gaussian of uniform width.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -3,13 +3,13 @@
 //! The answers become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none
 //! fills half of it.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
 use super::slices::thicken;
 use crate::{
     code::{AIRWAY, LABEL_BITS},
     patch::Patch,
-    random::Philox,
 };
 
 /// Share of a cube that vessels must fill to give it their label: three quarters of what one of 1.5 mm, the thinnest
@@ -92,7 +92,9 @@ fn label_of(counts: [u32; LABEL_BITS as usize + 1]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{patch::tests::numbered, random::Stream};
+    use pulmoav_random::Stream;
+
+    use crate::patch::tests::numbered;
 
     #[test]
     fn a_point_spreads_in_every_direction() {

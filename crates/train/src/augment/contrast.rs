@@ -1,9 +1,10 @@
 //! Stretch about the mean.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
 use super::mean_of;
-use crate::{patch::Patch, random::Philox};
+use crate::patch::Patch;
 
 /// Multiplies the distance to the patch's mean by a uniform factor.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! Left–right mirror; left and right swap names.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{code::RIGHT_BIT, patch::Patch, random::Philox};
+use crate::{code::RIGHT_BIT, patch::Patch};
 
 /// Mirrors the patch left–right: an artery of the left lung becomes one of the right lung, in codes and side channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

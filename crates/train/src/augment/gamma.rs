@@ -1,8 +1,9 @@
 //! Gamma curve over the range in which vessels lie.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{patch::Patch, random::Philox};
+use crate::patch::Patch;
 
 const LOW_HU: f32 = -1000.0;
 const HIGH_HU: f32 = 600.0;

@@ -14,13 +14,14 @@ mod shift;
 mod slices;
 mod smooth;
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     blur::Blur, coarse::Coarse, contrast::Contrast, flip::Flip, gamma::Gamma, noise::Noise, rotate::Rotate,
     shift::Shift, slices::Slices,
 };
-use crate::{config::within, error::TrainError, patch::Patch, random::Philox};
+use crate::{config::within, error::TrainError, patch::Patch};
 
 /// Every augmentation, in the order in which they are applied: geometry, brightness, then what a scanner adds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

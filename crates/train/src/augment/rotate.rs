@@ -1,8 +1,9 @@
 //! Quarter turns in the axial plane.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{patch::Patch, random::Philox};
+use crate::patch::Patch;
 
 /// Turns the patch by 90°, 180° or 270° about the body's axis; the side channel and the codes turn with it. Patches
 /// that are not square in the axial plane only turn by 180°.

@@ -1,8 +1,9 @@
 //! Constant shift of brightness.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{patch::Patch, random::Philox};
+use crate::patch::Patch;
 
 /// Adds one uniform number from ±`amount_hu` to the whole patch (±0.1 of a window of 1000 HU is 100 HU).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! Thick slices: what a scan of 2–5 mm looks like after it was resampled to the plan's spacing.
 
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{patch::Patch, random::Philox};
+use crate::patch::Patch;
 
 /// Averages along z into slices of uniform thickness at a random offset and interpolates linearly between their
 /// centres.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use pulmoav_model::text::head::REJECT;
 use pulmoav_model::text::tokenizer::START;
 use pulmoav_model::text::{TARGETS, Tokenizer, template};
+use pulmoav_random::{Philox, Stream};
 
 use super::lexicon::{Language, Lexicon};
 use super::noise::mistype;
 use crate::error::TrainError;
-use crate::random::{Philox, Stream};
 
 /// Phrases that are never made, so that they can measure what was learned.
 pub const HELD_OUT: &str = include_str!("held_out.tsv");

@@ -1,6 +1,6 @@
 //! How people's typing differs from the dictionary.
 
-use crate::random::Philox;
+use pulmoav_random::Philox;
 
 /// A phrase as somebody may have typed it: sometimes a slip, a lost accent, a lost hyphen or doubled blanks.
 pub(super) fn mistype(text: &str, random: &mut Philox) -> String {
@@ -82,7 +82,7 @@ fn slip_word(word: &str, random: &mut Philox) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Stream;
+    use pulmoav_random::Stream;
 
     #[test]
     fn slips_change_little() {

@@ -1,10 +1,10 @@
-//! Counter-based random numbers: the state is (seed, step, sample, stream) and nothing else.
+//! Random numbers of a training run: the state is (seed, step, sample, stream) and nothing else.
 //!
 //! A training run needs no saved generator: whoever knows the step knows every number drawn in it.
 
 use std::sync::OnceLock;
 
-use pulmoav_model::philox::philox4x32;
+use crate::philox::philox4x32;
 
 /// What a stream of numbers is for; two uses never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
