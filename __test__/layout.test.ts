@@ -18,13 +18,27 @@ const arrows: Record<string, string[]> = {
   anatomy: ['task', 'volume', 'simd'],
   ops: ['simd'],
   model: ['random', 'ops', 'plan'],
+  text: ['random', 'ops', 'plan', 'model'],
   phantom: ['task', 'random', 'volume', 'tree'],
-  segment: ['task', 'plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model'],
+  segment: ['task', 'plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model', 'text'],
   evaluate: ['task', 'volume', 'tree'],
-  train: ['task', 'random', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'segment', 'evaluate'],
-  node: ['task', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'phantom', 'segment', 'evaluate', 'train'],
+  train: ['task', 'random', 'plan', 'volume', 'anatomy', 'tree', 'ops', 'model', 'text', 'segment', 'evaluate'],
+  node: [
+    'task',
+    'plan',
+    'volume',
+    'anatomy',
+    'tree',
+    'ops',
+    'model',
+    'text',
+    'phantom',
+    'segment',
+    'evaluate',
+    'train',
+  ],
 };
-const seesCandle = ['ops', 'model', 'segment', 'train'];
+const seesCandle = ['ops', 'model', 'text', 'segment', 'train'];
 
 interface Metadata {
   packages: { name: string; dependencies: { name: string; kind: string | null }[] }[];

@@ -15,7 +15,6 @@ mod network;
 pub mod parameters;
 mod prompt_decoder;
 mod pulmoav;
-pub mod text;
 pub mod weights;
 
 pub use block::Mode;

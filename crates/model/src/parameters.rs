@@ -147,7 +147,10 @@ impl Parameters {
     }
 
     /// Refuses parameters that no network has asked for.
-    pub(crate) fn refuse_unasked(&self) -> Result<(), ModelError> {
+    ///
+    /// # Errors
+    /// [`ModelError::UnexpectedTensor`].
+    pub fn refuse_unasked(&self) -> Result<(), ModelError> {
         let mut unasked = self.trained.keys().filter(|name| !self.asked.contains(*name));
         match unasked.next() {
             None => Ok(()),
@@ -157,21 +160,27 @@ impl Parameters {
 }
 
 /// A place in the tree of names: `encoder.stages.0`.
-pub(crate) struct Scope<'a> {
+pub struct Scope<'a> {
     parameters: &'a mut Parameters,
     prefix: String,
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn root(parameters: &'a mut Parameters) -> Self {
+    /// Where names begin.
+    pub fn root(parameters: &'a mut Parameters) -> Self {
         Self { parameters, prefix: String::new() }
     }
 
-    pub(crate) fn at(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
+    /// The place of that name below this one.
+    pub fn at(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
         Scope { prefix: self.path(&name.to_string()), parameters: self.parameters }
     }
 
-    pub(crate) fn parameter(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Var, ModelError> {
+    /// The parameter of that name here, created if that is allowed.
+    ///
+    /// # Errors
+    /// As [`Parameters::get_or_create`].
+    pub fn parameter(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Var, ModelError> {
         let path = self.path(name);
         self.parameters.get_or_create(&path, shape, init)
     }

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{Either, Either10, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::ModelError;
-use pulmoav_model::text::{Encoded, TextCache, TextModel, Tower};
+use pulmoav_text::{Encoded, TextCache, TextModel, Tower};
 use pulmoav_train::tower::{TowerConfig, train_tower as train_tower_tensors};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! From the user's words to names of targets.
 
-use pulmoav_model::text::Tower;
 use pulmoav_plan::Plan;
+use pulmoav_text::Tower;
 
 use crate::error::SegmentError;
 

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use pulmoav_model::text::TARGETS;
 use pulmoav_task::Monitor;
+use pulmoav_text::TARGETS;
+use pulmoav_text::corpus::{HELD_OUT, read_table};
 use pulmoav_train::optimizer::AdamWConfig;
-use pulmoav_train::tower::{HELD_OUT, TowerConfig, read_table, train_tower};
+use pulmoav_train::tower::{TowerConfig, train_tower};
 
 struct Lines(Instant);
 

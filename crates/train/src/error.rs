@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pulmoav_model::ModelError;
 use pulmoav_segment::SegmentError;
+use pulmoav_text::corpus::LexiconError;
 
 /// A failure of the training pipeline.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,12 @@ pub enum TrainError {
     /// A bug of ours.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+impl From<LexiconError> for TrainError {
+    fn from(error: LexiconError) -> Self {
+        Self::Internal(error.to_string())
+    }
 }
 
 impl TrainError {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::clean::clean;
+use crate::clean::clean;
 
 /// Number of tokens.
 pub const VOCABULARY: usize = 49_408;

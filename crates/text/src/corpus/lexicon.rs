@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use pulmoav_model::text::TARGETS;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::TrainError;
+use crate::TARGETS;
+
+/// A file of built-in words that is no such file: a fault of ours, since the words are part of the program.
+#[derive(Debug, thiserror::Error)]
+#[error("words/{name}.json: {source}")]
+pub struct LexiconError {
+    name: String,
+    source: serde_json::Error,
+}
 
 /// All words.
 #[derive(Debug)]
@@ -74,8 +81,8 @@ impl Lexicon {
     /// The built-in words.
     ///
     /// # Errors
-    /// [`TrainError::Internal`], which names the file: the words are part of the program.
-    pub(super) fn new() -> Result<Self, TrainError> {
+    /// [`LexiconError`].
+    pub(super) fn new() -> Result<Self, LexiconError> {
         let mut by_target: BTreeMap<String, Vec<String>> =
             read("abbreviations", include_str!("words/abbreviations.json"))?;
         Ok(Self {
@@ -102,8 +109,8 @@ impl Language {
     }
 }
 
-fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, TrainError> {
-    serde_json::from_str(json).map_err(|error| TrainError::Internal(format!("words/{name}.json: {error}")))
+fn read<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, LexiconError> {
+    serde_json::from_str(json).map_err(|source| LexiconError { name: name.to_owned(), source })
 }
 
 #[cfg(test)]

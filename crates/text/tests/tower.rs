@@ -1,7 +1,7 @@
 //! The bundled tower knows its phrases, and those that it never saw.
 
-use pulmoav_model::text::{TARGETS, Tower};
-use pulmoav_train::tower::{HELD_OUT, read_table};
+use pulmoav_text::corpus::{HELD_OUT, read_table};
+use pulmoav_text::{TARGETS, Tower};
 
 const PHRASINGS: &str = include_str!("phrasings.tsv");
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
+use pulmoav_model::ModelError;
+use pulmoav_model::parameters::{Init, Parameters, Scope};
 use pulmoav_ops::{AttentionMask, PackedLinear, attention, gelu_erf, layer_norm, linear, quick_gelu};
 
-use super::tokenizer::{CONTEXT, VOCABULARY};
-use crate::ModelError;
-use crate::parameters::{Init, Parameters, Scope};
+use crate::tokenizer::{CONTEXT, VOCABULARY};
 
 /// Sizes of a text tower.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use pulmoav_model::text::head::REJECT;
-use pulmoav_model::text::tokenizer::START;
-use pulmoav_model::text::{TARGETS, Tokenizer, template};
 use pulmoav_random::{Philox, Stream};
 
-use super::lexicon::{Language, Lexicon};
+use super::lexicon::{Language, Lexicon, LexiconError};
 use super::noise::mistype;
-use crate::error::TrainError;
+use crate::head::REJECT;
+use crate::tokenizer::START;
+use crate::{TARGETS, Tokenizer, template};
 
 /// Phrases that are never made, so that they can measure what was learned.
 pub const HELD_OUT: &str = include_str!("held_out.tsv");
@@ -19,7 +18,7 @@ pub const HELD_OUT: &str = include_str!("held_out.tsv");
 pub struct Phrase {
     /// What a user may type.
     pub text: String,
-    /// Index into [`pulmoav_model::text::TARGETS`], or [`REJECT`].
+    /// Index into [`TARGETS`], or [`REJECT`].
     pub class: usize,
 }
 
@@ -51,8 +50,8 @@ impl Corpus {
     /// The corpus of a seed.
     ///
     /// # Errors
-    /// [`TrainError::Internal`] where the built-in words cannot be read.
-    pub fn new(seed: u64) -> Result<Self, TrainError> {
+    /// [`LexiconError`] where the built-in words cannot be read.
+    pub fn new(seed: u64) -> Result<Self, LexiconError> {
         let tokenizer = Tokenizer::shared();
         let held_out = read_table(HELD_OUT).into_iter().map(|(_, text)| tokenizer.encode(text)).collect();
         let lexicon = Lexicon::new()?;

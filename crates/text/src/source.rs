@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use pulmoav_model::ModelError;
+use pulmoav_model::weights::WEIGHTS_FILE;
 use pulmoav_plan::{PLAN_VERSION, Plan};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::tower::BUNDLED;
-use super::{PromptIds, Resolution, TextEncoder, Tokenizer, Tower, load_checkpoint};
-use crate::ModelError;
-use crate::weights::WEIGHTS_FILE;
+use crate::tower::BUNDLED;
+use crate::{PromptIds, Resolution, TextEncoder, Tokenizer, Tower, load_checkpoint};
 
 /// A text encoder, of whichever kind.
 #[derive(Debug, Clone)]
@@ -238,7 +238,7 @@ mod tests {
     use candle_core::{Device, Tensor};
 
     use super::*;
-    use crate::weights::save_tensors;
+    use pulmoav_model::weights::save_tensors;
     use pulmoav_random::normals;
 
     /// A CLIP folder of the smallest kind: CLIP's words, eight channels, no layer.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use pulmoav_model::ModelError;
+use pulmoav_model::parameters::Parameters;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use super::encoder::{TextActivation, TextConfig, TextEncoder};
-use super::tokenizer::{CONTEXT, VOCABULARY};
-use crate::ModelError;
-use crate::parameters::Parameters;
+use crate::encoder::{TextActivation, TextConfig, TextEncoder};
+use crate::tokenizer::{CONTEXT, VOCABULARY};
 
 /// Reads the text tower of a CLIP checkpoint's folder, whole (`CLIPModel`) or text only (`CLIPTextModel`, with or
 /// without projection).

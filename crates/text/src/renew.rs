@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use pulmoav_model::{ModelError, weights};
 
-use super::Tower;
-use super::tower::BUNDLED;
-use crate::{ModelError, weights};
+use crate::Tower;
+use crate::tower::BUNDLED;
 
 /// Puts a tower into a model directory in place of its own. The network and the plan's embeddings stay as they are.
 ///
@@ -143,9 +143,9 @@ fn product(a: &Matrix, b: &Matrix) -> Result<Tensor, ModelError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PromptHead, TARGETS, TextConfig, TextEncoder, template};
     use super::*;
-    use crate::Parameters;
+    use crate::{PromptHead, TARGETS, TextConfig, TextEncoder, template};
+    use pulmoav_model::Parameters;
 
     fn untrained(seed: u64) -> Result<Tower, ModelError> {
         let config = TextConfig::small(32, 1);

@@ -1,14 +1,14 @@
 //! The bundled tower: encoder and head together, kept in a model's tensors `text.*`.
 
 use candle_core::{DType, Tensor};
+use pulmoav_model::ModelError;
+use pulmoav_model::parameters::Parameters;
 use pulmoav_plan::Plan;
 use sha2::{Digest, Sha256};
 
-use super::encoder::{HEAD_WIDTH, TextActivation, TextConfig, TextEncoder};
-use super::head::{PromptHead, TARGETS, template};
-use super::tokenizer::Tokenizer;
-use crate::ModelError;
-use crate::parameters::Parameters;
+use crate::encoder::{HEAD_WIDTH, TextActivation, TextConfig, TextEncoder};
+use crate::head::{PromptHead, TARGETS, template};
+use crate::tokenizer::Tokenizer;
 
 /// What a model with this tower names in `textEncoder.id`.
 pub const BUNDLED: &str = "bundled";

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::Tower;
-use crate::{ModelError, weights};
+use pulmoav_model::{ModelError, weights};
+
+use crate::Tower;
 
 impl Tower {
     /// Reads a file of text tensors.

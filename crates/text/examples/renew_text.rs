@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pulmoav_model::text::{Tower, renew_text};
+use pulmoav_text::{Tower, renew_text};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -2,12 +2,12 @@
 
 use candle_core::{D, Device, Tensor};
 use pulmoav_model::Parameters;
-use pulmoav_model::text::head::CLASSES;
-use pulmoav_model::text::{PromptHead, TextConfig, TextEncoder, Tokenizer, Tower};
 use pulmoav_task::Monitor;
+use pulmoav_text::corpus::Corpus;
+use pulmoav_text::head::CLASSES;
+use pulmoav_text::{PromptHead, TextConfig, TextEncoder, Tokenizer, Tower};
 use serde::{Deserialize, Serialize};
 
-use super::corpus::Corpus;
 use crate::error::TrainError;
 use crate::optimizer::{AdamW, AdamWConfig};
 

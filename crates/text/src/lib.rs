@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod clean;
+pub mod corpus;
 pub mod encoder;
 pub mod head;
 mod renew;

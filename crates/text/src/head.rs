@@ -1,11 +1,11 @@
 //! A phrase's embedding → a target, or none.
 
 use candle_core::{D, Tensor, Var};
+use pulmoav_model::ModelError;
+use pulmoav_model::parameters::{Init, Parameters, Scope};
 use pulmoav_ops::linear;
 
-use super::encoder::TextConfig;
-use crate::ModelError;
-use crate::parameters::{Init, Parameters, Scope};
+use crate::encoder::TextConfig;
 
 /// Everything a prompt can mean to our plans, in the order of the label values 1 to 9.
 pub const TARGETS: [&str; 9] = [
