@@ -7,7 +7,7 @@ use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings};
 use pulmoav_ops::{block_cache::BlockCache, tape::Tape};
 use pulmoav_plan::Plan;
 use pulmoav_train::{
-    loss::{AnswerGrid, LossConfig, MapWeights, supervised},
+    loss::{LossConfig, MapWeights, TargetGrid, supervised},
     optimizer::{AdamW, AdamWConfig},
     trainer::supervised_scales,
 };
@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image = noise(batch * d * h * w * channels);
     let image = Tensor::from_vec(image, (batch, d, h, w, channels), &Device::Cpu)?;
     let shape = [batch, d, h, w, plan.targets.len() + plan.auxiliary().len()];
-    let mut answers = vec![AnswerGrid { shape, data: vec![0; shape.iter().product()] }];
-    while answers.len() < scales {
-        answers.push(answers[answers.len() - 1].halved());
+    let mut targets = vec![TargetGrid { shape, data: vec![0; shape.iter().product()] }];
+    while targets.len() < scales {
+        targets.push(targets[targets.len() - 1].halved());
     }
     for count in 1..=steps {
         let mut clock = Instant::now();
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let (logits, tape) = Tape::record(|| network.forward(&image, &prompts, Mode::Train))?;
         lap("forward");
-        let losses = supervised(&logits, &answers, &loss_config, &map_weights.of(&plan))?;
+        let losses = supervised(&logits, &targets, &loss_config, &map_weights.of(&plan))?;
         lap("loss");
         let seeds = logits.into_iter().zip(losses).map(|(logits, loss)| (logits, loss.gradient)).collect();
         let mut gradients = tape.backward(seeds)?;

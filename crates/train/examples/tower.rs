@@ -47,10 +47,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     candle_core::safetensors::save(&tower.tensors().iter().cloned().collect(), &out)?;
 
     let table = read_table(HELD_OUT);
-    let answers = tower.resolve(&table.iter().map(|(_, text)| *text).collect::<Vec<_>>())?;
-    let wrong = table.iter().zip(&answers).filter(|((target, _), answer)| *target != answer.target);
-    for ((target, text), answer) in wrong.clone() {
-        println!("{text:?}: {:?} ({:.2}), expected {target:?}", answer.target, answer.confidence);
+    let resolved = tower.resolve(&table.iter().map(|(_, text)| *text).collect::<Vec<_>>())?;
+    let wrong = table.iter().zip(&resolved).filter(|((target, _), resolution)| *target != resolution.target);
+    for ((target, text), resolution) in wrong.clone() {
+        println!("{text:?}: {:?} ({:.2}), expected {target:?}", resolution.target, resolution.confidence);
     }
     println!("held out: {} of {} right", table.len() - wrong.count(), table.len());
     println!("cosines between the targets' embeddings:");

@@ -8,10 +8,10 @@ use crate::{
     augment::Randoms,
     cache::CachedCase,
     case::Annotated,
-    code::{AnswerTable, SUPERVISED_BIT},
+    code::{SUPERVISED_BIT, TargetTable},
     config::StepConfig,
     error::TrainError,
-    loss::AnswerGrid,
+    loss::TargetGrid,
     patch::Patch,
 };
 
@@ -25,8 +25,8 @@ pub struct Batch {
     pub image: Vec<f32>,
     /// Its shape.
     pub shape: [usize; 5],
-    /// Answers at each supervised scale, finest first.
-    pub answers: Vec<AnswerGrid>,
+    /// Targets at each supervised scale, finest first.
+    pub targets: Vec<TargetGrid>,
 }
 
 /// A case that can be learnt from.
@@ -55,7 +55,7 @@ impl BatchMaker {
 
     /// The batch of a step.
     pub fn make(&self, step: u64) -> Result<Batch, TrainError> {
-        let patches: Vec<(Patch, AnswerTable)> =
+        let patches: Vec<(Patch, TargetTable)> =
             (0..self.config.batch).map(|sample| self.sample(step, sample as u32)).collect::<Result<_, _>>()?;
         let [d, h, w] = self.plan.patch;
         let channels = self.plan.channels.len();
@@ -63,23 +63,23 @@ impl BatchMaker {
         for (patch, _) in &patches {
             append_channels(&mut image, patch, &self.plan.channels);
         }
-        let codes: Vec<(&[u8], AnswerTable)> =
+        let codes: Vec<(&[u8], TargetTable)> =
             patches.iter().map(|(patch, table)| (&*patch.codes, table.clone())).collect();
-        let mut answers = vec![AnswerGrid::new(self.plan.patch, &codes)];
-        while answers.len() < self.scales {
-            answers.push(answers[answers.len() - 1].halved());
+        let mut targets = vec![TargetGrid::new(self.plan.patch, &codes)];
+        while targets.len() < self.scales {
+            targets.push(targets[targets.len() - 1].halved());
         }
-        Ok(Batch { image, shape: [patches.len(), d, h, w, channels], answers })
+        Ok(Batch { image, shape: [patches.len(), d, h, w, channels], targets })
     }
 
-    fn sample(&self, step: u64, sample: u32) -> Result<(Patch, AnswerTable), TrainError> {
+    fn sample(&self, step: u64, sample: u32) -> Result<(Patch, TargetTable), TrainError> {
         let stream = |stream| Philox::new(self.config.seed, step, sample, stream);
         let (mut patch, case) = self.crop(&mut stream(Stream::Sample))?;
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
         self.config.augment.apply(&mut patch, self.plan.spacing_mm, &mut random);
         Ok((
             patch,
-            AnswerTable::new(&self.plan.targets, self.plan.auxiliary(), &case.annotated, case.cached.has_airways()),
+            TargetTable::new(&self.plan.targets, self.plan.auxiliary(), &case.annotated, case.cached.has_airways()),
         ))
     }
 

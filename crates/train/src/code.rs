@@ -19,12 +19,12 @@ pub const SUPERVISED_BIT: u8 = 0b1000;
 /// Number of different codes.
 pub const CODES: usize = 16;
 
-/// A target's answer for a code: the share of the voxel that belongs to it in 1/[`FULL`], or [`IGNORED`].
-pub type Answer = u8;
+/// What a map should be at a voxel: the share of the voxel that belongs to the target in 1/[`FULL`], or [`IGNORED`].
+pub type Share = u8;
 /// The whole voxel belongs to the target.
-pub const FULL: Answer = 128;
-/// The reference does not say.
-pub const IGNORED: Answer = 255;
+pub const FULL: Share = 128;
+/// The ignore mask: the reference does not say.
+pub const IGNORED: Share = 255;
 
 /// Side of a voxel as a code bit.
 pub fn side_bit(side: BodySide) -> u8 {
@@ -34,25 +34,25 @@ pub fn side_bit(side: BodySide) -> u8 {
     }
 }
 
-/// For every target and auxiliary map, and every code: the answer. One table a case, since cases differ in what was
+/// For every target and auxiliary map, and every code: its share. One table a case, since cases differ in what was
 /// annotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnswerTable(Vec<[Answer; CODES]>);
+pub struct TargetTable(Vec<[Share; CODES]>);
 
-impl AnswerTable {
-    /// A target none of whose classes is missing from the annotation is answered on supervised voxels, others nowhere;
+impl TargetTable {
+    /// A target none of whose classes is missing from the annotation is known on supervised voxels, others nowhere;
     /// so are airways, where the case has them.
     pub fn new(targets: &[Target], auxiliary: &[Auxiliary], annotated: &Annotated, airways: bool) -> Self {
         let auxiliary = auxiliary.iter().map(|kind| match kind {
             Auxiliary::Airway => table(airways, |code| code & LABEL_BITS == AIRWAY),
         });
-        Self(targets.iter().map(|target| answers(target, annotated)).chain(auxiliary).collect())
+        Self(targets.iter().map(|target| shares(target, annotated)).chain(auxiliary).collect())
     }
 
-    /// Answers of every target for a code, into `out` (one a target).
-    pub fn answer(&self, code: u8, out: &mut [Answer]) {
-        for (answer, table) in out.iter_mut().zip(&self.0) {
-            *answer = table[usize::from(code) % CODES];
+    /// Shares of every target for a code, into `out` (one a target).
+    pub fn look_up(&self, code: u8, out: &mut [Share]) {
+        for (share, table) in out.iter_mut().zip(&self.0) {
+            *share = table[usize::from(code) % CODES];
         }
     }
 
@@ -62,7 +62,7 @@ impl AnswerTable {
     }
 }
 
-fn answers(target: &Target, annotated: &Annotated) -> [Answer; CODES] {
+fn shares(target: &Target, annotated: &Annotated) -> [Share; CODES] {
     let known = target.classes.iter().all(|class| annotated.classes.contains(class));
     table(known, |code| {
         let of_class = target.classes.iter().any(|class| code & LABEL_BITS == label(*class));
@@ -70,7 +70,7 @@ fn answers(target: &Target, annotated: &Annotated) -> [Answer; CODES] {
     })
 }
 
-fn table(known: bool, belongs: impl Fn(u8) -> bool) -> [Answer; CODES] {
+fn table(known: bool, belongs: impl Fn(u8) -> bool) -> [Share; CODES] {
     std::array::from_fn(|code| {
         let code = code as u8;
         match known && code & SUPERVISED_BIT != 0 {
@@ -98,14 +98,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn answers_follow_class_side_and_annotation() {
+    fn shares_follow_class_side_and_annotation() {
         use VesselClass::{Artery, Vein};
         let targets = [
             target("artery", &[Artery], None),
             target("right vein", &[Vein], Some(BodySide::Right)),
             target("vessels", &[Artery, Vein], None),
         ];
-        let rows: [(Annotated, u8, [Answer; 3]); 5] = [
+        let rows: [(Annotated, u8, [Share; 3]); 5] = [
             (Annotated::default(), SUPERVISED_BIT | 1, [FULL, 0, FULL]),
             (Annotated::default(), SUPERVISED_BIT | RIGHT_BIT | 2, [0, FULL, FULL]),
             (Annotated::default(), SUPERVISED_BIT | 2, [0, 0, FULL]),
@@ -118,7 +118,7 @@ pub(crate) mod tests {
         ];
         for (annotated, code, expected) in rows {
             let mut out = [0; 3];
-            AnswerTable::new(&targets, &[], &annotated, false).answer(code, &mut out);
+            TargetTable::new(&targets, &[], &annotated, false).look_up(code, &mut out);
             assert_eq!(out, expected, "{annotated:?} {code:#b}");
         }
     }

@@ -77,9 +77,9 @@ pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower,
         if monitor.cancelled() {
             return Err(TrainError::Cancelled);
         }
-        let (ids, answers) = batch(&corpus, config, step);
+        let (ids, classes) = batch(&corpus, config, step);
         let logits = head.logits(&encoder.embed(&ids)?)?;
-        let loss = cross_entropy(&logits, &answers, config.smoothing)?;
+        let loss = cross_entropy(&logits, &classes, config.smoothing)?;
         let mut gradients = loss.backward()?;
         optimizer.update(step + 1, config.learning_rate_at(step), &mut gradients)?;
         monitor.report("tower", step + 1, config.steps);
@@ -97,18 +97,18 @@ fn batch(corpus: &Corpus, config: &TowerConfig, step: u64) -> (Vec<Vec<u32>>, Ve
 /// Mean over phrases of -sum(target * log softmax(logits)).
 ///
 /// # Shapes
-/// `logits` `[p, 10]`, p answers → a scalar.
-fn cross_entropy(logits: &Tensor, answers: &[usize], smoothing: f64) -> Result<Tensor, TrainError> {
+/// `logits` `[p, 10]`, p classes → a scalar.
+fn cross_entropy(logits: &Tensor, classes: &[usize], smoothing: f64) -> Result<Tensor, TrainError> {
     let rest = (smoothing / (CLASSES - 1) as f64) as f32;
-    let mut wanted = vec![rest; answers.len() * CLASSES];
-    for (row, &answer) in wanted.chunks_exact_mut(CLASSES).zip(answers) {
-        row[answer] = (1.0 - smoothing) as f32;
+    let mut wanted = vec![rest; classes.len() * CLASSES];
+    for (row, &class) in wanted.chunks_exact_mut(CLASSES).zip(classes) {
+        row[class] = (1.0 - smoothing) as f32;
     }
-    let wanted = Tensor::from_vec(wanted, (answers.len(), CLASSES), &Device::Cpu)?;
+    let wanted = Tensor::from_vec(wanted, (classes.len(), CLASSES), &Device::Cpu)?;
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
     let log_probabilities = shifted.broadcast_sub(&log_sum)?;
-    Ok(((wanted * log_probabilities)?.sum_all()? * (-1.0 / answers.len() as f64))?)
+    Ok(((wanted * log_probabilities)?.sum_all()? * (-1.0 / classes.len() as f64))?)
 }
 
 #[cfg(test)]

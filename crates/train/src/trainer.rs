@@ -169,7 +169,7 @@ impl Trainer {
         let batch = self.batches.take(step)?;
         let waited = clock.lap();
         let (logits, tape) = Tape::record(|| self.forward(&batch))?;
-        let losses = supervised(&logits, &batch.answers, &self.config.loss, &self.map_weights)?;
+        let losses = supervised(&logits, &batch.targets, &self.config.loss, &self.map_weights)?;
         let forward = clock.lap();
         let loss = losses.iter().map(|scale| scale.value).sum();
         let targets = losses.first().map(|finest| self.by_name(&finest.targets)).unwrap_or_default();
@@ -191,7 +191,6 @@ impl Trainer {
     }
 
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
-        let weights = &self.config.loss;
         let targets = self.plan.targets.iter().map(|target| target.name.as_str());
         let auxiliary = self.plan.auxiliary().iter().map(|kind| match kind {
             Auxiliary::Airway => "airway",
@@ -200,7 +199,7 @@ impl Trainer {
             .chain(auxiliary)
             .zip(losses)
             .filter(|(_, loss)| loss.voxels > 0)
-            .map(|(name, loss)| (name.to_owned(), weights.dice * loss.dice + weights.bce * loss.bce))
+            .map(|(name, loss)| (name.to_owned(), loss.value))
             .collect()
     }
 
@@ -420,7 +419,7 @@ mod tests {
         let mut trainer = trainer(&dir, PULMOAV);
         let batch = trainer.batches.take(0).unwrap();
         let seeds_of = |logits: &[Tensor]| -> Vec<Tensor> {
-            let losses = supervised(logits, &batch.answers, &trainer.config.loss, &trainer.map_weights).unwrap();
+            let losses = supervised(logits, &batch.targets, &trainer.config.loss, &trainer.map_weights).unwrap();
             losses.into_iter().map(|scale| scale.gradient).collect()
         };
         let (logits, tape) = Tape::record(|| trainer.forward(&batch)).unwrap();

@@ -1,6 +1,6 @@
 //! Coarse voxels: what a scan of few large voxels looks like after it was resampled to the plan's spacing.
 //!
-//! The answers become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none
+//! The labels become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none
 //! fills half of it.
 
 use pulmoav_random::Philox;

@@ -1,6 +1,6 @@
 //! Soft Dice plus binary cross-entropy per prompt, masked.
 //!
-//! For a prompt with logits z, p = σ(z), answers y and mask m (1 where the reference says something):
+//! For a prompt with logits z, p = σ(z), targets y and ignore mask m (0 where the reference says nothing):
 //!
 //! ```text
 //! dice = 1 − (2 Σ m p y + ε) / (Σ m p + Σ m y + ε)        bce = Σ m (softplus(z) − y z) / Σ m
@@ -11,78 +11,45 @@
 //! Value and gradient are computed together in two parallel sweeps; candle's own elementwise operators run on one
 //! thread.
 
-use candle_core::{Result, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::{AnswerGrid, LossConfig};
+use super::scale::{BLOCK, Loss, Part, Scale, TargetLoss};
 use crate::code::{FULL, IGNORED};
+use crate::config::within;
+use crate::error::TrainError;
 
-/// Voxels a block: sums are kept per block and added in block order, so that any number of threads gives the same bits.
-const BLOCK: usize = 4096;
-
-/// What one prompt contributed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TargetLoss {
-    /// Soft Dice loss, 0 to 1; not a number where nothing was supervised.
-    pub dice: f64,
-    /// Binary cross-entropy, nats a voxel; not a number where nothing was supervised.
-    pub bce: f64,
-    /// Supervised voxels.
-    pub voxels: u64,
+/// The settings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DiceBce {
+    /// Weight of soft Dice.
+    pub(super) dice: f64,
+    /// Weight of binary cross-entropy.
+    pub(super) bce: f64,
+    /// ε, voxels.
+    pub(super) smooth: f64,
+    /// Whether sums run over the batch as one.
+    pub(super) batch_dice: bool,
 }
 
-/// A scale's loss.
-#[derive(Debug)]
-pub struct ScaleLoss {
-    /// Its value.
-    pub value: f64,
-    /// Its gradient by the logits, in their shape.
-    pub gradient: Tensor,
-    /// What each prompt contributed.
-    pub targets: Vec<TargetLoss>,
-}
-
-/// The masked loss of one scale; `maps` holds one weight a prompt.
-///
-/// # Shapes
-/// `logits [n, d, h, w, p]`, answers the same.
-///
-/// # Errors
-/// If the shapes differ, there is not one weight a prompt, or the logits are not contiguous f32 on the CPU.
-pub fn dice_bce(
-    logits: &Tensor,
-    answers: &AnswerGrid,
-    config: &LossConfig,
-    weight: f64,
-    maps: &[f64],
-) -> Result<ScaleLoss> {
-    let [n, d, h, w, p] = answers.shape;
-    if logits.dims() != answers.shape || maps.len() != p {
-        candle_core::bail!(
-            "dice_bce: logits are {:?}, answers [{n}, {d}, {h}, {w}, {p}], weights {}",
-            logits.dims(),
-            maps.len()
-        );
+impl Loss for DiceBce {
+    fn validate(&self) -> Result<(), TrainError> {
+        within("loss.dice", self.dice, 0.0, 1e3)?;
+        within("loss.bce", self.bce, 0.0, 1e3)?;
+        within("loss.smooth", self.smooth, 1e-8, 1e6)
     }
-    let groups = if config.batch_dice { 1 } else { n };
-    let loss = DiceBce { answers: &answers.data, groups, prompts: p, maps, config, weight };
-    let (storage, layout) = logits.storage_and_layout();
-    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-        candle_core::bail!("dice_bce: logits must be contiguous and on the CPU");
-    };
-    let (value, gradient, targets) = loss.compute(&storage.as_slice::<f32>()?[start..end]);
-    Ok(ScaleLoss { value, gradient: Tensor::from_vec(gradient, logits.shape(), logits.device())?, targets })
+
+    fn compute(&self, scale: &Scale<'_>) -> Part {
+        let groups = if self.batch_dice { 1 } else { scale.targets.shape[0] };
+        Sweeps { config: *self, scale: *scale, groups }.compute()
+    }
 }
 
-struct DiceBce<'a> {
-    answers: &'a [u8],
+/// The two sweeps over one scale.
+struct Sweeps<'a> {
+    config: DiceBce,
+    scale: Scale<'a>,
     /// 1, or the number of samples.
     groups: usize,
-    prompts: usize,
-    /// Weight of each prompt.
-    maps: &'a [f64],
-    config: &'a LossConfig,
-    weight: f64,
 }
 
 /// Sums of one prompt over one block or group.
@@ -114,24 +81,21 @@ struct Slopes {
     bce: f32,
 }
 
-impl DiceBce<'_> {
-    /// Value, gradient, and parts by prompt.
-    fn compute(&self, logits: &[f32]) -> (f64, Vec<f32>, Vec<TargetLoss>) {
-        let mut gradient = vec![0.0f32; logits.len()];
-        let sums = self.sweep_sums(logits, &mut gradient);
-        let maps = || self.maps.iter().copied().cycle();
-        let used: f64 = sums.iter().zip(maps()).filter(|(sums, _)| sums.voxels > 0.0).map(|(_, map)| map).sum();
-        let scale = if used > 0.0 { self.weight / used } else { 0.0 };
+impl Sweeps<'_> {
+    fn compute(&self) -> Part {
+        let mut gradient = vec![0.0f32; self.scale.logits.len()];
+        let sums = self.sweep_sums(&mut gradient);
+        let shares = self.scale.shares(sums.iter().map(|sums| sums.voxels > 0.0));
         let terms: Vec<(f64, f64)> = sums.iter().map(|sums| self.terms(sums)).collect();
-        let loss = terms
+        let value = terms
             .iter()
-            .zip(maps())
+            .zip(&shares)
             .filter(|((_, bce), _)| bce.is_finite())
-            .map(|((dice, bce), map)| scale * map * (self.config.dice * dice + self.config.bce * bce))
+            .map(|((dice, bce), share)| share * (self.config.dice * dice + self.config.bce * bce))
             .sum();
-        let slopes: Vec<Slopes> = sums.iter().zip(maps()).map(|(sums, map)| self.slopes(sums, scale * map)).collect();
+        let slopes: Vec<Slopes> = sums.iter().zip(&shares).map(|(sums, &share)| self.slopes(sums, share)).collect();
         self.sweep_slopes(&slopes, &mut gradient);
-        (loss, gradient, self.parts(&sums, &terms))
+        Part { value, gradient, targets: self.parts(&sums, &terms) }
     }
 
     /// Voxels × prompts of one group.
@@ -140,19 +104,21 @@ impl DiceBce<'_> {
     }
 
     /// First sweep: sums by `[group, prompt]`; leaves the probabilities in `gradient`.
-    fn sweep_sums(&self, logits: &[f32], gradient: &mut [f32]) -> Vec<Sums> {
-        let group_len = self.group_len(logits.len()).max(1);
-        let mut all = Vec::with_capacity(self.groups * self.prompts);
-        let groups = logits.chunks(group_len).zip(self.answers.chunks(group_len)).zip(gradient.chunks_mut(group_len));
-        for ((logits, answers), probabilities) in groups {
-            let block = BLOCK * self.prompts;
+    fn sweep_sums(&self, gradient: &mut [f32]) -> Vec<Sums> {
+        let logits = self.scale.logits;
+        let (prompts, group_len) = (self.scale.prompts(), self.group_len(logits.len()).max(1));
+        let mut all = Vec::with_capacity(self.groups * prompts);
+        let groups =
+            logits.chunks(group_len).zip(self.scale.targets.data.chunks(group_len)).zip(gradient.chunks_mut(group_len));
+        for ((logits, targets), probabilities) in groups {
+            let block = BLOCK * prompts;
             let partial: Vec<Vec<Sums>> = logits
                 .par_chunks(block)
-                .zip(answers.par_chunks(block))
+                .zip(targets.par_chunks(block))
                 .zip(probabilities.par_chunks_mut(block))
-                .map(|((logits, answers), probabilities)| block_sums(logits, answers, probabilities, self.prompts))
+                .map(|((logits, targets), probabilities)| block_sums(logits, targets, probabilities, prompts))
                 .collect();
-            let mut sums = vec![Sums::default(); self.prompts];
+            let mut sums = vec![Sums::default(); prompts];
             for block in &partial {
                 sums.iter_mut().zip(block).for_each(|(sum, part)| sum.add(part));
             }
@@ -163,15 +129,15 @@ impl DiceBce<'_> {
 
     /// Second sweep: probabilities become gradients of the logits.
     fn sweep_slopes(&self, slopes: &[Slopes], gradient: &mut [f32]) {
-        let group_len = self.group_len(gradient.len()).max(1);
+        let (prompts, group_len) = (self.scale.prompts(), self.group_len(gradient.len()).max(1));
         let groups =
-            gradient.chunks_mut(group_len).zip(self.answers.chunks(group_len)).zip(slopes.chunks(self.prompts));
-        for ((gradient, answers), slopes) in groups {
-            let block = BLOCK * self.prompts;
+            gradient.chunks_mut(group_len).zip(self.scale.targets.data.chunks(group_len)).zip(slopes.chunks(prompts));
+        for ((gradient, targets), slopes) in groups {
+            let block = BLOCK * prompts;
             gradient
                 .par_chunks_mut(block)
-                .zip(answers.par_chunks(block))
-                .for_each(|(gradient, answers)| block_gradient(gradient, answers, slopes));
+                .zip(targets.par_chunks(block))
+                .for_each(|(gradient, targets)| block_gradient(gradient, targets, slopes));
         }
     }
 
@@ -200,13 +166,15 @@ impl DiceBce<'_> {
 
     /// Per prompt: mean over the groups that were supervised.
     fn parts(&self, sums: &[Sums], terms: &[(f64, f64)]) -> Vec<TargetLoss> {
-        (0..self.prompts)
+        let prompts = self.scale.prompts();
+        (0..prompts)
             .map(|prompt| {
-                let of_prompt = || (prompt..terms.len()).step_by(self.prompts).filter(|&i| sums[i].voxels > 0.0);
+                let of_prompt = || (prompt..terms.len()).step_by(prompts).filter(|&i| sums[i].voxels > 0.0);
                 let groups = of_prompt().count() as f64;
+                let dice = of_prompt().map(|i| terms[i].0).sum::<f64>() / groups;
+                let bce = of_prompt().map(|i| terms[i].1).sum::<f64>() / groups;
                 TargetLoss {
-                    dice: of_prompt().map(|i| terms[i].0).sum::<f64>() / groups,
-                    bce: of_prompt().map(|i| terms[i].1).sum::<f64>() / groups,
+                    value: self.config.dice * dice + self.config.bce * bce,
                     voxels: of_prompt().map(|i| sums[i].voxels as u64).sum(),
                 }
             })
@@ -215,16 +183,16 @@ impl DiceBce<'_> {
 }
 
 /// Sums of a block by prompt; `probabilities` is filled.
-fn block_sums(logits: &[f32], answers: &[u8], probabilities: &mut [f32], prompts: usize) -> Vec<Sums> {
+fn block_sums(logits: &[f32], targets: &[u8], probabilities: &mut [f32], prompts: usize) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); prompts];
     let voxels =
-        logits.chunks_exact(prompts).zip(answers.chunks_exact(prompts)).zip(probabilities.chunks_exact_mut(prompts));
-    for ((logits, answers), probabilities) in voxels {
-        for (((&z, &answer), probability), sum) in logits.iter().zip(answers).zip(probabilities).zip(&mut sums) {
-            if answer == IGNORED {
+        logits.chunks_exact(prompts).zip(targets.chunks_exact(prompts)).zip(probabilities.chunks_exact_mut(prompts));
+    for ((logits, targets), probabilities) in voxels {
+        for (((&z, &target), probability), sum) in logits.iter().zip(targets).zip(probabilities).zip(&mut sums) {
+            if target == IGNORED {
                 continue;
             }
-            let y = share(answer);
+            let y = share(target);
             let small = (-z.abs()).exp();
             let p = if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
             *probability = p;
@@ -238,93 +206,47 @@ fn block_sums(logits: &[f32], answers: &[u8], probabilities: &mut [f32], prompts
     sums
 }
 
-fn block_gradient(gradient: &mut [f32], answers: &[u8], slopes: &[Slopes]) {
+fn block_gradient(gradient: &mut [f32], targets: &[u8], slopes: &[Slopes]) {
     let prompts = slopes.len();
-    for (gradient, answers) in gradient.chunks_exact_mut(prompts).zip(answers.chunks_exact(prompts)) {
-        for ((gradient, &answer), slopes) in gradient.iter_mut().zip(answers).zip(slopes) {
-            if answer == IGNORED {
+    for (gradient, targets) in gradient.chunks_exact_mut(prompts).zip(targets.chunks_exact(prompts)) {
+        for ((gradient, &target), slopes) in gradient.iter_mut().zip(targets).zip(slopes) {
+            if target == IGNORED {
                 *gradient = 0.0;
                 continue;
             }
-            let (p, y) = (*gradient, share(answer));
+            let (p, y) = (*gradient, share(target));
             *gradient = slopes.bce * (p - y) + (slopes.dice + slopes.dice_reference * y) * p * (1.0 - p);
         }
     }
 }
 
-fn share(answer: u8) -> f32 {
-    f32::from(answer) / f32::from(FULL)
+fn share(target: u8) -> f32 {
+    f32::from(target) / f32::from(FULL)
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-    use serde::Deserialize;
+    use candle_core::{Device, Tensor};
 
-    use super::{super::MapWeights, *};
+    use crate::loss::conformance::{Golden, goldens};
+    use crate::loss::{LossConfig, ScaleLoss, supervised};
 
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Golden {
-        shape: [usize; 5],
-        batch_dice: bool,
-        smooth: f64,
-        dice: f64,
-        bce: f64,
-        weight: f64,
-        logits: Vec<f32>,
-        answers: Vec<u8>,
-        loss: f64,
-        gradient: Vec<f64>,
+    fn run(golden: &Golden, config: &LossConfig, maps: &[f64]) -> Result<ScaleLoss, crate::TrainError> {
+        let logits = Tensor::from_vec(golden.logits.clone(), &golden.shape, &Device::Cpu)?;
+        Ok(supervised(&[logits], &[golden.targets()], config, maps)?.remove(0))
     }
 
-    fn config(golden: &Golden) -> LossConfig {
-        LossConfig {
-            dice: golden.dice,
-            bce: golden.bce,
-            smooth: golden.smooth,
-            batch_dice: golden.batch_dice,
-            scale_weights: vec![golden.weight],
-            map_weights: MapWeights { class: 1.0, sided: 1.0, union: 1.0, auxiliary: 1.0 },
-        }
-    }
-
-    fn run(golden: &Golden, logits: Vec<f32>) -> (f64, Vec<f32>, Vec<TargetLoss>) {
-        let logits = Tensor::from_vec(logits, &golden.shape, &Device::Cpu).unwrap();
-        let answers = AnswerGrid { shape: golden.shape, data: golden.answers.clone() };
-        let loss = dice_bce(&logits, &answers, &config(golden), golden.weight, &vec![1.0; golden.shape[4]]).unwrap();
-        (loss.value, loss.gradient.flatten_all().unwrap().to_vec1().unwrap(), loss.targets)
-    }
-
-    /// `crates/testing/goldens/train.py` computed these with PyTorch in double precision.
-    fn goldens() -> Vec<Golden> {
-        serde_json::from_str(include_str!("../../../testing/goldens/train/loss.json")).unwrap()
+    fn flat(loss: &ScaleLoss) -> Vec<f32> {
+        loss.gradient.flatten_all().unwrap().to_vec1().unwrap()
     }
 
     #[test]
     fn equals_pytorch() {
         for golden in goldens() {
-            let (loss, gradient, _) = run(&golden, golden.logits.clone());
-            assert!((loss - golden.loss).abs() < 1e-6, "{loss} {}", golden.loss);
-            for (ours, theirs) in gradient.iter().zip(&golden.gradient) {
+            let loss = run(&golden, &golden.config(), &vec![1.0; golden.shape[4]]).unwrap();
+            assert!((loss.value - golden.loss).abs() < 1e-6, "{} {}", loss.value, golden.loss);
+            for (ours, theirs) in flat(&loss).iter().zip(&golden.gradient) {
                 assert!((f64::from(*ours) - theirs).abs() < 1e-7 + 1e-5 * theirs.abs(), "{ours} {theirs}");
-            }
-        }
-    }
-
-    #[test]
-    fn equals_finite_differences() {
-        for golden in goldens() {
-            let (_, gradient, _) = run(&golden, golden.logits.clone());
-            for at in (0..gradient.len()).step_by(7) {
-                let loss_at = |shift: f32| {
-                    let mut logits = golden.logits.clone();
-                    logits[at] += shift;
-                    run(&golden, logits).0
-                };
-                let step = 1.0 / 64.0;
-                let slope = (loss_at(step) - loss_at(-step)) / (2.0 * f64::from(step));
-                assert!((slope - f64::from(gradient[at])).abs() < 2e-6, "{slope} {}", gradient[at]);
             }
         }
     }
@@ -334,52 +256,13 @@ mod tests {
         let golden = goldens().remove(0);
         let prompts = golden.shape[4];
         let maps: Vec<f64> = (0..prompts).map(|prompt| f64::from(prompt as u8) * 0.5).collect();
-        let logits = Tensor::from_vec(golden.logits.clone(), &golden.shape, &Device::Cpu).unwrap();
-        let answers = AnswerGrid { shape: golden.shape, data: golden.answers.clone() };
-        let config = LossConfig { batch_dice: true, ..config(&golden) };
-        let loss = dice_bce(&logits, &answers, &config, 1.0, &maps).unwrap();
+        let config = LossConfig { batch_dice: true, scale_weights: vec![1.0], ..golden.config() };
+        let loss = run(&golden, &config, &maps).unwrap();
         let known = || loss.targets.iter().zip(&maps).filter(|(target, _)| target.voxels > 0);
-        let sum: f64 = known().map(|(target, map)| map * (config.dice * target.dice + config.bce * target.bce)).sum();
+        let sum: f64 = known().map(|(target, map)| map * target.value).sum();
         let expected = sum / known().map(|(_, map)| map).sum::<f64>();
         assert!((loss.value - expected).abs() < 1e-12, "{} {expected}", loss.value);
-        let first: Vec<f32> = loss.gradient.flatten_all().unwrap().to_vec1().unwrap();
-        assert!(first.iter().step_by(prompts).all(|&slope| slope == 0.0));
-        assert!(dice_bce(&logits, &answers, &config, 1.0, &maps[1..]).is_err());
-    }
-
-    #[test]
-    fn ignored_voxels_have_no_gradient_and_unknown_prompts_no_loss() {
-        let golden = goldens().pop().unwrap();
-        let (_, gradient, parts) = run(&golden, golden.logits.clone());
-        for (gradient, answer) in gradient.iter().zip(&golden.answers) {
-            assert_eq!(*gradient == 0.0, *answer == IGNORED);
-        }
-        assert!(parts[0].dice.is_finite() && parts[1].dice.is_nan());
-        assert_eq!(parts[1].voxels, 0);
-    }
-
-    #[test]
-    fn threads_do_not_change_bits() {
-        let shape = [2, 16, 24, 24, 3];
-        let n: usize = shape.iter().product();
-        let golden = Golden {
-            shape,
-            batch_dice: true,
-            smooth: 1.0,
-            dice: 1.0,
-            bce: 1.0,
-            weight: 1.0,
-            logits: (0..n).map(|i| ((i * 7919) % 1000) as f32 / 250.0 - 2.0).collect(),
-            answers: (0..n).map(|i| if i % 5 == 0 { IGNORED } else { ((i * 31) % 129) as u8 }).collect(),
-            loss: 0.0,
-            gradient: vec![],
-        };
-        let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run(&golden, golden.logits.clone()))
-        };
-        let (one, three) = (with(1), with(3));
-        assert_eq!(one.0.to_bits(), three.0.to_bits());
-        assert_eq!(one.1, three.1);
+        assert!(flat(&loss).iter().step_by(prompts).all(|&slope| slope == 0.0));
+        assert!(run(&golden, &config, &maps[1..]).is_err());
     }
 }

@@ -1,15 +1,25 @@
-//! What a step minimises: one loss a file, each masked to what was annotated.
+//! What a step minimises: one loss a file, each with its formula and source on top, masked to what was annotated.
+//!
+//! A loss is a [`Loss`]; [`LossConfig::losses`] is the list of them. Adding one takes its file, a line there, and the
+//! field of its settings in [`LossConfig`] and in `src/config/train.ts`.
 
-mod answers;
+#[cfg(test)]
+mod conformance;
 mod dice_bce;
+mod scale;
+mod targets;
 
-use candle_core::Tensor;
+use candle_core::{Storage, Tensor};
 use pulmoav_plan::{Plan, Target};
 use serde::{Deserialize, Serialize};
 
+use self::{
+    dice_bce::DiceBce,
+    scale::{Loss, Part, Scale},
+};
 pub use self::{
-    answers::AnswerGrid,
-    dice_bce::{ScaleLoss, TargetLoss, dice_bce},
+    scale::{ScaleLoss, TargetLoss},
+    targets::TargetGrid,
 };
 use crate::{config::within, error::TrainError};
 
@@ -59,10 +69,14 @@ impl MapWeights {
 }
 
 impl LossConfig {
+    /// Every loss, the published one first; they are added up.
+    fn losses(&self) -> Vec<Box<dyn Loss>> {
+        let Self { dice, bce, smooth, batch_dice, .. } = *self;
+        vec![Box::new(DiceBce { dice, bce, smooth, batch_dice })]
+    }
+
     pub(crate) fn validate(&self, scales: usize) -> Result<(), TrainError> {
-        within("loss.dice", self.dice, 0.0, 1e3)?;
-        within("loss.bce", self.bce, 0.0, 1e3)?;
-        within("loss.smooth", self.smooth, 1e-8, 1e6)?;
+        self.losses().iter().try_for_each(|loss| loss.validate())?;
         if self.scale_weights.len() != scales {
             return Err(TrainError::Config(format!(
                 "loss.scaleWeights has {} entries, but the plan's network supervises {scales} scales; give one weight a scale",
@@ -80,22 +94,46 @@ impl LossConfig {
 
 /// The loss of every scale, finest first; their values add up. `maps` holds one weight a map.
 ///
+/// # Shapes
+/// Of each scale: `logits` `[n, d, h, w, p]`, targets the same.
+///
 /// # Errors
-/// If shapes of logits and answers differ.
+/// If shapes of logits and targets differ, there is not one weight a map, or logits are not contiguous f32 on the CPU.
 pub fn supervised(
     logits: &[Tensor],
-    answers: &[AnswerGrid],
+    targets: &[TargetGrid],
     config: &LossConfig,
     maps: &[f64],
 ) -> Result<Vec<ScaleLoss>, TrainError> {
-    if logits.len() != answers.len() || logits.len() != config.scale_weights.len() {
+    if logits.len() != targets.len() || logits.len() != config.scale_weights.len() {
         return Err(TrainError::Internal(format!(
-            "{} scales of logits, {} of answers, {} weights",
+            "{} scales of logits, {} of targets, {} weights",
             logits.len(),
-            answers.len(),
+            targets.len(),
             config.scale_weights.len()
         )));
     }
-    let scales = logits.iter().zip(answers).zip(&config.scale_weights);
-    scales.map(|((logits, answers), &weight)| Ok(dice_bce(logits, answers, config, weight, maps)?)).collect()
+    let losses = config.losses();
+    let scales = logits.iter().zip(targets).zip(&config.scale_weights);
+    scales.map(|((logits, targets), &weight)| Ok(scale_loss(&losses, logits, targets, maps, weight)?)).collect()
+}
+
+fn scale_loss(
+    losses: &[Box<dyn Loss>],
+    logits: &Tensor,
+    targets: &TargetGrid,
+    maps: &[f64],
+    weight: f64,
+) -> candle_core::Result<ScaleLoss> {
+    if logits.dims() != targets.shape || maps.len() != targets.shape[4] {
+        candle_core::bail!("loss: logits are {:?}, targets {:?}, weights {}", logits.dims(), targets.shape, maps.len());
+    }
+    let (storage, layout) = logits.storage_and_layout();
+    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        candle_core::bail!("loss: logits must be contiguous and on the CPU");
+    };
+    let scale = Scale { logits: &storage.as_slice::<f32>()?[start..end], targets, maps, weight };
+    let parts = losses.iter().map(|loss| loss.compute(&scale)).reduce(Part::plus);
+    let Some(Part { value, gradient, targets }) = parts else { candle_core::bail!("loss: none is listed") };
+    Ok(ScaleLoss { value, gradient: Tensor::from_vec(gradient, logits.shape(), logits.device())?, targets })
 }

@@ -1,25 +1,25 @@
-//! What the reference says to every prompt, at every supervised scale.
+//! Targets with their ignore mask, at every supervised scale.
 
-use crate::code::{Answer, AnswerTable, FULL, IGNORED};
+use crate::code::{FULL, IGNORED, Share, TargetTable};
 
-/// Answers `[n, d, h, w, p]`, one byte each: share of the voxel in 1/[`FULL`], or [`IGNORED`].
+/// Targets `[n, d, h, w, p]`, one byte each: share of the voxel in 1/[`FULL`], or [`IGNORED`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnswerGrid {
+pub struct TargetGrid {
     /// `[n, d, h, w, p]`.
     pub shape: [usize; 5],
     /// Row-major.
-    pub data: Vec<Answer>,
+    pub data: Vec<Share>,
 }
 
-impl AnswerGrid {
+impl TargetGrid {
     /// Looks up every voxel of every sample: `codes` `[d, h, w]` with that sample's table.
-    pub fn new(shape: [usize; 3], samples: &[(&[u8], AnswerTable)]) -> Self {
+    pub fn new(shape: [usize; 3], samples: &[(&[u8], TargetTable)]) -> Self {
         let targets = samples.first().map_or(0, |(_, table)| table.maps());
         let voxels: usize = shape.iter().product();
         let mut data = vec![IGNORED; samples.len() * voxels * targets];
         for ((codes, table), out) in samples.iter().zip(data.chunks_exact_mut((voxels * targets).max(1))) {
             for (&code, out) in codes.iter().zip(out.chunks_exact_mut(targets)) {
-                table.answer(code, out);
+                table.look_up(code, out);
             }
         }
         Self { shape: [samples.len(), shape[0], shape[1], shape[2], targets], data }
@@ -40,10 +40,10 @@ impl AnswerGrid {
                     let at = [2 * z + dz, 2 * y + dy, 2 * x + dx];
                     if at[0] < d && at[1] < h && at[2] < w {
                         let start = (((sample * d + at[0]) * h + at[1]) * w + at[2]) * p;
-                        block.iter_mut().zip(&self.data[start..start + p]).for_each(|(b, &answer)| b.add(answer));
+                        block.iter_mut().zip(&self.data[start..start + p]).for_each(|(b, &share)| b.add(share));
                     }
                 }
-                data.extend(block.iter().map(|block| block.answer()));
+                data.extend(block.iter().map(|block| block.share()));
             }
         }
         Self { shape: [n, half_d, half_h, half_w, p], data }
@@ -58,19 +58,19 @@ struct Block {
 }
 
 impl Block {
-    fn add(&mut self, answer: Answer) {
+    fn add(&mut self, share: Share) {
         self.voxels += 1;
-        if answer != IGNORED {
+        if share != IGNORED {
             self.known += 1;
-            self.sum += u16::from(answer);
+            self.sum += u16::from(share);
         }
     }
 
-    fn answer(self) -> Answer {
+    fn share(self) -> Share {
         if self.known == 0 || self.known * 2 < self.voxels {
             return IGNORED;
         }
-        ((self.sum + self.known / 2) / self.known).min(u16::from(FULL)) as Answer
+        ((self.sum + self.known / 2) / self.known).min(u16::from(FULL)) as Share
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn halving_averages_what_is_known() {
         let table =
-            AnswerTable::new(&[target("artery", &[VesselClass::Artery], None)], &[], &Annotated::default(), false);
+            TargetTable::new(&[target("artery", &[VesselClass::Artery], None)], &[], &Annotated::default(), false);
         let mut codes = vec![SUPERVISED_BIT; 2 * 2 * 4];
         codes[0] |= 1;
         codes[1] |= 1;
@@ -98,7 +98,7 @@ mod tests {
         for i in [2, 3, 6, 7, 10] {
             codes[i] = 1;
         }
-        let fine = AnswerGrid::new([2, 2, 4], &[(&codes, table)]);
+        let fine = TargetGrid::new([2, 2, 4], &[(&codes, table)]);
         assert_eq!(fine.data[..4], [FULL, FULL, IGNORED, IGNORED]);
         let coarse = fine.halved();
         assert_eq!(coarse.shape, [1, 1, 1, 2, 1]);

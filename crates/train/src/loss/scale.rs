@@ -1,0 +1,93 @@
+//! What every loss is: a function of one scale's logits and targets that knows its own gradient.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::TargetGrid;
+use crate::error::TrainError;
+
+/// Voxels a block: sums are kept per block and added in block order, so that any number of threads gives the same bits.
+pub(super) const BLOCK: usize = 4096;
+
+/// A loss with its settings.
+pub(super) trait Loss {
+    /// Refuses settings out of their range.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] naming the field as the config does.
+    fn validate(&self) -> Result<(), TrainError>;
+
+    /// Value and gradient of one scale, both times [`Scale::weight`]; ignored voxels have no part in either. The same
+    /// bits for any number of threads.
+    fn compute(&self, scale: &Scale<'_>) -> Part;
+}
+
+/// One scale of the network's logits, and what they should be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale<'a> {
+    /// In the shape of the targets.
+    pub(super) logits: &'a [f32],
+    /// Targets with their ignore mask.
+    pub(super) targets: &'a TargetGrid,
+    /// Weight of each prompt.
+    pub(super) maps: &'a [f64],
+    /// Weight of the scale.
+    pub(super) weight: f64,
+}
+
+impl Scale<'_> {
+    /// Number of prompts.
+    pub(super) fn prompts(&self) -> usize {
+        self.maps.len()
+    }
+
+    /// What a loss of each `[group, prompt]` counts in the mean over those that are supervised: the scale's weight,
+    /// shared by the prompts' weights. A group is a sample, or the batch.
+    pub(super) fn shares(&self, supervised: impl Iterator<Item = bool> + Clone) -> Vec<f64> {
+        let maps = || self.maps.iter().copied().cycle();
+        let used: f64 = supervised.clone().zip(maps()).filter(|(supervised, _)| *supervised).map(|(_, map)| map).sum();
+        let scale = if used > 0.0 { self.weight / used } else { 0.0 };
+        supervised.zip(maps()).map(|(_, map)| scale * map).collect()
+    }
+}
+
+/// What one loss comes to on a scale.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Its value.
+    pub(super) value: f64,
+    /// Its gradient by the logits, in their order.
+    pub(super) gradient: Vec<f32>,
+    /// What each prompt contributed.
+    pub(super) targets: Vec<TargetLoss>,
+}
+
+impl Part {
+    /// Two losses together.
+    pub(super) fn plus(mut self, other: Self) -> Self {
+        self.value += other.value;
+        self.gradient.par_iter_mut().zip(&other.gradient).for_each(|(sum, slope)| *sum += slope);
+        self.targets.iter_mut().zip(&other.targets).for_each(|(sum, target)| sum.value += target.value);
+        self
+    }
+}
+
+/// What one prompt contributed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TargetLoss {
+    /// The losses of this prompt alone, each times its weight; not a number where nothing was supervised.
+    pub value: f64,
+    /// Supervised voxels.
+    pub voxels: u64,
+}
+
+/// A scale's loss.
+#[derive(Debug)]
+pub struct ScaleLoss {
+    /// Its value.
+    pub value: f64,
+    /// Its gradient by the logits, in their shape.
+    pub gradient: Tensor,
+    /// What each prompt contributed.
+    pub targets: Vec<TargetLoss>,
+}
