@@ -1,9 +1,9 @@
 //! Gaussian blur: a softer reconstruction kernel.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use super::smooth::gaussian;
+use super::{Augmentation, Randoms, range, smooth::gaussian};
+use crate::error::TrainError;
 use crate::patch::Patch;
 
 /// Blurs the CT by a Gaussian of uniform width.
@@ -16,11 +16,17 @@ pub struct Blur {
     pub sigma_voxels: [f32; 2],
 }
 
-impl Blur {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
-        if random.chance(self.probability) {
-            let sigma = random.between(self.sigma_voxels[0], self.sigma_voxels[1]);
-            gaussian(&mut patch.hu, patch.shape, sigma);
-        }
+impl Augmentation for Blur {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        range("augment.blur.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        let sigma = random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]);
+        gaussian(&mut patch.hu, patch.shape, sigma);
     }
 }

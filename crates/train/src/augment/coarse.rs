@@ -3,10 +3,10 @@
 //! The labels become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none
 //! fills half of it.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use super::slices::thicken;
+use super::{Augmentation, Randoms, range, slices::thicken};
+use crate::error::TrainError;
 use crate::{
     code::{AIRWAY, LABEL_BITS},
     patch::Patch,
@@ -28,14 +28,19 @@ pub struct Coarse {
     pub voxel_mm: [f32; 2],
 }
 
-impl Coarse {
-    pub(super) fn apply(self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Philox) {
-        if !random.chance(self.probability) {
-            return;
-        }
-        let edge_mm = random.between(self.voxel_mm[0], self.voxel_mm[1]);
+impl Augmentation for Coarse {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        range("augment.coarse.voxelMm", self.voxel_mm, 0.1, 20.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        let edge_mm = random.choice.between(self.voxel_mm[0], self.voxel_mm[1]);
         let cubes = spacing_mm
-            .map(|spacing_mm| Cubes { edge: (edge_mm / spacing_mm as f32).max(1.0), offset: random.uniform() });
+            .map(|spacing_mm| Cubes { edge: (edge_mm / spacing_mm as f32).max(1.0), offset: random.choice.uniform() });
         for (axis, cubes) in cubes.iter().enumerate().filter(|(_, cubes)| cubes.edge > 1.0) {
             patch.hu = thicken(&patch.hu, patch.shape, axis, cubes.edge, cubes.offset);
         }
@@ -92,7 +97,7 @@ fn label_of(counts: [u32; LABEL_BITS as usize + 1]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pulmoav_random::Stream;
+    use pulmoav_random::{Philox, Stream};
 
     use crate::patch::tests::numbered;
 
@@ -103,7 +108,10 @@ mod tests {
         patch.hu[(8 * 16 + 8) * 16 + 8] = 640.0;
         let before = patch.clone();
         let coarse = Coarse { probability: 1.0, voxel_mm: [4.0, 4.0] };
-        coarse.apply(&mut patch, [1.0; 3], &mut Philox::new(1, 2, 0, Stream::Augment));
+        let stream = |stream| Philox::new(1, 2, 0, stream);
+        let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
+        assert!(random.choice.chance(coarse.probability()));
+        coarse.apply(&mut patch, [1.0; 3], &mut random);
         let brightest = patch.hu.iter().copied().fold(0.0, f32::max);
         assert!(brightest > 0.0 && brightest <= 640.0 / 64.0, "{brightest}");
         for stride in [1, 16, 256] {

@@ -1,9 +1,9 @@
 //! Stretch about the mean.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use super::mean_of;
+use super::{Augmentation, Randoms, mean_of, range};
+use crate::error::TrainError;
 use crate::patch::Patch;
 
 /// Multiplies the distance to the patch's mean by a uniform factor.
@@ -16,12 +16,20 @@ pub struct Contrast {
     pub factor: [f32; 2],
 }
 
-impl Contrast {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
-        if !random.chance(self.probability) || patch.is_empty() {
+impl Augmentation for Contrast {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        range("augment.contrast.factor", self.factor, 0.1, 10.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        if patch.is_empty() {
             return;
         }
-        let factor = random.between(self.factor[0], self.factor[1]);
+        let factor = random.choice.between(self.factor[0], self.factor[1]);
         let mean = mean_of(&patch.hu, |hu| hu) as f32;
         patch.hu.iter_mut().for_each(|hu| *hu = mean + (*hu - mean) * factor);
     }

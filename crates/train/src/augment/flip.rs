@@ -1,8 +1,8 @@
 //! Left–right mirror; left and right swap names.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
+use super::{Augmentation, Randoms};
 use crate::{code::RIGHT_BIT, patch::Patch};
 
 /// Mirrors the patch left–right: an artery of the left lung becomes one of the right lung, in codes and side channel.
@@ -13,11 +13,13 @@ pub struct Flip {
     pub probability: f32,
 }
 
-impl Flip {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
-        if random.chance(self.probability) {
-            mirror(patch);
-        }
+impl Augmentation for Flip {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], _random: &mut Randoms<'_>) {
+        mirror(patch);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Gamma curve over the range in which vessels lie.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
+use super::{Augmentation, Randoms, range};
+use crate::error::TrainError;
 use crate::patch::Patch;
 
 const LOW_HU: f32 = -1000.0;
@@ -18,12 +19,17 @@ pub struct Gamma {
     pub exponent: [f32; 2],
 }
 
-impl Gamma {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
-        if !random.chance(self.probability) {
-            return;
-        }
-        let exponent = random.between(self.exponent[0].ln(), self.exponent[1].ln()).exp();
+impl Augmentation for Gamma {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        range("augment.gamma.exponent", self.exponent, 0.1, 10.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        let exponent = random.choice.between(self.exponent[0].ln(), self.exponent[1].ln()).exp();
         let curve = Curve::new(exponent);
         for hu in &mut patch.hu {
             if (LOW_HU..=HIGH_HU).contains(hu) {

@@ -23,7 +23,7 @@ pub use self::{
 };
 use crate::{config::within, error::TrainError, patch::Patch};
 
-/// Every augmentation, in the order in which they are applied: geometry, brightness, then what a scanner adds.
+/// The settings of every augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Augment {
@@ -55,42 +55,54 @@ pub struct Randoms<'a> {
     pub noise: &'a mut Philox,
 }
 
+/// One augmentation with its settings.
+trait Augmentation {
+    /// How often it happens.
+    fn probability(&self) -> f32;
+
+    /// Refuses settings out of their range, by their names in the config.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`].
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Makes it happen.
+    fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>);
+}
+
 impl Augment {
-    /// Applies all of them.
-    pub fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms) {
-        self.flip.apply(patch, random.choice);
-        self.rotate.apply(patch, random.choice);
-        self.gamma.apply(patch, random.choice);
-        self.contrast.apply(patch, random.choice);
-        self.shift.apply(patch, random.choice);
-        self.blur.apply(patch, random.choice);
-        self.noise.apply(patch, random);
-        self.slices.apply(patch, spacing_mm, random.choice);
-        self.coarse.apply(patch, spacing_mm, random.choice);
+    /// Every augmentation by its name in the config, in the order in which they are applied: geometry, brightness, then
+    /// what a scanner adds.
+    fn all(&self) -> [(&'static str, &dyn Augmentation); 9] {
+        [
+            ("flip", &self.flip),
+            ("rotate", &self.rotate),
+            ("gamma", &self.gamma),
+            ("contrast", &self.contrast),
+            ("shift", &self.shift),
+            ("blur", &self.blur),
+            ("noise", &self.noise),
+            ("slices", &self.slices),
+            ("coarse", &self.coarse),
+        ]
+    }
+
+    /// Applies each as often as it should happen.
+    pub fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        for (_, augmentation) in self.all() {
+            if random.choice.chance(augmentation.probability()) {
+                augmentation.apply(patch, spacing_mm, random);
+            }
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
-        for (name, probability) in [
-            ("flip", self.flip.probability),
-            ("rotate", self.rotate.probability),
-            ("gamma", self.gamma.probability),
-            ("contrast", self.contrast.probability),
-            ("shift", self.shift.probability),
-            ("blur", self.blur.probability),
-            ("noise", self.noise.probability),
-            ("slices", self.slices.probability),
-            ("coarse", self.coarse.probability),
-        ] {
-            within(&format!("augment.{name}.probability"), f64::from(probability), 0.0, 1.0)?;
+        for (name, augmentation) in self.all() {
+            within(&format!("augment.{name}.probability"), f64::from(augmentation.probability()), 0.0, 1.0)?;
         }
-        range("augment.gamma.exponent", self.gamma.exponent, 0.1, 10.0)?;
-        range("augment.contrast.factor", self.contrast.factor, 0.1, 10.0)?;
-        within("augment.shift.amountHu", f64::from(self.shift.amount_hu), 0.0, 1000.0)?;
-        range("augment.blur.sigmaVoxels", self.blur.sigma_voxels, 0.0, 10.0)?;
-        range("augment.noise.sdHu", self.noise.sd_hu, 0.0, 1000.0)?;
-        range("augment.noise.sigmaVoxels", self.noise.sigma_voxels, 0.0, 10.0)?;
-        range("augment.slices.thicknessMm", self.slices.thickness_mm, 0.1, 20.0)?;
-        range("augment.coarse.voxelMm", self.coarse.voxel_mm, 0.1, 20.0)
+        self.all().into_iter().try_for_each(|(_, augmentation)| augmentation.check_ranges())
     }
 }
 

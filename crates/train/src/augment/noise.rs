@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Randoms, mean_of, smooth::gaussian};
+use super::{Augmentation, Randoms, mean_of, range, smooth::gaussian};
+use crate::error::TrainError;
 use crate::patch::Patch;
 
 /// Adds noise of a uniform standard deviation, smoothed by a Gaussian of uniform width and rescaled.
@@ -17,9 +18,18 @@ pub struct Noise {
     pub sigma_voxels: [f32; 2],
 }
 
-impl Noise {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Randoms) {
-        if !random.choice.chance(self.probability) || patch.is_empty() {
+impl Augmentation for Noise {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        range("augment.noise.sdHu", self.sd_hu, 0.0, 1000.0)?;
+        range("augment.noise.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        if patch.is_empty() {
             return;
         }
         let sd = random.choice.between(self.sd_hu[0], self.sd_hu[1]);

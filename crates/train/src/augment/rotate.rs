@@ -1,8 +1,8 @@
 //! Quarter turns in the axial plane.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
+use super::{Augmentation, Randoms};
 use crate::patch::Patch;
 
 /// Turns the patch by 90°, 180° or 270° about the body's axis; the side channel and the codes turn with it. Patches
@@ -14,13 +14,14 @@ pub struct Rotate {
     pub probability: f32,
 }
 
-impl Rotate {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
-        if !random.chance(self.probability) {
-            return;
-        }
+impl Augmentation for Rotate {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
         let square = patch.shape[1] == patch.shape[2];
-        let quarters = if square { 1 + random.below(3) } else { 2 };
+        let quarters = if square { 1 + random.choice.below(3) } else { 2 };
         patch.hu = turn(&patch.hu, patch.shape, quarters);
         patch.codes = turn(&patch.codes, patch.shape, quarters);
         patch.side = turn(&patch.side, patch.shape, quarters);

@@ -1,8 +1,10 @@
 //! Constant shift of brightness.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
+use super::{Augmentation, Randoms};
+use crate::config::within;
+use crate::error::TrainError;
 use crate::patch::Patch;
 
 /// Adds one uniform number from ±`amount_hu` to the whole patch (±0.1 of a window of 1000 HU is 100 HU).
@@ -15,11 +17,17 @@ pub struct Shift {
     pub amount_hu: f32,
 }
 
-impl Shift {
-    pub(super) fn apply(self, patch: &mut Patch, random: &mut Philox) {
-        if random.chance(self.probability) {
-            let shift = random.between(-self.amount_hu, self.amount_hu);
-            patch.hu.iter_mut().for_each(|hu| *hu += shift);
-        }
+impl Augmentation for Shift {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        within("augment.shift.amountHu", f64::from(self.amount_hu), 0.0, 1000.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        let shift = random.choice.between(-self.amount_hu, self.amount_hu);
+        patch.hu.iter_mut().for_each(|hu| *hu += shift);
     }
 }

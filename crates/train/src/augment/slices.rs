@@ -1,8 +1,9 @@
 //! Thick slices: what a scan of 2–5 mm looks like after it was resampled to the plan's spacing.
 
-use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
+use super::{Augmentation, Randoms, range};
+use crate::error::TrainError;
 use crate::patch::Patch;
 
 /// Averages along z into slices of uniform thickness at a random offset and interpolates linearly between their
@@ -16,13 +17,18 @@ pub struct Slices {
     pub thickness_mm: [f32; 2],
 }
 
-impl Slices {
-    pub(super) fn apply(self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Philox) {
-        if !random.chance(self.probability) {
-            return;
-        }
-        let thickness = random.between(self.thickness_mm[0], self.thickness_mm[1]) / spacing_mm[0] as f32;
-        let offset = random.uniform();
+impl Augmentation for Slices {
+    fn probability(&self) -> f32 {
+        self.probability
+    }
+
+    fn check_ranges(&self) -> Result<(), TrainError> {
+        range("augment.slices.thicknessMm", self.thickness_mm, 0.1, 20.0)
+    }
+
+    fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        let thickness = random.choice.between(self.thickness_mm[0], self.thickness_mm[1]) / spacing_mm[0] as f32;
+        let offset = random.choice.uniform();
         if thickness > 1.0 {
             patch.hu = thicken(&patch.hu, patch.shape, 0, thickness, offset);
         }
