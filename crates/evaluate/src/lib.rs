@@ -1,6 +1,6 @@
 //! Scores of a label map against a reference on the same grid.
 //!
-//! One metric a file, its formula first. All of them are read off one table of counts, so an empty reference means the
+//! One metric a file, its formula first, and a line in the list of `scores.rs`. All of them are read off one table of counts, so an empty reference means the
 //! same everywhere: what cannot be divided is `None`, and `null` in JSON.
 
 mod confusion;
@@ -20,5 +20,5 @@ pub use iou::iou;
 pub use options::{Options, Restriction, Target};
 pub use precision::precision;
 pub use recall::recall;
-pub use scores::{Scores, TargetScores, evaluate};
+pub use scores::{Score, Scores, TargetScores, evaluate};
 pub use swap::{swap_rate, total_swap_rate};

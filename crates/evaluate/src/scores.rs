@@ -4,38 +4,52 @@ use pulmoav_task::Monitor;
 use pulmoav_volume::Mask;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::confusion::Confusion;
+use crate::confusion::{Confusion, Counts};
 use crate::dice::dice;
 use crate::error::EvaluateError;
 use crate::iou::iou;
 use crate::options::{Options, Target};
 use crate::precision::precision;
 use crate::recall::recall;
-use crate::swap::{swap_rate, total_swap_rate};
+use crate::swap::row_swap_rate;
+
+/// Every score of a target by its name, in the order of the report: the one list.
+const ALL: [(&str, fn(&Row<'_>) -> Score); 7] = [
+    ("dice", |row| Score::Share(dice(&row.counts))),
+    ("predVoxels", |row| Score::Count(row.counts.pred)),
+    ("refVoxels", |row| Score::Count(row.counts.reference)),
+    ("iou", |row| Score::Share(iou(&row.counts))),
+    ("precision", |row| Score::Share(precision(&row.counts))),
+    ("recall", |row| Score::Share(recall(&row.counts))),
+    ("swapRate", |row| Score::Share(row_swap_rate(row))),
+];
+
+/// What the scores of one target are read off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) counts: Counts,
+    pub(crate) confusion: &'a Confusion,
+    /// The targets of all rows.
+    pub(crate) targets: &'a [Target],
+}
 
 /// Scores by target, in the order of the options. In JSON an object with a key a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores(pub Vec<(String, TargetScores)>);
 
-/// Scores of one target; `None` (`null`) where a metric is not defined.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetScores {
-    /// 2 |P ∩ R| / (|P| + |R|); `None` when both are empty.
-    pub dice: Option<f64>,
-    /// Voxels of the prediction.
-    pub pred_voxels: u64,
-    /// Voxels of the reference.
-    pub ref_voxels: u64,
-    /// |P ∩ R| / |P ∪ R|; `None` when both are empty.
-    pub iou: Option<f64>,
-    /// |P ∩ R| / |P|; `None` when nothing was predicted.
-    pub precision: Option<f64>,
-    /// |P ∩ R| / |R|; `None` when the reference is empty.
-    pub recall: Option<f64>,
-    /// Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
-    /// artery and vein together.
-    pub swap_rate: Option<f64>,
+/// Scores of one target by name. In JSON an object with a key a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetScores(Vec<(&'static str, Score)>);
+
+/// The value of one score.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Score {
+    /// Voxels.
+    Count(u64),
+    /// 0 to 1; `None` (`null`) where the metric is not defined.
+    Share(Option<f64>),
 }
 
 /// Scores a label map against a reference on the same grid.
@@ -54,9 +68,10 @@ pub fn evaluate(
     let confusion = Confusion::count(pred, reference, options, monitor)?;
     let mut scores = Vec::new();
     for target in &options.targets {
-        let row = score(&confusion, target, &options.targets);
-        if target.always || row.ref_voxels > 0 {
-            scores.push((target.name.clone(), row));
+        let counts = confusion.counts(&target.labels);
+        if target.always || counts.reference > 0 {
+            let row = Row { target, counts, confusion: &confusion, targets: &options.targets };
+            scores.push((target.name.clone(), TargetScores(ALL.map(|(name, score)| (name, score(&row))).into())));
         }
     }
     Ok(Scores(scores))
@@ -69,40 +84,32 @@ impl Scores {
     }
 }
 
+impl TargetScores {
+    /// The score of that name; a count too is a number.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        match self.0.iter().find(|(score, _)| *score == name)?.1 {
+            Score::Count(count) => Some(count as f64),
+            Score::Share(share) => share,
+        }
+    }
+}
+
 impl Serialize for Scores {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, scores) in &self.0 {
-            map.serialize_entry(name, scores)?;
-        }
-        map.end()
+        serialize_map(&self.0, serializer)
     }
 }
 
-fn score(confusion: &Confusion, target: &Target, all: &[Target]) -> TargetScores {
-    let counts = confusion.counts(&target.labels);
-    let swap_rate = if target.swapped.is_empty() {
-        total_swap_rate(confusion, parts(target, all))
-    } else {
-        swap_rate(confusion, target)
-    };
-    TargetScores {
-        dice: dice(&counts),
-        pred_voxels: counts.pred,
-        ref_voxels: counts.reference,
-        iou: iou(&counts),
-        precision: precision(&counts),
-        recall: recall(&counts),
-        swap_rate,
+impl Serialize for TargetScores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_map(&self.0, serializer)
     }
 }
 
-/// The widest targets inside `target` that can be swapped, so that no voxel is counted twice.
-fn parts<'a>(target: &'a Target, all: &'a [Target]) -> impl Iterator<Item = &'a Target> {
-    let inside =
-        |part: &Target, whole: &Target| part != whole && part.labels.iter().all(|label| whole.labels.contains(label));
-    all.iter().filter(move |part| {
-        let contained = |other: &Target| !other.swapped.is_empty() && inside(part, other) && inside(other, target);
-        !part.swapped.is_empty() && inside(part, target) && !all.iter().any(contained)
-    })
+fn serialize_map<S: Serializer>(pairs: &[(impl Serialize, impl Serialize)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(pairs.len()))?;
+    for (name, value) in pairs {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
 }
