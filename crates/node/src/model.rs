@@ -6,7 +6,6 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::weights;
-use pulmoav_plan::Network;
 use serde::Serialize;
 
 use crate::engine::{Engine, available_threads};
@@ -42,10 +41,7 @@ pub fn verify_model(env: &Env, model: String) -> Result<Object<'_>> {
         });
         Success::json(&ModelInfo {
             name: &plan.name,
-            preset: match plan.network {
-                Network::LaCaf(_) => "la-caf",
-                Network::Pulmoav(_) => "pulmoav",
-            },
+            preset: plan.network.preset(),
             spacing_mm: plan.spacing_mm,
             parameters: parameters.element_count(),
             targets: targets.collect(),

@@ -11,4 +11,6 @@ mod validate;
 
 pub use error::PlanError;
 pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav};
-pub use recipe::{Blend, BodySide, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass, Walls};
+pub use recipe::{
+    Blend, BodySide, BoundaryRefinement, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass,
+};

@@ -14,6 +14,67 @@ pub enum Network {
     Pulmoav(Pulmoav),
 }
 
+/// Answers that differ by preset; who asks does not look at the preset.
+impl Network {
+    /// Its name in the plan.
+    pub fn preset(&self) -> &'static str {
+        match self {
+            Self::LaCaf(_) => "la-caf",
+            Self::Pulmoav(_) => "pulmoav",
+        }
+    }
+
+    /// Every edge of a patch or tile must be a multiple of this, voxels.
+    pub fn edge_multiple(&self) -> usize {
+        match self {
+            Self::LaCaf(_) => 8,
+            Self::Pulmoav(network) => 1 << (network.stage_channels.len().clamp(1, 16) - 1),
+        }
+    }
+
+    /// Whether tiles of other sizes than the plan's may be shown.
+    pub fn takes_any_tile(&self) -> bool {
+        match self {
+            Self::LaCaf(_) => false,
+            Self::Pulmoav(_) => true,
+        }
+    }
+
+    /// Channels of full resolution that are alive at once at most while it looks at a tile, workspace included;
+    /// measured on whole runs (docs/performance.md).
+    pub fn channels_alive(&self) -> usize {
+        match self {
+            // One map more: its transposed convolution keeps twice the full width.
+            Self::LaCaf(network) => 5 * (64 / network.width_divisor).max(1),
+            Self::Pulmoav(network) => 4 * network.stage_channels[0],
+        }
+    }
+
+    /// Width of the prompts' embeddings.
+    pub fn text_width(&self) -> usize {
+        match self {
+            Self::LaCaf(network) => network.text_width,
+            Self::Pulmoav(network) => network.text_width,
+        }
+    }
+
+    /// How many scales it gives logits for while training.
+    pub fn supervised_scales(&self) -> usize {
+        match self {
+            Self::LaCaf(_) => 1,
+            Self::Pulmoav(network) => network.supervised_scales,
+        }
+    }
+
+    /// What it learns beside its targets.
+    pub fn auxiliary(&self) -> &[Auxiliary] {
+        match self {
+            Self::LaCaf(_) => &[],
+            Self::Pulmoav(network) => &network.auxiliary,
+        }
+    }
+}
+
 /// Numbers of the `la-caf` preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -64,4 +125,13 @@ pub struct Pulmoav {
 pub enum Auxiliary {
     /// Bronchi and windpipe: arteries run beside them, veins do not.
     Airway,
+}
+
+impl Auxiliary {
+    /// Its name where losses are told by name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Airway => "airway",
+        }
+    }
 }

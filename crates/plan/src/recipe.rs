@@ -25,8 +25,8 @@ pub struct Plan {
     pub crop: Crop,
     /// Sliding-window settings.
     pub tiles: Tiles,
-    /// How vessel walls in the lungs follow the scan; `null` leaves them where the network saw them.
-    pub walls: Option<Walls>,
+    /// Boundary refinement in the lungs; `null` leaves vessels as the network saw them.
+    pub walls: Option<BoundaryRefinement>,
     /// What can be asked for, each with its stored prompt embedding.
     pub targets: Vec<Target>,
     /// Target names used when the user gives no prompt.
@@ -40,10 +40,7 @@ pub struct Plan {
 impl Plan {
     /// What the network learns beside its targets.
     pub fn auxiliary(&self) -> &[Auxiliary] {
-        match &self.network {
-            Network::LaCaf(_) => &[],
-            Network::Pulmoav(network) => &network.auxiliary,
-        }
+        self.network.auxiliary()
     }
 }
 
@@ -105,10 +102,10 @@ pub struct Tiles {
     pub fit: bool,
 }
 
-/// How vessel walls in the lungs follow the scan's own voxels, which are finer than the network's.
+/// Boundary refinement: where vessels end in the lungs, by the scan's own voxels, which are finer than the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Walls {
+pub struct BoundaryRefinement {
     /// No voxel below this becomes vessel that the network did not call so, HU: about half-way between lung and blood.
     pub hu: f64,
     /// How near to a vessel that was found a voxel must be to become part of it, mm.

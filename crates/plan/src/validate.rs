@@ -28,7 +28,7 @@ impl Plan {
         validate_edges("patch", self.patch)?;
         self.validate_crop()?;
         self.validate_tiles()?;
-        self.validate_walls()?;
+        self.validate_boundary()?;
         self.validate_targets()?;
         ensure(!self.text_encoder.id.is_empty(), "textEncoder.id", &self.text_encoder.id, "a name such as `bundled`")?;
         match &self.network {
@@ -39,18 +39,12 @@ impl Plan {
 
     /// Every edge of a patch or tile must be a multiple of this, voxels.
     pub fn edge_multiple(&self) -> usize {
-        match &self.network {
-            Network::LaCaf(_) => 8,
-            Network::Pulmoav(network) => 1 << (network.stage_channels.len().clamp(1, 16) - 1),
-        }
+        self.network.edge_multiple()
     }
 
     /// Width of the prompts' embeddings.
     pub fn text_width(&self) -> usize {
-        match &self.network {
-            Network::LaCaf(network) => network.text_width,
-            Network::Pulmoav(network) => network.text_width,
-        }
+        self.network.text_width()
     }
 
     /// The place of a target among [`Plan::targets`] by its name.
@@ -94,7 +88,7 @@ impl Plan {
         Ok(())
     }
 
-    fn validate_walls(&self) -> Result<(), PlanError> {
+    fn validate_boundary(&self) -> Result<(), PlanError> {
         let Some(walls) = self.walls else { return Ok(()) };
         ensure((-1024.0..=3071.0).contains(&walls.hu), "walls.hu", walls.hu, "-1024 to 3071 HU")?;
         ensure((0.0..=10.0).contains(&walls.reach_mm), "walls.reachMm", walls.reach_mm, "0 to 10 mm")

@@ -3,7 +3,7 @@
 //! The peak is the largest of the stages' sums over a table of what is alive in each. Constants were measured on whole
 //! runs in fresh processes; `docs/performance.md` keeps the figures.
 
-use pulmoav_plan::{LaCaf, Network, Plan, Pulmoav};
+use pulmoav_plan::Plan;
 use pulmoav_volume::Grid;
 
 use crate::error::SegmentError;
@@ -23,10 +23,6 @@ const KEEP_BYTES: u64 = 4;
 /// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's
 /// sum, `la-caf` up to 1.10.
 const SLACK_DIVISOR: u64 = 6;
-/// Full-width maps alive at once at the finest scale, workspace included.
-const PULMOAV_MAPS_ALIVE: u64 = 4;
-/// One more: its transposed convolution keeps twice the full width.
-const LA_CAF_MAPS_ALIVE: u64 = 5;
 
 /// The tile that fits, and the need it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +73,11 @@ pub fn choose(
     Err(SegmentError::Memory { needed_bytes: smallest, budget_bytes })
 }
 
-/// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; `la-caf`
-/// knows one size only.
+/// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; some
+/// networks know one size only.
 fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
     let mut sizes = vec![plan.tiles.tile];
-    if matches!(plan.network, Network::LaCaf(_)) {
+    if !plan.network.takes_any_tile() {
         return sizes;
     }
     if plan.tiles.fit {
@@ -143,11 +139,7 @@ fn coarse_voxels(grid: &Grid) -> u64 {
 
 /// The network's arena for one tile, with its input and answer.
 fn tile_bytes(plan: &Plan, voxels: u64, prompts: u64) -> u64 {
-    let (widest, alive) = match &plan.network {
-        Network::Pulmoav(Pulmoav { stage_channels, .. }) => (stage_channels[0] as u64, PULMOAV_MAPS_ALIVE),
-        Network::LaCaf(LaCaf { width_divisor, .. }) => ((64 / *width_divisor as u64).max(1), LA_CAF_MAPS_ALIVE),
-    };
-    (alive * widest + plan.channels.len() as u64 + 2 * prompts) * voxels * F32
+    (plan.network.channels_alive() as u64 + plan.channels.len() as u64 + 2 * prompts) * voxels * F32
 }
 
 #[cfg(test)]

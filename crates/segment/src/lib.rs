@@ -3,6 +3,7 @@
 //! prompts → prepare (orient, find the lungs, crop, resample, window) → tiles → network → blend → restore onto the
 //! scan's own grid → postprocess → keep. [`pipeline::segment`] is that walk; each step has its file.
 
+pub mod boundary;
 pub mod budget;
 mod error;
 #[cfg(test)]
@@ -14,7 +15,6 @@ pub mod prepare;
 pub mod prompt;
 pub mod restore;
 pub mod tiles;
-pub mod walls;
 pub mod words;
 
 pub use error::SegmentError;

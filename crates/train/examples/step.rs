@@ -9,7 +9,6 @@ use pulmoav_plan::Plan;
 use pulmoav_train::{
     loss::{LossConfig, MapWeights, TargetGrid, supervised},
     optimizer::{AdamW, AdamWConfig},
-    trainer::supervised_scales,
 };
 
 /// The addon's allocator.
@@ -29,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-4, clip_norm: 1.0, mean_decay: 0.995 };
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
     let mut optimizer = AdamW::new(config, variables)?;
-    let scales = supervised_scales(&plan);
+    let scales = plan.network.supervised_scales();
     let map_weights = MapWeights { class: 1.0, sided: 1.0, union: 1.0, auxiliary: 1.0 };
     let loss_config = LossConfig {
         dice: 1.0,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
-use pulmoav_plan::{Auxiliary, Channel, Network as NetworkPlan, Plan};
+use pulmoav_plan::{Channel, Plan};
 use pulmoav_task::{Clock, Monitor};
 use serde::Serialize;
 
@@ -111,7 +111,7 @@ impl Trainer {
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
         let Setup { plan, step, dataset, cache, text, resume } = setup;
-        step.validate(supervised_scales(&plan))?;
+        step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
         let set = DataSet::open(dataset)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
@@ -142,7 +142,7 @@ impl Trainer {
             ceiling: mean_ceiling(&cases),
             warnings: cases.iter().flat_map(|case| case.cached.warnings()).cloned().collect(),
         };
-        let maker = BatchMaker::new(plan.clone(), config.clone(), supervised_scales(&plan), cases);
+        let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases);
         Ok(Self {
             prompts: prompt_embeddings(&plan)?,
             map_weights: config.loss.map_weights.of(&plan),
@@ -192,9 +192,7 @@ impl Trainer {
 
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
         let targets = self.plan.targets.iter().map(|target| target.name.as_str());
-        let auxiliary = self.plan.auxiliary().iter().map(|kind| match kind {
-            Auxiliary::Airway => "airway",
-        });
+        let auxiliary = self.plan.auxiliary().iter().map(|kind| kind.name());
         targets
             .chain(auxiliary)
             .zip(losses)
@@ -260,14 +258,6 @@ fn check_windows(plan: &Plan) -> Result<(), TrainError> {
             "a channel has the window {window:?} HU; expected one within {low} to {high} HU, which training keeps"
         ))),
         None => Ok(()),
-    }
-}
-
-/// How many scales the plan's network gives logits for while training.
-pub fn supervised_scales(plan: &Plan) -> usize {
-    match &plan.network {
-        NetworkPlan::LaCaf(_) => 1,
-        NetworkPlan::Pulmoav(network) => network.supervised_scales,
     }
 }
 
@@ -402,7 +392,7 @@ mod tests {
         let dir = temporary("trainer-gradients");
         for plan in [PULMOAV, include_str!("../tests/tiny-la-caf.json")] {
             let mut trainer = trainer(&dir, plan);
-            trainer.config.loss.scale_weights.truncate(supervised_scales(&trainer.plan));
+            trainer.config.loss.scale_weights.truncate(trainer.plan.network.supervised_scales());
             run(&mut trainer, 0..3);
             let cancelled = trainer.network.cancelled_biases();
             for slot in trainer.optimizer.slots() {

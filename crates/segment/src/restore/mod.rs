@@ -16,9 +16,9 @@ use rayon::prelude::*;
 
 use self::decide::Rules;
 use self::planes::Planes;
+use crate::boundary;
 use crate::prepare::{COARSE_MM, InverseTransform, Prepared};
 use crate::tiles::Probabilities;
-use crate::walls;
 
 /// Interpolation stays below the threshold where all values do, by more than its rounding.
 const SURELY_BELOW: f32 = 0.499;
@@ -31,7 +31,7 @@ const MIN_LUNG_SHARE: f64 = 0.02;
 pub struct Restored {
     /// The plan's label values on the scan's own grid.
     pub labels: Volume<u8>,
-    /// `[p, z, y, x]` on the scan's own grid, when asked for; the network's, whatever the walls.
+    /// `[p, z, y, x]` on the scan's own grid, when asked for; the network's, without boundary refinement.
     pub probabilities: Option<Vec<f32>>,
 }
 
@@ -75,7 +75,7 @@ pub fn restore(
     }
     if let Some(lungs) = prepared.lungs() {
         let sides = lungs.sides_in(&inverse.part, part);
-        follow_walls(&mut labels, ct, inverse, plan, &sides);
+        refine_boundary(&mut labels, ct, inverse, plan, &sides);
         if limited {
             remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, MIN_LUNG_SHARE);
         }
@@ -87,18 +87,18 @@ pub fn restore(
     Restored { labels: Volume { data: undo(labels, inverse), grid: inverse.original }, probabilities }
 }
 
-/// Vessel walls follow the scan where the plan says so and the scan's voxels are small enough to be half filled by a
+/// Refines the boundary of vessels where the plan says so and the scan's voxels are small enough to be half filled by a
 /// vessel: thick slices of fine pixels are.
 ///
 /// # Shapes
 /// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
-fn follow_walls(labels: &mut [u8], ct: &Volume<f32>, inverse: &InverseTransform, plan: &Plan, sides: &[u8]) {
+fn refine_boundary(labels: &mut [u8], ct: &Volume<f32>, inverse: &InverseTransform, plan: &Plan, sides: &[u8]) {
     let spacing_mm = inverse.canonical.spacing_mm;
     let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
-    if let Some(walls) = plan.walls.filter(|_| small) {
+    if let Some(settings) = plan.walls.filter(|_| small) {
         let moves = inverse.orientation;
         let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
-        walls::follow(labels, &hu, sides, walls, spacing_mm);
+        boundary::refine(labels, &hu, sides, settings, spacing_mm);
     }
 }
 

@@ -1,11 +1,11 @@
-//! Vessel walls in the lungs, on the scan's own grid.
+//! Boundary refinement: where vessels end in the lungs, on the scan's own grid.
 //!
 //! The plan's grid is as coarse as a small vessel is wide, and what the network says there is blurred further. Where
 //! lung meets blood the scan itself tells which voxels are at least half filled: those above the value half-way between
 //! the lung and the vessel, as bright as it gets there (its half maximum). So a label ends there, and reaches there.
-//! Outside the lungs vessels lie in tissue as bright as they are: the network's answer stands.
+//! Outside the lungs vessels lie in tissue as bright as they are: what the network says stands.
 
-use pulmoav_plan::Walls;
+use pulmoav_plan::BoundaryRefinement;
 use pulmoav_volume::crop::View;
 use rayon::prelude::*;
 
@@ -20,15 +20,16 @@ const DARKEST_HU: f32 = -650.0;
 const THICK_MM: f64 = 3.0;
 
 /// Clears labels of lung voxels below half their vessel's maximum; gives voxels that have no label, but are above that
-/// and above `walls.hu`, the nearest label within `walls.reach_mm`, of equally near ones the lowest.
+/// and above `settings.hu`, the nearest label within `settings.reach_mm`, of equally near ones the lowest.
 ///
 /// # Shapes
 /// All `[z, y, x]` on one grid of `spacing_mm`; `lungs` is 0 outside the lungs.
-pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls, spacing_mm: [f64; 3]) {
+pub fn refine(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], settings: BoundaryRefinement, spacing_mm: [f64; 3]) {
     let [_, height, width] = hu.shape();
-    let found = Found { labels: labels.to_vec(), shape: hu.shape(), near: near(walls.reach_mm, spacing_mm) };
+    let found = Found { labels: labels.to_vec(), shape: hu.shape(), near: near(settings.reach_mm, spacing_mm) };
     let thick = spacing_mm.iter().any(|&mm| mm > THICK_MM);
-    let peak = Peak { around: near(PEAK_MM, spacing_mm), darkest_hu: if thick { walls.hu as f32 } else { DARKEST_HU } };
+    let peak =
+        Peak { around: near(PEAK_MM, spacing_mm), darkest_hu: if thick { settings.hu as f32 } else { DARKEST_HU } };
     let rows = labels.par_chunks_mut(width).zip(lungs.par_chunks(width)).enumerate();
     rows.for_each_init(
         || vec![0f32; width],
@@ -41,7 +42,7 @@ pub fn follow(labels: &mut [u8], hu: &View<'_, f32>, lungs: &[u8], walls: Walls,
                     if row[x] <= peak.half(hu, place) {
                         labels[x] = 0;
                     }
-                } else if f64::from(row[x]) > walls.hu {
+                } else if f64::from(row[x]) > settings.hu {
                     let nearest = found.nearest(place);
                     if nearest != 0 && row[x] > peak.half(hu, place) {
                         labels[x] = nearest;
@@ -112,12 +113,12 @@ impl Found {
 mod tests {
     use super::*;
 
-    const WALLS: Walls = Walls { hu: -400.0, reach_mm: 1.5 };
+    const SETTINGS: BoundaryRefinement = BoundaryRefinement { hu: -400.0, reach_mm: 1.5 };
 
-    fn followed(labels: &[u8], hu: &[f32], lungs: &[u8], spacing_mm: f64) -> Vec<u8> {
+    fn refined(labels: &[u8], hu: &[f32], lungs: &[u8], spacing_mm: f64) -> Vec<u8> {
         let mut labels = labels.to_vec();
         let shape = [1, 1, hu.len()];
-        follow(&mut labels, &View::new(hu, shape), lungs, WALLS, [1.0, 1.0, spacing_mm]);
+        refine(&mut labels, &View::new(hu, shape), lungs, SETTINGS, [1.0, 1.0, spacing_mm]);
         labels
     }
 
@@ -125,27 +126,27 @@ mod tests {
     fn labels_end_and_reach_where_the_lung_begins() {
         let hu = [-870.0, -300.0, 40.0, 40.0, -300.0, -870.0, -870.0, 40.0];
         let labels = [0, 0, 1, 1, 0, 0, 2, 0];
-        assert_eq!(followed(&labels, &hu, &[1; 8], 1.0), [0, 1, 1, 1, 1, 0, 0, 2]);
-        assert_eq!(followed(&labels, &hu, &[0; 8], 1.0), labels);
-        assert_eq!(followed(&labels, &hu, &[1; 8], 2.0), [0, 0, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(refined(&labels, &hu, &[1; 8], 1.0), [0, 1, 1, 1, 1, 0, 0, 2]);
+        assert_eq!(refined(&labels, &hu, &[0; 8], 1.0), labels);
+        assert_eq!(refined(&labels, &hu, &[1; 8], 2.0), [0, 0, 1, 1, 0, 0, 0, 0]);
     }
 
     #[test]
     fn a_dim_vessel_stays_and_a_bright_one_ends_half_way() {
         let dim = [-870.0, -640.0, -500.0, -640.0, -700.0, -870.0];
-        assert_eq!(followed(&[1; 6], &dim, &[1; 6], 1.0), [0, 1, 1, 1, 0, 0]);
+        assert_eq!(refined(&[1; 6], &dim, &[1; 6], 1.0), [0, 1, 1, 1, 0, 0]);
         let mut thick = [1; 6];
-        follow(&mut thick, &View::new(&dim, [1, 1, 6]), &[1; 6], WALLS, [4.0, 1.0, 1.0]);
+        refine(&mut thick, &View::new(&dim, [1, 1, 6]), &[1; 6], SETTINGS, [4.0, 1.0, 1.0]);
         assert_eq!(thick, [0; 6]);
         let bright = [-870.0, -410.0, 300.0, -410.0, -390.0, -870.0];
-        assert_eq!(followed(&[0, 0, 1, 1, 0, 0], &bright, &[1; 6], 1.0), [0, 0, 1, 0, 1, 0]);
+        assert_eq!(refined(&[0, 0, 1, 1, 0, 0], &bright, &[1; 6], 1.0), [0, 0, 1, 0, 1, 0]);
     }
 
     #[test]
     fn the_nearest_label_wins_and_of_equals_the_lowest() {
         let hu = [40.0; 7];
-        assert_eq!(followed(&[2, 0, 1, 0, 0, 0, 0], &hu, &[1; 7], 1.0), [2, 1, 1, 1, 0, 0, 0]);
-        assert_eq!(followed(&[0, 0, 0, 1, 0, 0, 2], &hu, &[1; 7], 0.7), [0, 1, 1, 1, 1, 2, 2]);
+        assert_eq!(refined(&[2, 0, 1, 0, 0, 0, 0], &hu, &[1; 7], 1.0), [2, 1, 1, 1, 0, 0, 0]);
+        assert_eq!(refined(&[0, 0, 0, 1, 0, 0, 2], &hu, &[1; 7], 0.7), [0, 1, 1, 1, 1, 2, 2]);
     }
 
     #[test]
