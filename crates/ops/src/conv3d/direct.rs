@@ -2,8 +2,8 @@
 //! pool.
 //!
 //! A block of results packs its inputs with their halo into a scratch of this thread (`pack.rs`) and walks over it with
-//! the register kernel (`tile.rs`), one vector of output channels at a time so that its weights stay in the cache. With
-//! one tap it reads them where they lie; few output channels have a kernel of their own (`narrow.rs`).
+//! the register kernel (`register_block.rs`), one vector of output channels at a time so that its weights stay in the
+//! cache. With one tap it reads them where they lie; few output channels have a kernel of their own (`narrow.rs`).
 #![allow(unsafe_code)] // Tasks write their own places of one result; the register kernel takes pointers.
 
 use std::cell::RefCell;
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::geometry::{Geometry, WeightOrder};
 use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
-use super::tile::{Rows, Segment, Streamed, Tiles, TilesInPlace};
+use super::register_block::{RegisterBlocks, RegisterBlocksInPlace, Rows, Segment, Streamed};
 use super::{narrow, weight};
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
@@ -78,7 +78,7 @@ struct Work<'a> {
     pass: &'a Pass,
     input: &'a [f32],
     level: Level,
-    tile: TileShape,
+    registers: RegisterShape,
     /// Planes and rows of results in a block.
     block: [usize; 2],
     layout: RowLayout,
@@ -88,9 +88,9 @@ struct Work<'a> {
     bias: Aligned,
 }
 
-/// Rows and results of a register tile.
+/// Rows and results of a register block.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct TileShape {
+struct RegisterShape {
     rows: usize,
     results: usize,
 }
@@ -107,12 +107,12 @@ impl<'a> Work<'a> {
     fn new(pass: &'a Pass, level: Level, input: &'a [f32], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let lanes = level.lanes();
         let in_place = lies_ready(pass);
-        let tile = if in_place {
-            TileShape { rows: if level == Level::Avx512 { 4 } else { 2 }, results: 4 }
+        let registers = if in_place {
+            RegisterShape { rows: if level == Level::Avx512 { 4 } else { 2 }, results: 4 }
         } else {
-            TileShape::choose(level, pass.largest_count())
+            RegisterShape::choose(level, pass.largest_count())
         };
-        let (block, layout) = blocks(pass, tile);
+        let (block, layout) = blocks(pass, registers);
         let classes = pass
             .classes
             .iter()
@@ -122,7 +122,7 @@ impl<'a> Work<'a> {
         if let Some(bias) = bias {
             padded_bias[..pass.output_channels].copy_from_slice(bias);
         }
-        Self { pass, input, level, tile, block, layout, in_place, classes, bias: padded_bias }
+        Self { pass, input, level, registers, block, layout, in_place, classes, bias: padded_bias }
     }
 
     fn tasks(&self) -> Vec<Task> {
@@ -181,7 +181,7 @@ impl<'a> Work<'a> {
             for (class, segments, weights) in &self.classes {
                 let vector_weights = weights.len() / self.bias.len() * self.level.lanes();
                 for z in task.planes[0]..task.planes[1].min(class.count[0]) {
-                    for y in (task.rows[0]..task.rows[1].min(class.count[1])).step_by(self.tile.rows) {
+                    for y in (task.rows[0]..task.rows[1].min(class.count[1])).step_by(self.registers.rows) {
                         let inputs = if self.in_place {
                             let [depth, height, width] = self.pass.input;
                             let row = (task.sample * depth + z * self.pass.step[0]) * height + y * self.pass.step[1];
@@ -201,9 +201,9 @@ impl<'a> Work<'a> {
                             stream,
                         );
                         if self.in_place {
-                            self.tile.run_in_place(self.level, &rows);
+                            self.registers.run_in_place(self.level, &rows);
                         } else {
-                            self.tile.run(self.level, &rows);
+                            self.registers.run(self.level, &rows);
                         }
                     }
                 }
@@ -255,14 +255,14 @@ impl<'a> Work<'a> {
             voxel_step: spread[2] * channels,
             line_step: spread[1] * width * channels,
             width: class.count[2],
-            height: self.tile.rows.min(class.count[1] - y),
+            height: self.registers.rows.min(class.count[1] - y),
             lanes: self.level.lanes().min(channels - first),
             stream,
         }
     }
 }
 
-impl TileShape {
+impl RegisterShape {
     /// The shape that wastes the fewest results beyond the volume's edge; the first of equals.
     fn choose(level: Level, count: [usize; 3]) -> Self {
         let shapes: &[(usize, usize)] = match level {
@@ -277,23 +277,23 @@ impl TileShape {
 
     fn run(self, level: Level, rows: &Rows) {
         match (self.rows, self.results) {
-            (1, 16) => level.run(Tiles::<1, 16>(rows)),
-            (2, 8) => level.run(Tiles::<2, 8>(rows)),
-            (4, 4) => level.run(Tiles::<4, 4>(rows)),
-            (1, 8) => level.run(Tiles::<1, 8>(rows)),
-            _ => level.run(Tiles::<2, 4>(rows)),
+            (1, 16) => level.run(RegisterBlocks::<1, 16>(rows)),
+            (2, 8) => level.run(RegisterBlocks::<2, 8>(rows)),
+            (4, 4) => level.run(RegisterBlocks::<4, 4>(rows)),
+            (1, 8) => level.run(RegisterBlocks::<1, 8>(rows)),
+            _ => level.run(RegisterBlocks::<2, 4>(rows)),
         }
     }
 
     fn run_in_place(self, level: Level, rows: &Rows) {
         match self.rows {
-            4 => level.run(TilesInPlace::<4, 4>(rows)),
-            _ => level.run(TilesInPlace::<2, 4>(rows)),
+            4 => level.run(RegisterBlocksInPlace::<4, 4>(rows)),
+            _ => level.run(RegisterBlocksInPlace::<2, 4>(rows)),
         }
     }
 }
 
-/// Whether each result has a single tap, on an input that exists, and rows and results are whole tiles.
+/// Whether each result has a single tap, on an input that exists, and rows and results are whole register blocks.
 fn lies_ready(pass: &Pass) -> bool {
     pass.classes.iter().all(|class| {
         (0..3).all(|axis| {
@@ -305,20 +305,20 @@ fn lies_ready(pass: &Pass) -> bool {
 }
 
 /// Planes and rows of results in a block, and the layout of its inputs. Depends on shapes alone.
-fn blocks(pass: &Pass, tile: TileShape) -> ([usize; 2], RowLayout) {
+fn blocks(pass: &Pass, registers: RegisterShape) -> ([usize; 2], RowLayout) {
     let [planes, rows, _] = pass.largest_count();
     let reach = pass.reach();
-    let mut block = [planes.clamp(1, BLOCK_PLANES), rows.clamp(1, BLOCK_ROWS).next_multiple_of(tile.rows)];
+    let mut block = [planes.clamp(1, BLOCK_PLANES), rows.clamp(1, BLOCK_ROWS).next_multiple_of(registers.rows)];
     loop {
-        let layout = RowLayout::new(pass, tile.results, (block[1] - 1) * pass.step[1] + reach[1]);
+        let layout = RowLayout::new(pass, registers.results, (block[1] - 1) * pass.step[1] + reach[1]);
         let bytes = ((block[0] - 1) * pass.step[0] + reach[0]) * layout.rows * layout.row * size_of::<f32>();
-        if bytes <= BLOCK_BYTES || block == [1, tile.rows] {
+        if bytes <= BLOCK_BYTES || block == [1, registers.rows] {
             return (block, layout);
         }
         if block[0] > 1 {
             block[0] /= 2;
         } else {
-            block[1] = (block[1] / 2).next_multiple_of(tile.rows);
+            block[1] = (block[1] / 2).next_multiple_of(registers.rows);
         }
     }
 }

@@ -7,8 +7,8 @@
 //! | `WeightGradient` | weight gradient | weight gradient |
 //!
 //! `cpu.rs` chooses between two kernels: `direct.rs` drives the passes by definition, with the register kernels
-//! `tile.rs`, `weight_tile.rs` and, for few output channels, `narrow.rs`; `winograd` gets by with fewer products where
-//! a 3 × 3 × 3 kernel moves by one voxel or two. `reference.rs` has the plain loops.
+//! `register_block.rs`, `weight_block.rs` and, for few output channels, `narrow.rs`; `winograd` gets by with fewer
+//! products where a 3 × 3 × 3 kernel moves by one voxel or two. `reference.rs` has the plain loops.
 
 pub mod cpu;
 pub mod direct;
@@ -18,9 +18,9 @@ mod narrow;
 mod pack;
 mod pass;
 pub mod reference;
-mod tile;
+mod register_block;
 mod weight;
-mod weight_tile;
+mod weight_block;
 pub mod winograd;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};

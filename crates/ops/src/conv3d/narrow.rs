@@ -124,16 +124,16 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
         let inner = (0..width).find(whole).map_or(0..0, |low| low..(low..width).rfind(whole).unwrap_or(low) + 1);
         let inner = if inner.len() < V { 0..0 } else { inner };
         for x in inner.clone().step_by(V) {
-            // The last tile ends with the row, and computes some results again.
+            // The last register block ends with the row, and computes some results again.
             let x = x.min(inner.end - V);
             // SAFETY: all taps of these results meet the input along x, and `Level::run` vouches for the instruction
             // set.
-            unsafe { tile::<L, O, V>(&row, x, 0..columns) };
+            unsafe { register_block::<L, O, V>(&row, x, 0..columns) };
         }
         for x in (0..inner.start).chain(inner.end..width) {
             let taps = taps_inside(&row, 2, x);
             // SAFETY: as above.
-            unsafe { tile::<L, O, 1>(&row, x, taps) };
+            unsafe { register_block::<L, O, 1>(&row, x, taps) };
         }
     }
 }
@@ -141,7 +141,7 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
 /// # Safety
 /// The taps `columns` of `V` results from `x` on meet the input along x; the level's instruction set is present.
 #[inline(always)]
-unsafe fn tile<L: Lanes, const O: usize, const V: usize>(row: &Row, x: usize, columns: Range<usize>) {
+unsafe fn register_block<L: Lanes, const O: usize, const V: usize>(row: &Row, x: usize, columns: Range<usize>) {
     let channels = row.pass.input_channels;
     let [_, height, width] = row.pass.input;
     let [z, y] = row.place;

@@ -1,4 +1,4 @@
-//! Inputs and weights in the order in which `tile.rs` reads them.
+//! Inputs and weights in the order in which `register_block.rs` reads them.
 //!
 //! Inputs: a block of rows with its halo, each row channel by channel, zeros where the padding lies. Where results lie
 //! `step` voxels apart, a row is cut into `step` *phases* (voxels 0, step, 2·step, … first), so that the taps of
@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use super::pass::{Class, Pass};
-use super::tile::{MAX_TAPS, Segment};
+use super::register_block::{MAX_TAPS, Segment};
 use crate::memory::Aligned;
 use crate::simd::{Kernel, Lanes};
 
@@ -29,7 +29,7 @@ pub(super) struct RowLayout {
 }
 
 impl RowLayout {
-    /// For tiles of `results` neighbouring results; `rows` input rows to a plane.
+    /// For register blocks of `results` neighbouring results; `rows` input rows to a plane.
     pub(super) fn new(pass: &Pass, results: usize, rows: usize) -> Self {
         let step = pass.step[2];
         let reach = pass.reach()[2];

@@ -1,14 +1,14 @@
 //! The weight gradient on the CPU.
 //!
 //! Coarse rows are cut into blocks whose size depends on shapes alone; a task computes one block's gradient for one
-//! vector of coarse channels (`weight_tile.rs`), and the blocks' gradients are added in block order, so the result has
+//! vector of coarse channels (`weight_block.rs`), and the blocks' gradients are added in block order, so the result has
 //! the same bits for any number of threads.
 #![allow(unsafe_code)] // Tasks write their own places of the blocks' gradients; the register kernels take pointers.
 
 use rayon::prelude::*;
 
 use super::geometry::{Geometry, WeightOrder};
-use super::weight_tile::{OneTap, RowPair, ThreeTaps, Walk};
+use super::weight_block::{OneTap, RowPair, ThreeTaps, Walk};
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
 

@@ -40,14 +40,14 @@ impl Kernel for Panel<'_> {
                 let x = &self.x[group * ROWS * inputs + block * BLOCK..];
                 let left = (PANEL / LINE).saturating_sub(group * lines).min(lines);
                 let fetch = Fetch { from: BLOCK * (PANEL + group * lines * LINE), lines: left };
-                let tile = Tile { x, inputs, weight, fetch, y };
-                match tile.y.len() / PANEL {
-                    1 => tile.run::<L, 1>(),
-                    2 => tile.run::<L, 2>(),
-                    3 => tile.run::<L, 3>(),
-                    4 => tile.run::<L, 4>(),
-                    5 => tile.run::<L, 5>(),
-                    _ => tile.run::<L, ROWS>(),
+                let registers = RegisterBlock { x, inputs, weight, fetch, y };
+                match registers.y.len() / PANEL {
+                    1 => registers.run::<L, 1>(),
+                    2 => registers.run::<L, 2>(),
+                    3 => registers.run::<L, 3>(),
+                    4 => registers.run::<L, 4>(),
+                    5 => registers.run::<L, 5>(),
+                    _ => registers.run::<L, ROWS>(),
                 }
             }
         }
@@ -55,7 +55,7 @@ impl Kernel for Panel<'_> {
 }
 
 /// A group of at most [`ROWS`] rows and one block.
-struct Tile<'a> {
+struct RegisterBlock<'a> {
     /// From the group's first row and the block's first input on; rows lie `inputs` values apart.
     x: &'a [f32],
     inputs: usize,
@@ -72,7 +72,7 @@ struct Fetch {
     lines: usize,
 }
 
-impl Tile<'_> {
+impl RegisterBlock<'_> {
     /// Works off `R` rows, as many columns at a time as the registers hold.
     #[inline(always)]
     fn run<L: Lanes, const R: usize>(self) {

@@ -1,7 +1,7 @@
 //! Normalisation on the CPU.
 //!
-//! Channels are innermost and may be few, so per-channel numbers are repeated to a *tile* of at least 64 floats and the
-//! inner loops run over whole tiles. Work is cut into tasks of a fixed size; sums are f32 inside one block of
+//! Channels are innermost and may be few, so per-channel numbers are repeated to at least 64 floats and the inner loops
+//! run over whole repeats. Work is cut into tasks of a fixed size; sums are f32 inside one block of
 //! [`BLOCK_FLOATS`] (which stays in the first-level cache), f64 from block to block, in the order of the blocks.
 
 use rayon::prelude::*;
@@ -10,7 +10,7 @@ use super::{Extent, Scope};
 use crate::dense::collect_blocks;
 use crate::multiversion::multiversion;
 
-const TILE_FLOATS: usize = 64;
+const REPEATED_FLOATS: usize = 64;
 const BLOCK_FLOATS: usize = 8192;
 const TASK_FLOATS: usize = 8 * BLOCK_FLOATS;
 
@@ -55,11 +55,11 @@ pub(super) fn forward(
     extent: Extent,
     slope: f32,
 ) -> Vec<f32> {
-    let tiles: Vec<Tiles> = (0..extent.samples).map(|n| Tiles::new(moments, gamma, beta, n)).collect();
+    let repeated: Vec<Repeated> = (0..extent.samples).map(|n| Repeated::new(moments, gamma, beta, n)).collect();
     let task = task_length(extent.channels);
     collect_blocks(x.len(), extent.rows * extent.channels, task, |n, start, y| {
-        let tiles = &tiles[n];
-        apply(&x[start..][..y.len()], &tiles.mean, &tiles.scale, &tiles.beta, slope, y);
+        let repeated = &repeated[n];
+        apply(&x[start..][..y.len()], &repeated.mean, &repeated.scale, &repeated.beta, slope, y);
     })
 }
 
@@ -74,9 +74,9 @@ pub(super) fn forward_in_place(
 ) {
     let task = task_length(extent.channels);
     values.par_chunks_mut(extent.rows * extent.channels).enumerate().for_each(|(n, sample)| {
-        let tiles = Tiles::new(moments, gamma, beta, n);
+        let repeated = Repeated::new(moments, gamma, beta, n);
         sample.par_chunks_mut(task).for_each(|values| {
-            apply_in_place(values, &tiles.mean, &tiles.scale, &tiles.beta, slope);
+            apply_in_place(values, &repeated.mean, &repeated.scale, &repeated.beta, slope);
         });
     });
 }
@@ -128,9 +128,9 @@ impl Backward<'_> {
             .zip(self.grad.par_chunks(sample))
             .enumerate()
             .map(|(n, (source, grad))| {
-                let tiles = self.tiles(n);
+                let repeated = self.repeated(n);
                 let pairs = source.par_chunks(task_length(c)).zip(grad.par_chunks(task_length(c)));
-                pairs.map(|(source, grad)| self.task_sums(source, grad, &tiles)).collect()
+                pairs.map(|(source, grad)| self.task_sums(source, grad, &repeated)).collect()
             })
             .collect();
         let mut sums = vec![0.0; self.extent.samples * c];
@@ -158,7 +158,7 @@ impl Backward<'_> {
         average_over(self.scope, &mut sums, c);
         average_over(self.scope, &mut products, c);
 
-        let tiles: Vec<(Tiles, Vec<f32>, Vec<f32>)> = (0..self.extent.samples)
+        let repeated: Vec<(Repeated, Vec<f32>, Vec<f32>)> = (0..self.extent.samples)
             .map(|n| {
                 let channels = n * c..(n + 1) * c;
                 let inverse = &self.moments.inverse_deviation[channels.clone()];
@@ -166,71 +166,72 @@ impl Backward<'_> {
                     let pairs = values.iter().zip(inverse);
                     pairs.map(|(value, &inverse)| (-value * f64::from(inverse).powi(power)) as f32).collect()
                 };
-                let constant = tile(&times(&sums[channels.clone()], 1));
-                let linear = tile(&times(&products[channels], 2));
-                (self.tiles(n), constant, linear)
+                let constant = repeat(&times(&sums[channels.clone()], 1));
+                let linear = repeat(&times(&products[channels], 2));
+                (self.repeated(n), constant, linear)
             })
             .collect();
         collect_blocks(self.source.len(), self.extent.rows * c, task_length(c), |n, start, dx| {
-            let (tiles, constant, linear) = &tiles[n];
+            let (repeated, constant, linear) = &repeated[n];
             let (source, grad) = (&self.source[start..][..dx.len()], &self.grad[start..][..dx.len()]);
             let mut restored = vec![];
             let parts = source.chunks(block_length(c)).zip(grad.chunks(block_length(c)));
             for ((source, grad), dx) in parts.zip(dx.chunks_mut(block_length(c))) {
-                let x = self.input(source, tiles, &mut restored);
-                apply_backward(x, grad, tiles, constant, linear, self.slope, dx);
+                let x = self.input(source, repeated, &mut restored);
+                apply_backward(x, grad, repeated, constant, linear, self.slope, dx);
             }
         })
     }
 
-    fn tiles(&self, sample: usize) -> Tiles {
-        let mut tiles = Tiles::new(self.moments, self.gamma, self.beta, sample);
+    fn repeated(&self, sample: usize) -> Repeated {
+        let mut repeated = Repeated::new(self.moments, self.gamma, self.beta, sample);
         if self.is_result {
-            tiles.mean.fill(0.0);
+            repeated.mean.fill(0.0);
         }
-        tiles
+        repeated
     }
 
     /// A block of x; less its mean if it has to be found again from the result.
-    fn input<'b>(&self, source: &'b [f32], tiles: &Tiles, restored: &'b mut Vec<f32>) -> &'b [f32] {
+    fn input<'b>(&self, source: &'b [f32], repeated: &Repeated, restored: &'b mut Vec<f32>) -> &'b [f32] {
         if !self.is_result {
             return source;
         }
         restored.resize(source.len(), 0.0);
-        undo(source, &tiles.scale, &tiles.beta, 1.0 / self.slope, restored);
+        undo(source, &repeated.scale, &repeated.beta, 1.0 / self.slope, restored);
         restored
     }
 
-    fn task_sums(&self, source: &[f32], grad: &[f32], tiles: &Tiles) -> (Vec<f64>, Vec<f64>) {
+    fn task_sums(&self, source: &[f32], grad: &[f32], repeated: &Repeated) -> (Vec<f64>, Vec<f64>) {
         let channels = self.extent.channels;
         let (mut sums, mut products) = (vec![0.0; channels], vec![0.0; channels]);
-        let (mut sum_tile, mut product_tile) = (vec![0.0; tile_length(channels)], vec![0.0; tile_length(channels)]);
+        let (mut sum_repeats, mut product_repeats) =
+            (vec![0.0; repeated_length(channels)], vec![0.0; repeated_length(channels)]);
         let mut restored = vec![];
         for (source, grad) in source.chunks(block_length(channels)).zip(grad.chunks(block_length(channels))) {
-            let x = self.input(source, tiles, &mut restored);
-            sum_tile.fill(0.0);
-            product_tile.fill(0.0);
-            add_products(x, grad, tiles, self.slope, &mut sum_tile, &mut product_tile);
-            sums.iter_mut().zip(fold(&sum_tile, channels)).for_each(|(sum, value)| *sum += value);
-            products.iter_mut().zip(fold(&product_tile, channels)).for_each(|(sum, value)| *sum += value);
+            let x = self.input(source, repeated, &mut restored);
+            sum_repeats.fill(0.0);
+            product_repeats.fill(0.0);
+            add_products(x, grad, repeated, self.slope, &mut sum_repeats, &mut product_repeats);
+            sums.iter_mut().zip(fold(&sum_repeats, channels)).for_each(|(sum, value)| *sum += value);
+            products.iter_mut().zip(fold(&product_repeats, channels)).for_each(|(sum, value)| *sum += value);
         }
         (sums, products)
     }
 }
 
-/// The coefficients of one sample, repeated to a tile.
-struct Tiles {
+/// The coefficients of one sample, repeated.
+struct Repeated {
     mean: Vec<f32>,
     scale: Vec<f32>,
     beta: Vec<f32>,
 }
 
-impl Tiles {
+impl Repeated {
     fn new(moments: &Moments, gamma: &[f32], beta: &[f32], sample: usize) -> Self {
         let channels = sample * gamma.len()..(sample + 1) * gamma.len();
         let inverse = &moments.inverse_deviation[channels.clone()];
         let scale: Vec<f32> = inverse.iter().zip(gamma).map(|(inverse, gamma)| inverse * gamma).collect();
-        Self { mean: tile(&moments.mean[channels]), scale: tile(&scale), beta: tile(beta) }
+        Self { mean: repeat(&moments.mean[channels]), scale: repeat(&scale), beta: repeat(beta) }
     }
 }
 
@@ -261,7 +262,7 @@ impl Spread {
 }
 
 fn spread_of(values: &[f32], channels: usize) -> Spread {
-    let mut sums = vec![0.0; tile_length(channels)];
+    let mut sums = vec![0.0; repeated_length(channels)];
     let mut total = Spread::empty(channels);
     for block in values.chunks(block_length(channels)) {
         let rows = (block.len() / channels) as f64;
@@ -270,7 +271,7 @@ fn spread_of(values: &[f32], channels: usize) -> Spread {
         let mean: Vec<f64> = fold(&sums, channels).iter().map(|sum| sum / rows).collect();
         let rounded: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
         sums.fill(0.0);
-        add_squares(block, &tile(&rounded), &mut sums);
+        add_squares(block, &repeat(&rounded), &mut sums);
         total = total.join(&Spread { rows, mean, squares: fold(&sums, channels) });
     }
     total
@@ -305,18 +306,18 @@ fn block_length(channels: usize) -> usize {
     (BLOCK_FLOATS / channels).max(1) * channels
 }
 
-fn tile_length(channels: usize) -> usize {
-    channels * TILE_FLOATS.div_ceil(channels)
+fn repeated_length(channels: usize) -> usize {
+    channels * REPEATED_FLOATS.div_ceil(channels)
 }
 
-fn tile(values: &[f32]) -> Vec<f32> {
-    values.iter().copied().cycle().take(tile_length(values.len())).collect()
+fn repeat(values: &[f32]) -> Vec<f32> {
+    values.iter().copied().cycle().take(repeated_length(values.len())).collect()
 }
 
-/// Sums the repeats of each channel in a tile.
-fn fold(tile: &[f32], channels: usize) -> Vec<f64> {
+/// Sums the repeats of each channel.
+fn fold(repeats: &[f32], channels: usize) -> Vec<f64> {
     let mut folded = vec![0.0; channels];
-    for row in tile.chunks(channels) {
+    for row in repeats.chunks(channels) {
         folded.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
     }
     folded
@@ -379,9 +380,9 @@ multiversion! {
 }
 
 multiversion! {
-    fn add_products(x: &[f32], grad: &[f32], tiles: &Tiles, slope: f32, sums: &mut [f32], products: &mut [f32]) {
+    fn add_products(x: &[f32], grad: &[f32], repeated: &Repeated, slope: f32, sums: &mut [f32], products: &mut [f32]) {
         for (x, grad) in x.chunks(sums.len()).zip(grad.chunks(sums.len())) {
-            let coefficients = tiles.mean.iter().zip(&tiles.scale).zip(&tiles.beta);
+            let coefficients = repeated.mean.iter().zip(&repeated.scale).zip(&repeated.beta);
             let targets = sums.iter_mut().zip(products.iter_mut());
             for (((x, grad), ((mean, scale), beta)), (sum, product)) in x.iter().zip(grad).zip(coefficients).zip(targets) {
                 let centred = x - mean;
@@ -397,7 +398,7 @@ multiversion! {
     fn apply_backward(
         x: &[f32],
         grad: &[f32],
-        tiles: &Tiles,
+        repeated: &Repeated,
         constant: &[f32],
         linear: &[f32],
         slope: f32,
@@ -405,7 +406,7 @@ multiversion! {
     ) {
         let length = constant.len();
         for ((x, grad), dx) in x.chunks(length).zip(grad.chunks(length)).zip(dx.chunks_mut(length)) {
-            let affine = tiles.mean.iter().zip(&tiles.scale).zip(&tiles.beta);
+            let affine = repeated.mean.iter().zip(&repeated.scale).zip(&repeated.beta);
             let coefficients = affine.zip(constant.iter().zip(linear));
             for ((dx, (x, grad)), (((mean, scale), beta), (constant, linear))) in
                 dx.iter_mut().zip(x.iter().zip(grad)).zip(coefficients)

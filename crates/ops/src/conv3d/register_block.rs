@@ -1,7 +1,7 @@
 //! The register kernel of both directions.
 //!
-//! A tile is `R` rows × `V` neighbouring results × one vector of output channels, held in `R·V` registers from the bias
-//! to the store. Inputs come as rows that lie channel by channel (`pack.rs`), so that neighbouring voxels are
+//! A register block is `R` rows × `V` neighbouring results × one vector of output channels, held in `R·V` registers
+//! from the bias to the store. Inputs come as rows that lie channel by channel (`pack.rs`), so that neighbouring voxels are
 //! neighbours in memory: one input value is spread over a vector once and multiplied with up to three neighbouring
 //! taps, adding to three neighbouring results. With sixteen results and three taps that is 21 loads for 48
 //! multiply-adds, so the multiply-add units are the limit and not the loads.
@@ -69,23 +69,23 @@ impl Kernel for Streamed {
     }
 }
 
-/// Computes [`Rows`] with tiles of `R` rows and `V` results.
-pub(super) struct Tiles<'a, const R: usize, const V: usize>(pub(super) &'a Rows<'a>);
+/// Computes [`Rows`] with register blocks of `R` rows and `V` results.
+pub(super) struct RegisterBlocks<'a, const R: usize, const V: usize>(pub(super) &'a Rows<'a>);
 
-impl<const R: usize, const V: usize> Kernel for Tiles<'_, R, V> {
+impl<const R: usize, const V: usize> Kernel for RegisterBlocks<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
         for x in (0..self.0.width).step_by(V) {
             // SAFETY: `Rows` vouches for its pointers, and `Level::run` for the instruction set.
-            unsafe { tile::<L, R, V>(self.0, x) };
+            unsafe { register_block::<L, R, V>(self.0, x) };
         }
     }
 }
 
 #[inline(always)]
-unsafe fn tile<L: Lanes, const R: usize, const V: usize>(rows: &Rows, x: usize) {
+unsafe fn register_block<L: Lanes, const R: usize, const V: usize>(rows: &Rows, x: usize) {
     // SAFETY: see `Rows`.
     unsafe {
         let mut sums = [[L::load(rows.bias); V]; R];
@@ -103,11 +103,11 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize>(rows: &Rows, x: usize) 
     }
 }
 
-/// As [`Tiles`] for one tap and inputs as they lie: those of neighbouring results are `place_step` apart, channels side
-/// by side.
-pub(super) struct TilesInPlace<'a, const R: usize, const V: usize>(pub(super) &'a Rows<'a>);
+/// As [`RegisterBlocks`] for one tap and inputs as they lie: those of neighbouring results are `place_step` apart,
+/// channels side by side.
+pub(super) struct RegisterBlocksInPlace<'a, const R: usize, const V: usize>(pub(super) &'a Rows<'a>);
 
-impl<const R: usize, const V: usize> Kernel for TilesInPlace<'_, R, V> {
+impl<const R: usize, const V: usize> Kernel for RegisterBlocksInPlace<'_, R, V> {
     type Output = ();
 
     #[inline(always)]
@@ -145,7 +145,7 @@ macro_rules! unrolled {
     };
 }
 
-/// Adds a segment of `T` taps to the tile.
+/// Adds a segment of `T` taps to the register block.
 #[inline(always)]
 #[allow(clippy::absurd_extreme_comparisons)] // `unrolled!` compares its first number, 0, like the others.
 unsafe fn slide<L: Lanes, const R: usize, const V: usize, const T: usize>(

@@ -1,7 +1,7 @@
 //! The register kernels of the weight gradient.
 //!
-//! A tile is `C` input channels × some taps along x × one vector of output channels: it stays in registers while the
-//! kernel walks over all rows of a block, so the gradient's memory is touched once a block. Where results lie next to
+//! A register block is `C` input channels × some taps along x × one vector of output channels: it stays in registers
+//! while the kernel walks over all rows of a block, so the gradient's memory is touched once a block. Where results lie next to
 //! each other (stride 1) the three taps of a 3-wide kernel share each input value: it meets the gradients of three
 //! neighbouring results, which move through three registers. With eight channels that is 9 loads for 24 multiply-adds.
 //! Other kernels go tap by tap.
@@ -13,9 +13,9 @@ use crate::simd::{Kernel, Lanes};
 /// A row of the fine grid and the row of the coarse grid that meets it.
 #[derive(Clone, Copy)]
 pub(super) struct RowPair {
-    /// `[x, channel]`, from the tile's first channel.
+    /// `[x, channel]`, from the block's first channel.
     pub(super) fine: *const f32,
-    /// `[x, channel]`, from the tile's vector.
+    /// `[x, channel]`, from the block's vector.
     pub(super) coarse: *const f32,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Walk<'a> {
     pub(super) fine_width: usize,
     pub(super) coarse_width: usize,
     pub(super) padding: usize,
-    /// The gradient of tap 0 and the tile's first channel: one vector can be written there, and one for every further
+    /// The gradient of tap 0 and the block's first channel: one vector can be written there, and one for every further
     /// channel and tap.
     pub(super) gradient: *mut f32,
     /// Values between the gradients of neighbouring channels and of neighbouring taps.
