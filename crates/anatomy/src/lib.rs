@@ -16,6 +16,7 @@ mod label;
 mod lattice;
 pub mod lungs;
 mod region;
+mod side;
 mod situs;
 mod split;
 mod structure;

@@ -16,14 +16,11 @@ use crate::body::Body;
 use crate::coarse::Coarse;
 use crate::lattice::Lattice;
 use crate::region::Landmarks;
+pub use crate::side::{LEFT, RIGHT};
 use crate::{anchor, fill, region, split};
 
 /// A lung smaller than this is none.
 pub const MIN_LUNG_ML: f64 = 100.0;
-/// Label of the patient's left lung.
-pub const LEFT: u8 = 1;
-/// Label of the patient's right lung.
-pub const RIGHT: u8 = 2;
 
 /// Vessels and small bronchi up to twice this wide belong to the lung around them.
 const CLOSING_MM: f64 = 8.0;

@@ -11,7 +11,7 @@ use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, RIGHT};
+use crate::side::{LEFT, RIGHT};
 
 /// Vessels at the lungs' inner surface may lie this far outside; at the outer one there are ribs.
 const RIM_MM: f64 = 4.0;

@@ -10,6 +10,7 @@ mod iou;
 mod options;
 mod precision;
 mod recall;
+mod row;
 mod scores;
 mod swap;
 

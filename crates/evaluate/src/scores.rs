@@ -4,13 +4,14 @@ use pulmoav_task::Monitor;
 use pulmoav_volume::Mask;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::confusion::{Confusion, Counts};
+use crate::confusion::Confusion;
 use crate::dice::dice;
 use crate::error::EvaluateError;
 use crate::iou::iou;
-use crate::options::{Options, Target};
+use crate::options::Options;
 use crate::precision::precision;
 use crate::recall::recall;
+use crate::row::Row;
 use crate::swap::row_swap_rate;
 
 /// Every score of a target by its name, in the order of the report: the one list.
@@ -23,16 +24,6 @@ const ALL: [(&str, fn(&Row<'_>) -> Score); 7] = [
     ("recall", |row| Score::Share(recall(&row.counts))),
     ("swapRate", |row| Score::Share(row_swap_rate(row))),
 ];
-
-/// What the scores of one target are read off.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row<'a> {
-    pub(crate) target: &'a Target,
-    pub(crate) counts: Counts,
-    pub(crate) confusion: &'a Confusion,
-    /// The targets of all rows.
-    pub(crate) targets: &'a [Target],
-}
 
 /// Scores by target, in the order of the options. In JSON an object with a key a target.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@
 
 use crate::confusion::Confusion;
 use crate::options::Target;
-use crate::scores::Row;
+use crate::row::Row;
 
 /// Swap rate of one target, 0 to 1; `None` when none of its voxels was called vessel, or nothing can be swapped.
 pub fn swap_rate(confusion: &Confusion, target: &Target) -> Option<f64> {

@@ -7,8 +7,8 @@ use pulmoav_plan::Plan;
 use pulmoav_volume::Grid;
 
 use crate::error::SegmentError;
-use crate::pipeline::Request;
 use crate::prepare::Prepared;
+use crate::request::Request;
 use crate::tiles::{Needed, fitted};
 
 const F32: u64 = 4;

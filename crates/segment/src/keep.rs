@@ -87,8 +87,9 @@ fn structures_of(ct: &Volume<f32>, prepared: &Prepared) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Request;
     use crate::fixture::{FakeNetwork, chest, plan};
-    use crate::pipeline::{Request, Segmentation, segment};
+    use crate::pipeline::{Segmentation, segment};
     use pulmoav_task::Silent;
     use pulmoav_volume::Orientation;
 

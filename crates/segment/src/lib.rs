@@ -13,10 +13,12 @@ pub mod pipeline;
 pub mod postprocess;
 pub mod prepare;
 pub mod prompt;
+pub mod request;
 pub mod restore;
 pub mod tiles;
 pub mod words;
 
 pub use error::SegmentError;
 pub use keep::Kept;
-pub use pipeline::{Found, Memory, Request, Seconds, Segmentation, Segmenter, segment};
+pub use pipeline::{Found, Memory, Seconds, Segmentation, Segmenter, segment};
+pub use request::Request;

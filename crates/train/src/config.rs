@@ -45,11 +45,3 @@ impl StepConfig {
         self.optimizer.validate()
     }
 }
-
-/// Refuses a value outside `[low, high]` (and what is not a number).
-pub(crate) fn within(name: &str, value: f64, low: f64, high: f64) -> Result<(), TrainError> {
-    if value >= low && value <= high {
-        return Ok(());
-    }
-    Err(TrainError::Config(format!("{name} is {value}, expected {low} to {high}")))
-}

@@ -12,6 +12,7 @@ pub mod optimizer;
 pub mod patch;
 pub mod prefetch;
 pub mod prepare;
+mod range;
 pub mod sampler;
 pub mod state;
 pub mod tower;

@@ -15,7 +15,7 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor, Var, backprop
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::within, error::TrainError};
+use crate::{error::TrainError, range::within};
 
 /// Values a block: never depends on the number of threads.
 const BLOCK: usize = 16_384;

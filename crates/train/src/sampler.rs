@@ -3,7 +3,7 @@
 use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::within, error::TrainError};
+use crate::{error::TrainError, range::within};
 
 /// Odds of a patch centred on an artery voxel, on a vein voxel, or anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, range, smooth::gaussian};
+use super::{Augmentation, Randoms, smooth::gaussian};
 use crate::error::TrainError;
 use crate::patch::Patch;
+use crate::range::rising;
 
 /// Blurs the CT by a Gaussian of uniform width.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ impl Augmentation for Blur {
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
-        range("augment.blur.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
+        rising("augment.blur.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
     }
 
     fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {

@@ -5,11 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, range, slices::thicken};
+use super::{Augmentation, Randoms, slices::thicken};
 use crate::error::TrainError;
 use crate::{
     code::{AIRWAY, LABEL_BITS},
     patch::Patch,
+    range::rising,
 };
 
 /// Share of a cube that vessels must fill to give it their label: three quarters of what one of 1.5 mm, the thinnest
@@ -34,7 +35,7 @@ impl Augmentation for Coarse {
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
-        range("augment.coarse.voxelMm", self.voxel_mm, 0.1, 20.0)
+        rising("augment.coarse.voxelMm", self.voxel_mm, 0.1, 20.0)
     }
 
     fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {

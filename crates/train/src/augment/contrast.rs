@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, mean_of, range};
+use super::{Augmentation, Randoms, mean_of};
 use crate::error::TrainError;
 use crate::patch::Patch;
+use crate::range::rising;
 
 /// Multiplies the distance to the patch's mean by a uniform factor.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ impl Augmentation for Contrast {
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
-        range("augment.contrast.factor", self.factor, 0.1, 10.0)
+        rising("augment.contrast.factor", self.factor, 0.1, 10.0)
     }
 
     fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {

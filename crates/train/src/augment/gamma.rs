@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, range};
+use super::{Augmentation, Randoms};
 use crate::error::TrainError;
 use crate::patch::Patch;
+use crate::range::rising;
 
 const LOW_HU: f32 = -1000.0;
 const HIGH_HU: f32 = 600.0;
@@ -25,7 +26,7 @@ impl Augmentation for Gamma {
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
-        range("augment.gamma.exponent", self.exponent, 0.1, 10.0)
+        rising("augment.gamma.exponent", self.exponent, 0.1, 10.0)
     }
 
     fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {

@@ -21,7 +21,7 @@ pub use self::{
     blur::Blur, coarse::Coarse, contrast::Contrast, flip::Flip, gamma::Gamma, noise::Noise, rotate::Rotate,
     shift::Shift, slices::Slices,
 };
-use crate::{config::within, error::TrainError, patch::Patch};
+use crate::{error::TrainError, patch::Patch, range::within};
 
 /// The settings of every augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,9 +119,4 @@ fn mean_of(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
         lanes.into_iter().chain(rest.iter().map(|&value| of(value))).map(f64::from).sum::<f64>()
     };
     values.chunks(PART).map(sum_of).sum::<f64>() / values.len() as f64
-}
-
-fn range(name: &str, [low, high]: [f32; 2], least: f64, most: f64) -> Result<(), TrainError> {
-    within(&format!("{name}[0]"), f64::from(low), least, most)?;
-    within(&format!("{name}[1]"), f64::from(high), f64::from(low), most)
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, mean_of, range, smooth::gaussian};
+use super::{Augmentation, Randoms, mean_of, smooth::gaussian};
 use crate::error::TrainError;
 use crate::patch::Patch;
+use crate::range::rising;
 
 /// Adds noise of a uniform standard deviation, smoothed by a Gaussian of uniform width and rescaled.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -24,8 +25,8 @@ impl Augmentation for Noise {
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
-        range("augment.noise.sdHu", self.sd_hu, 0.0, 1000.0)?;
-        range("augment.noise.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
+        rising("augment.noise.sdHu", self.sd_hu, 0.0, 1000.0)?;
+        rising("augment.noise.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
     }
 
     fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Augmentation, Randoms};
-use crate::config::within;
 use crate::error::TrainError;
 use crate::patch::Patch;
+use crate::range::within;
 
 /// Adds one uniform number from ±`amount_hu` to the whole patch (±0.1 of a window of 1000 HU is 100 HU).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

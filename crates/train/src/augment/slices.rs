@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, range};
+use super::{Augmentation, Randoms};
 use crate::error::TrainError;
 use crate::patch::Patch;
+use crate::range::rising;
 
 /// Averages along z into slices of uniform thickness at a random offset and interpolates linearly between their
 /// centres.
@@ -23,7 +24,7 @@ impl Augmentation for Slices {
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
-        range("augment.slices.thicknessMm", self.thickness_mm, 0.1, 20.0)
+        rising("augment.slices.thicknessMm", self.thickness_mm, 0.1, 20.0)
     }
 
     fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 
 use super::scale::{BLOCK, Loss, Part, Scale, TargetLoss};
 use crate::code::{FULL, IGNORED};
-use crate::config::within;
 use crate::error::TrainError;
+use crate::range::within;
 
 /// The settings.
 #[derive(Debug, Clone, Copy)]

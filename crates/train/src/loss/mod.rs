@@ -21,7 +21,7 @@ pub use self::{
     scale::{ScaleLoss, TargetLoss},
     targets::TargetGrid,
 };
-use crate::{config::within, error::TrainError};
+use crate::{error::TrainError, range::within};
 
 /// Weights of the loss's parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,39 @@
+//! What is asked of a scan.
+
+use pulmoav_anatomy::Structure;
+
+/// What is asked of a scan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Names of the plan's targets; empty for the plan's defaults.
+    pub targets: Vec<String>,
+    /// Whether the scan says where the patient's left is.
+    pub oriented: bool,
+    /// Whether the probabilities are wanted too.
+    pub probabilities: bool,
+    /// Lungs and airways that are wanted in the label map too, see [`keep`](mod@crate::keep).
+    pub keep: Vec<Structure>,
+    /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
+    pub strict: bool,
+    /// The most memory that the process may use, bytes.
+    pub max_memory_bytes: Option<u64>,
+    /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
+    pub held_bytes: u64,
+    /// What was alive beside the voxels handed over while they were made (the file's own voxels), bytes.
+    pub read_bytes: u64,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            oriented: true,
+            probabilities: false,
+            keep: Vec::new(),
+            strict: false,
+            max_memory_bytes: None,
+            held_bytes: 0,
+            read_bytes: 0,
+        }
+    }
+}
