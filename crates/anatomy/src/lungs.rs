@@ -16,11 +16,9 @@ use crate::body::Body;
 use crate::coarse::Coarse;
 use crate::lattice::Lattice;
 use crate::region::Landmarks;
-pub use crate::side::{LEFT, RIGHT};
+use crate::side::count_of;
+pub use crate::side::{LEFT, MIN_LUNG_ML, RIGHT};
 use crate::{anchor, fill, region, split};
-
-/// A lung smaller than this is none.
-pub const MIN_LUNG_ML: f64 = 100.0;
 
 /// Vessels and small bronchi up to twice this wide belong to the lung around them.
 const CLOSING_MM: f64 = 8.0;
@@ -125,11 +123,6 @@ fn nearest(coarse: &Coarse, sides: &[u8]) -> Option<Vec<u8>> {
         if is_left { LEFT } else { RIGHT }
     };
     Some((0..sides.len()).into_par_iter().map(of).collect())
-}
-
-/// How many voxels have this side.
-pub(crate) fn count_of(sides: &[u8], side: u8) -> usize {
-    sides.iter().map(|&v| usize::from(v == side)).sum()
 }
 
 /// Place of the plane between the lungs along x and half the width of their box, mm.

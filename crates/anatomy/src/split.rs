@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::body::Body;
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, MIN_LUNG_ML, RIGHT};
+use crate::side::{LEFT, MIN_LUNG_ML, RIGHT};
 
 /// Depths below the surface at which lungs that touch are tried to come apart.
 const DEPTHS_MM: [f64; 9] = [2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 17.0, 24.0, 34.0];

@@ -14,8 +14,10 @@ use crate::recall::recall;
 use crate::row::Row;
 use crate::swap::row_swap_rate;
 
+type Formula = fn(&Row<'_>) -> Score;
+
 /// Every score of a target by its name, in the order of the report: the one list.
-const ALL: [(&str, fn(&Row<'_>) -> Score); 7] = [
+const ALL: [(&str, Formula); 7] = [
     ("dice", |row| Score::Share(dice(&row.counts))),
     ("predVoxels", |row| Score::Count(row.counts.pred)),
     ("refVoxels", |row| Score::Count(row.counts.reference)),

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{OPENING_MM, TISSUE_HU, opened};
 use crate::air::Air;
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, RIGHT, count_of};
+use crate::side::{LEFT, RIGHT, count_of};
 
 /// Nearer to the midline there are spine, aorta and hilum, as a share of half the lungs' width.
 const MIN_FROM_MIDDLE: f64 = 0.3;

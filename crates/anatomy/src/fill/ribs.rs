@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::{OPENING_MM, TISSUE_HU, opened};
 use crate::coarse::Coarse;
-use crate::lungs::{LEFT, RIGHT, count_of};
+use crate::side::{LEFT, RIGHT, count_of};
 
 /// Bones grown by this close the gaps between ribs.
 const RIB_GAP_MM: f64 = 12.0;

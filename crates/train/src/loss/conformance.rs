@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::dice_bce::DiceBce;
 use super::scale::{Loss, Part, Scale};
 use super::{LossConfig, MapWeights, TargetGrid};
 use crate::code::IGNORED;
@@ -66,6 +67,23 @@ fn gradients_equal_finite_differences() {
                 let slope = (loss_at(step) - loss_at(-step)) / (2.0 * f64::from(step));
                 assert!((slope - f64::from(gradient[at])).abs() < 2e-6, "{slope} {}", gradient[at]);
             }
+        }
+    }
+}
+
+#[test]
+fn losses_add_up() {
+    for golden in goldens() {
+        let LossConfig { dice, bce, smooth, batch_dice, .. } = golden.config();
+        let alone = |dice, bce| {
+            let loss = DiceBce { dice, bce, smooth, batch_dice };
+            compute(&loss, &golden, &golden.logits)
+        };
+        let (both, sum) = (alone(dice, bce), alone(dice, 0.0).plus(&alone(0.0, bce)));
+        assert!((both.value - sum.value).abs() < 1e-12, "{} {}", both.value, sum.value);
+        assert!(both.gradient.iter().zip(&sum.gradient).all(|(both, sum)| (both - sum).abs() < 1e-7));
+        for (both, sum) in both.targets.iter().zip(&sum.targets).filter(|(both, _)| both.voxels > 0) {
+            assert!((both.value - sum.value).abs() < 1e-12 && both.voxels == sum.voxels, "{both:?} {sum:?}");
         }
     }
 }

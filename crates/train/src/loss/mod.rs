@@ -133,7 +133,7 @@ fn scale_loss(
         candle_core::bail!("loss: logits must be contiguous and on the CPU");
     };
     let scale = Scale { logits: &storage.as_slice::<f32>()?[start..end], targets, maps, weight };
-    let parts = losses.iter().map(|loss| loss.compute(&scale)).reduce(Part::plus);
+    let parts = losses.iter().map(|loss| loss.compute(&scale)).reduce(|sum, part| sum.plus(&part));
     let Some(Part { value, gradient, targets }) = parts else { candle_core::bail!("loss: none is listed") };
     Ok(ScaleLoss { value, gradient: Tensor::from_vec(gradient, logits.shape(), logits.device())?, targets })
 }

@@ -64,7 +64,7 @@ pub(super) struct Part {
 
 impl Part {
     /// Two losses together.
-    pub(super) fn plus(mut self, other: Self) -> Self {
+    pub(super) fn plus(mut self, other: &Self) -> Self {
         self.value += other.value;
         self.gradient.par_iter_mut().zip(&other.gradient).for_each(|(sum, slope)| *sum += slope);
         self.targets.iter_mut().zip(&other.targets).for_each(|(sum, target)| sum.value += target.value);
