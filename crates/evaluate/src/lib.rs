@@ -1,7 +1,7 @@
 //! Scores of a label map against a reference on the same grid.
 //!
-//! One metric a file, its formula first, and a line in the list of `scores.rs`. All of them are read off one table of counts, so an empty reference means the
-//! same everywhere: what cannot be divided is `None`, and `null` in JSON.
+//! One metric a file, its formula first, and a line in the list of `scores.rs`. All of them are read off one table of
+//! counts, so an empty reference means the same everywhere: what cannot be divided is `None`, and `null` in JSON.
 
 mod confusion;
 mod dice;

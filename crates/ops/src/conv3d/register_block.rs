@@ -1,8 +1,8 @@
 //! The register kernel of both directions.
 //!
 //! A register block is `R` rows × `V` neighbouring results × one vector of output channels, held in `R·V` registers
-//! from the bias to the store. Inputs come as rows that lie channel by channel (`pack.rs`), so that neighbouring voxels are
-//! neighbours in memory: one input value is spread over a vector once and multiplied with up to three neighbouring
+//! from the bias to the store. Inputs come as rows that lie channel by channel (`pack.rs`), so that neighbouring voxels
+//! are neighbours in memory: one input value is spread over a vector once and multiplied with up to three neighbouring
 //! taps, adding to three neighbouring results. With sixteen results and three taps that is 21 loads for 48
 //! multiply-adds, so the multiply-add units are the limit and not the loads.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.

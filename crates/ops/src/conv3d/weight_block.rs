@@ -1,10 +1,10 @@
 //! The register kernels of the weight gradient.
 //!
 //! A register block is `C` input channels × some taps along x × one vector of output channels: it stays in registers
-//! while the kernel walks over all rows of a block, so the gradient's memory is touched once a block. Where results lie next to
-//! each other (stride 1) the three taps of a 3-wide kernel share each input value: it meets the gradients of three
-//! neighbouring results, which move through three registers. With eight channels that is 9 loads for 24 multiply-adds.
-//! Other kernels go tap by tap.
+//! while the kernel walks over all rows of a block, so the gradient's memory is touched once a block. Where results lie
+//! next to each other (stride 1) the three taps of a 3-wide kernel share each input value: it meets the gradients of
+//! three neighbouring results, which move through three registers. With eight channels that is 9 loads for 24
+//! multiply-adds. Other kernels go tap by tap.
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 

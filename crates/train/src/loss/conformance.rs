@@ -1,5 +1,5 @@
-//! What holds for every loss of the list: its gradient is the slope of its value, ignored voxels have no part in it, and
-//! any number of threads gives the same bits.
+//! What holds for every loss of the list: its gradient is the slope of its value, ignored voxels have no part in it,
+//! and any number of threads gives the same bits.
 
 use serde::Deserialize;
 
