@@ -191,6 +191,7 @@ declare const trainConfig: z.ZodObject<{
         }, z.core.$strict>;
     }, z.core.$strict>;
     steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
+    fold: z.ZodNumber;
     schedule: z.ZodObject<{
         learningRate: z.ZodNumber;
         warmupSteps: z.ZodNumber;
@@ -203,6 +204,7 @@ declare const trainConfig: z.ZodObject<{
             artery: z.ZodNumber;
             vein: z.ZodNumber;
             anywhere: z.ZodNumber;
+            unannotated: z.ZodNumber;
             jitter: z.ZodNumber;
         }, z.core.$strict>;
         augment: z.ZodObject<{
@@ -242,9 +244,15 @@ declare const trainConfig: z.ZodObject<{
                 voxelMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
         }, z.core.$strict>;
+        unannotated: z.ZodEnum<{
+            background: "background";
+            ignore: "ignore";
+            teacher: "teacher";
+        }>;
         loss: z.ZodObject<{
             dice: z.ZodNumber;
             bce: z.ZodNumber;
+            skeletonRecall: z.ZodNumber;
             smooth: z.ZodNumber;
             batchDice: z.ZodBoolean;
             scaleWeights: z.ZodArray<z.ZodNumber>;
@@ -262,6 +270,23 @@ declare const trainConfig: z.ZodObject<{
             weightDecay: z.ZodNumber;
             clipNorm: z.ZodNumber;
             meanDecay: z.ZodNumber;
+        }, z.core.$strict>;
+    }, z.core.$strict>;
+    adapt: z.ZodObject<{
+        teacher: z.ZodObject<{
+            weight: z.ZodNumber;
+            rampShare: z.ZodNumber;
+            momentum: z.ZodNumber;
+        }, z.core.$strict>;
+        uncertainty: z.ZodObject<{
+            enabled: z.ZodBoolean;
+            rate: z.ZodNumber;
+        }, z.core.$strict>;
+        sampling: z.ZodObject<{
+            enabled: z.ZodBoolean;
+            gamma: z.ZodNumber;
+            floor: z.ZodNumber;
+            momentum: z.ZodNumber;
         }, z.core.$strict>;
     }, z.core.$strict>;
     validateEvery: z.ZodNumber;
@@ -955,6 +980,18 @@ type TrainEvent = {
     gradNorm: number;
     seconds: number;
     targets: Record<string, number>;
+    /** Each loss at the finest scale before its weight. */
+    terms: Record<string, number>;
+    /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
+    lossFactors: Record<string, number>;
+    /** What was learnt from the teacher: thresholds and shares of accepted voxels of background, artery and vein. */
+    teacher: {
+        /** `null` where it was not a finite number. */
+        loss: number | null;
+        weight: number;
+        thresholds: number[];
+        accepted: (number | null)[];
+    } | null;
 } | {
     type: 'validation';
     step: number;

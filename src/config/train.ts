@@ -71,6 +71,7 @@ const step = z
         artery: weight.describe('Odds of a patch about an artery voxel.'),
         vein: weight.describe('Odds of a patch about a vein voxel.'),
         anywhere: weight.describe('Odds of a patch anywhere.'),
+        unannotated: weight.describe('Odds of a patch about what nobody annotated, where a teacher labels it.'),
         jitter: z
           .number()
           .min(0)
@@ -79,10 +80,17 @@ const step = z
       })
       .describe('Where patches are cut.'),
     augment,
+    unannotated: z
+      .enum(['ignore', 'background', 'teacher'])
+      .describe(
+        'What voxels that nobody annotated are: `ignore`: they carry no loss; `teacher`: the moving average of the ' +
+          'weights labels them; `background`: as in published code, discouraged, since it teaches that vessels are none.',
+      ),
     loss: z
       .strictObject({
         dice: weight.describe('Weight of the soft Dice loss.'),
         bce: weight.describe('Weight of the binary cross-entropy.'),
+        skeletonRecall: weight.describe('Weight of skeleton recall.'),
         smooth: z.number().positive().describe('Added to both sides of the Dice quotient.'),
         batchDice: z.boolean().describe('One Dice over the whole batch instead of the mean over its patches.'),
         scaleWeights: z.array(weight).min(1).describe('A weight a supervised scale, the finest first.'),
@@ -99,6 +107,35 @@ const step = z
     optimizer,
   })
   .describe('What one step does.');
+
+const momentum = z.number().min(0).lt(1);
+
+/** The policies by which a run adapts itself, each a switch; `src/train/adapt.ts` says what they do. */
+const adapt = z
+  .strictObject({
+    teacher: z
+      .strictObject({
+        weight: share.describe('Weight of what is learnt from the teacher once it is ramped up; the reference has 1.'),
+        rampShare: share.describe('Share of the steps over which that weight is ramped up.'),
+        momentum: momentum.describe("Momentum of the teacher's running confidence, which its thresholds follow."),
+      })
+      .describe('The teacher of `step.unannotated`.'),
+    uncertainty: z
+      .strictObject({
+        enabled: z.boolean().describe('Whether the losses count by their learnt uncertainty.'),
+        rate: z.number().positive().describe('Learning rate of the logarithms of their variances.'),
+      })
+      .describe('Loss weights by learnt uncertainty.'),
+    sampling: z
+      .strictObject({
+        enabled: z.boolean().describe('Whether cases and calibres with a larger loss are drawn more often.'),
+        gamma: weight.describe('Power of the running loss.'),
+        floor: z.number().gt(0).max(1).describe('Least factor, so that none starves.'),
+        momentum: momentum.describe('Momentum of the running losses.'),
+      })
+      .describe('Sampling by running loss.'),
+  })
+  .describe('Policies by which a run adapts itself.');
 
 const tower = z
   .strictObject({
@@ -126,8 +163,10 @@ export const trainConfig = z.strictObject({
   steps: z
     .union([count, z.string().regex(/^fit:\d+(\.\d+)?[smh]$/, 'expected a number of steps, or fit:75m')])
     .describe('Length of the run: steps, or a wall time such as `fit:75m` that is measured once into steps.'),
+  fold: z.number().int().min(0).describe('Which fold of the data set is validated on.'),
   schedule,
   step,
+  adapt,
   validateEvery: z.number().int().min(0).describe('Steps between validations; 0 validates at the end only.'),
   validateCases: count.describe('Validation cases scored each time, the first ones by name.'),
   checkpointSeconds: z.number().positive().describe('Seconds between checkpoints.'),
@@ -156,17 +195,24 @@ const tinyTower: TrainConfig['tower'] = {
   optimizer: { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1, meanDecay: 0 },
 };
 
+const noPolicies: TrainConfig['adapt'] = {
+  teacher: { weight: 1, rampShare: 1 / 3, momentum: 0.99 },
+  uncertainty: { enabled: false, rate: 0.01 },
+  sampling: { enabled: false, gamma: 1, floor: 0.3, momentum: 0.9 },
+};
+
 /** Our recipe: the bundled `tiny` model. */
 export const tinyTraining: TrainConfig = {
   plan: tinyPlan,
   textModel: 'tower',
   tower: tinyTower,
   steps: 'fit:62m',
+  fold: 0,
   schedule: { learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
   step: {
     seed: 1,
     batch: 2,
-    sampling: { artery: 1, vein: 1, anywhere: 1, jitter: 0.25 },
+    sampling: { artery: 1, vein: 1, anywhere: 1, unannotated: 1, jitter: 0.25 },
     augment: {
       flip: { probability: 0.5 },
       rotate: { probability: 0 },
@@ -178,9 +224,11 @@ export const tinyTraining: TrainConfig = {
       slices: { probability: 0.25, thicknessMm: [1.5, 4] },
       coarse: { probability: 0.12, voxelMm: [2, 4.5] },
     },
+    unannotated: 'ignore',
     loss: {
       dice: 1,
       bce: 1,
+      skeletonRecall: 0,
       smooth: 1,
       batchDice: true,
       scaleWeights: [1, 0.4],
@@ -188,6 +236,7 @@ export const tinyTraining: TrainConfig = {
     },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clipNorm: 1, meanDecay: 0.995 },
   },
+  adapt: noPolicies,
   validateEvery: 1000,
   validateCases: 2,
   checkpointSeconds: 180,
@@ -202,11 +251,12 @@ export const laCafTraining: TrainConfig = {
   textModel: 'tower',
   tower: tinyTower,
   steps: 50_000,
+  fold: 0,
   schedule: { learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
   step: {
     seed: 1,
     batch: 4,
-    sampling: { artery: 1, vein: 1, anywhere: 1, jitter: 0.25 },
+    sampling: { artery: 1, vein: 1, anywhere: 1, unannotated: 1, jitter: 0.25 },
     augment: {
       flip: { probability: 0 },
       rotate: { probability: 0.1 },
@@ -218,9 +268,11 @@ export const laCafTraining: TrainConfig = {
       slices: { probability: 0, thicknessMm: [1.5, 1.5] },
       coarse: { probability: 0, voxelMm: [1.5, 1.5] },
     },
+    unannotated: 'ignore',
     loss: {
       dice: 1,
       bce: 1,
+      skeletonRecall: 0,
       smooth: 1,
       batchDice: false,
       scaleWeights: [1],
@@ -228,6 +280,7 @@ export const laCafTraining: TrainConfig = {
     },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
   },
+  adapt: noPolicies,
   validateEvery: 1000,
   validateCases: 4,
   checkpointSeconds: 180,

@@ -1,6 +1,10 @@
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { FormatError } from '../errors.js';
+import { readJson, writeAtomic } from '../files.js';
+import { type AdaptState, startAdapting } from './adapt.js';
 
 /** The names of a run's model directories. */
 export type Kept = 'latest' | 'best';
@@ -26,6 +30,36 @@ export async function findCheckpoint(run: string, name: Kept): Promise<string | 
   if (!existsSync(old)) return undefined;
   await rename(old, kept);
   return kept;
+}
+
+/** The file in a checkpoint that holds what the policies remember. */
+const ADAPT_FILE = 'adapt.json';
+const known = z.array(z.number().nullable());
+const adaptState = z.strictObject({
+  confidence: z.tuple([z.number(), z.number(), z.number()]),
+  logVariances: z.record(z.string(), z.number()),
+  caseLosses: known,
+  calibreLosses: known,
+  sampling: z.strictObject({ cases: z.array(z.number()), calibres: z.array(z.number()) }),
+});
+
+/** Writes what the policies remember beside a checkpoint's weights. */
+export async function saveAdaptState(directory: string, state: AdaptState): Promise<void> {
+  await writeAtomic(join(directory, ADAPT_FILE), `${JSON.stringify(state)}\n`);
+}
+
+/** What the policies of a run remember at its latest checkpoint, or before its first step. */
+export async function readAdaptState(
+  run: string,
+  { step, trainingCases }: { step: number; trainingCases: string[] },
+): Promise<AdaptState> {
+  const file = join(run, 'latest', ADAPT_FILE);
+  if (step === 0 || !existsSync(file)) return startAdapting(trainingCases.length);
+  const parsed = adaptState.safeParse(await readJson(file));
+  if (parsed.success && parsed.data.caseLosses.length === trainingCases.length) return parsed.data;
+  throw new FormatError('ERR_FORMAT', `"${file}" does not hold what the policies of this run remember.`, {
+    hint: 'Delete it to let them begin anew, or start a new run.',
+  });
 }
 
 function places(run: string, name: Kept): [fresh: string, kept: string, old: string] {

@@ -25,6 +25,18 @@ export type TrainEvent =
       gradNorm: number;
       seconds: number;
       targets: Record<string, number>;
+      /** Each loss at the finest scale before its weight. */
+      terms: Record<string, number>;
+      /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
+      lossFactors: Record<string, number>;
+      /** What was learnt from the teacher: thresholds and shares of accepted voxels of background, artery and vein. */
+      teacher: {
+        /** `null` where it was not a finite number. */
+        loss: number | null;
+        weight: number;
+        thresholds: number[];
+        accepted: (number | null)[];
+      } | null;
     }
   | { type: 'validation'; step: number; mean: Scores; seconds: number }
   | { type: 'checkpoint'; step: number; best: boolean }

@@ -5,13 +5,14 @@ import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
-import { findCheckpoint, keep } from './checkpoints.js';
+import { type Adaptation, adapt, observe } from './adapt.js';
+import { findCheckpoint, keep, readAdaptState, saveAdaptState } from './checkpoints.js';
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { keepCases, openRun, type RunFile } from './run.js';
 import { learningRate } from './schedule.js';
-import { Trainer, type TrainerFacts } from './trainer.js';
+import { type StepReport, Trainer, type TrainerFacts } from './trainer.js';
 import { Validation } from './validation.js';
 
 /** What to train on, where to, and for how long. */
@@ -45,7 +46,7 @@ export interface TrainResult {
 }
 
 /** So many steps in a row without a finite gradient end a run: it has diverged. */
-const MAX_UNAPPLIED = 20;
+const MAX_UNAPPLIED = 5;
 const cure = { hint: 'Go on from the last checkpoint with a smaller schedule.learningRate in run.json' };
 
 /**
@@ -92,7 +93,7 @@ function timeLimit(seconds: number | undefined): AbortSignal | undefined {
 async function openTrainer(run: RunFile, threads: number, options: TrainOptions): Promise<Trainer> {
   const { out, dataset } = options;
   const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
-  const setup = { ...completed, step: run.config.step, dataset, cache: join(out, 'cache'), threads };
+  const setup = { ...completed, step: run.config.step, dataset, fold: run.config.fold, cache: join(out, 'cache'), threads };
   await findCheckpoint(out, 'best');
   return Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
 }
@@ -118,7 +119,12 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
   const { config } = run;
   const elapsed = () => (performance.now() - started) / 1000;
   const end = () => run.steps ?? Number.POSITIVE_INFINITY;
-  const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, log });
+  let policies = await readAdaptState(options.out, trainer.facts);
+  const save = async (directory: string) => {
+    await trainer.save(directory);
+    await saveAdaptState(directory, policies);
+  };
+  const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, log, save });
   const pace = new Pace(run, options.out, log);
   let step = trainer.facts.step;
   let saved = elapsed();
@@ -138,13 +144,18 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
   for (const warning of warningsOf(trainer.facts)) log.write({ type: 'warning', step, ...warning });
   while (step < end()) {
     const rate = learningRate(config.schedule, step, end());
-    const report = await trainer.step(step, { learningRate: rate });
-    log.write({ type: 'step', step, learningRate: rate, ...report });
+    const wanted = adapt(config, policies, step, end());
+    const report = await trainer.step(step, { learningRate: rate, ...wanted });
+    policies = observe(config, policies, wanted, report);
+    log.write(stepEvent(step, rate, wanted, report));
     step += 1;
     await pace.measure(step, report.seconds, elapsed());
     unapplied = report.applied ? 0 : unapplied + 1;
-    if (unapplied === MAX_UNAPPLIED)
+    if (unapplied === MAX_UNAPPLIED) {
+      // None of them was applied, so what is kept is the last finite state.
+      await checkpoint(save, options.out, log, step);
       throw new ConfigError(`${unapplied} steps in a row gave no finite gradient.`, cure);
+    }
     options.onProgress?.({ stage: 'training', done: step, total: run.steps ?? 0 });
     if (options.signal?.aborted) reason = 'cancelled';
     else if (elapsed() > (options.maxSeconds ?? Number.POSITIVE_INFINITY)) reason = 'time';
@@ -152,7 +163,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     const validate = isDue(config.validateEvery, step) && step < end();
     // Before a validation too: what cancels it must find the steps kept.
     if (validate || elapsed() - saved >= config.checkpointSeconds) {
-      await checkpoint(trainer, options.out, log, step);
+      await checkpoint(save, options.out, log, step);
       saved = elapsed();
     }
     if (validate && !(await validatedInTime(step))) {
@@ -160,7 +171,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
       break;
     }
   }
-  await checkpoint(trainer, options.out, log, step);
+  await checkpoint(save, options.out, log, step);
   if (reason === 'finished' && !(await validatedInTime(step))) reason = 'time';
   log.write({ type: 'end', step, reason });
   if (reason === 'cancelled') options.signal?.throwIfAborted();
@@ -169,6 +180,21 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
 
 function isDue(every: number, step: number): boolean {
   return every > 0 && step % every === 0;
+}
+
+/** A line of the log; a case's patches are told by the policies, not one by one. */
+function stepEvent(step: number, learningRate: number, wanted: Adaptation, report: StepReport): TrainEvent {
+  const { samples: _, teacher, ...told } = report;
+  const { weight, thresholds } = wanted.teacher ?? { weight: 0, thresholds: null };
+  const accepted = teacher?.verdicts.map(({ voxels, accepted }) => (voxels > 0 ? accepted / voxels : null));
+  return {
+    type: 'step',
+    step,
+    learningRate,
+    ...told,
+    lossFactors: wanted.lossFactors,
+    teacher: teacher && { loss: teacher.loss, weight, thresholds: thresholds ?? [], accepted: accepted ?? [] },
+  };
 }
 
 function startEvent({ facts }: Trainer, { steps }: RunFile): TrainEvent {
@@ -193,7 +219,9 @@ function warningsOf({ trainingCases, validationCases, warnings }: TrainerFacts) 
   return [...warnings, ...(validationCases.length === 0 ? [few] : [])];
 }
 
-async function checkpoint(trainer: Trainer, out: string, log: EventLog, step: number): Promise<void> {
-  await keep(out, 'latest', (directory) => trainer.save(directory));
+type Save = (directory: string) => Promise<void>;
+
+async function checkpoint(save: Save, out: string, log: EventLog, step: number): Promise<void> {
+  await keep(out, 'latest', save);
   log.write({ type: 'checkpoint', step, best: false });
 }

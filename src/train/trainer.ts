@@ -3,6 +3,7 @@ import { addon } from '../native/load.js';
 import { call } from '../progress.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
+import type { Adaptation } from './adapt.js';
 
 /** What a native trainer is opened with. */
 export interface TrainerSetup {
@@ -12,6 +13,8 @@ export interface TrainerSetup {
   step: TrainConfig['step'];
   /** The data set's folder. */
   dataset: string;
+  /** Which fold of it is validated on. */
+  fold: number;
   /** Where prepared cases are kept. */
   cache: string;
   /** File of text tensors that travel with the weights, if any do. */
@@ -46,6 +49,17 @@ export interface StepReport {
   applied: boolean;
   /** Loss of each target at the finest scale. */
   targets: Record<string, number>;
+  /** Each loss at the finest scale before its weight, by the name of the weight. */
+  terms: Record<string, number>;
+  /** The patches of the batch: their case, the calibre they were drawn for, and how well they are known. */
+  samples: { case: number; calibre: number | null; loss: number | null }[];
+  /** What was learnt from the teacher; `null` where it took no part. */
+  teacher: { loss: number; verdicts: { voxels: number; accepted: number; confidence: number }[] } | null;
+}
+
+/** What may change from step to step. */
+export interface StepSettings extends Adaptation {
+  learningRate: number;
 }
 
 /** The native side of a training run: the state lives there, the loop here. */
@@ -68,7 +82,7 @@ export class Trainer {
   }
 
   /** Takes step number `step`. */
-  async step(step: number, settings: { learningRate: number }): Promise<StepReport> {
+  async step(step: number, settings: StepSettings): Promise<StepReport> {
     const { value } = await call<StepReport>({}, () => addon().trainStep(this.#handle, step, JSON.stringify(settings)));
     return value;
   }

@@ -12,6 +12,8 @@ interface Setting {
   out: string;
   cases: number;
   log: EventLog;
+  /** Writes a model directory with the run's whole state. */
+  save: (directory: string) => Promise<void>;
 }
 
 /** Scores a run now and then, and keeps its best model. */
@@ -38,7 +40,7 @@ export class Validation {
     const dice = meanDice(mean);
     if (dice < (await bestSoFar(out))) return;
     await keep(out, 'best', async (directory) => {
-      await this.#trainer.save(directory);
+      await this.#setting.save(directory);
       await writeAtomic(join(directory, 'validation.json'), `${JSON.stringify({ step, dice, mean }, null, 2)}\n`);
     });
     log.write({ type: 'checkpoint', step, best: true });

@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let loss_config = LossConfig {
         dice: 1.0,
         bce: 1.0,
+        skeleton_recall: 0.0,
         smooth: 1.0,
         batch_dice: true,
         scale_weights: vec![1.0; scales],
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image = noise(batch * d * h * w * channels);
     let image = Tensor::from_vec(image, (batch, d, h, w, channels), &Device::Cpu)?;
     let shape = [batch, d, h, w, plan.targets.len() + plan.auxiliary().len()];
-    let mut targets = vec![TargetGrid { shape, data: vec![0; shape.iter().product()] }];
+    let mut targets = vec![TargetGrid { shape, data: vec![0; shape.iter().product()], centreline: vec![] }];
     while targets.len() < scales {
         targets.push(targets[targets.len() - 1].halved());
     }

@@ -1,6 +1,6 @@
-//! One step's input: sampled, augmented, windowed. A pure function of (seed, step).
+//! One step's input: sampled, augmented, windowed. A pure function of seed, step and the sampling weights.
 
-use pulmoav_plan::{BodySide, Channel, Plan};
+use pulmoav_plan::{Channel, Plan};
 use pulmoav_random::{Philox, Stream};
 use pulmoav_segment::prepare::windowed;
 
@@ -9,10 +9,12 @@ use crate::{
     cache::CachedCase,
     case::Annotated,
     code::{SUPERVISED_BIT, TargetTable},
-    config::StepConfig,
+    config::{StepConfig, Unannotated},
     error::TrainError,
     loss::TargetGrid,
     patch::Patch,
+    places::{Kind, Listed},
+    sampler::{Draw, Drawn, Sampling, SamplingWeights},
 };
 
 /// How often a patch is drawn at most: in a half-labelled case it may lie in the other lung.
@@ -27,6 +29,32 @@ pub struct Batch {
     pub shape: [usize; 5],
     /// Targets at each supervised scale, finest first.
     pub targets: Vec<TargetGrid>,
+    /// What each patch was drawn for.
+    pub draws: Vec<Draw>,
+    /// What a teacher sees, where it has something to say.
+    pub view: Option<View>,
+}
+
+/// The patches of a batch before their values were augmented.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// `[n, d, h, w, c]`, row-major.
+    pub image: Vec<f32>,
+    /// Its shape.
+    pub shape: [usize; 5],
+    /// What is known of each patch.
+    pub samples: Vec<ViewSample>,
+}
+
+/// What is known of a patch that a teacher sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewSample {
+    /// One [`crate::code`] byte a voxel.
+    pub codes: Vec<u8>,
+    /// What of its case is annotated.
+    pub annotated: Annotated,
+    /// What the teacher's codes say of the targets.
+    pub table: TargetTable,
 }
 
 /// A case that can be learnt from.
@@ -47,6 +75,15 @@ pub struct BatchMaker {
     cases: Vec<TrainingCase>,
 }
 
+/// A patch on its way into a batch.
+struct Sample<'a> {
+    patch: Patch,
+    case: &'a TrainingCase,
+    draw: Draw,
+    /// Channels and codes before values were augmented; only with a teacher.
+    plain: Option<(Vec<f32>, Vec<u8>)>,
+}
+
 impl BatchMaker {
     /// `scales` is how many scales the network supervises.
     pub fn new(plan: Plan, config: StepConfig, scales: usize, cases: Vec<TrainingCase>) -> Self {
@@ -54,62 +91,114 @@ impl BatchMaker {
     }
 
     /// The batch of a step.
-    pub fn make(&self, step: u64) -> Result<Batch, TrainError> {
-        let patches: Vec<(Patch, TargetTable)> =
-            (0..self.config.batch).map(|sample| self.sample(step, sample as u32)).collect::<Result<_, _>>()?;
+    ///
+    /// # Errors
+    /// What reading a case gives, [`Sampling::draw`](crate::sampler::Sampling::draw).
+    pub fn make(&self, step: u64, weights: &SamplingWeights) -> Result<Batch, TrainError> {
+        let samples: Vec<Sample<'_>> =
+            (0..self.config.batch).map(|sample| self.sample(step, sample as u32, weights)).collect::<Result<_, _>>()?;
         let [d, h, w] = self.plan.patch;
-        let channels = self.plan.channels.len();
-        let mut image = Vec::with_capacity(patches.len() * d * h * w * channels);
-        for (patch, _) in &patches {
-            append_channels(&mut image, patch, &self.plan.channels);
+        let shape = [samples.len(), d, h, w, self.plan.channels.len()];
+        let mut image = Vec::with_capacity(shape.iter().product());
+        for sample in &samples {
+            append_channels(&mut image, &sample.patch, &self.plan.channels);
         }
-        let codes: Vec<(&[u8], TargetTable)> =
-            patches.iter().map(|(patch, table)| (&*patch.codes, table.clone())).collect();
-        let mut targets = vec![TargetGrid::new(self.plan.patch, &codes)];
-        while targets.len() < self.scales {
-            targets.push(targets[targets.len() - 1].halved());
-        }
-        Ok(Batch { image, shape: [patches.len(), d, h, w, channels], targets })
+        let draws = samples.iter().map(|sample| sample.draw).collect();
+        let targets = self.targets(&samples);
+        Ok(Batch { image, shape, targets, draws, view: self.view(samples, shape) })
     }
 
-    fn sample(&self, step: u64, sample: u32) -> Result<(Patch, TargetTable), TrainError> {
+    fn targets(&self, samples: &[Sample<'_>]) -> Vec<TargetGrid> {
+        let (targets, auxiliary) = (&self.plan.targets, self.plan.auxiliary());
+        let everything = Annotated::default();
+        let codes: Vec<(&[u8], TargetTable)> = samples
+            .iter()
+            .map(|Sample { patch, case, .. }| {
+                let annotated =
+                    if self.config.unannotated == Unannotated::Background { &everything } else { &case.annotated };
+                (&*patch.codes, TargetTable::new(targets, auxiliary, annotated, case.cached.has_airways()))
+            })
+            .collect();
+        let mut finest = TargetGrid::new(self.plan.patch, &codes);
+        if self.config.loss.skeleton_recall > 0.0 {
+            finest = finest.with_centrelines(codes.iter().map(|(codes, _)| *codes));
+        }
+        let mut scales = vec![finest];
+        while scales.len() < self.scales {
+            scales.push(scales[scales.len() - 1].halved());
+        }
+        scales
+    }
+
+    /// What a teacher sees; `None` where everything in the batch is annotated.
+    fn view(&self, samples: Vec<Sample<'_>>, shape: [usize; 5]) -> Option<View> {
+        let mut view = View { image: Vec::new(), shape, samples: Vec::new() };
+        let mut unknown = false;
+        for Sample { case, plain, .. } in samples {
+            let (image, codes) = plain?;
+            let both = case.annotated.classes.len() == 2;
+            unknown |= !both || codes.iter().any(|code| code & SUPERVISED_BIT == 0);
+            view.image.extend(image);
+            let table = TargetTable::taught(&self.plan.targets, self.plan.auxiliary(), &case.annotated);
+            view.samples.push(ViewSample { codes, annotated: case.annotated.clone(), table });
+        }
+        unknown.then_some(view)
+    }
+
+    fn sample(&self, step: u64, sample: u32, weights: &SamplingWeights) -> Result<Sample<'_>, TrainError> {
         let stream = |stream| Philox::new(self.config.seed, step, sample, stream);
-        let (mut patch, case) = self.crop(&mut stream(Stream::Sample))?;
+        let (mut patch, draw) = self.crop(&mut stream(Stream::Sample), weights)?;
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
-        self.config.augment.apply(&mut patch, self.plan.spacing_mm, &mut random);
-        Ok((
-            patch,
-            TargetTable::new(&self.plan.targets, self.plan.auxiliary(), &case.annotated, case.cached.has_airways()),
-        ))
+        self.config.augment.apply_geometry(&mut patch, self.plan.spacing_mm, &mut random);
+        let plain = (self.config.unannotated == Unannotated::Teacher).then(|| {
+            let mut image = Vec::new();
+            append_channels(&mut image, &patch, &self.plan.channels);
+            (image, patch.codes.clone())
+        });
+        self.config.augment.apply_intensity(&mut patch, self.plan.spacing_mm, &mut random);
+        Ok(Sample { patch, case: &self.cases[draw.case], draw, plain })
     }
 
-    /// A patch of which the reference knows something; after [`DRAWS`] misses it is taken as it is.
-    fn crop(&self, random: &mut Philox) -> Result<(Patch, &TrainingCase), TrainError> {
+    /// A patch of which the reference knows something, unless it is drawn for what it does not know; after [`DRAWS`]
+    /// misses it is taken as it is.
+    fn crop(&self, random: &mut Philox, weights: &SamplingWeights) -> Result<(Patch, Draw), TrainError> {
+        let teacher = self.config.unannotated == Unannotated::Teacher;
+        let sampling = Sampling {
+            unannotated: if teacher { self.config.sampling.unannotated } else { 0.0 },
+            ..self.config.sampling
+        };
         let mut draws = 1;
         loop {
-            let draw = self.config.sampling.draw(&self.cases, self.plan.patch, random)?;
+            let draw = sampling.draw(&self.cases, weights, self.plan.patch, random)?;
             let case = &self.cases[draw.case];
-            let known = [BodySide::Left, BodySide::Right].map(|side| case.annotated.sides.contains(&side));
-            let patch = case.cached.patch(draw.origin, self.plan.patch, known)?;
-            if draws == DRAWS || patch.codes.iter().any(|code| code & SUPERVISED_BIT != 0) {
-                return Ok((patch, case));
+            let background = self.config.unannotated == Unannotated::Background;
+            let knows = |part| background || !case.annotated.classes.is_empty() && case.annotated.knows(part);
+            let patch = case.cached.patch(draw.origin, self.plan.patch, knows)?;
+            if draw.unannotated || draws == DRAWS || patch.codes.iter().any(|code| code & SUPERVISED_BIT != 0) {
+                return Ok((patch, draw));
             }
             draws += 1;
         }
     }
 }
 
-impl crate::sampler::Places for TrainingCase {
+impl Listed for TrainingCase {
     fn shape(&self) -> [usize; 3] {
         self.cached.shape()
     }
 
-    fn count(&self, label: u8) -> usize {
-        self.cached.count(label)
+    fn count(&self, kind: Kind) -> usize {
+        self.cached.count(kind)
     }
 
-    fn place(&self, label: u8, index: usize) -> Result<[usize; 3], TrainError> {
-        self.cached.place(label, index)
+    fn place(&self, kind: Kind, index: usize) -> Result<[usize; 3], TrainError> {
+        self.cached.place(kind, index)
+    }
+}
+
+impl Drawn for TrainingCase {
+    fn annotated(&self) -> &Annotated {
+        &self.annotated
     }
 }
 

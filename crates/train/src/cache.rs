@@ -1,8 +1,7 @@
 //! Prepared cases on disk: HU and codes on the plan's grid, read patch by patch.
 //!
-//! A file is `PVCASE03`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
-//! [`crate::code`] byte each (label and side; what is supervised is decided when a patch is cut), and the places of
-//! artery and vein voxels as u32. Files are written to a temporary name, synchronised and renamed, so that a file that
+//! A file is `PVCASE05`, the length of a JSON header (u32, little-endian), the header, then the voxels: HU as i16, one
+//! [`crate::code`] byte each (what is supervised is decided when a patch is cut), and the [`Places`] as u32. Files are written to a temporary name, synchronised and renamed, so that a file that
 //! exists is whole.
 
 use std::{
@@ -14,15 +13,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    code::{LABEL_BITS, RIGHT_BIT, SUPERVISED_BIT},
+    case::Part,
+    code::SUPERVISED_BIT,
     error::TrainError,
     patch::Patch,
-    sampler::Places,
+    places::{Kind, Listed, Places},
 };
 
-const MAGIC: &[u8; 8] = b"PVCASE03";
-/// Most places listed of each label; more voxels than this are thinned evenly.
-const PLACES: usize = 65_536;
+const MAGIC: &[u8; 8] = b"PVCASE05";
 /// What lies outside the scan.
 const AIR_HU: f32 = -1024.0;
 
@@ -49,8 +47,10 @@ pub struct PreparedCase {
     pub shape: [usize; 3],
     /// CT.
     pub hu: Vec<i16>,
-    /// Label and side bits.
+    /// All bits but the supervised one.
     pub codes: Vec<u8>,
+    /// Where patches may be cut.
+    pub places: Places,
     /// Plane between the lungs.
     pub plane: SidePlane,
     /// Best Dice of artery and vein that this grid allows.
@@ -81,8 +81,8 @@ struct Header {
     ceiling: [Option<f64>; 2],
     airways: bool,
     warnings: Vec<CaseWarning>,
-    /// Places listed of artery and vein.
-    places: [usize; 2],
+    /// Places listed of each kind.
+    places: [usize; Kind::COUNT],
 }
 
 /// A case in the cache. Its file is opened for each patch: a data set may have more cases than a process may open
@@ -96,23 +96,22 @@ pub struct CachedCase {
 
 /// Writes a case; replaces an older file of that name in one go.
 pub fn write(path: &Path, case: &PreparedCase) -> Result<(), TrainError> {
-    let places = [places(&case.codes, 1), places(&case.codes, 2)];
     let header = Header {
         shape: case.shape,
         plane: case.plane,
         ceiling: case.ceiling,
         airways: case.airways,
         warnings: case.warnings.clone(),
-        places: [places[0].len(), places[1].len()],
+        places: case.places.counts(),
     };
     let header = serde_json::to_vec(&header).map_err(|error| TrainError::Internal(error.to_string()))?;
-    let mut bytes = Vec::with_capacity(case.codes.len() * 3 + header.len() + 12 + 4 * 2 * PLACES);
+    let mut bytes = Vec::with_capacity(case.codes.len() * 3 + header.len() + 12 + 4 * case.places.indices().count());
     bytes.extend(MAGIC);
     bytes.extend((header.len() as u32).to_le_bytes());
     bytes.extend(header);
     bytes.extend(case.hu.iter().flat_map(|hu| hu.to_le_bytes()));
     bytes.extend(&case.codes);
-    bytes.extend(places.iter().flatten().flat_map(|place| place.to_le_bytes()));
+    bytes.extend(case.places.indices().flat_map(|place| place.to_le_bytes()));
     write_atomically(path, &bytes)
 }
 
@@ -129,13 +128,6 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainErr
         let _ = std::fs::remove_file(&temporary);
         TrainError::Io { path: path.to_owned(), source }
     })
-}
-
-/// Linear indices of the voxels with this label, thinned to at most [`PLACES`].
-fn places(codes: &[u8], label: u8) -> Vec<u32> {
-    let of_label = || codes.iter().enumerate().filter(move |&(_, &code)| code & LABEL_BITS == label);
-    let every = of_label().count().div_ceil(PLACES).max(1);
-    of_label().step_by(every).map(|(index, _)| index as u32).collect()
 }
 
 impl CachedCase {
@@ -161,7 +153,7 @@ impl CachedCase {
             serde_json::from_slice(&header).map_err(|error| TrainError::format(path, error.to_string()))?;
         let voxels_at = 12 + u64::from(length);
         let case = Self { path: path.to_owned(), voxels_at, header };
-        let expected = case.places_at() + 4 * (case.header.places[0] + case.header.places[1]) as u64;
+        let expected = case.places_at() + 4 * case.header.places.iter().sum::<usize>() as u64;
         let found = std::fs::metadata(path).map_err(TrainError::io(path))?.len();
         if found != expected {
             return Err(TrainError::format(
@@ -177,13 +169,12 @@ impl CachedCase {
         &self.header.warnings
     }
 
-    /// Cuts a patch; `supervised_sides` says for left and right whether the reference knows it. Outside of the scan is
-    /// air without supervision.
+    /// Cuts a patch; `knows` says whether the reference knows a part. Outside of the scan is air without supervision.
     pub fn patch(
         &self,
         origin: [isize; 3],
         size: [usize; 3],
-        supervised_sides: [bool; 2],
+        knows: impl Fn(Part) -> bool,
     ) -> Result<Patch, TrainError> {
         let total = size.iter().product();
         let mut patch = Patch { shape: size, hu: vec![AIR_HU; total], side: Vec::new(), codes: vec![0; total] };
@@ -207,8 +198,7 @@ impl CachedCase {
                     *hu = f32::from(i16::from_le_bytes([pair[0], pair[1]]));
                 }
                 for (out, &code) in patch.codes[to..to + count].iter_mut().zip(&codes[from..]) {
-                    let known = supervised_sides[usize::from(code & RIGHT_BIT != 0)];
-                    *out = code | if known { SUPERVISED_BIT } else { 0 };
+                    *out = code | if knows(Part::of(code)) { SUPERVISED_BIT } else { 0 };
                 }
             }
         }
@@ -246,21 +236,17 @@ impl CachedCase {
     }
 }
 
-impl Places for CachedCase {
+impl Listed for CachedCase {
     fn shape(&self) -> [usize; 3] {
         self.header.shape
     }
 
-    fn count(&self, label: u8) -> usize {
-        match label {
-            1 => self.header.places[0],
-            2 => self.header.places[1],
-            _ => 0,
-        }
+    fn count(&self, kind: Kind) -> usize {
+        self.header.places[kind.index()]
     }
 
-    fn place(&self, label: u8, index: usize) -> Result<[usize; 3], TrainError> {
-        let before = if label == 2 { self.header.places[0] } else { 0 };
+    fn place(&self, kind: Kind, index: usize) -> Result<[usize; 3], TrainError> {
+        let before: usize = self.header.places[..kind.index()].iter().sum();
         let mut bytes = [0u8; 4];
         self.read(&mut self.reader()?, self.places_at() + 4 * (before + index) as u64, &mut bytes)?;
         let linear = u32::from_le_bytes(bytes) as usize;
@@ -285,7 +271,7 @@ fn offset([z, y, x]: [usize; 3], origin: [isize; 3], size: [usize; 3]) -> usize 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::code::AIRWAY;
+    use crate::code::{AIRWAY, LABEL_BITS, RIGHT_BIT};
 
     /// A small case: a bar of artery on the left, one of vein on the right.
     pub(crate) fn example(shape: [usize; 3]) -> PreparedCase {
@@ -294,6 +280,7 @@ pub(crate) mod tests {
             shape,
             hu: vec![-850; total],
             codes: vec![0; total],
+            places: Places::default(),
             plane: SidePlane { plane_x: (shape[2] as f64 - 1.0) / 2.0, half_width: shape[2] as f64 / 2.0 },
             ceiling: [Some(0.9), None],
             airways: true,
@@ -319,6 +306,7 @@ pub(crate) mod tests {
                 case.hu[i] = [0, 200, 60, -950][usize::from(label)];
             }
         }
+        case.places = Places::of(&case.codes, shape, [1.25; 3], |_| true);
         case
     }
 
@@ -335,7 +323,7 @@ pub(crate) mod tests {
         let path = temporary("cache").join("a.case");
         write(&path, &case).unwrap();
         let cached = CachedCase::open(&path).unwrap();
-        let patch = cached.patch([-1, 2, 3], [4, 4, 20], [true, false]).unwrap();
+        let patch = cached.patch([-1, 2, 3], [4, 4, 20], |part| part == Part::Left).unwrap();
         for z in 0..4isize {
             for y in 0..4isize {
                 for x in 0..20isize {
@@ -354,9 +342,10 @@ pub(crate) mod tests {
             }
         }
         for label in [1, 2] {
-            assert!(cached.count(label) > 0);
-            for index in 0..cached.count(label) {
-                let [z, y, x] = cached.place(label, index).unwrap();
+            let kinds = || Kind::of_label(label).into_iter();
+            assert!(kinds().any(|kind| cached.count(kind) > 0));
+            for (kind, index) in kinds().flat_map(|kind| (0..cached.count(kind)).map(move |index| (kind, index))) {
+                let [z, y, x] = cached.place(kind, index).unwrap();
                 assert_eq!(case.codes[(z * 6 + y) * 16 + x] & LABEL_BITS, label);
             }
         }

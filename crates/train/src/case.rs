@@ -2,9 +2,10 @@
 //!
 //! `imagesTr/NAME_0000.nii.gz`, `labelsTr/NAME.nii.gz` (values as `labels` of `dataset.json` says; without it 0
 //! background, 1 artery, 2 vein), `dataset.json` with nnU-Net's own keys and `cases: { NAME: { annotated: { sides,
-//! classes }, phase } }`. A case that is not named there is annotated in full. `airwaysTr/NAME.nii.gz` (1 in bronchi
-//! and windpipe) may stand beside them: plans with that auxiliary map learn from it. Validation is every fifth case in
-//! the order of names, or what fold 0 of `splits_final.json` says.
+//! classes, central }, phase } }`. A case that is not named there is annotated in full; one whose sides or classes are
+//! empty is unlabelled and needs no label map. `airwaysTr/NAME.nii.gz` (1 in bronchi
+//! and windpipe) may stand beside them: plans with that auxiliary map learn from it. Validation is every fifth labelled
+//! case in the order of names, or what `splits_final.json` says; each fold takes others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,11 @@ use pulmoav_plan::{BodySide, VesselClass};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::code::{CENTRAL_BIT, RIGHT_BIT};
 use crate::error::TrainError;
+
+/// Folds of a data set without `splits_final.json`.
+const FOLDS: usize = 5;
 
 /// One scan with its reference.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +29,8 @@ pub struct Case {
     pub name: String,
     /// The CT.
     pub image: PathBuf,
-    /// The reference label map.
-    pub label: PathBuf,
+    /// The reference label map; `None` for an unlabelled scan.
+    pub label: Option<PathBuf>,
     /// What of it is annotated.
     pub annotated: Annotated,
     /// Contrast phase, where known (phantoms).
@@ -104,7 +109,8 @@ impl LabelValues {
     }
 }
 
-/// Which sides and classes of a case were annotated; the rest carries no loss.
+/// Which sides and classes of a case were annotated; the rest carries no loss. Without a side or a class the scan is
+/// unlabelled.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Annotated {
@@ -114,18 +120,61 @@ pub struct Annotated {
     /// Vessel classes.
     #[serde(default = "both_classes")]
     pub classes: Vec<VesselClass>,
+    /// Whether the vessels between the lungs were annotated, which belong to neither side; by default they were where
+    /// both sides were.
+    #[serde(default)]
+    pub central: Option<bool>,
 }
 
 impl Default for Annotated {
     fn default() -> Self {
-        Self { sides: both_sides(), classes: both_classes() }
+        Self { sides: both_sides(), classes: both_classes(), central: None }
     }
 }
 
 impl Annotated {
-    /// Both lungs and both classes.
+    /// Both lungs, what lies between them, and both classes.
     pub fn is_full(&self) -> bool {
-        self.sides.len() == 2 && self.classes.len() == 2
+        Part::ALL.iter().all(|&part| self.knows(part)) && self.classes.len() == 2
+    }
+
+    /// Whether nothing was annotated.
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty() || Part::ALL.iter().all(|&part| !self.knows(part))
+    }
+
+    /// Whether a part was annotated, in the classes that were.
+    pub fn knows(&self, part: Part) -> bool {
+        match part {
+            Part::Left => self.sides.contains(&BodySide::Left),
+            Part::Right => self.sides.contains(&BodySide::Right),
+            Part::Central => self.central.unwrap_or(self.sides.len() == 2),
+        }
+    }
+}
+
+/// A part of the chest that is annotated as a whole or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The patient's left.
+    Left,
+    /// The patient's right.
+    Right,
+    /// Between the lungs.
+    Central,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Left, Self::Right, Self::Central];
+
+    /// The part of a voxel's code.
+    pub fn of(code: u8) -> Self {
+        match (code & CENTRAL_BIT != 0, code & RIGHT_BIT != 0) {
+            (true, _) => Self::Central,
+            (false, true) => Self::Right,
+            (false, false) => Self::Left,
+        }
     }
 }
 
@@ -141,18 +190,20 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Reads the folder's lists; no voxel is touched.
+    /// Reads the folder's lists; no voxel is touched. `fold` chooses which cases are scored.
     ///
     /// # Errors
     /// `ERR_IO` if a folder or `dataset.json` is missing, `ERR_FORMAT` if it is malformed, names a case that is not
     /// there, or a label map has no image.
-    pub fn open(dir: &Path) -> Result<Self, TrainError> {
+    pub fn open(dir: &Path, fold: usize) -> Result<Self, TrainError> {
         let file = dir.join("dataset.json");
         let description = Description::read(&file)?;
         let values = description.values().map_err(|problem| TrainError::format(&file, problem))?;
         description.check_channels().map_err(|problem| TrainError::format(&file, problem))?;
         let ending = description.file_ending.as_deref().unwrap_or(".nii.gz");
-        let names = label_names(&dir.join("labelsTr"), ending)?;
+        let mut names = label_names(&dir.join("labelsTr"), ending)?;
+        let unlabelled = description.cases.iter().filter(|(_, case)| case.annotated.is_empty());
+        names.extend(unlabelled.map(|(name, _)| name.clone()));
         if names.is_empty() {
             return Err(TrainError::format(
                 &dir.join("labelsTr"),
@@ -170,7 +221,7 @@ impl DataSet {
         check_images(&dir.join("imagesTr"), ending, &names)?;
         let cases =
             names.iter().map(|name| case(dir, name, ending, &description, values)).collect::<Result<Vec<_>, _>>()?;
-        let (training, validation) = split(dir, &names)?;
+        let (training, validation) = split(dir, &cases, fold)?;
         Ok(Self { cases, training, validation })
     }
 }
@@ -258,7 +309,10 @@ fn check_images(folder: &Path, ending: &str, labelled: &BTreeSet<String>) -> Res
         if !labelled.contains(name) {
             return Err(TrainError::format(
                 &image,
-                format!("has no label map labelsTr/{name}{ending}; add it, or take the image out of imagesTr"),
+                format!(
+                    "has no label map labelsTr/{name}{ending}; add it, or say that it is unlabelled: \
+                     \"annotated\": {{\"sides\": []}} under cases in dataset.json"
+                ),
             ));
         }
     }
@@ -274,16 +328,10 @@ fn case(
 ) -> Result<Case, TrainError> {
     let image = dir.join("imagesTr").join(format!("{name}_0000{ending}"));
     if !image.is_file() {
-        return Err(TrainError::format(&image, format!("missing, though labelsTr/{name}{ending} exists")));
+        return Err(TrainError::format(&image, format!("missing, though there is a case {name}; add the CT")));
     }
     let described = description.cases.get(name);
     let annotated = described.map_or_else(Annotated::default, |d| d.annotated.clone());
-    if annotated.sides.is_empty() || annotated.classes.is_empty() {
-        return Err(TrainError::format(
-            &dir.join("dataset.json"),
-            format!("case {name}: annotated.sides and annotated.classes need at least one entry each"),
-        ));
-    }
     if let Some(class) = annotated.classes.iter().find(|&&class| values.value_of(class).is_none()) {
         let class = if *class == VesselClass::Artery { "artery" } else { "vein" };
         return Err(TrainError::format(
@@ -297,43 +345,49 @@ fn case(
         name: name.to_owned(),
         values,
         image,
-        label: dir.join("labelsTr").join(format!("{name}{ending}")),
+        label: (!annotated.is_empty()).then(|| dir.join("labelsTr").join(format!("{name}{ending}"))),
         annotated,
         phase: described.and_then(|d| d.phase.clone()),
         airways: Some(dir.join("airwaysTr").join(format!("{name}{ending}"))).filter(|path| path.is_file()),
     })
 }
 
-/// Indices to learn from and to score.
-fn split(dir: &Path, names: &BTreeSet<String>) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
+/// Indices to learn from and to score. Without `splits_final.json` every fifth labelled case is scored; unlabelled ones
+/// are only learnt from.
+fn split(dir: &Path, cases: &[Case], fold: usize) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
     let path = dir.join("splits_final.json");
     if !path.is_file() {
-        let (validation, training) = (0..names.len()).partition(|index| index % 5 == 4);
-        return Ok((training, validation));
+        if fold >= FOLDS {
+            return Err(TrainError::Config(format!("fold is {fold}, expected 0 to {}", FOLDS - 1)));
+        }
+        let labelled: Vec<usize> = (0..cases.len()).filter(|&index| cases[index].label.is_some()).collect();
+        let scored = labelled.into_iter().skip(FOLDS - 1 - fold).step_by(FOLDS).collect::<Vec<_>>();
+        return Ok(((0..cases.len()).filter(|index| !scored.contains(index)).collect(), scored));
     }
     let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
     let folds: Vec<Fold> = serde_json::from_str(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    let fold =
-        folds.first().ok_or_else(|| TrainError::format(&path, "empty list; expected at least one { train, val }"))?;
-    let index_of: BTreeMap<&str, usize> =
-        names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
-    let find = |list: &[String]| {
-        list.iter()
-            .map(|name| {
-                index_of
-                    .get(name.as_str())
-                    .copied()
-                    .ok_or_else(|| TrainError::format(&path, format!("{name:?} is not in labelsTr")))
-            })
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let (training, validation) = (find(&fold.train)?, find(&fold.val)?);
-    if let Some(&both) = training.iter().find(|index| validation.contains(index)) {
-        let name = names.iter().nth(both).map_or("", String::as_str);
-        return Err(TrainError::format(
-            &path,
-            format!("{name:?} is learnt from and validated on; expected every case in one of both lists"),
+    let refused = |problem: String| Err(TrainError::format(&path, problem));
+    let Some(Fold { train, val }) = folds.get(fold) else {
+        return refused(format!(
+            "has {} folds, so there is no fold {fold}; expected {{ train, val }} for it",
+            folds.len()
         ));
+    };
+    let find = |list: &[String]| -> Result<Vec<usize>, TrainError> {
+        let of_name = |name: &String| {
+            let found = cases.iter().position(|case| case.name == *name);
+            found.ok_or_else(|| TrainError::format(&path, format!("{name:?} is not a case of this data set")))
+        };
+        list.iter().map(of_name).collect()
+    };
+    let (training, validation) = (find(train)?, find(val)?);
+    if let Some(&both) = training.iter().find(|index| validation.contains(index)) {
+        let name = &cases[both].name;
+        return refused(format!("{name:?} is learnt from and validated on; expected every case in one of both lists"));
+    }
+    if let Some(&unlabelled) = validation.iter().find(|&&index| cases[index].label.is_none()) {
+        let name = &cases[unlabelled].name;
+        return refused(format!("{name:?} is unlabelled, so it cannot be validated on; move it to train"));
     }
     Ok((training, validation))
 }
@@ -363,7 +417,7 @@ mod tests {
             &["a", "b", "c", "d", "e", "f"],
             r#"{"labels":{"background":0},"cases":{"b":{"annotated":{"sides":["left"]},"phase":"arterial"}}}"#,
         );
-        let set = DataSet::open(&dir).unwrap();
+        let set = DataSet::open(&dir, 0).unwrap();
         assert_eq!(set.training, [0, 1, 2, 3, 5]);
         assert_eq!(set.validation, [4]);
         assert!(set.cases[0].annotated.is_full());
@@ -376,7 +430,7 @@ mod tests {
     fn splits_file_wins() {
         let dir = folder("split", &["a", "b", "c"], "{}");
         std::fs::write(dir.join("splits_final.json"), r#"[{"train":["c","a"],"val":["b"]}]"#).unwrap();
-        let set = DataSet::open(&dir).unwrap();
+        let set = DataSet::open(&dir, 0).unwrap();
         assert_eq!((set.training, set.validation), (vec![2, 0], vec![1]));
     }
 
@@ -384,7 +438,7 @@ mod tests {
     fn labels_say_which_value_is_which_class() {
         let values = |labels: &str| {
             let dir = folder("labels", &["a"], &format!(r#"{{"labels":{labels}}}"#));
-            DataSet::open(&dir).map(|set| set.cases[0].values).map_err(|error| error.to_string())
+            DataSet::open(&dir, 0).map(|set| set.cases[0].values).map_err(|error| error.to_string())
         };
         let swapped = values(r#"{"background":0,"vein":1,"Pulmonary_Artery":2}"#).unwrap();
         assert_eq!([1, 2, 3, 0].map(|value| swapped.class_of(value)), [Some(2), Some(1), None, Some(0)]);
@@ -411,7 +465,7 @@ mod tests {
             if let Some(splits) = splits {
                 std::fs::write(dir.join("splits_final.json"), splits).unwrap();
             }
-            DataSet::open(&dir).unwrap_err().to_string()
+            DataSet::open(&dir, 0).unwrap_err().to_string()
         };
         let error = refused("mri", r#"{"channel_names":{"0":"MRI"}}"#, None, None);
         assert!(error.contains("expected CT"), "{error}");
@@ -426,9 +480,44 @@ mod tests {
     }
 
     #[test]
+    fn unlabelled_scans_are_learnt_from_only() {
+        let dir = folder(
+            "few",
+            &["a", "b", "c", "d", "e"],
+            r#"{"cases":{"b":{"annotated":{"sides":[]}},"f":{"annotated":{"classes":[]}}}}"#,
+        );
+        std::fs::write(dir.join("imagesTr/f_0000.nii.gz"), []).unwrap();
+        std::fs::write(dir.join("splits_final.json"), r#"[{"train":["a","b"],"val":["c"]}]"#).unwrap();
+        let set = DataSet::open(&dir, 0).unwrap();
+        let labelled: Vec<bool> = set.cases.iter().map(|case| case.label.is_some()).collect();
+        assert_eq!(labelled, [true, false, true, true, true, false]);
+        let error = DataSet::open(&dir, 1).unwrap_err().to_string();
+        assert!(error.contains("no fold 1"), "{error}");
+        std::fs::write(dir.join("splits_final.json"), r#"[{"train":["a"],"val":["f"]}]"#).unwrap();
+        let error = DataSet::open(&dir, 0).unwrap_err().to_string();
+        assert!(error.contains("\"f\" is unlabelled"), "{error}");
+        std::fs::remove_file(dir.join("splits_final.json")).unwrap();
+        let scored = [0, 1, 4].map(|fold| DataSet::open(&dir, fold).unwrap().validation);
+        assert_eq!(scored, [vec![], vec![4], vec![0]]);
+        assert_eq!(DataSet::open(&dir, 5).unwrap_err().code(), "ERR_CONFIG");
+    }
+
+    #[test]
+    fn a_part_is_annotated_or_not() {
+        let parts = |json: &str| {
+            let annotated: Annotated = serde_json::from_str(json).unwrap();
+            Part::ALL.map(|part| annotated.knows(part))
+        };
+        assert_eq!(parts("{}"), [true; 3]);
+        assert_eq!(parts(r#"{"sides":["left"]}"#), [true, false, false]);
+        assert_eq!(parts(r#"{"sides":["right"],"central":true}"#), [false, true, true]);
+        assert_eq!(parts(r#"{"sides":[]}"#), [false; 3]);
+    }
+
+    #[test]
     fn unknown_names_are_refused() {
         let dir = folder("unknown", &["a"], r#"{"cases":{"z":{}}}"#);
-        let error = DataSet::open(&dir).unwrap_err();
+        let error = DataSet::open(&dir, 0).unwrap_err();
         assert_eq!(error.code(), "ERR_FORMAT");
         assert!(error.to_string().contains("\"z\""), "{error}");
     }

@@ -1,7 +1,8 @@
 //! One byte a voxel: its label, its side, and whether the reference knows it.
 //!
 //! Bits 0–1 the label (0 background, 1 artery, 2 vein, 3 airway), bit 2 the patient's right side, bit 3 supervised (the
-//! voxel's side was annotated, and the voxel lies inside the scan). Losses, sampling and augmentation work on these
+//! voxel's part was annotated, and the voxel lies inside the scan), bit 4 central (between the lungs, where vessels
+//! belong to neither side), bit 5 near the centreline of its label. Losses, sampling and augmentation work on these
 //! bytes; float targets are never made.
 
 use pulmoav_plan::{Auxiliary, BodySide, Target, VesselClass};
@@ -10,14 +11,24 @@ use crate::case::Annotated;
 
 /// The bits of the label.
 pub const LABEL_BITS: u8 = 0b0011;
+/// Label of arteries.
+pub const ARTERY: u8 = 1;
+/// Label of veins.
+pub const VEIN: u8 = 2;
 /// Label of bronchi and windpipe.
 pub const AIRWAY: u8 = 3;
 /// Set on the patient's right.
 pub const RIGHT_BIT: u8 = 0b0100;
 /// Set where the reference says something.
 pub const SUPERVISED_BIT: u8 = 0b1000;
+/// Set between the lungs: the pulmonary trunk and whatever else belongs to neither side.
+pub const CENTRAL_BIT: u8 = 0b1_0000;
+/// Set on the centreline of an artery or a vein and close to it, inside the vessel.
+pub const CENTRELINE_BIT: u8 = 0b10_0000;
+/// In codes that a teacher makes, instead of [`CENTRAL_BIT`]: its label counts.
+pub const ACCEPTED_BIT: u8 = CENTRAL_BIT;
 /// Number of different codes.
-pub const CODES: usize = 16;
+pub const CODES: usize = 64;
 
 /// What a map should be at a voxel: the share of the voxel that belongs to the target in 1/[`FULL`], or [`IGNORED`].
 pub type Share = u8;
@@ -49,6 +60,25 @@ impl TargetTable {
         Self(targets.iter().map(|target| shares(target, annotated)).chain(auxiliary).collect())
     }
 
+    /// The same for a teacher's codes: a target is told where the teacher is sure and the reference does not know it;
+    /// airways nowhere.
+    pub fn taught(targets: &[Target], auxiliary: &[Auxiliary], annotated: &Annotated) -> Self {
+        let told = targets.iter().map(|target| {
+            let known = is_known(target, annotated);
+            std::array::from_fn(|code| {
+                let code = code as u8;
+                if code & ACCEPTED_BIT == 0 || known && code & SUPERVISED_BIT != 0 {
+                    IGNORED
+                } else if belongs(target, code) {
+                    FULL
+                } else {
+                    0
+                }
+            })
+        });
+        Self(told.chain(auxiliary.iter().map(|_| [IGNORED; CODES])).collect())
+    }
+
     /// Shares of every target for a code, into `out` (one a target).
     pub fn look_up(&self, code: u8, out: &mut [Share]) {
         for (share, table) in out.iter_mut().zip(&self.0) {
@@ -63,11 +93,18 @@ impl TargetTable {
 }
 
 fn shares(target: &Target, annotated: &Annotated) -> [Share; CODES] {
-    let known = target.classes.iter().all(|class| annotated.classes.contains(class));
-    table(known, |code| {
-        let of_class = target.classes.iter().any(|class| code & LABEL_BITS == label(*class));
-        of_class && target.side.is_none_or(|side| code & RIGHT_BIT == side_bit(side))
-    })
+    table(is_known(target, annotated), |code| belongs(target, code))
+}
+
+/// Whether all classes of a target were annotated.
+fn is_known(target: &Target, annotated: &Annotated) -> bool {
+    target.classes.iter().all(|class| annotated.classes.contains(class))
+}
+
+/// Whether a voxel with this code belongs to a target.
+fn belongs(target: &Target, code: u8) -> bool {
+    let of_class = target.classes.iter().any(|class| code & LABEL_BITS == label(*class));
+    of_class && target.side.is_none_or(|side| code & RIGHT_BIT == side_bit(side))
 }
 
 fn table(known: bool, belongs: impl Fn(u8) -> bool) -> [Share; CODES] {
@@ -84,8 +121,8 @@ fn table(known: bool, belongs: impl Fn(u8) -> bool) -> [Share; CODES] {
 /// The class's value in reference label maps.
 pub fn label(class: VesselClass) -> u8 {
     match class {
-        VesselClass::Artery => 1,
-        VesselClass::Vein => 2,
+        VesselClass::Artery => ARTERY,
+        VesselClass::Vein => VEIN,
     }
 }
 
@@ -111,7 +148,7 @@ pub(crate) mod tests {
             (Annotated::default(), SUPERVISED_BIT | 2, [0, 0, FULL]),
             (Annotated::default(), 1, [IGNORED; 3]),
             (
-                Annotated { sides: vec![BodySide::Left], classes: vec![Artery] },
+                Annotated { sides: vec![BodySide::Left], classes: vec![Artery], central: None },
                 SUPERVISED_BIT | 1,
                 [FULL, IGNORED, IGNORED],
             ),

@@ -8,27 +8,31 @@ use std::{
 use crate::{
     batch::{Batch, BatchMaker},
     error::TrainError,
+    sampler::SamplingWeights,
 };
 
-/// A thread that makes the batch after the one that was asked for. Batches depend on the step alone, so a wrong guess
+/// A step, and what its patches are drawn by.
+type Order = (u64, SamplingWeights);
+
+/// A thread that makes the batch after the one that was asked for. Batches depend on the order alone, so a wrong guess
 /// costs time and never changes a result.
 pub struct Prefetch {
-    orders: Option<SyncSender<u64>>,
+    orders: Option<SyncSender<Order>>,
     batches: Receiver<Result<Batch, TrainError>>,
-    pending: Option<u64>,
+    pending: Option<Order>,
     worker: Option<JoinHandle<()>>,
 }
 
 impl Prefetch {
     /// Starts the thread.
     pub fn start(maker: BatchMaker) -> Result<Self, TrainError> {
-        let (orders, to_make) = sync_channel::<u64>(2);
+        let (orders, to_make) = sync_channel::<Order>(2);
         let (made, batches) = sync_channel(2);
         let worker = std::thread::Builder::new()
             .name("pulmoav-batches".into())
             .spawn(move || {
-                for step in to_make {
-                    if made.send(maker.make(step)).is_err() {
+                for (step, weights) in to_make {
+                    if made.send(maker.make(step, &weights)).is_err() {
                         return;
                     }
                 }
@@ -37,24 +41,25 @@ impl Prefetch {
         Ok(Self { orders: Some(orders), batches, pending: None, worker: Some(worker) })
     }
 
-    /// The batch of `step`; starts on the next one.
-    pub fn take(&mut self, step: u64) -> Result<Batch, TrainError> {
-        if self.pending != Some(step) {
+    /// The batch of `step`, drawn by `weights`; starts on the next one.
+    pub fn take(&mut self, step: u64, weights: &SamplingWeights, next: &SamplingWeights) -> Result<Batch, TrainError> {
+        let order = (step, weights.clone());
+        if self.pending.as_ref() != Some(&order) {
             if self.pending.take().is_some() {
                 // What was made for another step is not needed, whether it failed or not.
                 let _ = self.receive()?;
             }
-            self.order(step)?;
+            self.order(order)?;
         }
         let batch = self.receive()?;
-        self.order(step + 1)?;
+        self.order((step + 1, next.clone()))?;
         batch
     }
 
-    fn order(&mut self, step: u64) -> Result<(), TrainError> {
+    fn order(&mut self, order: Order) -> Result<(), TrainError> {
         let orders = self.orders.as_ref().ok_or_else(stopped)?;
-        orders.send(step).map_err(|_| stopped())?;
-        self.pending = Some(step);
+        orders.send(order.clone()).map_err(|_| stopped())?;
+        self.pending = Some(order);
         Ok(())
     }
 

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use pulmoav_anatomy::lungs::RIGHT;
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_segment::prepare::{InverseTransform, Prepared, prepare, prepare_labels};
 use pulmoav_task::{Monitor, Warning};
+use pulmoav_tree::thinning::skeleton_of;
 use pulmoav_volume::{
-    Grid, Volume, crop::View, formats, hounsfield::hounsfield, label::labels, resample::resize_within,
+    Grid, Volume, crop::View, dilation::dilated, formats, hounsfield::hounsfield, label::labels,
+    resample::resize_within,
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -14,12 +17,16 @@ use sha2::{Digest, Sha256};
 use crate::{
     cache::{CachedCase, CaseWarning, PreparedCase, SidePlane, write},
     case::Case,
-    code::{AIRWAY, LABEL_BITS, RIGHT_BIT},
+    code::{AIRWAY, ARTERY, CENTRAL_BIT, CENTRELINE_BIT, LABEL_BITS, RIGHT_BIT, VEIN},
     error::TrainError,
+    places::Places,
 };
 
 /// Rises when what a cache file holds changes its meaning.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// Half the width of what counts as near a centreline, voxels: a skeleton dilated twice (Kirchhoff et al., "Skeleton
+/// recall loss", ECCV 2024).
+const CENTRELINE_VOXELS: f64 = 2.0;
 /// HU kept in the cache; every window that a plan may use lies inside.
 pub(crate) const KEPT_HU: [f64; 2] = [-1024.0, 3071.0];
 
@@ -53,7 +60,7 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
         plan.crop,
         plan.tiles.tile,
         identity(&case.image)?,
-        identity(&case.label)?,
+        case.label.as_deref().map(identity).transpose()?.unwrap_or_default(),
         case.airways.as_deref().map(identity).transpose()?.unwrap_or_default()
     );
     let digest = Sha256::digest(facts.as_bytes());
@@ -70,16 +77,16 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
              orientation, so mend it, or take the case out of the data set",
         ));
     }
-    let reference = read_reference(case, &ct.grid, oriented, monitor)?;
+    let reference = match &case.label {
+        Some(label) => read_reference(case, label, &ct.grid, oriented, monitor)?,
+        None => Volume { data: vec![0; ct.grid.len()], grid: ct.grid },
+    };
     let failed = |source| match source {
         pulmoav_segment::SegmentError::Cancelled => TrainError::Cancelled,
         source => TrainError::Segment { case: case.name.clone(), source },
     };
     let prepared = prepare(&ct, &all_hu(plan), monitor).map_err(failed)?;
     drop(ct);
-    let Some(sides) = prepared.nearest_sides() else {
-        return Err(TrainError::format(&case.image, "no lungs were found; take the case out of the data set"));
-    };
     let mut codes = prepare_labels(&reference, &prepared.inverse).map_err(failed)?;
     if let Some(airways) = &case.airways {
         let airways = read_labels(airways, &reference.grid, oriented, monitor)?;
@@ -90,10 +97,11 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
             },
         );
     }
-    codes
-        .par_iter_mut()
-        .zip(&sides)
-        .for_each(|(code, &side)| *code = *code & LABEL_BITS | if side == 2 { RIGHT_BIT } else { 0 });
+    let Some(region) = mark_parts(&mut codes, &prepared) else {
+        return Err(TrainError::format(&case.image, "no lungs were found; take the case out of the data set"));
+    };
+    mark_centrelines(&mut codes, prepared.shape, plan.spacing_mm);
+    let places = Places::of(&codes, prepared.shape, plan.spacing_mm, |voxel| region[voxel] != 0);
     let (hu, plane) = hu_and_plane(&prepared);
     let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.inverse, label));
     let unclear = prepared.warnings.iter().filter(|warning| warning.code == "SIDES_UNCLEAR").cloned();
@@ -103,7 +111,44 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
         message: warning.message,
     };
     let warnings = warnings.into_iter().chain(unclear).map(said).collect();
-    Ok(PreparedCase { shape: prepared.shape, hu, codes, plane, ceiling, airways: case.airways.is_some(), warnings })
+    Ok(PreparedCase {
+        shape: prepared.shape,
+        hu,
+        codes,
+        places,
+        plane,
+        ceiling,
+        airways: case.airways.is_some(),
+        warnings,
+    })
+}
+
+/// Says of each voxel on which side it lies, or that it lies between the lungs, and returns where pulmonary vessels can
+/// be; `None` without lungs.
+fn mark_parts(codes: &mut [u8], prepared: &Prepared) -> Option<Vec<u8>> {
+    let (lungs, nearest) = (prepared.sides()?, prepared.nearest_sides()?);
+    let region = prepared.lungs()?.vessel_region_in(prepared.inverse.extent, prepared.shape);
+    codes.par_iter_mut().enumerate().for_each(|(voxel, code)| {
+        let side = if nearest[voxel] == RIGHT { RIGHT_BIT } else { 0 };
+        let part = if region[voxel] != 0 && lungs[voxel] == 0 { CENTRAL_BIT } else { 0 };
+        *code = *code & LABEL_BITS | side | part;
+    });
+    Some(region)
+}
+
+/// Marks the voxels of arteries and veins that are near their centrelines.
+fn mark_centrelines(codes: &mut [u8], shape: [usize; 3], spacing_mm: [f64; 3]) {
+    let reach_mm = CENTRELINE_VOXELS * spacing_mm.iter().sum::<f64>() / 3.0;
+    for label in [ARTERY, VEIN] {
+        let inside: Vec<u8> = codes.par_iter().map(|code| u8::from(code & LABEL_BITS == label)).collect();
+        if inside.contains(&1) {
+            let line = skeleton_of(&inside, shape);
+            let near = dilated(|voxel| line[voxel] != 0, shape, spacing_mm, reach_mm);
+            let marked =
+                codes.par_iter_mut().zip(&inside).zip(&near).filter(|((_, inside), near)| **inside == 1 && **near);
+            marked.for_each(|((code, _), _)| *code |= CENTRELINE_BIT);
+        }
+    }
 }
 
 /// The plan with channels from which HU and the side plane can be read back.
@@ -152,17 +197,18 @@ fn read_labels(path: &Path, grid: &Grid, oriented: bool, monitor: &dyn Monitor) 
 /// A case's reference: 0 background, 1 artery, 2 vein, whatever values the data set gives them.
 pub(crate) fn read_reference(
     case: &Case,
+    label: &Path,
     grid: &Grid,
     oriented: bool,
     monitor: &dyn Monitor,
 ) -> Result<Volume<u8>, TrainError> {
-    let mut reference = read_labels(&case.label, grid, oriented, monitor)?;
+    let mut reference = read_labels(label, grid, oriented, monitor)?;
     let class_of: [Option<u8>; 256] = std::array::from_fn(|value| case.values.class_of(value as u8));
     let mapped: Result<Vec<u8>, u8> =
         reference.data.par_iter().map(|&value| class_of[value as usize].ok_or(value)).collect();
     reference.data = mapped.map_err(|value| {
         TrainError::format(
-            &case.label,
+            label,
             format!("holds label {value}, which dataset.json does not name; expected background, artery and vein"),
         )
     })?;

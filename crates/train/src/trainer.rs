@@ -13,13 +13,15 @@ use crate::{
     batch::{Batch, BatchMaker, TrainingCase},
     cache::CaseWarning,
     case::{Case, DataSet},
-    config::{StepConfig, StepSettings},
+    config::{StepConfig, StepSettings, Unannotated},
     error::TrainError,
-    loss::{TargetLoss, supervised},
-    optimizer::AdamW,
+    loss::{LossConfig, TargetLoss, sample_losses, supervised},
+    optimizer::{AdamW, Update},
     prefetch::Prefetch,
     prepare::{KEPT_HU, cached},
+    sampler::Draw,
     state::{self, Progress},
+    teacher::{Lesson, Teacher, Verdict},
 };
 
 /// What a run is opened with.
@@ -31,6 +33,8 @@ pub struct Setup<'a> {
     pub step: StepConfig,
     /// The data set's folder.
     pub dataset: &'a Path,
+    /// Which fold of it is validated on.
+    pub fold: usize,
     /// Where prepared cases are kept.
     pub cache: &'a Path,
     /// A safetensors file of text tensors that travel with the weights.
@@ -73,6 +77,34 @@ pub struct StepReport {
     pub parts: StepSeconds,
     /// Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out.
     pub targets: BTreeMap<String, f64>,
+    /// Each loss at the finest scale before its weight, by the name of the weight.
+    pub terms: BTreeMap<&'static str, f64>,
+    /// The patches of the batch.
+    pub samples: Vec<SampleReport>,
+    /// What was learnt from the teacher; `None` where it took no part.
+    pub teacher: Option<TeacherReport>,
+}
+
+/// What one patch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SampleReport {
+    /// Index of its case among those learnt from.
+    pub case: usize,
+    /// Calibre of the vessel it was drawn for: 0 small, 1 medium, 2 large; `None` where it was drawn for none.
+    pub calibre: Option<usize>,
+    /// Soft Dice loss of artery and vein at the finest scale, 0 to 1; `None` where the reference has neither.
+    pub loss: Option<f64>,
+}
+
+/// What a step learnt from its teacher.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TeacherReport {
+    /// The loss over all scales and targets, before its weight.
+    pub loss: f64,
+    /// Of background, artery and vein.
+    pub verdicts: [Verdict; 3],
 }
 
 /// Where a step's time went.
@@ -97,6 +129,11 @@ pub struct Trainer {
     pub(crate) parameters: Parameters,
     prompts: Tensor,
     map_weights: Vec<f64>,
+    /// Places of the maps of one class.
+    class_maps: Vec<usize>,
+    /// How many cases are learnt from.
+    cases: usize,
+    teacher: Option<Teacher>,
     optimizer: AdamW,
     batches: Prefetch,
     facts: Facts,
@@ -110,10 +147,10 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
-        let Setup { plan, step, dataset, cache, text, resume } = setup;
+        let Setup { plan, step, dataset, fold, cache, text, resume } = setup;
         step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
-        let set = DataSet::open(dataset)?;
+        let set = DataSet::open(dataset, fold)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
         let mut trainer = Self::assemble(plan, step, cases)?;
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
@@ -142,10 +179,17 @@ impl Trainer {
             ceiling: mean_ceiling(&cases),
             warnings: cases.iter().flat_map(|case| case.cached.warnings()).cloned().collect(),
         };
+        let teacher = (config.unannotated == Unannotated::Teacher).then(|| Teacher::new(&plan)).transpose()?;
+        let single = plan.targets.iter().enumerate().filter(|(_, target)| target.classes.len() == 1);
+        let class_maps = single.map(|(map, _)| map).collect();
+        let count = cases.len();
         let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases);
         Ok(Self {
             prompts: prompt_embeddings(&plan)?,
             map_weights: config.loss.map_weights.of(&plan),
+            class_maps,
+            cases: count,
+            teacher,
             batches: Prefetch::start(maker)?,
             optimizer: AdamW::new(config.optimizer, variables)?,
             validation: Vec::new(),
@@ -164,17 +208,32 @@ impl Trainer {
     }
 
     /// Takes step number `step` (from 0): batch, forward, loss, backward, update.
+    ///
+    /// # Errors
+    /// `ERR_CONFIG` for settings out of their range; what reading a case gives.
     pub fn step(&mut self, step: u64, settings: &StepSettings) -> Result<StepReport, TrainError> {
+        settings.validate(self.cases)?;
         let mut clock = Clock::start();
-        let batch = self.batches.take(step)?;
+        let batch = self.batches.take(step, &settings.sampling, &settings.next_sampling)?;
         let waited = clock.lap();
+        let lesson = self.lesson(&batch, settings)?;
         let (logits, tape) = Tape::record(|| self.forward(&batch))?;
-        let losses = supervised(&logits, &batch.targets, &self.config.loss, &self.map_weights)?;
-        let forward = clock.lap();
-        let loss = losses.iter().map(|scale| scale.value).sum();
+        let config = self.config.loss.scaled(&settings.loss_factors)?;
+        let losses = supervised(&logits, &batch.targets, &config, &self.map_weights)?;
         let targets = losses.first().map(|finest| self.by_name(&finest.targets)).unwrap_or_default();
-        let seeds = logits.into_iter().zip(losses).map(|(logits, scale)| (logits, scale.gradient)).collect();
-        let mut gradients = tape.backward(seeds)?;
+        let terms = losses.first().map(|finest| finest.terms.clone()).unwrap_or_default();
+        let samples = self.samples(&batch, &logits)?;
+        let mut loss: f64 = losses.iter().map(|scale| scale.value).sum();
+        let mut slopes: Vec<Tensor> = losses.into_iter().map(|scale| scale.gradient).collect();
+        let teacher = match (lesson, &settings.teacher) {
+            (Some(lesson), Some(settings)) => {
+                Some(self.learn(lesson, settings.weight, &logits, &config, &mut slopes)?)
+            }
+            _ => None,
+        };
+        loss += teacher.as_ref().zip(settings.teacher.as_ref()).map_or(0.0, |(taught, by)| by.weight * taught.loss);
+        let forward = clock.lap();
+        let mut gradients = tape.backward(logits.into_iter().zip(slopes).collect())?;
         let backward = clock.lap();
         let update = self.optimizer.update(self.updates + 1, settings.learning_rate, &mut gradients)?;
         self.updates += u64::from(update.applied);
@@ -182,7 +241,50 @@ impl Trainer {
         drop(gradients);
         let parts = StepSeconds { batch: waited, forward, backward, update: clock.lap() };
         let seconds = waited + forward + backward + parts.update;
-        Ok(StepReport { loss, grad_norm: update.grad_norm, applied: update.applied, seconds, parts, targets })
+        let Update { grad_norm, applied } = update;
+        Ok(StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, samples, teacher })
+    }
+
+    /// What the teacher says of the batch; `None` where it takes no part or has nothing to say.
+    fn lesson(&mut self, batch: &Batch, settings: &StepSettings) -> Result<Option<Lesson>, TrainError> {
+        let (Some(teacher), Some(view), Some(settings)) = (&mut self.teacher, &batch.view, &settings.teacher) else {
+            return Ok(None);
+        };
+        teacher.follow(&self.optimizer)?;
+        teacher.label(view, &self.prompts, &settings.thresholds).map(Some)
+    }
+
+    /// Adds what the teacher's labels ask for to the slopes of every scale.
+    fn learn(
+        &self,
+        lesson: Lesson,
+        weight: f64,
+        logits: &[Tensor],
+        config: &LossConfig,
+        slopes: &mut [Tensor],
+    ) -> Result<TeacherReport, TrainError> {
+        let mut scales = vec![lesson.targets];
+        while scales.len() < logits.len() {
+            scales.push(scales[scales.len() - 1].halved());
+        }
+        let losses = supervised(logits, &scales, config, &self.map_weights)?;
+        let loss = losses.iter().map(|scale| scale.value).sum();
+        for (slope, taught) in slopes.iter_mut().zip(&losses) {
+            *slope = (&*slope + (&taught.gradient * weight)?)?;
+        }
+        Ok(TeacherReport { loss, verdicts: lesson.verdicts })
+    }
+
+    fn samples(&self, batch: &Batch, logits: &[Tensor]) -> Result<Vec<SampleReport>, TrainError> {
+        let finest = logits.first().zip(batch.targets.first());
+        let losses = finest
+            .map_or_else(|| Ok(Vec::new()), |(logits, targets)| sample_losses(logits, targets, &self.class_maps))?;
+        let of = |(draw, loss): (&Draw, Option<f64>)| SampleReport {
+            case: draw.case,
+            calibre: draw.calibre.map(|calibre| calibre as usize),
+            loss,
+        };
+        Ok(batch.draws.iter().zip(losses).map(of).collect())
     }
 
     fn forward(&self, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
@@ -317,6 +419,8 @@ mod tests {
     use crate::{
         cache::{CachedCase, tests::example, tests::temporary, write},
         case::Annotated,
+        sampler::SamplingWeights,
+        teacher::TeacherSettings,
     };
 
     /// The same in every test: 8³ and 16³ patches of two small cases, one of them half-labelled.
@@ -329,17 +433,26 @@ mod tests {
             if !path.is_file() {
                 write(&path, &example([20, 24, 32])).unwrap();
             }
-            let annotated = Annotated { sides, classes: vec![VesselClass::Artery, VesselClass::Vein] };
+            let annotated = Annotated { sides, classes: vec![VesselClass::Artery, VesselClass::Vein], central: None };
             TrainingCase { cached: CachedCase::open(&path).unwrap(), annotated }
         });
         Trainer::assemble(plan, config, cases.into()).unwrap()
     }
 
     const PULMOAV: &str = include_str!("../tests/tiny-plan.json");
-    const SETTINGS: StepSettings = StepSettings { learning_rate: 3e-3 };
+    /// What the loop would say.
+    fn settings() -> StepSettings {
+        StepSettings {
+            learning_rate: 3e-3,
+            loss_factors: BTreeMap::from([("skeletonRecall".to_owned(), 0.5)]),
+            teacher: Some(TeacherSettings { weight: 0.5, thresholds: [0.6, 0.4, 0.4] }),
+            sampling: SamplingWeights { cases: vec![1.0, 2.0], calibres: vec![] },
+            next_sampling: SamplingWeights { cases: vec![1.0, 2.0], calibres: vec![] },
+        }
+    }
 
     fn run(trainer: &mut Trainer, steps: std::ops::Range<u64>) -> Vec<f64> {
-        steps.map(|step| trainer.step(step, &SETTINGS).unwrap().loss).collect()
+        steps.map(|step| trainer.step(step, &settings()).unwrap().loss).collect()
     }
 
     fn weights_of(trainer: &Trainer) -> Vec<Vec<f32>> {
@@ -407,7 +520,7 @@ mod tests {
     fn the_tape_s_gradients_are_candle_s() {
         let dir = temporary("trainer-tape");
         let mut trainer = trainer(&dir, PULMOAV);
-        let batch = trainer.batches.take(0).unwrap();
+        let batch = trainer.batches.take(0, &SamplingWeights::default(), &SamplingWeights::default()).unwrap();
         let seeds_of = |logits: &[Tensor]| -> Vec<Tensor> {
             let losses = supervised(logits, &batch.targets, &trainer.config.loss, &trainer.map_weights).unwrap();
             losses.into_iter().map(|scale| scale.gradient).collect()

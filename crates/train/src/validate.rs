@@ -1,15 +1,16 @@
 //! Scoring a run on the cases it does not learn from, with the same walk and the same scores as in use.
 
-use pulmoav_anatomy::lungs;
+use pulmoav_anatomy::lungs::{Lungs, RIGHT};
 use pulmoav_evaluate::{Options, Restriction, Scores, evaluate};
-use pulmoav_plan::{BodySide, VesselClass};
+use pulmoav_plan::VesselClass;
 use pulmoav_segment::{Request, Segmenter};
 use pulmoav_task::Monitor;
 use pulmoav_volume::crop::{View, VoxelBox};
-use pulmoav_volume::{Mask, Orientation, Volume, VolumeError};
+use pulmoav_volume::{Grid, Mask, Orientation, Volume, VolumeError};
+use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::case::{Annotated, Case};
+use crate::case::{Annotated, Case, Part};
 use crate::error::TrainError;
 use crate::prepare::{Scan, read_ct, read_reference, volume_error};
 use crate::trainer::Trainer;
@@ -41,10 +42,10 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
     let found = segmenter
         .segment(&ct, &Request::default(), monitor)
         .map_err(|source| TrainError::Segment { case: case.name.clone(), source })?;
-    let reference = read_reference(case, &ct.grid, oriented, monitor)?;
-    let annotated = annotated_sides(&case.annotated);
-    let sides = if annotated.len() == 1 { Some(nearest_lungs(&ct).map_err(volume_error(&case.image))?) } else { None };
-    let restrictions = sides.iter().map(|sides| Restriction::Sides(sides, &annotated)).collect();
+    let label = case.label.as_deref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
+    let reference = read_reference(case, label, &ct.grid, oriented, monitor)?;
+    let known = annotated_part(&ct, &case.annotated).map_err(volume_error(&case.image))?;
+    let restrictions = known.iter().map(Restriction::Within).collect();
     let options = Options { restrictions, ..Options::default() };
     let mut scores = evaluate(&found.labels, &reference, &options, monitor)
         .map_err(|source| TrainError::Evaluate { case: case.name.clone(), source })?;
@@ -61,23 +62,30 @@ fn is_annotated(target: &str, annotated: &[VesselClass]) -> bool {
     }
 }
 
-/// The annotated sides as lungs are numbered.
-fn annotated_sides(annotated: &Annotated) -> Vec<u8> {
-    let number = |side: &BodySide| match side {
-        BodySide::Left => lungs::LEFT,
-        BodySide::Right => lungs::RIGHT,
-    };
-    annotated.sides.iter().map(number).collect()
-}
-
-/// The nearer lung of each voxel, on the scan's own grid; 0 everywhere in a scan without lungs.
-fn nearest_lungs(ct: &Volume<f32>) -> Result<Mask, VolumeError> {
+/// 1 where the reference knows the vessels, on the scan's own grid; `None` where it knows them everywhere. A scan
+/// without lungs has no parts, so nothing of it is known.
+fn annotated_part(ct: &Volume<f32>, annotated: &Annotated) -> Result<Option<Mask>, VolumeError> {
+    if Part::ALL.iter().all(|&part| annotated.knows(part)) {
+        return Ok(None);
+    }
     let orientation = Orientation::of(&ct.grid.affine)?;
     let grid = orientation.orient_grid(&ct.grid);
     let view = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);
     let data = match pulmoav_anatomy::find(&view, &grid).lungs {
-        Some(lungs) => lungs.nearest_in(&VoxelBox::whole(grid.shape), grid.shape),
+        Some(lungs) => known_voxels(&lungs, &grid, annotated),
         None => vec![0; grid.len()],
     };
-    orientation.unorient(&Volume { data, grid }, &ct.grid)
+    orientation.unorient(&Volume { data, grid }, &ct.grid).map(Some)
+}
+
+fn known_voxels(lungs: &Lungs, grid: &Grid, annotated: &Annotated) -> Vec<u8> {
+    let whole = VoxelBox::whole(grid.shape);
+    let (nearest, sides) = (lungs.nearest_in(&whole, grid.shape), lungs.sides_in(&whole, grid.shape));
+    let region = lungs.vessel_region_in(&whole, grid.shape);
+    let part = |voxel: usize| match (sides[voxel] == 0 && region[voxel] != 0, nearest[voxel]) {
+        (true, _) => Part::Central,
+        (false, RIGHT) => Part::Right,
+        (false, _) => Part::Left,
+    };
+    (0..grid.len()).into_par_iter().map(|voxel| u8::from(annotated.knows(part(voxel)))).collect()
 }

@@ -23,6 +23,9 @@ pub use self::{
 };
 use crate::{error::TrainError, patch::Patch, range::within};
 
+/// So many augmentations at the head of the list move voxels, the others change values.
+const GEOMETRIC: usize = 2;
+
 /// The settings of every augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -91,11 +94,18 @@ impl Augment {
 
     /// Applies each as often as it should happen.
     pub fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        for (_, augmentation) in self.all() {
-            if random.choice.chance(augmentation.probability()) {
-                augmentation.apply(patch, spacing_mm, random);
-            }
-        }
+        self.apply_geometry(patch, spacing_mm, random);
+        self.apply_intensity(patch, spacing_mm, random);
+    }
+
+    /// Moves voxels, each way as often as it should happen.
+    pub fn apply_geometry(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        apply(&self.all()[..GEOMETRIC], patch, spacing_mm, random);
+    }
+
+    /// Changes values, each way as often as it should happen.
+    pub fn apply_intensity(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+        apply(&self.all()[GEOMETRIC..], patch, spacing_mm, random);
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
@@ -103,6 +113,19 @@ impl Augment {
             within(&format!("augment.{name}.probability"), f64::from(augmentation.probability()), 0.0, 1.0)?;
         }
         self.all().into_iter().try_for_each(|(_, augmentation)| augmentation.check_ranges())
+    }
+}
+
+fn apply(
+    augmentations: &[(&str, &dyn Augmentation)],
+    patch: &mut Patch,
+    spacing_mm: [f64; 3],
+    random: &mut Randoms<'_>,
+) {
+    for (_, augmentation) in augmentations {
+        if random.choice.chance(augmentation.probability()) {
+            augmentation.apply(patch, spacing_mm, random);
+        }
     }
 }
 

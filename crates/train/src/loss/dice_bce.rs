@@ -87,15 +87,14 @@ impl Sweeps<'_> {
         let sums = self.sweep_sums(&mut gradient);
         let shares = self.scale.shares(sums.iter().map(|sums| sums.voxels > 0.0));
         let terms: Vec<(f64, f64)> = sums.iter().map(|sums| self.terms(sums)).collect();
-        let value = terms
-            .iter()
-            .zip(&shares)
-            .filter(|((_, bce), _)| bce.is_finite())
-            .map(|((dice, bce), share)| share * (self.config.dice * dice + self.config.bce * bce))
-            .sum();
+        let known = || terms.iter().zip(&shares).filter(|((_, bce), _)| bce.is_finite());
+        let dice: f64 = known().map(|((dice, _), share)| share * dice).sum();
+        let bce: f64 = known().map(|((_, bce), share)| share * bce).sum();
+        let value = self.config.dice * dice + self.config.bce * bce;
         let slopes: Vec<Slopes> = sums.iter().zip(&shares).map(|(sums, &share)| self.slopes(sums, share)).collect();
         self.sweep_slopes(&slopes, &mut gradient);
-        Part { value, gradient, targets: self.parts(&sums, &terms) }
+        let named = [("dice", dice), ("bce", bce)].map(|(name, sum)| (name, self.scale.unweighted(sum)));
+        Part { value, gradient, targets: self.parts(&sums, &terms), terms: named.into() }
     }
 
     /// Voxels × prompts of one group.
@@ -233,7 +232,8 @@ mod tests {
 
     fn run(golden: &Golden, config: &LossConfig, maps: &[f64]) -> Result<ScaleLoss, crate::TrainError> {
         let logits = Tensor::from_vec(golden.logits.clone(), &golden.shape, &Device::Cpu)?;
-        Ok(supervised(&[logits], &[golden.targets()], config, maps)?.remove(0))
+        let config = LossConfig { skeleton_recall: 0.0, ..config.clone() };
+        Ok(supervised(&[logits], &[golden.targets()], &config, maps)?.remove(0))
     }
 
     fn flat(loss: &ScaleLoss) -> Vec<f32> {

@@ -6,8 +6,12 @@
 #[cfg(test)]
 mod conformance;
 mod dice_bce;
+mod sample;
 mod scale;
+mod skeleton_recall;
 mod targets;
+
+use std::collections::BTreeMap;
 
 use candle_core::{Storage, Tensor};
 use pulmoav_plan::{Plan, Target};
@@ -16,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use self::{
     dice_bce::DiceBce,
     scale::{Loss, Part, Scale},
+    skeleton_recall::SkeletonRecall,
 };
 pub use self::{
+    sample::sample_losses,
     scale::{ScaleLoss, TargetLoss},
     targets::TargetGrid,
 };
@@ -31,6 +37,8 @@ pub struct LossConfig {
     pub dice: f64,
     /// Weight of binary cross-entropy.
     pub bce: f64,
+    /// Weight of skeleton recall.
+    pub skeleton_recall: f64,
     /// Added to both sides of the Dice quotient, voxels.
     pub smooth: f64,
     /// Whether Dice is taken over the batch as a whole (else per sample, then averaged).
@@ -71,8 +79,30 @@ impl MapWeights {
 impl LossConfig {
     /// Every loss, the published one first; they are added up.
     fn losses(&self) -> Vec<Box<dyn Loss>> {
-        let Self { dice, bce, smooth, batch_dice, .. } = *self;
-        vec![Box::new(DiceBce { dice, bce, smooth, batch_dice })]
+        let Self { dice, bce, smooth, batch_dice, skeleton_recall, .. } = *self;
+        let mut losses: Vec<Box<dyn Loss>> = vec![Box::new(DiceBce { dice, bce, smooth, batch_dice })];
+        if skeleton_recall != 0.0 {
+            losses.push(Box::new(SkeletonRecall { weight: skeleton_recall }));
+        }
+        losses
+    }
+
+    /// The config with each loss's weight times its factor; a loss without one keeps its weight.
+    ///
+    /// # Errors
+    /// A name that is no loss's, a factor below 0.
+    pub fn scaled(&self, factors: &BTreeMap<String, f64>) -> Result<Self, TrainError> {
+        let mut scaled = self.clone();
+        for (name, &factor) in factors {
+            within(&format!("lossFactors.{name}"), factor, 0.0, 1e6)?;
+            match name.as_str() {
+                "dice" => scaled.dice *= factor,
+                "bce" => scaled.bce *= factor,
+                "skeletonRecall" => scaled.skeleton_recall *= factor,
+                _ => return Err(TrainError::Config(format!("lossFactors names {name:?}, which is no loss"))),
+            }
+        }
+        Ok(scaled)
     }
 
     pub(crate) fn validate(&self, scales: usize) -> Result<(), TrainError> {
@@ -134,6 +164,7 @@ fn scale_loss(
     };
     let scale = Scale { logits: &storage.as_slice::<f32>()?[start..end], targets, maps, weight };
     let parts = losses.iter().map(|loss| loss.compute(&scale)).reduce(|sum, part| sum.plus(&part));
-    let Some(Part { value, gradient, targets }) = parts else { candle_core::bail!("loss: none is listed") };
-    Ok(ScaleLoss { value, gradient: Tensor::from_vec(gradient, logits.shape(), logits.device())?, targets })
+    let Some(Part { value, gradient, targets, terms }) = parts else { candle_core::bail!("loss: none is listed") };
+    let gradient = Tensor::from_vec(gradient, logits.shape(), logits.device())?;
+    Ok(ScaleLoss { value, gradient, targets, terms: terms.into_iter().collect() })
 }

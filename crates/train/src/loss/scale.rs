@@ -1,5 +1,7 @@
 //! What every loss is: a function of one scale's logits and targets that knows its own gradient.
 
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 use rayon::prelude::*;
 
@@ -49,6 +51,11 @@ impl Scale<'_> {
         let scale = if used > 0.0 { self.weight / used } else { 0.0 };
         supervised.zip(maps()).map(|(_, map)| scale * map).collect()
     }
+
+    /// A sum over prompts by their [`Scale::shares`] as a mean, without the scale's weight.
+    pub(super) fn unweighted(&self, sum: f64) -> f64 {
+        if self.weight > 0.0 { sum / self.weight } else { 0.0 }
+    }
 }
 
 /// What one loss comes to on a scale.
@@ -60,6 +67,8 @@ pub(super) struct Part {
     pub(super) gradient: Vec<f32>,
     /// What each prompt contributed.
     pub(super) targets: Vec<TargetLoss>,
+    /// The loss's terms by the names of their weights, each the mean over prompts before any weight of the config's.
+    pub(super) terms: Vec<(&'static str, f64)>,
 }
 
 impl Part {
@@ -68,6 +77,7 @@ impl Part {
         self.value += other.value;
         self.gradient.par_iter_mut().zip(&other.gradient).for_each(|(sum, slope)| *sum += slope);
         self.targets.iter_mut().zip(&other.targets).for_each(|(sum, target)| sum.value += target.value);
+        self.terms.extend(other.terms.iter().copied());
         self
     }
 }
@@ -90,4 +100,6 @@ pub struct ScaleLoss {
     pub gradient: Tensor,
     /// What each prompt contributed.
     pub targets: Vec<TargetLoss>,
+    /// Every loss's terms by the names of their weights, each the mean over prompts before any weight of the config's.
+    pub terms: BTreeMap<&'static str, f64>,
 }

@@ -1,6 +1,6 @@
 //! Targets with their ignore mask, at every supervised scale.
 
-use crate::code::{FULL, IGNORED, Share, TargetTable};
+use crate::code::{CENTRELINE_BIT, FULL, IGNORED, Share, TargetTable};
 
 /// Targets `[n, d, h, w, p]`, one byte each: share of the voxel in 1/[`FULL`], or [`IGNORED`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct TargetGrid {
     pub shape: [usize; 5],
     /// Row-major.
     pub data: Vec<Share>,
+    /// Whether the voxel is supervised and near a centreline of the target, in the same order; empty where nobody asked.
+    pub centreline: Vec<bool>,
 }
 
 impl TargetGrid {
@@ -22,7 +24,22 @@ impl TargetGrid {
                 table.look_up(code, out);
             }
         }
-        Self { shape: [samples.len(), shape[0], shape[1], shape[2], targets], data }
+        Self { shape: [samples.len(), shape[0], shape[1], shape[2], targets], data, centreline: Vec::new() }
+    }
+
+    /// The same with centrelines; `codes` are those that [`TargetGrid::new`] was given.
+    #[must_use]
+    pub fn with_centrelines<'a>(mut self, codes: impl Iterator<Item = &'a [u8]>) -> Self {
+        let shares = self.data.chunks_exact(self.shape[4].max(1));
+        self.centreline = codes
+            .flatten()
+            .zip(shares)
+            .flat_map(|(code, shares)| {
+                let near = code & CENTRELINE_BIT != 0;
+                shares.iter().map(move |&share| near && share == FULL)
+            })
+            .collect();
+        self
     }
 
     /// The same at half the resolution (sizes rounded up): the mean over the supervised ones of each 2³ block; a block
@@ -46,7 +63,7 @@ impl TargetGrid {
                 data.extend(block.iter().map(|block| block.share()));
             }
         }
-        Self { shape: [n, half_d, half_h, half_w, p], data }
+        Self { shape: [n, half_d, half_h, half_w, p], data, centreline: Vec::new() }
     }
 }
 

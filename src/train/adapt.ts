@@ -1,0 +1,171 @@
+import type { TrainConfig } from '../config/train.js';
+
+/** Background, artery, vein. */
+export type ByClass = [background: number, artery: number, vein: number];
+
+/** How much likelier cases and calibres are drawn than without the policy; empty: all alike. */
+export interface SamplingWeights {
+  cases: number[];
+  calibres: number[];
+}
+
+/** What the policies remember of a run; it travels with each checkpoint. */
+export interface AdaptState {
+  /** Running mean of the teacher's confidence, by class. */
+  confidence: ByClass;
+  /** Logarithm of each loss's learnt variance, by the name of its weight. */
+  logVariances: Record<string, number>;
+  /** Running loss of each training case; `null` until it was drawn. */
+  caseLosses: (number | null)[];
+  /** Running loss of patches drawn for small, medium and large vessels; `null` until one was drawn. */
+  calibreLosses: (number | null)[];
+  /** What the next step's patches are drawn by: they are made while the step before runs. */
+  sampling: SamplingWeights;
+}
+
+/** What the policies want of a step. */
+export interface Adaptation {
+  lossFactors: Record<string, number>;
+  teacher: { weight: number; thresholds: ByClass } | null;
+  sampling: SamplingWeights;
+  nextSampling: SamplingWeights;
+}
+
+/** What the policies look at in a step's report. */
+export interface Observation {
+  /** Each loss before its weight, by the name of the weight. */
+  terms: Record<string, number>;
+  /** The step's patches. */
+  samples: { case: number; calibre: number | null; loss: number | null }[];
+  /** What the teacher said of background, artery and vein. */
+  teacher: { verdicts: { voxels: number; confidence: number }[] } | null;
+}
+
+const CALIBRES = 3;
+/** A teacher that has seen nothing is as sure as a guess among three classes. */
+const UNSURE = 1 / 3;
+/** Weights below this are not worth a forward pass. */
+const MIN_TEACHER_WEIGHT = 0.01;
+/** The teacher is never believed below this. */
+const MIN_THRESHOLD = 0.5;
+/** Factors of losses stay within e to the power of ± this. */
+const MAX_LOG_VARIANCE = 5;
+const alike: SamplingWeights = { cases: [], calibres: [] };
+
+/** What the policies remember before the first step. */
+export function startAdapting(cases: number): AdaptState {
+  return {
+    confidence: [UNSURE, UNSURE, UNSURE],
+    logVariances: {},
+    caseLosses: Array<null>(cases).fill(null),
+    calibreLosses: Array<null>(CALIBRES).fill(null),
+    sampling: alike,
+  };
+}
+
+/**
+ * What the policies want of step number `step` (from 0) of `steps`: a pure function of what was seen before.
+ *
+ * @param config of the run
+ */
+export function adapt(config: TrainConfig, state: AdaptState, step: number, steps: number): Adaptation {
+  return {
+    lossFactors: lossFactors(config, state),
+    teacher: teacher(config, state, step, steps),
+    sampling: state.sampling,
+    nextSampling: samplingWeights(config, state),
+  };
+}
+
+/** What the policies remember after a step that was taken with `wanted`. */
+export function observe(
+  config: TrainConfig,
+  state: AdaptState,
+  wanted: Adaptation,
+  { terms, samples, teacher }: Observation,
+): AdaptState {
+  const { momentum } = config.adapt.sampling;
+  const caseLosses = [...state.caseLosses];
+  const calibreLosses = [...state.calibreLosses];
+  for (const { case: index, calibre, loss } of samples) {
+    if (loss === null) continue;
+    caseLosses[index] = running(caseLosses[index] ?? loss, loss, momentum);
+    if (calibre !== null) calibreLosses[calibre] = running(calibreLosses[calibre] ?? loss, loss, momentum);
+  }
+  return {
+    confidence: teacher ? confidenceAfter(config, state.confidence, teacher.verdicts) : state.confidence,
+    logVariances: logVariancesAfter(config, state.logVariances, terms),
+    caseLosses,
+    calibreLosses,
+    sampling: wanted.nextSampling,
+  };
+}
+
+/**
+ * The teacher's weight is ramped up, exp(−5 (1 − t)²) with t from 0 to 1 over the first `rampShare` of the steps
+ * (Tarvainen and Valpola, NeurIPS 2017). Thresholds follow its own running confidence: the mean over the classes times
+ * the class's share of the most confident one (Wang et al., "FreeMatch", ICLR 2023).
+ */
+function teacher({ step: { unannotated }, adapt }: TrainConfig, state: AdaptState, step: number, steps: number) {
+  if (unannotated !== 'teacher') return null;
+  const { weight: most, rampShare } = adapt.teacher;
+  const along = Math.min(1, step / Math.max(1, rampShare * steps));
+  const weight = most * Math.exp(-5 * (1 - along) ** 2);
+  if (weight < MIN_TEACHER_WEIGHT) return null;
+  const { confidence } = state;
+  const mean = confidence.reduce((sum, sure) => sum + sure, 0) / confidence.length;
+  const surest = Math.max(...confidence);
+  const thresholds = confidence.map((sure) => Math.max(MIN_THRESHOLD, (mean * sure) / surest)) as ByClass;
+  return { weight, thresholds };
+}
+
+function confidenceAfter(
+  { adapt }: TrainConfig,
+  confidence: ByClass,
+  verdicts: { voxels: number; confidence: number }[],
+): ByClass {
+  return confidence.map((before, index) => {
+    const { voxels = 0, confidence: sum = 0 } = verdicts[index] ?? {};
+    return voxels === 0 ? before : running(before, sum / voxels, adapt.teacher.momentum);
+  }) as ByClass;
+}
+
+/**
+ * With learnt variances v = eˢ the losses add up to Σ ½ L / v + ½ s (Kendall et al., CVPR 2018), so a loss counts by
+ * 1 / v. The factors are scaled to a mean of 1, which leaves the learning rate its meaning.
+ */
+function lossFactors({ adapt }: TrainConfig, { logVariances }: AdaptState): Record<string, number> {
+  const names = Object.keys(logVariances);
+  if (!adapt.uncertainty.enabled || names.length === 0) return {};
+  const counts = names.map((name) => Math.exp(-(logVariances[name] ?? 0)));
+  const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+  return Object.fromEntries(names.map((name, index) => [name, (counts[index] ?? mean) / mean]));
+}
+
+/** One step down the slope of s, ½ − ½ L e⁻ˢ, for each loss. */
+function logVariancesAfter({ adapt }: TrainConfig, before: Record<string, number>, terms: Record<string, number>) {
+  if (!adapt.uncertainty.enabled) return before;
+  const after = Object.entries(terms).map(([name, loss]) => {
+    const s = before[name] ?? 0;
+    const moved = s - adapt.uncertainty.rate * (0.5 - 0.5 * loss * Math.exp(-s));
+    return [name, Math.min(MAX_LOG_VARIANCE, Math.max(-MAX_LOG_VARIANCE, moved))];
+  });
+  return { ...before, ...Object.fromEntries(after) };
+}
+
+function samplingWeights({ adapt }: TrainConfig, { caseLosses, calibreLosses }: AdaptState): SamplingWeights {
+  const { enabled, gamma, floor } = adapt.sampling;
+  if (!enabled) return alike;
+  return { cases: byLoss(caseLosses, gamma, floor), calibres: byLoss(calibreLosses, gamma, floor) };
+}
+
+/** (loss / mean loss)^gamma, at least `floor`; 1 for what has no loss yet. */
+function byLoss(losses: (number | null)[], gamma: number, floor: number): number[] {
+  const known = losses.filter((loss) => loss !== null);
+  const mean = known.reduce((sum, loss) => sum + loss, 0) / known.length;
+  return losses.map((loss) => (loss === null || !(mean > 0) ? 1 : Math.max(floor, (loss / mean) ** gamma)));
+}
+
+function running(before: number, now: number, momentum: number): number {
+  return momentum * before + (1 - momentum) * now;
+}
