@@ -21,7 +21,7 @@ const RACES = [
   'start',
   'clip-text',
 ];
-const STAGES = [...RACES, 'scaling', 'phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'anatomy'];
+const STAGES = [...RACES, 'scaling', 'phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'anatomy', 'few-labels'];
 
 const { values } = parseArgs({
   options: {
@@ -36,6 +36,8 @@ const { values } = parseArgs({
     threads: { type: 'string' },
     count: { type: 'string' },
     steps: { type: 'string' },
+    cases: { type: 'string' },
+    seeds: { type: 'string' },
     whole: { type: 'boolean', default: false },
     kinds: { type: 'string' },
     scans: { type: 'string' },
@@ -110,7 +112,9 @@ async function stage(name) {
 function context(work) {
   const number = (text) => (text === undefined ? undefined : Number(text));
   const { model, whole, kinds, scans, labels, pictures, write, python, peers, 'print-seconds': printSeconds } = values;
-  const [threads, count, steps] = [values.threads, values.count, values.steps].map(number);
+  const { threads, count, steps, cases, seeds } = Object.fromEntries(
+    ['threads', 'count', 'steps', 'cases', 'seeds'].map((name) => [name, number(values[name])]),
+  );
   const shared = join(resolve(values.work), 'phantoms');
   return {
     work,
@@ -120,6 +124,8 @@ function context(work) {
     threads,
     count,
     steps,
+    cases,
+    seeds,
     whole,
     kinds,
     scans,
