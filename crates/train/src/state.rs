@@ -1,7 +1,7 @@
 //! Checkpoints of a run: parameters, moments, running means and the count of updates, exact to the bit.
 //!
 //! One safetensors file `training.safetensors`, replaced atomically: `parameter.*`, `first.*`, `second.*`, `mean.*` in
-//! f32, and the metadata key `training` with the rest as JSON. Random numbers need no state (see [`crate::random`]).
+//! f32, and the metadata key `training` with the rest as JSON. Random numbers need no state (see [`pulmoav_random`]).
 
 use std::{collections::HashMap, path::Path};
 

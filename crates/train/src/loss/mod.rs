@@ -1,6 +1,6 @@
 //! What a step minimises: one loss a file, each with its formula and source on top, masked to what was annotated.
 //!
-//! A loss is a [`Loss`]; [`LossConfig::losses`] is the list of them. Adding one takes its file, a line there, and the
+//! A loss implements `Loss`; `LossConfig::losses` is the list of them. Adding one takes its file, a line there, and the
 //! field of its settings in [`LossConfig`] and in `src/config/train.ts`.
 
 #[cfg(test)]
