@@ -3,7 +3,7 @@
 // same settings are kept in the record.
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { evaluate, phantom, Segmenter, train } from '../../dist/index.js';
+import { evaluate, phantom, Segmenter, train, writeVolume } from '../../dist/index.js';
 import { modelFacts, root } from '../machine.mjs';
 import { testPhantoms } from '../phantoms.mjs';
 import { mean, three, within } from '../table.mjs';
@@ -88,7 +88,9 @@ async function scored(model, count, context) {
   const all = [];
   for (const { image, label, lungs } of await testPhantoms(context, count)) {
     const { labels } = await segmenter.segment(image);
-    const { artery, vein, vessels } = await evaluate(labels, label, { within: lungs });
+    const found = join(context.work, 'found.nii.gz');
+    await writeVolume(found, labels, { like: image });
+    const { artery, vein, vessels } = await evaluate(found, label, { within: lungs });
     all.push({ artery: artery.dice, vein: vein.dice, swapped: vessels.swapRate });
   }
   segmenter.dispose();

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 
-/** Which sides and classes of a case were annotated; the rest is 0 in the file and carries no loss. */
+/** Which sides and classes of a case were annotated; the rest is 0 in the file. Without either it is unlabelled. */
 export const annotated = z.object({
-  sides: z.array(z.enum(['left', 'right'])).min(1),
-  classes: z.array(z.enum(['artery', 'vein'])).min(1),
+  sides: z.array(z.enum(['left', 'right'])),
+  classes: z.array(z.enum(['artery', 'vein'])),
+  /** Whether what lies between the lungs was annotated; by default where both sides were. */
+  central: z.boolean().optional(),
 });
 
 /** `dataset.json`: nnU-Net's keys, and what is annotated in each case. */
