@@ -37,6 +37,7 @@ struct OpenRequest {
     fold: usize,
     cache: PathBuf,
     text: Option<PathBuf>,
+    init: Option<PathBuf>,
     resume: Option<PathBuf>,
     threads: usize,
 }
@@ -65,6 +66,7 @@ pub fn open_trainer<'env>(env: &'env Env, request: String, monitor: &CallMonitor
             fold: request.fold,
             cache: &request.cache,
             text: request.text.as_deref(),
+            init: request.init.as_deref(),
             resume: request.resume.as_deref(),
         };
         let trainer = Trainer::open(setup, &*shared)?;

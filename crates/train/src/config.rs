@@ -32,6 +32,8 @@ pub struct StepConfig {
     pub loss: LossConfig,
     /// How.
     pub optimizer: AdamWConfig,
+    /// Beginnings of the names of parameters that the run leaves as they are.
+    pub frozen: Vec<String>,
 }
 
 /// What voxels that nobody annotated are to a run.
@@ -73,6 +75,11 @@ impl StepSettings {
 }
 
 impl StepConfig {
+    /// Whether the run leaves a parameter as it is.
+    pub(crate) fn is_frozen(&self, name: &str) -> bool {
+        self.frozen.iter().any(|prefix| name.starts_with(prefix))
+    }
+
     /// Checks every range; `scales` is how many scales the network supervises.
     ///
     /// # Errors

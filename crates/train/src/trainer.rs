@@ -39,6 +39,8 @@ pub struct Setup<'a> {
     pub cache: &'a Path,
     /// A safetensors file of text tensors that travel with the weights.
     pub text: Option<&'a Path>,
+    /// A model directory whose weights a new run begins with, as far as they fit.
+    pub init: Option<&'a Path>,
     /// A checkpoint folder to go on from.
     pub resume: Option<&'a Path>,
 }
@@ -49,8 +51,12 @@ pub struct Setup<'a> {
 pub struct Facts {
     /// The next step to take.
     pub step: u64,
-    /// Trainable numbers.
+    /// Numbers of the network.
     pub parameters: usize,
+    /// Of which: numbers that the run leaves as they are.
+    pub frozen: usize,
+    /// Tensors that the model to begin with does not have, or has in another shape.
+    pub fresh: Vec<String>,
     /// Names of the cases learnt from.
     pub training_cases: Vec<String>,
     /// Names of the cases scored.
@@ -147,12 +153,12 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
-        let Setup { plan, step, dataset, fold, cache, text, resume } = setup;
+        let Setup { plan, step, dataset, fold, cache, text, init, resume } = setup;
         step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
         let set = DataSet::open(dataset, fold)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
-        let mut trainer = Self::assemble(plan, step, cases)?;
+        let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()))?;
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
         trainer.facts.training_cases = names(&set.training);
         trainer.facts.validation_cases = names(&set.validation);
@@ -167,13 +173,33 @@ impl Trainer {
     }
 
     /// A run on these cases, before its first step; nothing to validate on.
-    fn assemble(plan: Plan, config: StepConfig, cases: Vec<TrainingCase>) -> Result<Self, TrainError> {
+    fn assemble(
+        plan: Plan,
+        config: StepConfig,
+        cases: Vec<TrainingCase>,
+        init: Option<&Path>,
+    ) -> Result<Self, TrainError> {
         let mut parameters = Parameters::new(config.seed);
         let network = Network::build(&plan, &mut parameters)?;
-        let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
+        let fresh = init.map_or_else(|| Ok(Vec::new()), |init| take_weights(init, &parameters))?;
+        let (frozen, trained): (Vec<_>, Vec<_>) = parameters
+            .iter()
+            .map(|(name, var)| (name.to_owned(), var.clone()))
+            .partition(|(name, _)| config.is_frozen(name));
+        if let Some(unknown) =
+            config.frozen.iter().find(|prefix| !parameters.iter().any(|(name, _)| name.starts_with(*prefix)))
+        {
+            return Err(TrainError::Config(format!(
+                "frozen names {unknown:?}, with which no parameter of this network begins; expected the beginning of a \
+                 name such as {:?}",
+                parameters.iter().next().map_or("", |(name, _)| name)
+            )));
+        }
         let facts = Facts {
             step: 0,
             parameters: parameters.element_count(),
+            frozen: frozen.iter().map(|(_, var)| var.elem_count()).sum(),
+            fresh,
             training_cases: Vec::new(),
             validation_cases: Vec::new(),
             ceiling: mean_ceiling(&cases),
@@ -191,7 +217,7 @@ impl Trainer {
             cases: count,
             teacher,
             batches: Prefetch::start(maker)?,
-            optimizer: AdamW::new(config.optimizer, variables)?,
+            optimizer: AdamW::new(config.optimizer, trained)?,
             validation: Vec::new(),
             plan,
             config,
@@ -335,6 +361,11 @@ impl Trainer {
                 checkpoint.display()
             )));
         }
+        if self.facts.frozen > 0 {
+            take_weights(checkpoint, &self.parameters)?;
+            // The model holds the moving average, the run goes on with the weights themselves.
+            state::load(checkpoint, &mut self.optimizer)?;
+        }
         self.facts.step = found.step;
         self.updates = found.updates;
         Ok(())
@@ -398,6 +429,19 @@ fn mean_ceiling(cases: &[TrainingCase]) -> BTreeMap<&'static str, f64> {
     [("artery", mean(0)), ("vein", mean(1))].into_iter().filter_map(|(class, dice)| Some((class, dice?))).collect()
 }
 
+/// Takes over the weights of a model as far as names and shapes fit; the names of those that do not.
+fn take_weights(model: &Path, parameters: &Parameters) -> Result<Vec<String>, TrainError> {
+    let (_, found) = weights::load(model)?;
+    let mut fresh = Vec::new();
+    for (name, var) in parameters.iter() {
+        match found.get(name).filter(|theirs| theirs.dims() == var.dims()) {
+            Some(theirs) => var.set(theirs.as_tensor())?,
+            None => fresh.push(name.to_owned()),
+        }
+    }
+    Ok(fresh)
+}
+
 /// Text tensors travel with the weights and are not trained.
 fn take_text(path: &Path, parameters: &mut Parameters) -> Result<(), TrainError> {
     if !path.is_file() {
@@ -427,16 +471,20 @@ mod tests {
     fn trainer(dir: &Path, plan: &str) -> Trainer {
         let plan: Plan = serde_json::from_str(plan).unwrap();
         let config = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
+        Trainer::assemble(plan, config, trainer_cases(dir), None).unwrap()
+    }
+
+    fn trainer_cases(dir: &Path) -> Vec<TrainingCase> {
         let cases = [("a", vec![BodySide::Left, BodySide::Right]), ("b", vec![BodySide::Right])];
-        let cases = cases.map(|(name, sides)| {
+        let open = |(name, sides)| {
             let path = dir.join(format!("{name}.case"));
             if !path.is_file() {
                 write(&path, &example([20, 24, 32])).unwrap();
             }
             let annotated = Annotated { sides, classes: vec![VesselClass::Artery, VesselClass::Vein], central: None };
             TrainingCase { cached: CachedCase::open(&path).unwrap(), annotated }
-        });
-        Trainer::assemble(plan, config, cases.into()).unwrap()
+        };
+        cases.into_iter().map(open).collect()
     }
 
     const PULMOAV: &str = include_str!("../tests/tiny-plan.json");
@@ -484,6 +532,42 @@ mod tests {
         one.save(&dir.join("latest")).unwrap();
         one.config.seed += 1;
         assert_eq!(one.resume(&dir.join("latest")).unwrap_err().code(), "ERR_CONFIG");
+    }
+
+    #[test]
+    fn frozen_parts_stay_what_they_began_with() {
+        let dir = temporary("trainer-frozen");
+        let mut one = trainer(&dir, PULMOAV);
+        run(&mut one, 0..2);
+        one.export_model(&dir.join("model"), None).unwrap();
+        let begun = || {
+            let mut config = one.config.clone();
+            config.frozen = vec!["encoder.".to_owned()];
+            let cases = trainer_cases(&dir);
+            Trainer::assemble(one.plan.clone(), config, cases, Some(&dir.join("model"))).unwrap()
+        };
+        let mut whole = begun();
+        assert_eq!(whole.facts.fresh, Vec::<String>::new());
+        let encoder = |trainer: &Trainer| -> Vec<f32> {
+            let parts = trainer.parameters.iter().filter(|(name, _)| name.starts_with("encoder."));
+            parts.flat_map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+        };
+        let (_, model) = weights::load(&dir.join("model")).unwrap();
+        let before = encoder(&whole);
+        assert_eq!(before.len(), whole.facts.frozen);
+        let first = model.iter().find(|(name, _)| name.starts_with("encoder.")).unwrap().1;
+        assert_eq!(first.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0], before[0]);
+        run(&mut whole, 0..2);
+        whole.save(&dir.join("latest")).unwrap();
+        run(&mut whole, 2..4);
+        assert_eq!(encoder(&whole), before);
+        let mut resumed = begun();
+        resumed.resume(&dir.join("latest")).unwrap();
+        run(&mut resumed, 2..4);
+        assert_eq!(weights_of(&resumed), weights_of(&whole));
+        let unknown = StepConfig { frozen: vec!["nose".to_owned()], ..one.config.clone() };
+        let refused = Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None).err().unwrap();
+        assert_eq!(refused.code(), "ERR_CONFIG");
     }
 
     #[test]
