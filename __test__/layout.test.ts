@@ -104,6 +104,14 @@ test('only src/native loads the addon', (t) => {
   }
 });
 
+test('no JSON is taken for a type that nothing checks', (t) => {
+  const src = join(root, 'src');
+  for (const file of sources(src)) {
+    const casts = readFileSync(file, 'utf8').match(/JSON\.parse\([^;]*\) as |as unknown as |readJson\([^;]*\)\)? as /g);
+    t.is(casts, null, relative(src, file));
+  }
+});
+
 test('paths that documents name exist', (t) => {
   const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...markdown('docs')];
   for (const document of documents) {

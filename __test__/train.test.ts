@@ -27,7 +27,8 @@ test('a run tells its steps, keeps models, and its event log matches its events'
   t.true(result.validation !== null && 'artery' in result.validation);
   t.deepEqual(eventsOf(out), events);
   t.is(events.filter(({ type }) => type === 'step').length, 4);
-  for (const event of events) if (event.type === 'step') t.true(Number.isFinite(event.loss) && event.gradNorm > 0);
+  for (const event of events)
+    if (event.type === 'step') t.true(Number.isFinite(event.loss) && (event.gradNorm ?? 0) > 0);
   using segmenter = await Segmenter.load({ model: result.best ?? '' });
   await t.notThrowsAsync(segmenter.segment(chest().ct));
   await t.throwsAsync(train({ dataset: data, out, config: fourSteps }), { instanceOf: UsageError, message: /already/ });

@@ -73,11 +73,9 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   });
   const writing = performance.now();
   if (probabilities !== undefined && result.probabilities) {
-    const { labels, targets } = result;
-    const json = JSON.stringify({ ...geometryOf(labels), prompts: targets.length });
-    await call(options, (monitor) =>
-      addon().writeProbabilities(probabilities, json, result.probabilities ?? new Float32Array(), input, monitor),
-    );
+    const { labels, targets, probabilities: data } = result;
+    const volume = { ...labels, data, prompts: targets.length };
+    await call(options, (monitor) => addon().writeProbabilities(probabilities, volume, input, monitor));
   }
   await writeVolume(output, result.labels, { like: input, signal: options.signal });
   const now = performance.now();
@@ -104,8 +102,4 @@ async function checkFiles({ input, output, probabilities }: SegmentJob): Promise
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
     await call({}, () => addon().checkOutput(path, input));
   }
-}
-
-function geometryOf({ shape, spacingMm, affine }: Segmentation['labels']) {
-  return { shape, spacingMm, affine };
 }

@@ -9,10 +9,12 @@ import {
 } from './check.js';
 import { UsageError } from './errors.js';
 import { bundledModel, findNetwork } from './models.js';
+import type { Segmentation, SegmentRequest } from './native/binding.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions, MeasuredStructure, Volume, Warning } from './types.js';
-import { type Geometry, geometryJson, volumeOf } from './volume.js';
+import type { CallOptions, Volume } from './types.js';
+
+export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
 
 /** Where and with what a {@link Segmenter} runs. */
 export interface LoadOptions extends CallOptions {
@@ -47,44 +49,6 @@ export interface SegmentOptions extends CallOptions {
   maxMemory?: number | undefined;
 }
 
-/** One target's share of the label map. */
-export interface SegmentedTarget {
-  /** Value in the label map. */
-  value: number;
-  /** Target's name. */
-  name: string;
-  /** The prompt that resolved to it. */
-  prompt: string;
-  /** Voxels with this value. */
-  voxels: number;
-  /** Their volume in ml. */
-  volumeMl: number;
-}
-
-/** The result of segmenting one scan. */
-export interface Segmentation {
-  /** Label map on the scan's own grid; 0 is background. */
-  labels: Volume<Uint8Array>;
-  /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
-  probabilities?: Float32Array;
-  /** What was asked for and found. */
-  targets: SegmentedTarget[];
-  /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
-  structures: MeasuredStructure[];
-  /** Wall time by stage. */
-  seconds: { load: number; prepare: number; network: number; restore: number; total: number };
-  /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
-  memory: { budgetBytes: number | null; predictedBytes: number; peakBytes: number };
-  /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
-  tile: [number, number, number];
-  /** Labelled voxels below −900 HU, which is air, that were cleared. */
-  clearedInAir: number;
-  /** What a user should know. */
-  warnings: Warning[];
-}
-
-type Segmented = Omit<Segmentation, 'labels' | 'probabilities'> & { geometry: Geometry };
-
 const handles = new FinalizationRegistry<number>((handle) => addon().disposeSegmenter(handle));
 
 /**
@@ -113,10 +77,8 @@ export class Segmenter {
     checkDevice(device);
     checkInteger('threads', threads, 1, MAX_THREADS);
     const directory = findNetwork(model);
-    const { value } = await call<{ handle: number }>(options, (monitor) =>
-      addon().loadSegmenter(directory, bundledModel(), threads, monitor),
-    );
-    return new Segmenter(value.handle);
+    const handle = await call(options, (monitor) => addon().loadSegmenter(directory, bundledModel(), threads, monitor));
+    return new Segmenter(handle);
   }
 
   /**
@@ -126,18 +88,15 @@ export class Segmenter {
    */
   async segment(scan: string | Volume, options: SegmentOptions = {}): Promise<Segmentation> {
     if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
-    const request = requestJson(options);
-    const { value, arrays } = await call<Segmented>(options, (monitor) => {
+    const request = requestOf(options);
+    return await call(options, async (monitor) => {
       if (typeof scan === 'string') {
         checkPath('The scan', scan);
-        return addon().segmentFile(this.#handle, scan, request, monitor);
+        return await addon().segmentFile(this.#handle, scan, request, monitor);
       }
       checkVolume('The scan', scan);
-      return addon().segmentVolume(this.#handle, geometryJson(scan), scan.data, request, monitor);
+      return await addon().segmentVolume(this.#handle, scan, request, monitor);
     });
-    const { geometry, ...rest } = value;
-    const labels = volumeOf(arrays[0] as Uint8Array, geometry);
-    return { labels, ...(arrays[1] && { probabilities: arrays[1] as Float32Array }), ...rest };
   }
 
   /** Frees the model's memory; the segmenter cannot be used afterwards. */
@@ -153,7 +112,7 @@ export class Segmenter {
   }
 }
 
-function requestJson(options: SegmentOptions): string {
+function requestOf(options: SegmentOptions): SegmentRequest {
   const {
     prompts,
     probabilities = false,
@@ -168,7 +127,7 @@ function requestJson(options: SegmentOptions): string {
     checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
-  return JSON.stringify({
+  return {
     prompts: prompts ?? null,
     probabilities,
     keepLungs,
@@ -176,5 +135,5 @@ function requestJson(options: SegmentOptions): string {
     strict,
     index: index ?? null,
     maxMemoryBytes: maxMemory ?? null,
-  });
+  };
 }
