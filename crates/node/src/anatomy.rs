@@ -11,7 +11,7 @@ use pulmoav_task::Monitor;
 use pulmoav_volume::VolumeError;
 
 use crate::engine::Engine;
-use crate::memory::{Released, peak_bytes};
+use crate::memory::peak_bytes;
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
 use crate::scan::Scan;
@@ -88,7 +88,6 @@ pub fn anatomy_volume<'env>(
 
 fn run(scan: Scan, shared: &Shared) -> std::result::Result<Anatomy, Failure> {
     let clock = Instant::now();
-    let _released = Released;
     let Scan { ct, oriented, mut warnings, load_seconds, .. } = scan;
     let Labelled { labels, structures, carina_mm, warnings: found, find_seconds, draw_seconds } = label(&ct, shared)?;
     drop(ct);

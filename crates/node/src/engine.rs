@@ -10,6 +10,7 @@ use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
 use napi::{Env, Error, JsDeferred, JsValue, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::memory::{Afterwards, Job as Memory};
 use crate::monitor::CallMonitor;
 use crate::outcome::{Failure, Outcome, outcome};
 
@@ -58,14 +59,25 @@ impl Engine {
         Ok(STARTED.get_or_init(|| workers))
     }
 
-    /// Runs `work` on this engine and gives JavaScript a promise of its outcome. A panic becomes `ERR_INTERNAL`.
+    /// Runs `work` on this engine and gives JavaScript a promise of its outcome. A panic becomes `ERR_INTERNAL`; freed
+    /// memory goes back to the system.
     pub fn promise<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         work: impl FnOnce() -> Done<T> + Send + 'static,
     ) -> Result<PromiseRaw<'env, Outcome<T>>> {
+        self.promise_and(Afterwards::Release, env, work)
+    }
+
+    /// As [`Engine::promise`], with a word on the memory.
+    pub fn promise_and<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        afterwards: Afterwards,
+        env: &'env Env,
+        work: impl FnOnce() -> Done<T> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>> {
         let (call, promise) = Call::new(env, work)?;
-        self.send(Box::new(move || call.run()))?;
+        self.send(Box::new(move || call.run(afterwards)))?;
         Ok(promise)
     }
 
@@ -82,7 +94,7 @@ impl Engine {
         let leaving = Arc::clone(&waiting);
         self.send(Box::new(move || {
             if let Some(call) = take(&waiting) {
-                call.run();
+                call.run(Afterwards::Release);
             }
         }))?;
         monitor.share().on_cancel(move || {
@@ -134,9 +146,12 @@ impl<T: ToNapiValue + Send + 'static, Work: FnOnce() -> Done<T>> Call<Work, T> {
         Ok((Self { work, deferred }, PromiseRaw::new(env.raw(), promise.raw())))
     }
 
-    fn run(self) {
+    fn run(self, afterwards: Afterwards) {
         let Self { work, deferred } = self;
-        settle(deferred, guarded(work));
+        let memory = Memory::begin(afterwards);
+        let result = guarded(work);
+        drop(memory);
+        settle(deferred, result);
     }
 
     /// Ends the call without its work.

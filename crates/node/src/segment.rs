@@ -19,7 +19,7 @@ use pulmoav_volume::formats;
 use pulmoav_volume::image::Header;
 
 use crate::engine::Engine;
-use crate::memory::{Released, peak_bytes};
+use crate::memory::{Afterwards, Job, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure, Outcome};
 use crate::registry::Registry;
@@ -65,6 +65,7 @@ pub fn load_segmenter<'env>(
 /// Frees a loaded model.
 #[napi(catch_unwind)]
 pub fn dispose_segmenter(handle: u32) {
+    let _memory = Job::begin(Afterwards::Release);
     SEGMENTERS.drop(handle);
 }
 
@@ -185,7 +186,6 @@ fn run(
     shared: &Arc<Shared>,
 ) -> std::result::Result<Segmentation, Failure> {
     let clock = Instant::now();
-    let _released = Released;
     let Scan { ct, oriented, mut warnings, load_seconds, read_bytes, held_bytes } = scan;
     let request = Request { oriented, held_bytes, read_bytes, ..asked.request };
     let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;

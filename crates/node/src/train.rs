@@ -12,6 +12,7 @@ use pulmoav_train::{Facts, Setup, StepConfig, Trainer};
 
 use crate::engine::Engine;
 use crate::evaluate::{Scores, scores};
+use crate::memory::{Afterwards, Job};
 use crate::monitor::CallMonitor;
 use crate::outcome::{ErrorInfo, Failure, Outcome, parse};
 use crate::registry::Registry;
@@ -303,8 +304,8 @@ pub fn train_step(
     step: u32,
     settings: StepSettings,
 ) -> Result<PromiseRaw<'_, Either<StepReport, ErrorInfo>>> {
-    on_engine(env, handle, move |open| {
-        let settings = settings.into();
+    let settings = settings.into();
+    on_engine(env, handle, Afterwards::Keep, move |open| {
         Ok(open.with(|trainer| trainer.step(u64::from(step), &settings))?.into())
     })
 }
@@ -344,7 +345,7 @@ pub fn validate_trainer<'env>(
 /// Writes a model directory with the training state beside.
 #[napi(catch_unwind)]
 pub fn save_trainer(env: &Env, handle: u32, directory: String) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
-    on_engine(env, handle, move |open| {
+    on_engine(env, handle, Afterwards::Release, move |open| {
         open.with(|trainer| trainer.save(&PathBuf::from(directory)))?;
         Ok(Null)
     })
@@ -353,16 +354,18 @@ pub fn save_trainer(env: &Env, handle: u32, directory: String) -> Result<Promise
 /// Lets go of a trainer.
 #[napi(catch_unwind)]
 pub fn close_trainer(handle: u32) {
+    let _memory = Job::begin(Afterwards::Release);
     TRAINERS.drop(handle);
 }
 
 fn on_engine<T: ToNapiValue + Send + 'static>(
     env: &Env,
     handle: u32,
+    afterwards: Afterwards,
     work: impl FnOnce(&OpenTrainer) -> std::result::Result<T, Failure> + Send + 'static,
 ) -> Result<PromiseRaw<'_, Outcome<T>>> {
     match TRAINERS.get(handle) {
-        Ok(open) => Engine::tensors(open.threads)?.promise(env, move || work(&open)),
+        Ok(open) => Engine::tensors(open.threads)?.promise_and(afterwards, env, move || work(&open)),
         Err(failure) => refused(env, failure),
     }
 }
