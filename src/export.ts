@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkPath } from './check.js';
 import { IoError, UsageError } from './errors.js';
+import { refuseSamePlace } from './files.js';
 import { findModel } from './models.js';
 import type { ExportedCheckpoint } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -36,6 +37,7 @@ export async function exportCheckpoint(options: ExportOptions): Promise<ExportRe
   }
   const directory = findModel(model);
   const folder = dirname(out);
+  refuseSamePlace(out, [join(directory, 'model.safetensors')]);
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     throw new IoError('ERR_IO', `"${out}" could not be written: there is no folder "${folder}".`);
   }

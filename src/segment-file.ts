@@ -1,5 +1,5 @@
 import { UsageError } from './errors.js';
-import { placeOf } from './files.js';
+import { isSamePlace } from './files.js';
 import { findNetwork } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
@@ -96,7 +96,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
 async function checkFiles({ input, output, probabilities }: SegmentJob): Promise<void> {
   await call({}, () => addon().inspect(input));
-  if (probabilities !== undefined && placeOf(probabilities) === placeOf(output)) {
+  if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
   }
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
