@@ -90,6 +90,26 @@ test('a time limit counts from the start, the text tower included', async (t) =>
   t.true(performance.now() - started < 20_000);
 });
 
+test('a time limit ends a validation too, and the run goes on from the steps before it', async (t) => {
+  // Tiles that hardly move make a validation of seconds, between steps of a moment.
+  const tiles = { tile: [16, 16, 16] as [number, number, number], overlap: 0.9, skipEmpty: false };
+  const config = { ...smallest, steps: 2, validateEvery: 1, plan: { ...smallest.plan, tiles } };
+  let [out, types] = ['', [] as string[]];
+  // Opening takes as long as the machine likes: the limit is doubled until it falls into the validation.
+  for (
+    let maxSeconds = 1;
+    maxSeconds < 100 && types.filter((type) => type === 'checkpoint').length < 2;
+    maxSeconds *= 2
+  ) {
+    [out, types] = [join(folder(), 'run'), []];
+    const result = await train({ dataset: data, out, config, maxSeconds, onEvent: ({ type }) => types.push(type) });
+    t.like(result, { reason: 'time', validation: null });
+  }
+  t.deepEqual(types, ['start', 'step', 'checkpoint', 'checkpoint', 'end']);
+  const resumed = await train({ dataset: data, out, resume: true });
+  t.like(resumed, { reason: 'finished', step: 2, best: join(out, 'best') });
+});
+
 test('a run goes on with its own config and cases only', async (t) => {
   const out = join(folder(), 'run');
   await train({ dataset: data, out, config: smallest });
