@@ -263,7 +263,7 @@ interface StepReport {
   /** Where it went. */
   parts: StepSeconds
   /** Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out. */
-  targets: Record<string, number | undefined | null>
+  targets: Record<string, number | null>
 }
 
 /** Where a step's time went, s. */
@@ -438,6 +438,7 @@ declare const trainConfig: z.ZodObject<{
             hu: z.ZodNumber;
             reachMm: z.ZodNumber;
         }, z.core.$strict>>;
+        postprocess: z.ZodOptional<z.ZodBoolean>;
         targets: z.ZodArray<z.ZodObject<{
             name: z.ZodString;
             value: z.ZodNumber;
@@ -958,6 +959,13 @@ interface SegmentOptions extends CallOptions {
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too, with the value after the right lung's. @default false */
     keepAirways?: boolean | undefined;
+    /**
+     * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
+     * lung are cleared.
+     *
+     * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
+     */
+    postprocess?: boolean | undefined;
     /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
     strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
@@ -1014,6 +1022,8 @@ interface SegmentJob {
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too. */
     keepAirways?: boolean | undefined;
+    /** Post-process the labels, or not, whatever the plan says. */
+    postprocess?: boolean | undefined;
     /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
     strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */

@@ -29,6 +29,8 @@ export interface SegmentJob {
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too. */
   keepAirways?: boolean | undefined;
+  /** Post-process the labels, or not, whatever the plan says. */
+  postprocess?: boolean | undefined;
   /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
   strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
@@ -68,6 +70,7 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     maxMemory: job.maxMemory,
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
+    postprocess: job.postprocess,
     strict: job.strict,
     probabilities: probabilities !== undefined,
   });

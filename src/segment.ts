@@ -41,6 +41,13 @@ export interface SegmentOptions extends CallOptions {
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too, with the value after the right lung's. @default false */
   keepAirways?: boolean | undefined;
+  /**
+   * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
+   * lung are cleared.
+   *
+   * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
+   */
+  postprocess?: boolean | undefined;
   /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
   strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
@@ -118,6 +125,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     probabilities = false,
     keepLungs = false,
     keepAirways = false,
+    postprocess,
     strict = false,
     index,
     maxMemory,
@@ -125,6 +133,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
   if (prompts !== undefined) checkStrings('prompts', prompts);
   for (const [name, value] of Object.entries({ probabilities, keepLungs, keepAirways, strict }))
     checkBoolean(name, value);
+  if (postprocess !== undefined) checkBoolean('postprocess', postprocess);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
   return {
@@ -132,6 +141,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     probabilities,
     keepLungs,
     keepAirways,
+    postprocess: postprocess ?? null,
     strict,
     index: index ?? null,
     maxMemoryBytes: maxMemory ?? null,

@@ -410,6 +410,8 @@ export interface SegmentRequest {
   keepLungs: boolean
   /** Whether the airways are. */
   keepAirways: boolean
+  /** Whether labels are post-processed; `null`: as the plan says. */
+  postprocess: boolean | null
   /** Whether a prompt with a side is refused where the sides are unclear. */
   strict: boolean
   /** Which volume of a file with four or more axes. */
@@ -443,7 +445,7 @@ export interface StepReport {
   /** Where it went. */
   parts: StepSeconds
   /** Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out. */
-  targets: Record<string, number | undefined | null>
+  targets: Record<string, number | null>
 }
 
 /** Where a step's time went, s. */

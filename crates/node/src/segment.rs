@@ -81,6 +81,8 @@ pub struct SegmentRequest {
     pub keep_lungs: bool,
     /// Whether the airways are.
     pub keep_airways: bool,
+    /// Whether labels are post-processed; `null`: as the plan says.
+    pub postprocess: Option<bool>,
     /// Whether a prompt with a side is refused where the sides are unclear.
     pub strict: bool,
     /// Which volume of a file with four or more axes.
@@ -117,11 +119,12 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let SegmentRequest { probabilities, strict, .. } = asked;
+        let SegmentRequest { probabilities, postprocess, strict, .. } = asked;
         let max_memory_bytes = asked.max_memory_bytes.map(|bytes| bytes as u64);
         let keep = kept(asked.keep_lungs, asked.keep_airways);
         values(&keep, self.segmenter.plan())?;
-        let request = Request { targets, probabilities, keep, strict, max_memory_bytes, ..Request::default() };
+        let request =
+            Request { targets, probabilities, keep, postprocess, strict, max_memory_bytes, ..Request::default() };
         let warnings = prompts.iter().filter_map(|prompt| truncation(prompt)).collect();
         Ok(Resolved { prompts, request, index: asked.index, warnings })
     }

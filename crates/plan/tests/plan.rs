@@ -70,6 +70,17 @@ fn paths(value: &Value) -> std::collections::BTreeSet<String> {
 }
 
 #[test]
+fn post_processing_is_as_the_preset_was_published_unless_the_plan_says() {
+    for (mut value, published) in [(pulmoav(), true), (la_caf(), false)] {
+        let plan = |value: &Value| Plan::from_json(&value.to_string()).expect("valid");
+        assert_eq!(plan(&value).postprocesses(), published);
+        assert!(!plan(&value).to_json().expect("finite").contains("postprocess"), "old plans stay as they are");
+        value["postprocess"] = json!(!published);
+        assert_eq!(plan(&value).postprocesses(), !published);
+    }
+}
+
+#[test]
 fn a_plan_survives_the_way_to_json_and_back() {
     for value in [pulmoav(), la_caf()] {
         let plan = Plan::from_json(&value.to_string()).expect("valid");
