@@ -192,6 +192,16 @@ interface Progress {
   total: number
 }
 
+/** What one patch came to. */
+interface SampleReport {
+  /** Index of its case among those learnt from. */
+  case: number
+  /** Calibre of the vessel it was drawn for: 0 small, 1 medium, 2 large; `null` where it was drawn for none. */
+  calibre: number | null
+  /** Soft Dice loss of artery and vein at the finest scale, 0 to 1; `null` where the reference has neither. */
+  loss: number | null
+}
+
 /** Scores of one case by target: `artery`, `vein`, … */
 type Scores = Record<string, TargetScores>
 
@@ -264,6 +274,12 @@ interface StepReport {
   parts: StepSeconds
   /** Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out. */
   targets: Record<string, number | null>
+  /** Each loss at the finest scale before its weight, by the name of the weight. */
+  terms: Record<string, number | null>
+  /** The patches of the batch. */
+  samples: Array<SampleReport>
+  /** What was learnt from the teacher; `null` where it took no part. */
+  teacher: TeacherReport | null
 }
 
 /** Where a step's time went, s. */
@@ -306,6 +322,14 @@ interface TargetScores {
   swapRate: number | null
 }
 
+/** What a step learnt from its teacher. */
+interface TeacherReport {
+  /** The loss over all scales and targets, before its weight. */
+  loss: number | null
+  /** Of background, artery and vein. */
+  verdicts: Array<Verdict>
+}
+
 /** What an opened trainer says of itself. */
 interface TrainerFacts {
   /** The next step to take. */
@@ -341,6 +365,16 @@ interface UnusedTensor {
   name: string
   shape: Array<number>
   reason: string
+}
+
+/** What the teacher said of the voxels without a reference that it gave one class. */
+interface Verdict {
+  /** How many there are. */
+  voxels: number
+  /** How many of them count. */
+  accepted: number
+  /** The sum of their confidences. */
+  confidence: number
 }
 
 /** Voxel arrays by file data type; 64-bit integers are big integers. */
@@ -494,6 +528,7 @@ declare const trainConfig: z.ZodObject<{
         }, z.core.$strict>;
     }, z.core.$strict>;
     steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
+    fold: z.ZodNumber;
     schedule: z.ZodObject<{
         learningRate: z.ZodNumber;
         warmupSteps: z.ZodNumber;
@@ -506,6 +541,7 @@ declare const trainConfig: z.ZodObject<{
             artery: z.ZodNumber;
             vein: z.ZodNumber;
             anywhere: z.ZodNumber;
+            unannotated: z.ZodNumber;
             jitter: z.ZodNumber;
         }, z.core.$strict>;
         augment: z.ZodObject<{
@@ -545,9 +581,15 @@ declare const trainConfig: z.ZodObject<{
                 voxelMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
         }, z.core.$strict>;
+        unannotated: z.ZodEnum<{
+            background: "background";
+            ignore: "ignore";
+            teacher: "teacher";
+        }>;
         loss: z.ZodObject<{
             dice: z.ZodNumber;
             bce: z.ZodNumber;
+            skeletonRecall: z.ZodNumber;
             smooth: z.ZodNumber;
             batchDice: z.ZodBoolean;
             scaleWeights: z.ZodArray<z.ZodNumber>;
@@ -565,6 +607,23 @@ declare const trainConfig: z.ZodObject<{
             weightDecay: z.ZodNumber;
             clipNorm: z.ZodNumber;
             meanDecay: z.ZodNumber;
+        }, z.core.$strict>;
+    }, z.core.$strict>;
+    adapt: z.ZodObject<{
+        teacher: z.ZodObject<{
+            weight: z.ZodNumber;
+            rampShare: z.ZodNumber;
+            momentum: z.ZodNumber;
+        }, z.core.$strict>;
+        uncertainty: z.ZodObject<{
+            enabled: z.ZodBoolean;
+            rate: z.ZodNumber;
+        }, z.core.$strict>;
+        sampling: z.ZodObject<{
+            enabled: z.ZodBoolean;
+            gamma: z.ZodNumber;
+            floor: z.ZodNumber;
+            momentum: z.ZodNumber;
         }, z.core.$strict>;
     }, z.core.$strict>;
     validateEvery: z.ZodNumber;
@@ -1095,7 +1154,18 @@ type TrainEvent = {
     type: 'step';
     step: number;
     learningRate: number;
-} & StepReport) | {
+} & Omit<StepReport, 'samples' | 'teacher'> & {
+    /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
+    lossFactors: Record<string, number>;
+    /** What was learnt from the teacher: thresholds and shares of accepted voxels of background, artery and vein. */
+    teacher: {
+        /** `null` where it was not a finite number. */
+        loss: number | null;
+        weight: number;
+        thresholds: number[];
+        accepted: (number | null)[];
+    } | null;
+}) | {
     type: 'validation';
     step: number;
     mean: Scores;

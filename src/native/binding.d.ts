@@ -345,6 +345,24 @@ export interface Progress {
 /** Reads one volume of a file. */
 export declare function readVolume(path: string, index: number | undefined | null, monitor: CallMonitor): Promise<VoxelVolume | ErrorInfo>
 
+/** What one patch came to. */
+export interface SampleReport {
+  /** Index of its case among those learnt from. */
+  case: number
+  /** Calibre of the vessel it was drawn for: 0 small, 1 medium, 2 large; `null` where it was drawn for none. */
+  calibre: number | null
+  /** Soft Dice loss of artery and vein at the finest scale, 0 to 1; `null` where the reference has neither. */
+  loss: number | null
+}
+
+/** How much likelier cases and calibres are drawn than without the policy. */
+export interface SamplingWeights {
+  /** One factor a training case; empty: all alike. */
+  cases: Array<number>
+  /** Factors of small, medium and large vessels; empty: all alike. */
+  calibres: Array<number>
+}
+
 /** Writes a model directory with the training state beside. */
 export declare function saveTrainer(handle: number, directory: string): Promise<null | ErrorInfo>
 
@@ -446,6 +464,12 @@ export interface StepReport {
   parts: StepSeconds
   /** Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out. */
   targets: Record<string, number | null>
+  /** Each loss at the finest scale before its weight, by the name of the weight. */
+  terms: Record<string, number | null>
+  /** The patches of the batch. */
+  samples: Array<SampleReport>
+  /** What was learnt from the teacher; `null` where it took no part. */
+  teacher: TeacherReport | null
 }
 
 /** Where a step's time went, s. */
@@ -464,6 +488,14 @@ export interface StepSeconds {
 export interface StepSettings {
   /** Learning rate of this step. */
   learningRate: number
+  /** Factors of the losses' weights by their names; a loss without one keeps its weight. */
+  lossFactors: Record<string, number>
+  /** How the teacher takes part; `null`: not in this step. */
+  teacher: TeacherSettings | null
+  /** What this step's patches are drawn by. */
+  sampling: SamplingWeights
+  /** What the next step's patches are drawn by, which are made while this step runs. */
+  nextSampling: SamplingWeights
 }
 
 /** What can be asked for. */
@@ -494,6 +526,22 @@ export interface TargetScores {
   swapRate: number | null
 }
 
+/** What a step learnt from its teacher. */
+export interface TeacherReport {
+  /** The loss over all scales and targets, before its weight. */
+  loss: number | null
+  /** Of background, artery and vein. */
+  verdicts: Array<Verdict>
+}
+
+/** How the teacher takes part in a step. */
+export interface TeacherSettings {
+  /** Weight of what is learnt from the teacher, 0 to 1; the reference has 1. */
+  weight: number
+  /** Least confidence of background, artery and vein. */
+  thresholds: [number, number, number]
+}
+
 /** What an opened trainer says of itself. */
 export interface TrainerFacts {
   /** The next step to take. */
@@ -518,6 +566,8 @@ export interface TrainerSetup {
   step: string
   /** The data set's folder. */
   dataset: string
+  /** Which fold of it is validated on. */
+  fold: number
   /** Where prepared cases are kept. */
   cache: string
   /** File of text tensors that travel with the weights, if any do. */
@@ -560,6 +610,16 @@ export interface UnusedTensor {
 
 /** Segments and scores validation cases with the moving average (EMA) of the weights. */
 export declare function validateTrainer(handle: number, cases: number, monitor: CallMonitor): Promise<Array<CaseScores> | ErrorInfo>
+
+/** What the teacher said of the voxels without a reference that it gave one class. */
+export interface Verdict {
+  /** How many there are. */
+  voxels: number
+  /** How many of them count. */
+  accepted: number
+  /** The sum of their confidences. */
+  confidence: number
+}
 
 /** Loads a model, which checks all of it, and says what it is. */
 export declare function verifyModel(model: string): Promise<NetworkInfo | ErrorInfo>

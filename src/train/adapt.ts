@@ -1,5 +1,5 @@
 import type { TrainConfig } from '../config/train.js';
-import type { SamplingWeights, StepReport, StepSettings } from '../native/binding.js';
+import type { SamplingWeights, StepReport, StepSettings, Verdict } from '../native/binding.js';
 
 /** Background, artery, vein. */
 export type ByClass = [background: number, artery: number, vein: number];
@@ -22,7 +22,9 @@ export interface AdaptState {
 export type Adaptation = Omit<StepSettings, 'learningRate'>;
 
 /** What the policies look at in a step's report. */
-export type Observation = Pick<StepReport, 'terms' | 'samples' | 'teacher'>;
+export type Observation = Pick<StepReport, 'terms' | 'samples'> & {
+  teacher: { verdicts: Pick<Verdict, 'voxels' | 'confidence'>[] } | null;
+};
 
 const CALIBRES = 3;
 /** A teacher that has seen nothing is as sure as a guess among three classes. */

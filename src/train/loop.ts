@@ -93,7 +93,14 @@ function timeLimit(seconds: number | undefined): AbortSignal | undefined {
 async function openTrainer(run: RunFile, threads: number, options: TrainOptions): Promise<Trainer> {
   const { out, dataset } = options;
   const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
-  const setup = { ...completed, step: run.config.step, dataset, fold: run.config.fold, cache: join(out, 'cache'), threads };
+  const setup = {
+    ...completed,
+    step: run.config.step,
+    dataset,
+    fold: run.config.fold,
+    cache: join(out, 'cache'),
+    threads,
+  };
   await findCheckpoint(out, 'best');
   return Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
 }
