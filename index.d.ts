@@ -1,53 +1,414 @@
 // The public API of pulmoav on one page. Generated from src/ by "npm run build:ts"; never edited.
 import { z } from 'zod';
 
+/** The anatomy of one scan. */
+interface Anatomy {
+  /**
+   * Label map on the scan's own grid: 0 outside the body, 1 body, 2 mediastinum, 3 left lung, 4 right lung, 5
+   * airways. Left and right are the patient's.
+   */
+  labels: LabelMap
+  /** Every structure in the order of the values, found or not. */
+  structures: Array<MeasuredStructure>
+  /** Where the windpipe divides, RAS mm `[x, y, z]`; `null` where it was not found. */
+  carinaMm: Axes | null
+  /** Wall time by stage. */
+  seconds: AnatomySeconds
+  /** The process's peak memory. */
+  memory: PeakMemory
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
+/** Wall time of finding an anatomy, s. */
+interface AnatomySeconds {
+  load: number
+  find: number
+  draw: number
+  total: number
+}
+
 /** Three numbers along `[z, y, x]`. */
-type Axes = [number, number, number];
-/** Voxel arrays by file data type; 64-bit integers are big integers. */
-type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
-/** Voxels and where they are in the body: a plain object. */
-interface Volume<Data extends VoxelArray = VoxelArray> {
-    /** Voxels, z slowest, x fastest. */
-    data: Data;
-    /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
-    shape: Axes;
-    /** Voxel size in mm, `[z, y, x]`. */
-    spacingMm: Axes;
-    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
-    affine: number[];
-    /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
-    oriented?: boolean;
+type Axes = [number, number, number]
+
+/** Something a user should know of a case. */
+interface CaseWarning {
+  /** The case's name. */
+  case: string
+  /** A stable code. */
+  code: string
+  /** One sentence. */
+  message: string
 }
-/** Something a user should know that did not stop the work. */
-interface Warning {
-    /**
-     * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of the anatomy:
-     * `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`,
-     * `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
-     */
-    code: string;
-    /** One sentence: what it is and, where something can be done, what to check. */
-    message: string;
+
+/** Variants of the published family. */
+type CheckpointVariant = 'la-caf' | 'gap'
+
+/** Prompts as the network would be given them. */
+interface EncodedText {
+  /** Token ids of each prompt, with start and end, no padding. */
+  ids: Array<Array<number>>
+  /** Numbers of one embedding. */
+  width: number
+  /** Prompts × width, row after row. */
+  embeddings: Float32Array
 }
+
+/** What was written of a model. */
+interface ExportedCheckpoint {
+  /** Tensors in the file. */
+  tensors: number
+  /** Numbers in them. */
+  parameters: number
+}
+
+/** What a file's header says. */
+interface FileInfo {
+  /** Voxels along `[z, y, x]`. */
+  shape: Axes
+  /** Voxel size in mm along `[z, y, x]`. */
+  spacingMm: Axes
+  /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm. */
+  affine: Array<number>
+  /** Where the file's axes i, j, k point to: `'RAS'` for right, front, head. */
+  axcodes: string
+  /** Stored data type, `int16` for instance. */
+  dataType: string
+  /** Byte order of the file. */
+  littleEndian: boolean
+  /** NIfTI's sform code; `null` for other formats. */
+  sformCode: number | null
+  /** NIfTI's qform code; `null` for other formats. */
+  qformCode: number | null
+  /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
+  format: string
+  /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
+  extra: Array<number>
+  /** Slope and intercept of stored values, where there are any. */
+  scaling: [number, number] | null
+  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
+  warnings: Array<Warning>
+}
+
+/** What became of every tensor of a checkpoint. */
+interface ImportedCheckpoint {
+  /** Name of the checkpoint's file, without its folder. */
+  file: string
+  /** SHA-256 of the file, hex. */
+  sha256: string
+  /** `PyTorch zip`, `PyTorch legacy` or `safetensors`. */
+  container: string
+  /** The dictionary that was taken, `net` for instance; empty at the top. */
+  key: string
+  /** What every name began with, `module.` for instance. */
+  prefix: string
+  /** The variant that was told or found. */
+  variant: CheckpointVariant
+  /** The published widths are divided by this. */
+  widthDivisor: number
+  /** The only patch that the network takes, voxels, `[z, y, x]`; of variant `gap` the published one. */
+  patch: Axes
+  /** Tensors that are part of the model, with their shape and type in the file. */
+  mapped: Array<MappedTensor>
+  /** Tensors that nothing uses, each with the reason. */
+  unused: Array<UnusedTensor>
+}
+
+/** Labels of voxels, and where they are in the body. */
+interface LabelMap {
+  /** Labels, z slowest, x fastest. */
+  data: Uint8Array
+  /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
+  shape: Axes
+  /** Voxel size in mm, `[z, y, x]`. */
+  spacingMm: Axes
+  /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
+  affine: Array<number>
+  /** `false` where the file says nothing of the patient's orientation. @default true */
+  oriented?: boolean
+}
+
+/** A tensor of a checkpoint that is part of the model. */
+interface MappedTensor {
+  name: string
+  shape: Array<number>
+  dataType: string
+}
+
 /** How much of a structure there is in a label map. */
 interface MeasuredStructure {
-    /** Value in the label map. */
-    value: number;
-    /** `left lung`, `airways`, … */
-    name: string;
-    /** Voxels with this value. */
-    voxels: number;
-    /** Their volume in ml. */
-    volumeMl: number;
+  /** Value in the label map. */
+  value: number
+  /** `left lung`, `airways`, … */
+  name: string
+  /** Voxels with this value. */
+  voxels: number
+  /** Their volume in ml. */
+  volumeMl: number
 }
+
+/** What a network with its plan is. */
+interface NetworkInfo {
+  /** The plan's name. */
+  name: string
+  /** `pulmoav` or `la-caf`. */
+  preset: string
+  /** Voxel size the network works at, mm, `[z, y, x]`. */
+  spacingMm: Axes
+  /** Parameters of the network. */
+  parameters: number
+  /** What can be asked for. */
+  targets: Array<TargetInfo>
+  /** Id of the text encoder whose embeddings the plan holds. */
+  textEncoder: string
+}
+
+/** The process's peak memory. */
+interface PeakMemory {
+  peakBytes: number
+}
+
+/** Where a phantom's volumes go. */
+interface PhantomFiles {
+  /** Its CT. */
+  image: string
+  /** Its vessels. */
+  label: string
+  /** Its true lungs: 1 left, 2 right. */
+  lungs: string
+  /** Its bronchi and windpipe, wall and all. */
+  airways: string
+  /** What is where: 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more. */
+  anatomy: string
+}
+
+/** How many voxels: `small` at most 20 million, `full` 512 × 512 × about 400. */
+type PhantomSize = 'small' | 'full'
+
 /** How far a call has come. */
 interface Progress {
-    /** What is being done: `read`, `anatomy`, `network`, … */
-    stage: string;
-    /** Steps done. */
-    done: number;
-    /** Steps in all. */
-    total: number;
+  stage: string
+  done: number
+  total: number
+}
+
+/** What one patch came to. */
+interface SampleReport {
+  /** Index of its case among those learnt from. */
+  case: number
+  /** Calibre of the vessel it was drawn for: 0 small, 1 medium, 2 large; `null` where it was drawn for none. */
+  calibre: number | null
+  /** Soft Dice loss of artery and vein at the finest scale, 0 to 1; `null` where the reference has neither. */
+  loss: number | null
+}
+
+/** Scores of one case by target: `artery`, `vein`, … */
+type Scores = Record<string, TargetScores>
+
+/** The result of segmenting one scan. */
+interface Segmentation {
+  /** Label map on the scan's own grid; 0 is background. */
+  labels: LabelMap
+  /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
+  probabilities?: Float32Array
+  /** What was asked for and found. */
+  targets: Array<SegmentedTarget>
+  /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
+  structures: Array<MeasuredStructure>
+  /** Wall time by stage. */
+  seconds: SegmentSeconds
+  /** Memory: allowed, predicted before the run, and the process's peak. */
+  memory: SegmentMemory
+  /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
+  tile: Axes
+  /** Labelled voxels below −900 HU, which is air, that were cleared. */
+  clearedInAir: number
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
+/** One target's share of the label map. */
+interface SegmentedTarget {
+  /** Value in the label map. */
+  value: number
+  /** Target's name. */
+  name: string
+  /** The prompt that resolved to it. */
+  prompt: string
+  /** Voxels with this value. */
+  voxels: number
+  /** Their volume in ml. */
+  volumeMl: number
+}
+
+/** Memory of segmenting one scan. */
+interface SegmentMemory {
+  /** What was allowed; `null`: no limit. */
+  budgetBytes: number | null
+  /** What was predicted before the run. */
+  predictedBytes: number
+  /** The process's peak. */
+  peakBytes: number
+}
+
+/** Wall time of segmenting one scan, s. */
+interface SegmentSeconds {
+  load: number
+  prepare: number
+  network: number
+  restore: number
+  total: number
+}
+
+/** What one step came to; what was not a finite number is `null`. */
+interface StepReport {
+  /** The loss over all scales and targets. */
+  loss: number | null
+  /** Global gradient norm before clipping. */
+  gradNorm: number | null
+  /** False where the gradient was not finite and the weights were left alone. */
+  applied: boolean
+  /** Wall time. */
+  seconds: number
+  /** Where it went. */
+  parts: StepSeconds
+  /** Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out. */
+  targets: Record<string, number | null>
+  /** Each loss at the finest scale before its weight, by the name of the weight. */
+  terms: Record<string, number | null>
+  /** The patches of the batch. */
+  samples: Array<SampleReport>
+  /** What was learnt from the teacher; `null` where it took no part. */
+  teacher: TeacherReport | null
+}
+
+/** Where a step's time went, s. */
+interface StepSeconds {
+  /** Waiting for the batch. */
+  batch: number
+  /** Forward pass and loss. */
+  forward: number
+  /** Backward pass. */
+  backward: number
+  /** Optimiser, and freeing the graph. */
+  update: number
+}
+
+/** What can be asked for. */
+interface TargetInfo {
+  name: string
+  value: number
+  prompt: string
+}
+
+/** Scores of one target. */
+interface TargetScores {
+  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
+  dice: number | null
+  /** Voxels predicted. */
+  predVoxels: number
+  /** Voxels of the reference. */
+  refVoxels: number
+  /** |P ∩ R| ÷ |P ∪ R|; `null` when both are empty. */
+  iou: number | null
+  /** |P ∩ R| ÷ |P|; `null` when nothing was predicted. */
+  precision: number | null
+  /** |P ∩ R| ÷ |R|; `null` when the reference is empty. */
+  recall: number | null
+  /**
+   * Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
+   * artery and vein together. `null` when none of them was called vessel.
+   */
+  swapRate: number | null
+}
+
+/** What a step learnt from its teacher. */
+interface TeacherReport {
+  /** The loss over all scales and targets, before its weight. */
+  loss: number | null
+  /** Of background, artery and vein. */
+  verdicts: Array<Verdict>
+}
+
+/** What an opened trainer says of itself. */
+interface TrainerFacts {
+  /** The next step to take. */
+  step: number
+  /** Trainable numbers. */
+  parameters: number
+  /** Names of the cases learnt from. */
+  trainingCases: Array<string>
+  /** Names of the cases scored. */
+  validationCases: Array<string>
+  /** Best Dice that label maps keep through the plan's grid and back, by class. */
+  ceiling: Record<string, number>
+  /** What the cases learnt from gave cause to say. */
+  warnings: Array<CaseWarning>
+}
+
+/** What a prompt was understood as. */
+interface Understood {
+  /** The prompt as it was given. */
+  text: string
+  /** Its token ids, with start and end. */
+  ids: Array<number>
+  /** Whether it was longer than 77 tokens and was cut. */
+  truncated: boolean
+  /** The target's name, or `null` where the words mean nothing the model knows. */
+  target: string | null
+  /** How sure that is, 0 to 1. */
+  confidence: number
+}
+
+/** A tensor of a checkpoint that nothing uses. */
+interface UnusedTensor {
+  name: string
+  shape: Array<number>
+  reason: string
+}
+
+/** What the teacher said of the voxels without a reference that it gave one class. */
+interface Verdict {
+  /** How many there are. */
+  voxels: number
+  /** How many of them count. */
+  accepted: number
+  /** The sum of their confidences. */
+  confidence: number
+}
+
+/** Voxel arrays by file data type; 64-bit integers are big integers. */
+type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array
+
+/** Voxels and where they are in the body. */
+interface VoxelVolume {
+  /** Voxels, z slowest, x fastest. */
+  data: VoxelArray
+  /** Voxels along `[z, y, x]` (a file's axes k, j, i). */
+  shape: Axes
+  /** Voxel size in mm, `[z, y, x]`. */
+  spacingMm: Axes
+  /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them. */
+  affine: Array<number>
+  /** `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true */
+  oriented?: boolean
+}
+
+/** Something a user should know that did not stop the work. */
+interface Warning {
+  /**
+   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of the
+   * anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of what was asked:
+   * `PROMPT_TRUNCATED`, `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
+   */
+  code: string
+  /** One sentence: what it is and, where something can be done, what to check. */
+  message: string
+}
+
+/** Voxels and where they are in the body: a plain object. */
+interface Volume<Data extends VoxelArray = VoxelArray> extends VoxelVolume {
+    data: Data;
 }
 /** Options of every long call. */
 interface CallOptions {
@@ -63,31 +424,6 @@ interface AnatomyOptions extends CallOptions {
     index?: number | undefined;
     /** Threads to compute with; results do not depend on it. @default all */
     threads?: number | undefined;
-}
-/** The anatomy of one scan. */
-interface Anatomy {
-    /**
-     * Label map on the scan's own grid: 0 outside the body, 1 body, 2 mediastinum, 3 left lung, 4 right lung, 5 airways.
-     * Left and right are the patient's.
-     */
-    labels: Volume<Uint8Array>;
-    /** Every structure in the order of the values, found or not. */
-    structures: MeasuredStructure[];
-    /** Where the windpipe divides, RAS mm `[x, y, z]`; `null` where it was not found. */
-    carinaMm: [x: number, y: number, z: number] | null;
-    /** Wall time by stage. */
-    seconds: {
-        load: number;
-        find: number;
-        draw: number;
-        total: number;
-    };
-    /** The process's peak memory. */
-    memory: {
-        peakBytes: number;
-    };
-    /** What a user should know. */
-    warnings: Warning[];
 }
 /**
  * Finds body, mediastinum, lungs and airways in a chest CT, given by path or as a volume in Hounsfield units. No model
@@ -136,6 +472,7 @@ declare const trainConfig: z.ZodObject<{
             hu: z.ZodNumber;
             reachMm: z.ZodNumber;
         }, z.core.$strict>>;
+        postprocess: z.ZodOptional<z.ZodBoolean>;
         targets: z.ZodArray<z.ZodObject<{
             name: z.ZodString;
             value: z.ZodNumber;
@@ -361,23 +698,6 @@ declare function errorOf(code: string, message: string, cause?: unknown): Pulmoa
 /** Whether `error` is a failure that this package names. */
 declare function isPulmoavError(error: unknown): error is PulmoavError;
 
-/** Scores of one target. */
-interface TargetScores {
-    /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-    dice: number | null;
-    /** Voxels predicted. */
-    predVoxels: number;
-    /** Voxels of the reference. */
-    refVoxels: number;
-    /** Further metrics by name. */
-    [metric: string]: number | null;
-}
-/** Scores of one case. */
-interface Scores {
-    /** By target: `artery`, `vein`, … */
-    [target: string]: TargetScores;
-}
-
 /** Options of {@link evaluate}. */
 interface EvaluateOptions extends CallOptions {
     /** Score inside this mask only (non-zero voxels), as a path. */
@@ -398,13 +718,9 @@ interface ExportOptions extends CallOptions {
     out: string;
 }
 /** What was written. */
-interface ExportReport {
+interface ExportReport extends ExportedCheckpoint {
     /** The file. */
     output: string;
-    /** Tensors in it. */
-    tensors: number;
-    /** Numbers in them. */
-    parameters: number;
 }
 /**
  * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them
@@ -414,8 +730,6 @@ interface ExportReport {
  */
 declare function exportCheckpoint(options: ExportOptions): Promise<ExportReport>;
 
-/** Variants of the published family. */
-type CheckpointVariant = 'la-caf' | 'gap';
 /** What a checkpoint's row of embeddings was a prompt for. */
 interface PromptTarget {
     /** Its name, by which it can be asked for. */
@@ -449,37 +763,9 @@ interface ImportOptions extends CallOptions {
     spacingMm?: number | Axes | undefined;
 }
 /** What became of every tensor of a checkpoint. */
-interface ImportReport {
+interface ImportReport extends ImportedCheckpoint {
     /** The model directory. */
     output: string;
-    /** Name of the checkpoint's file, without its folder. */
-    file: string;
-    /** SHA-256 of the file, hex. */
-    sha256: string;
-    /** `PyTorch zip`, `PyTorch legacy` or `safetensors`. */
-    container: string;
-    /** The dictionary that was taken, `net` for instance; empty at the top. */
-    key: string;
-    /** What every name began with, `module.` for instance. */
-    prefix: string;
-    /** The variant that was told or found. */
-    variant: CheckpointVariant;
-    /** The published widths are divided by this. */
-    widthDivisor: number;
-    /** The only patch that the network takes, voxels, `[z, y, x]`; of variant `gap` the published one. */
-    patch: Axes;
-    /** Tensors that are part of the model, with their shape and type in the file. */
-    mapped: {
-        name: string;
-        shape: number[];
-        dataType: string;
-    }[];
-    /** Tensors that nothing uses, each with the reason. */
-    unused: {
-        name: string;
-        shape: number[];
-        reason: string;
-    }[];
 }
 /**
  * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at
@@ -494,33 +780,6 @@ interface ImportReport {
  */
 declare function importCheckpoint(options: ImportOptions): Promise<ImportReport>;
 
-/** What a file's header says. */
-interface FileInfo {
-    /** Voxels along `[z, y, x]`. */
-    shape: Axes;
-    /** Voxel size in mm along `[z, y, x]`. */
-    spacingMm: Axes;
-    /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm. */
-    affine: number[];
-    /** Where the file's axes i, j, k point to: `'RAS'` for right, front, head. */
-    axcodes: string;
-    /** Stored data type, `int16` for instance. */
-    dataType: string;
-    /** Byte order of the file. */
-    littleEndian: boolean;
-    /** NIfTI's sform code; `null` for other formats. */
-    sformCode: number | null;
-    /** NIfTI's qform code; `null` for other formats. */
-    qformCode: number | null;
-    /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
-    format: string;
-    /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
-    extra: number[];
-    /** Slope and intercept of stored values, where there are any. */
-    scaling: [slope: number, intercept: number] | null;
-    /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
-    warnings: Warning[];
-}
 /**
  * Reads a file's header only.
  *
@@ -612,26 +871,10 @@ interface ListedModel {
     path: string;
 }
 /** What a directory with a network and its plan holds. */
-interface ModelInfo {
+interface ModelInfo extends NetworkInfo {
     kind: 'pulmoav';
-    /** The plan's name. */
-    name: string;
     /** Its directory. */
     path: string;
-    /** `pulmoav` or `la-caf`. */
-    preset: string;
-    /** Voxel size the network works at, mm, `[z, y, x]`. */
-    spacingMm: Axes;
-    /** Parameters of the network. */
-    parameters: number;
-    /** What can be asked for. */
-    targets: {
-        name: string;
-        value: number;
-        prompt: string;
-    }[];
-    /** Id of the text encoder whose embeddings the plan holds. */
-    textEncoder: string;
     /** For a model of the cache: its files, each with the hash that was checked. */
     files?: VerifiedFile[];
 }
@@ -698,19 +941,11 @@ interface PhantomOptions extends CallOptions {
     /** Annotate one lung only, left and right in turn. @default false */
     halfLabelled?: boolean | undefined;
     /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
-    size?: 'small' | 'full' | undefined;
+    size?: PhantomSize | undefined;
 }
 /** One phantom that was written. */
-interface PhantomCase {
+interface PhantomCase extends PhantomFiles {
     name: string;
-    image: string;
-    label: string;
-    /** Its true lungs: 1 left, 2 right. */
-    lungs: string;
-    /** Its bronchi and windpipe, wall and all. */
-    airways: string;
-    /** What is where: 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more. */
-    anatomy: string;
     seed: number;
     /** `arterial`, `venous`, `equal` or `none`. */
     phase: string;
@@ -783,56 +1018,19 @@ interface SegmentOptions extends CallOptions {
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too, with the value after the right lung's. @default false */
     keepAirways?: boolean | undefined;
+    /**
+     * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
+     * lung are cleared.
+     *
+     * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
+     */
+    postprocess?: boolean | undefined;
     /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
     strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
     /** Most memory the process may use, bytes. @default no limit */
     maxMemory?: number | undefined;
-}
-/** One target's share of the label map. */
-interface SegmentedTarget {
-    /** Value in the label map. */
-    value: number;
-    /** Target's name. */
-    name: string;
-    /** The prompt that resolved to it. */
-    prompt: string;
-    /** Voxels with this value. */
-    voxels: number;
-    /** Their volume in ml. */
-    volumeMl: number;
-}
-/** The result of segmenting one scan. */
-interface Segmentation {
-    /** Label map on the scan's own grid; 0 is background. */
-    labels: Volume<Uint8Array>;
-    /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
-    probabilities?: Float32Array;
-    /** What was asked for and found. */
-    targets: SegmentedTarget[];
-    /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
-    structures: MeasuredStructure[];
-    /** Wall time by stage. */
-    seconds: {
-        load: number;
-        prepare: number;
-        network: number;
-        restore: number;
-        total: number;
-    };
-    /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
-    memory: {
-        budgetBytes: number | null;
-        predictedBytes: number;
-        peakBytes: number;
-    };
-    /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
-    tile: [number, number, number];
-    /** Labelled voxels below −900 HU, which is air, that were cleared. */
-    clearedInAir: number;
-    /** What a user should know. */
-    warnings: Warning[];
 }
 /**
  * A loaded model, ready for any number of scans.
@@ -883,6 +1081,8 @@ interface SegmentJob {
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too. */
     keepAirways?: boolean | undefined;
+    /** Post-process the labels, or not, whatever the plan says. */
+    postprocess?: boolean | undefined;
     /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
     strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
@@ -916,28 +1116,7 @@ interface TextOptions extends CallOptions {
     /** Name or directory of the model whose text encoder is used. @default 'tiny' */
     model?: string | undefined;
 }
-/** Prompts as the network would be given them. */
-interface EncodedText {
-    /** Token ids of each prompt, with start and end, no padding. */
-    ids: number[][];
-    /** Prompts × width, row after row. */
-    embeddings: Float32Array;
-    /** Numbers of one embedding. */
-    width: number;
-}
-/** What a prompt was understood as. */
-interface Understood {
-    /** The prompt as it was given. */
-    text: string;
-    /** Its token ids, with start and end. */
-    ids: number[];
-    /** Whether it was longer than 77 tokens and was cut. */
-    truncated: boolean;
-    /** The target's name, or `null` where the words mean nothing the model knows. */
-    target: string | null;
-    /** How sure that is, 0 to 1. */
-    confidence: number;
-}
+
 /**
  * Token ids and embeddings of prompts.
  *
@@ -956,8 +1135,8 @@ type TrainEvent = {
     type: 'start';
     step: number;
     steps: number | null;
-    parameters: number;
-    ceiling: Record<string, number>;
+    parameters: TrainerFacts['parameters'];
+    ceiling: TrainerFacts['ceiling'];
     trainingCases: number;
     validationCases: number;
 } | {
@@ -971,17 +1150,11 @@ type TrainEvent = {
     step: number;
     steps: number;
     secondsPerStep: number;
-} | {
+} | ({
     type: 'step';
     step: number;
-    /** `null` where it was not a finite number. */
-    loss: number | null;
     learningRate: number;
-    gradNorm: number;
-    seconds: number;
-    targets: Record<string, number>;
-    /** Each loss at the finest scale before its weight. */
-    terms: Record<string, number>;
+} & Omit<StepReport, 'samples' | 'teacher'> & {
     /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
     lossFactors: Record<string, number>;
     /** What was learnt from the teacher: thresholds and shares of accepted voxels of background, artery and vein. */
@@ -992,7 +1165,7 @@ type TrainEvent = {
         thresholds: number[];
         accepted: (number | null)[];
     } | null;
-} | {
+}) | {
     type: 'validation';
     step: number;
     mean: Scores;
@@ -1072,4 +1245,4 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
 export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentOptions, SegmentReport, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PeakMemory, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

@@ -1,10 +1,22 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import {
   evaluate,
+  exportCheckpoint,
+  findModel,
   phantom,
   readVolume,
   type Scores,
@@ -80,15 +92,13 @@ test('a header names files in its own folder or below', async (t) => {
 
 test('scores never replace what they are made from, by whatever name', async (t) => {
   const directory = folder();
-  const [pred, ref, link] = ['pred.nii.gz', 'ref.nii.gz', 'link.json'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const at = (name: string) => join(directory, name);
+  const [pred, ref, link, twin] = [at('pred.nii.gz'), at('ref.nii.gz'), at('link.json'), at('twin.json')] as const;
   for (const file of [pred, ref]) await writeVolume(file, small);
   symlinkSync(ref, link);
+  linkSync(ref, twin);
   const before = readFileSync(ref);
-  for (const output of [ref, pred, link, join(directory, '.', 'ref.nii.gz')]) {
+  for (const output of [ref, pred, link, twin, join(directory, '.', 'ref.nii.gz')]) {
     const { status, stderr } = await run(['evaluate', '--pred', pred, '--ref', ref, '-o', output]);
     t.is(status, 2, stderr);
   }
@@ -130,6 +140,21 @@ test('folders are scored whatever the formats, and what has no partner is named'
   const doubled = await run(['evaluate', '--pred', pred, '--ref', ref]);
   t.is(doubled.status, 2);
   t.regex(doubled.stderr, /two label maps of one name/);
+});
+
+test('a volume never replaces its pattern, and a model its weights, by a second name of the file', async (t) => {
+  const directory = folder();
+  const [scan, twin] = [join(directory, 'scan.nii.gz'), join(directory, 'twin.nii.gz')];
+  await writeVolume(scan, small);
+  linkSync(scan, twin);
+  const before = readFileSync(scan);
+  await t.throwsAsync(writeVolume(twin, small, { like: scan }), { code: 'ERR_IO', message: /twin/ });
+  t.is((await run(['segment', scan, '-o', twin])).status, 3);
+  t.true(readFileSync(scan).equals(before));
+  const [model, out] = [join(directory, 'model'), join(directory, 'twin.safetensors')];
+  cpSync(findModel('tiny'), model, { recursive: true });
+  linkSync(join(model, 'model.safetensors'), out);
+  await t.throwsAsync(exportCheckpoint({ model, out }), { code: 'ERR_USAGE', message: /would replace/ });
 });
 
 test('labels and probabilities are never one file, by whatever folder', async (t) => {

@@ -104,6 +104,41 @@ test('only src/native loads the addon', (t) => {
   }
 });
 
+test('npm installs what is used, and nothing else', (t) => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const used = new Set(sources(join(root, 'src')).flatMap(packages));
+  t.deepEqual([...used].sort(), Object.keys(dependencies).sort());
+  const tools = ['package.json', 'tsconfig.json', 'biome.json'].map((name) => readFileSync(join(root, name), 'utf8'));
+  const code = ['scripts', '__test__'].flatMap((name) =>
+    readdirSync(join(root, name)).map((file) => readFileSync(join(root, name, file), 'utf8')),
+  );
+  // What a tool is called by, where that is not its package's name; what another one needs beside it.
+  const alias: Record<string, RegExp> = {
+    '@biomejs/biome': /"biome /,
+    '@napi-rs/cli': /"napi build/,
+    '@types/node': /"types": \["node"\]/,
+    '@typescript/typescript6': /from 'rollup-plugin-dts'/,
+    publint: /"publint"/,
+    typescript: /"tsc /,
+    ava: /from 'ava'/,
+  };
+  for (const name of Object.keys(devDependencies)) {
+    const use = alias[name] ?? new RegExp(`from '${name}'`);
+    t.true(
+      [...tools, ...code].some((text) => use.test(text)),
+      `nothing uses ${name}`,
+    );
+  }
+});
+
+test('no JSON is taken for a type that nothing checks', (t) => {
+  const src = join(root, 'src');
+  for (const file of sources(src)) {
+    const casts = readFileSync(file, 'utf8').match(/JSON\.parse\([^;]*\) as |as unknown as |readJson\([^;]*\)\)? as /g);
+    t.is(casts, null, relative(src, file));
+  }
+});
+
 test('paths that documents name exist', (t) => {
   const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...markdown('docs')];
   for (const document of documents) {
@@ -129,6 +164,13 @@ function markdown(directory: string): string[] {
 
 function imports(file: string): string[] {
   return [...readFileSync(file, 'utf8').matchAll(/from '(\.[^']+)'/g)].map((match) => match[1] ?? '');
+}
+
+/** Packages that a file imports, Node's own left out. */
+function packages(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(/from '([^.'][^']*)'/g)]
+    .map((match) => match[1] ?? '')
+    .filter((name) => !name.startsWith('node:'));
 }
 
 function pipeline(path: string): string {

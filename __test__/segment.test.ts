@@ -117,6 +117,20 @@ test('an empty label map says why, and what to check', async (t) => {
   t.regex(empty?.message ?? '', /no lungs .* chest CT in Hounsfield units .* orientation/);
 });
 
+test('labels are post-processed as the plan says, unless asked otherwise', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const [own, tidied, raw] = [
+    await segmenter.segment(ct),
+    await segmenter.segment(ct, { postprocess: true }),
+    await segmenter.segment(ct, { postprocess: false }),
+  ];
+  t.true(same(own.labels.data, tidied.labels.data));
+  t.is(raw.clearedInAir, 0);
+  t.true(raw.labels.data.every((label, at) => label !== 0 || tidied.labels.data[at] === 0));
+  const wrong = 'no' as unknown as boolean;
+  await t.throwsAsync(segmenter.segment(ct, { postprocess: wrong }), { instanceOf: UsageError });
+});
+
 test('strict changes nothing where the sides are clear', async (t) => {
   using segmenter = await Segmenter.load({ model });
   const asked = { prompts: ['left artery'] };

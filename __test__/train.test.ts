@@ -27,7 +27,8 @@ test('a run tells its steps, keeps models, and its event log matches its events'
   t.true(result.validation !== null && 'artery' in result.validation);
   t.deepEqual(eventsOf(out), events);
   t.is(events.filter(({ type }) => type === 'step').length, 4);
-  for (const event of events) if (event.type === 'step') t.true(Number.isFinite(event.loss) && event.gradNorm > 0);
+  for (const event of events)
+    if (event.type === 'step') t.true(Number.isFinite(event.loss) && (event.gradNorm ?? 0) > 0);
   using segmenter = await Segmenter.load({ model: result.best ?? '' });
   await t.notThrowsAsync(segmenter.segment(chest().ct));
   await t.throwsAsync(train({ dataset: data, out, config: fourSteps }), { instanceOf: UsageError, message: /already/ });
@@ -87,6 +88,26 @@ test('a time limit counts from the start, the text tower included', async (t) =>
   const started = performance.now();
   t.like(await train({ dataset: data, out, config, maxSeconds: 1 }), { reason: 'time', step: 0, best: null });
   t.true(performance.now() - started < 20_000);
+});
+
+test('a time limit ends a validation too, and the run goes on from the steps before it', async (t) => {
+  // Small tiles that overlap make a validation of seconds, between steps of a moment.
+  const tiles = { tile: [16, 16, 16] as [number, number, number], overlap: 0.8, skipEmpty: false };
+  const config = { ...smallest, steps: 2, validateEvery: 1, plan: { ...smallest.plan, tiles } };
+  let [out, types] = ['', [] as string[]];
+  // Opening takes as long as the machine likes: the limit is doubled until it falls into the validation.
+  for (
+    let maxSeconds = 1;
+    maxSeconds < 100 && types.filter((type) => type === 'checkpoint').length < 2;
+    maxSeconds *= 2
+  ) {
+    [out, types] = [join(folder(), 'run'), []];
+    const result = await train({ dataset: data, out, config, maxSeconds, onEvent: ({ type }) => types.push(type) });
+    t.like(result, { reason: 'time', validation: null });
+  }
+  t.deepEqual(types, ['start', 'step', 'checkpoint', 'checkpoint', 'end']);
+  const resumed = await train({ dataset: data, out, resume: true });
+  t.like(resumed, { reason: 'finished', step: 2, best: join(out, 'best') });
 });
 
 test('a run goes on with its own config and cases only', async (t) => {

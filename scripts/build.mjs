@@ -2,7 +2,7 @@
 // up.
 // With --check no committed file is written: it fails where a committed generated file differs.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,8 @@ const require = createRequire(import.meta.url);
 execFileSync(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'), '-p', root], {
   stdio: 'inherit',
 });
+// The compiler copies no declarations; the public types refer to the addon's.
+copyFileSync(join(root, 'src/native/binding.d.ts'), join(root, 'dist/native/binding.d.ts'));
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 await generate('src/config/defaults.json', defaults);
 await generate(

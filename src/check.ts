@@ -32,11 +32,12 @@ export function checkPath(what: string, value: unknown): asserts value is string
 
 /** Refuses volumes that lack a field, or whose data do not fit their shape. */
 export function checkVolume(what: string, value: unknown): asserts value is Volume {
-  const volume = value as Volume | null;
-  if (typeof volume !== 'object' || volume === null) {
+  if (typeof value !== 'object' || value === null) {
     throw new UsageError(`${what} must be a path or a volume, but it is ${show(value)}.`);
   }
-  checkNumbers(`${what}.shape`, volume.shape, 3, (n) => Number.isInteger(n) && n > 0, 'positive integers [z, y, x]');
+  const volume: { [Field in keyof Volume]?: unknown } = value;
+  const { shape } = volume;
+  checkNumbers(`${what}.shape`, shape, 3, (n) => Number.isInteger(n) && n > 0, 'positive integers [z, y, x]');
   checkNumbers(
     `${what}.spacingMm`,
     volume.spacingMm,
@@ -45,20 +46,21 @@ export function checkVolume(what: string, value: unknown): asserts value is Volu
     'positive finite numbers [z, y, x]',
   );
   checkNumbers(`${what}.affine`, volume.affine, 16, Number.isFinite, 'finite numbers, row-major');
-  if (!arrays.some((type) => volume.data instanceof type)) {
-    throw new UsageError(`${what}.data must be a typed array, but it is ${show(volume.data)}.`);
+  const { data } = volume;
+  if (!isVoxelArray(data)) throw new UsageError(`${what}.data must be a typed array, but it is ${show(data)}.`);
+  const voxels = shape.reduce((product, size) => product * size, 1);
+  if (data.length !== voxels) {
+    throw new UsageError(`${what}.data has ${data.length} values, but its shape ${shape.join(' × ')} needs ${voxels}.`);
   }
-  const voxels = volume.shape[0] * volume.shape[1] * volume.shape[2];
-  if ((volume.data as VoxelArray).length !== voxels) {
-    throw new UsageError(
-      `${what}.data has ${volume.data.length} values, but its shape ${volume.shape.join(' × ')} needs ${voxels}.`,
-    );
-  }
+}
+
+function isVoxelArray(data: unknown): data is VoxelArray {
+  return arrays.some((type) => data instanceof type);
 }
 
 /** Refuses what is not an integer in `[low, high]`. */
 export function checkInteger(what: string, value: unknown, low: number, high: number): asserts value is number {
-  if (!Number.isInteger(value) || (value as number) < low || (value as number) > high) {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
     throw new UsageError(`${what} must be an integer from ${low} to ${high}, but it is ${show(value)}.`);
   }
 }
@@ -81,7 +83,7 @@ function checkNumbers(
   length: number,
   holds: (n: number) => boolean,
   wanted: string,
-): void {
+): asserts value is number[] {
   if (!Array.isArray(value) || value.length !== length || !value.every((n) => typeof n === 'number' && holds(n))) {
     throw new UsageError(`${what} must be ${length} ${wanted}, but it is ${show(value)}.`);
   }

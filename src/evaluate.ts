@@ -6,7 +6,6 @@ import { addon } from './native/load.js';
 import { call } from './progress.js';
 import { meanScores, type Scores } from './scores.js';
 import type { CallOptions, Volume } from './types.js';
-import { geometryJson } from './volume.js';
 
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions extends CallOptions {
@@ -24,21 +23,20 @@ export async function evaluate(
   ref: string | Volume,
   options: EvaluateOptions = {},
 ): Promise<Scores> {
-  const json = JSON.stringify({ within: options.within ?? null });
-  const { value } = await call<Scores>(options, (monitor) => {
+  const request = { within: options.within ?? null };
+  return await call(options, async (monitor) => {
     if (typeof pred === 'string' && typeof ref === 'string') {
       checkPath('pred', pred);
       checkPath('ref', ref);
-      return addon().evaluateFiles(pred, ref, json, monitor);
+      return await addon().evaluateFiles(pred, ref, request, monitor);
     }
     if (typeof pred === 'string' || typeof ref === 'string') {
       throw new UsageError('pred and ref must both be paths or both be volumes.');
     }
     checkVolume('pred', pred);
     checkVolume('ref', ref);
-    return addon().evaluateVolumes(geometryJson(pred), pred.data, geometryJson(ref), ref.data, json, monitor);
+    return await addon().evaluateVolumes(pred, ref, request, monitor);
   });
-  return value;
 }
 
 /** One case of a batch: its scores, or why there are none. */

@@ -1,8 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkPath } from './check.js';
 import { IoError, UsageError } from './errors.js';
+import { refuseSamePlace } from './files.js';
 import { findModel } from './models.js';
+import type { ExportedCheckpoint } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -16,13 +18,9 @@ export interface ExportOptions extends CallOptions {
 }
 
 /** What was written. */
-export interface ExportReport {
+export interface ExportReport extends ExportedCheckpoint {
   /** The file. */
   output: string;
-  /** Tensors in it. */
-  tensors: number;
-  /** Numbers in them. */
-  parameters: number;
 }
 
 /**
@@ -39,10 +37,11 @@ export async function exportCheckpoint(options: ExportOptions): Promise<ExportRe
   }
   const directory = findModel(model);
   const folder = dirname(out);
+  refuseSamePlace(out, [join(directory, 'model.safetensors')]);
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     throw new IoError('ERR_IO', `"${out}" could not be written: there is no folder "${folder}".`);
   }
   if (existsSync(out) && statSync(out).isDirectory()) throw new UsageError(`"${out}" is a folder.`);
-  const { value } = await call<Omit<ExportReport, 'output'>>(options, () => addon().exportCheckpoint(directory, out));
-  return { output: out, ...value };
+  const written = await call(options, () => addon().exportCheckpoint(directory, out));
+  return { output: out, ...written };
 }

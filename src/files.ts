@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FormatError, IoError, UsageError } from './errors.js';
@@ -43,14 +43,29 @@ export function placeOf(path: string): string {
   return real(path) ?? (folder ? join(folder, basename(path)) : resolve(path));
 }
 
+/** Whether two paths lead to one file: by names, links, or hard links, which are one file under two names. */
+export function isSamePlace(a: string, b: string): boolean {
+  const [one, other] = [identityOf(a), identityOf(b)];
+  return one !== null && other !== null ? one === other : placeOf(a) === placeOf(b);
+}
+
+/** What tells a file from every other, whatever its names; `null` where there is none. */
+function identityOf(path: string): string | null {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Refuses an output that would replace an input, or another output, by whatever links or names.
  *
  * @throws UsageError
  */
 export function refuseSamePlace(output: string, others: string[]): void {
-  const place = placeOf(output);
-  const other = others.find((other) => placeOf(other) === place);
+  const other = others.find((other) => isSamePlace(output, other));
   if (other !== undefined) {
     throw new UsageError(`Writing "${output}" would replace "${other}", which is needed.`, {
       hint: 'Choose another name.',

@@ -5,12 +5,12 @@ import { checkPath } from './check.js';
 import { laCafPlan, ourTargets, type PlanConfig, planConfig } from './config/plan.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
+import type { CheckpointVariant, ImportedCheckpoint } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { Axes, CallOptions } from './types.js';
 
-/** Variants of the published family. */
-export type CheckpointVariant = 'la-caf' | 'gap';
+export type { CheckpointVariant };
 
 /** What a checkpoint's row of embeddings was a prompt for. */
 export interface PromptTarget {
@@ -47,29 +47,9 @@ export interface ImportOptions extends CallOptions {
 }
 
 /** What became of every tensor of a checkpoint. */
-export interface ImportReport {
+export interface ImportReport extends ImportedCheckpoint {
   /** The model directory. */
   output: string;
-  /** Name of the checkpoint's file, without its folder. */
-  file: string;
-  /** SHA-256 of the file, hex. */
-  sha256: string;
-  /** `PyTorch zip`, `PyTorch legacy` or `safetensors`. */
-  container: string;
-  /** The dictionary that was taken, `net` for instance; empty at the top. */
-  key: string;
-  /** What every name began with, `module.` for instance. */
-  prefix: string;
-  /** The variant that was told or found. */
-  variant: CheckpointVariant;
-  /** The published widths are divided by this. */
-  widthDivisor: number;
-  /** The only patch that the network takes, voxels, `[z, y, x]`; of variant `gap` the published one. */
-  patch: Axes;
-  /** Tensors that are part of the model, with their shape and type in the file. */
-  mapped: { name: string; shape: number[]; dataType: string }[];
-  /** Tensors that nothing uses, each with the reason. */
-  unused: { name: string; shape: number[]; reason: string }[];
 }
 
 /**
@@ -90,14 +70,12 @@ export async function importCheckpoint(options: ImportOptions): Promise<ImportRe
   if (variant !== undefined && variant !== 'la-caf' && variant !== 'gap') {
     throw new UsageError(`variant must be la-caf or gap, but it is ${JSON.stringify(variant)}.`);
   }
-  const request = JSON.stringify({ plan: planOf(options), variant: variant ?? null });
+  const request = { plan: JSON.stringify(planOf(options)), variant: variant ?? null };
   checkReplaceable(out);
   return await replaceFolder(out, async (fresh) => {
-    const { value } = await call<Omit<ImportReport, 'output'>>(options, () =>
-      addon().importCheckpoint(file, fresh, request),
-    );
+    const imported = await call(options, () => addon().importCheckpoint(file, fresh, request));
     options.signal?.throwIfAborted();
-    return { output: out, ...value };
+    return { output: out, ...imported };
   });
 }
 
@@ -116,13 +94,13 @@ function planOf({ out, prompts, windowHu, spacingMm }: ImportOptions): PlanConfi
     plan.crop = { kind: 'foreground', aboveHu: windowHu[0] };
   }
   if (spacingMm !== undefined) {
-    const axes = typeof spacingMm === 'number' ? [spacingMm, spacingMm, spacingMm] : spacingMm;
+    const axes: Axes = typeof spacingMm === 'number' ? [spacingMm, spacingMm, spacingMm] : spacingMm;
     if (!Array.isArray(axes) || axes.length !== 3 || !axes.every((mm) => mm >= 0.05 && mm <= 50)) {
       throw new UsageError(
         `spacingMm must be one or three numbers from 0.05 to 50, but it is ${JSON.stringify(spacingMm)}.`,
       );
     }
-    plan.spacingMm = axes as Axes;
+    plan.spacingMm = axes;
   }
   return plan;
 }

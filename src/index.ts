@@ -1,4 +1,11 @@
-export { type Anatomy, type AnatomyOptions, anatomy } from './anatomy.js';
+export {
+  type Anatomy,
+  type AnatomyOptions,
+  type AnatomySeconds,
+  anatomy,
+  type LabelMap,
+  type PeakMemory,
+} from './anatomy.js';
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export * from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluate.js';
@@ -33,7 +40,9 @@ export {
   type Segmentation,
   type SegmentedTarget,
   Segmenter,
+  type SegmentMemory,
   type SegmentOptions,
+  type SegmentSeconds,
 } from './segment.js';
 export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-file.js';
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';

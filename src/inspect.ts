@@ -2,37 +2,12 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { checkPath } from './check.js';
 import { bundledModel } from './models.js';
+import type { FileInfo } from './native/binding.js';
 import { addon, platformName } from './native/load.js';
 import { call } from './progress.js';
-import type { Axes, CallOptions, Warning } from './types.js';
+import type { CallOptions } from './types.js';
 
-/** What a file's header says. */
-export interface FileInfo {
-  /** Voxels along `[z, y, x]`. */
-  shape: Axes;
-  /** Voxel size in mm along `[z, y, x]`. */
-  spacingMm: Axes;
-  /** 16 numbers, row-major: voxel `(x, y, z)` to RAS mm. */
-  affine: number[];
-  /** Where the file's axes i, j, k point to: `'RAS'` for right, front, head. */
-  axcodes: string;
-  /** Stored data type, `int16` for instance. */
-  dataType: string;
-  /** Byte order of the file. */
-  littleEndian: boolean;
-  /** NIfTI's sform code; `null` for other formats. */
-  sformCode: number | null;
-  /** NIfTI's qform code; `null` for other formats. */
-  qformCode: number | null;
-  /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
-  format: string;
-  /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
-  extra: number[];
-  /** Slope and intercept of stored values, where there are any. */
-  scaling: [slope: number, intercept: number] | null;
-  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
-  warnings: Warning[];
-}
+export type { FileInfo };
 
 /**
  * Reads a file's header only.
@@ -41,8 +16,7 @@ export interface FileInfo {
  */
 export async function info(path: string, options: CallOptions = {}): Promise<FileInfo> {
   checkPath('The path', path);
-  const { value } = await call<FileInfo>(options, () => addon().inspect(path));
-  return value;
+  return await call(options, () => addon().inspect(path));
 }
 
 /** What this installation can do. */

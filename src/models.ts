@@ -8,9 +8,10 @@ import { hubCache } from './models/environment.js';
 import { checkClipConfig, kindOf, type ModelKind } from './models/kind.js';
 import { isHubName } from './models/names.js';
 import { type VerifiedFile, verifySnapshot, verifyWeights } from './models/verify.js';
+import type { NetworkInfo } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
-import type { Axes, CallOptions } from './types.js';
+import type { CallOptions } from './types.js';
 
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js';
 export type { ModelKind, VerifiedFile };
@@ -33,22 +34,10 @@ export interface ListedModel {
 }
 
 /** What a directory with a network and its plan holds. */
-export interface ModelInfo {
+export interface ModelInfo extends NetworkInfo {
   kind: 'pulmoav';
-  /** The plan's name. */
-  name: string;
   /** Its directory. */
   path: string;
-  /** `pulmoav` or `la-caf`. */
-  preset: string;
-  /** Voxel size the network works at, mm, `[z, y, x]`. */
-  spacingMm: Axes;
-  /** Parameters of the network. */
-  parameters: number;
-  /** What can be asked for. */
-  targets: { name: string; value: number; prompt: string }[];
-  /** Id of the text encoder whose embeddings the plan holds. */
-  textEncoder: string;
   /** For a model of the cache: its files, each with the hash that was checked. */
   files?: VerifiedFile[];
 }
@@ -140,8 +129,8 @@ export async function verifyModel(model?: string, options: CallOptions = {}): Pr
     }
     return { kind: 'clip', name, path, tensors: tensors.length, ...files };
   }
-  const { value } = await call<Omit<ModelInfo, 'path' | 'kind'>>(options, () => addon().verifyModel(path));
-  return { kind: 'pulmoav', path, ...value, ...files };
+  const network = await call(options, () => addon().verifyModel(path));
+  return { kind: 'pulmoav', path, ...network, ...files };
 }
 
 /** A tensor that every CLIP text model has. */

@@ -5,6 +5,7 @@ import { checkInteger, checkPath } from './check.js';
 import { type Annotated, type DatasetDescription, datasetConfig } from './config/dataset.js';
 import { FormatError, UsageError } from './errors.js';
 import { makeFolder, readJson, withLock, writeAtomic } from './files.js';
+import type { PhantomFiles, PhantomSize } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -20,20 +21,12 @@ export interface PhantomOptions extends CallOptions {
   /** Annotate one lung only, left and right in turn. @default false */
   halfLabelled?: boolean | undefined;
   /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
-  size?: 'small' | 'full' | undefined;
+  size?: PhantomSize | undefined;
 }
 
 /** One phantom that was written. */
-export interface PhantomCase {
+export interface PhantomCase extends PhantomFiles {
   name: string;
-  image: string;
-  label: string;
-  /** Its true lungs: 1 left, 2 right. */
-  lungs: string;
-  /** Its bronchi and windpipe, wall and all. */
-  airways: string;
-  /** What is where: 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more. */
-  anatomy: string;
   seed: number;
   /** `arterial`, `venous`, `equal` or `none`. */
   phase: string;
@@ -70,7 +63,7 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
 
 interface Wanted {
   seed: number;
-  size: 'small' | 'full';
+  size: PhantomSize;
   halfLabelled: boolean;
 }
 
@@ -96,16 +89,14 @@ async function phantomCase(
   if (listed && Object.values(files).every((file) => existsSync(file))) {
     return { name, ...files, seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
   }
-  const config = { seed, size, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
-  const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)), files });
+  const annotatedLungs = sides.map((side) => (side === 'left' ? 1 : 2));
+  const request = { seed, size, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM, annotatedLungs, files };
   // Listed first: a half-labelled case that a kill leaves behind must never pass for a fully annotated one.
   await list(out, known, name, { annotated, seed });
   try {
-    const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
-      addon().phantomCase(request, monitor),
-    );
-    await list(out, known, name, { annotated, seed, phase: value.phase });
-    return { name, ...files, seed, phase: value.phase, annotated };
+    const phase = await call({ signal: options.signal }, (monitor) => addon().phantomCase(request, monitor));
+    await list(out, known, name, { annotated, seed, phase });
+    return { name, ...files, seed, phase, annotated };
   } catch (error) {
     for (const file of Object.values(files)) await rm(file, { force: true });
     await unlist(out, known, name);
@@ -113,9 +104,7 @@ async function phantomCase(
   }
 }
 
-type CaseFiles = Pick<PhantomCase, 'image' | 'label' | 'lungs' | 'airways' | 'anatomy'>;
-
-function filesOf(out: string, name: string): CaseFiles {
+function filesOf(out: string, name: string): PhantomFiles {
   const map = (folder: string) => join(out, folder, `${name}.nii.gz`);
   return {
     image: join(out, 'imagesTr', `${name}_0000.nii.gz`),

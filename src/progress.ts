@@ -1,19 +1,19 @@
-import type { CallMonitor, Outcome } from './native/binding.js';
+import type { CallMonitor, ErrorInfo } from './native/binding.js';
 import { addon } from './native/load.js';
-import { type Unwrapped, unwrap } from './native/unwrap.js';
+import { unwrap } from './native/unwrap.js';
 import type { CallOptions, Progress } from './types.js';
 
 const POLL_MS = 100;
 
 /**
- * Runs one native call: progress out about ten times a second, cancellation in. What needs no waiting may come at once.
+ * Runs one native call: progress out about ten times a second, cancellation in.
  *
  * @throws `signal.reason` when cancelled; the native error's class otherwise.
  */
 export async function call<T>(
   options: CallOptions,
-  start: (monitor: CallMonitor) => Promise<unknown> | Outcome,
-): Promise<Unwrapped<T>> {
+  start: (monitor: CallMonitor) => Promise<T | ErrorInfo>,
+): Promise<T> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const monitor = new (addon().CallMonitor)();
@@ -21,9 +21,9 @@ export async function call<T>(
   signal?.addEventListener('abort', cancel, { once: true });
   const reporter = onProgress && new Reporter(monitor, onProgress);
   try {
-    const outcome = (await start(monitor)) as Outcome;
+    const outcome = await start(monitor);
     reporter?.stop();
-    return unwrap<T>(outcome, signal);
+    return unwrap(outcome, signal);
   } finally {
     reporter?.abandon();
     signal?.removeEventListener('abort', cancel);

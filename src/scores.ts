@@ -1,35 +1,29 @@
-/** Scores of one target. */
-export interface TargetScores {
-  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-  dice: number | null;
-  /** Voxels predicted. */
-  predVoxels: number;
-  /** Voxels of the reference. */
-  refVoxels: number;
-  /** Further metrics by name. */
-  [metric: string]: number | null;
-}
+import type { Scores, TargetScores } from './native/binding.js';
 
-/** Scores of one case. */
-export interface Scores {
-  /** By target: `artery`, `vein`, … */
-  [target: string]: TargetScores;
-}
+export type { Scores, TargetScores };
 
 /** Means over the cases in which a metric is a number. */
 export function meanScores(all: Scores[]): Scores {
-  const mean: Scores = {};
-  for (const target of new Set(all.flatMap((scores) => Object.keys(scores)))) {
-    const rows = all.flatMap((scores) => (scores[target] ? [scores[target]] : []));
-    const metrics = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-    mean[target] = Object.fromEntries(
-      metrics.map((metric) => [metric, average(rows.map((row) => row[metric]))]),
-    ) as TargetScores;
-  }
-  return mean;
+  const targets = new Set(all.flatMap((scores) => Object.keys(scores)));
+  return Object.fromEntries(
+    [...targets].map((target) => [target, meanOf(all.flatMap((scores) => (scores[target] ? [scores[target]] : [])))]),
+  );
 }
 
-function average(values: (number | null | undefined)[]): number | null {
-  const known = values.filter((value) => typeof value === 'number');
+function meanOf(rows: TargetScores[]): TargetScores {
+  const mean = (metric: keyof TargetScores) => average(rows.map((row) => row[metric]));
+  return {
+    dice: mean('dice'),
+    predVoxels: mean('predVoxels') ?? 0,
+    refVoxels: mean('refVoxels') ?? 0,
+    iou: mean('iou'),
+    precision: mean('precision'),
+    recall: mean('recall'),
+    swapRate: mean('swapRate'),
+  };
+}
+
+function average(values: (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
   return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
 }

@@ -1,5 +1,5 @@
 import { UsageError } from './errors.js';
-import { placeOf } from './files.js';
+import { isSamePlace } from './files.js';
 import { findNetwork } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
@@ -29,6 +29,8 @@ export interface SegmentJob {
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too. */
   keepAirways?: boolean | undefined;
+  /** Post-process the labels, or not, whatever the plan says. */
+  postprocess?: boolean | undefined;
   /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
   strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
@@ -68,16 +70,15 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     maxMemory: job.maxMemory,
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
+    postprocess: job.postprocess,
     strict: job.strict,
     probabilities: probabilities !== undefined,
   });
   const writing = performance.now();
   if (probabilities !== undefined && result.probabilities) {
-    const { labels, targets } = result;
-    const json = JSON.stringify({ ...geometryOf(labels), prompts: targets.length });
-    await call(options, (monitor) =>
-      addon().writeProbabilities(probabilities, json, result.probabilities ?? new Float32Array(), input, monitor),
-    );
+    const { labels, targets, probabilities: data } = result;
+    const volume = { ...labels, data, prompts: targets.length };
+    await call(options, (monitor) => addon().writeProbabilities(probabilities, volume, input, monitor));
   }
   await writeVolume(output, result.labels, { like: input, signal: options.signal });
   const now = performance.now();
@@ -98,14 +99,10 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
 async function checkFiles({ input, output, probabilities }: SegmentJob): Promise<void> {
   await call({}, () => addon().inspect(input));
-  if (probabilities !== undefined && placeOf(probabilities) === placeOf(output)) {
+  if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
   }
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
     await call({}, () => addon().checkOutput(path, input));
   }
-}
-
-function geometryOf({ shape, spacingMm, affine }: Segmentation['labels']) {
-  return { shape, spacingMm, affine };
 }

@@ -9,10 +9,12 @@ import {
 } from './check.js';
 import { UsageError } from './errors.js';
 import { bundledModel, findNetwork } from './models.js';
+import type { Segmentation, SegmentRequest } from './native/binding.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions, MeasuredStructure, Volume, Warning } from './types.js';
-import { type Geometry, geometryJson, volumeOf } from './volume.js';
+import type { CallOptions, Volume } from './types.js';
+
+export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
 
 /** Where and with what a {@link Segmenter} runs. */
 export interface LoadOptions extends CallOptions {
@@ -39,6 +41,13 @@ export interface SegmentOptions extends CallOptions {
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too, with the value after the right lung's. @default false */
   keepAirways?: boolean | undefined;
+  /**
+   * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
+   * lung are cleared.
+   *
+   * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
+   */
+  postprocess?: boolean | undefined;
   /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
   strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
@@ -46,44 +55,6 @@ export interface SegmentOptions extends CallOptions {
   /** Most memory the process may use, bytes. @default no limit */
   maxMemory?: number | undefined;
 }
-
-/** One target's share of the label map. */
-export interface SegmentedTarget {
-  /** Value in the label map. */
-  value: number;
-  /** Target's name. */
-  name: string;
-  /** The prompt that resolved to it. */
-  prompt: string;
-  /** Voxels with this value. */
-  voxels: number;
-  /** Their volume in ml. */
-  volumeMl: number;
-}
-
-/** The result of segmenting one scan. */
-export interface Segmentation {
-  /** Label map on the scan's own grid; 0 is background. */
-  labels: Volume<Uint8Array>;
-  /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
-  probabilities?: Float32Array;
-  /** What was asked for and found. */
-  targets: SegmentedTarget[];
-  /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
-  structures: MeasuredStructure[];
-  /** Wall time by stage. */
-  seconds: { load: number; prepare: number; network: number; restore: number; total: number };
-  /** Memory: allowed (`null`: no limit), predicted before the run, and the process's peak. */
-  memory: { budgetBytes: number | null; predictedBytes: number; peakBytes: number };
-  /** What the network saw at once, voxels `[z, y, x]` of the plan's grid. */
-  tile: [number, number, number];
-  /** Labelled voxels below −900 HU, which is air, that were cleared. */
-  clearedInAir: number;
-  /** What a user should know. */
-  warnings: Warning[];
-}
-
-type Segmented = Omit<Segmentation, 'labels' | 'probabilities'> & { geometry: Geometry };
 
 const handles = new FinalizationRegistry<number>((handle) => addon().disposeSegmenter(handle));
 
@@ -113,10 +84,8 @@ export class Segmenter {
     checkDevice(device);
     checkInteger('threads', threads, 1, MAX_THREADS);
     const directory = findNetwork(model);
-    const { value } = await call<{ handle: number }>(options, (monitor) =>
-      addon().loadSegmenter(directory, bundledModel(), threads, monitor),
-    );
-    return new Segmenter(value.handle);
+    const handle = await call(options, (monitor) => addon().loadSegmenter(directory, bundledModel(), threads, monitor));
+    return new Segmenter(handle);
   }
 
   /**
@@ -126,18 +95,15 @@ export class Segmenter {
    */
   async segment(scan: string | Volume, options: SegmentOptions = {}): Promise<Segmentation> {
     if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
-    const request = requestJson(options);
-    const { value, arrays } = await call<Segmented>(options, (monitor) => {
+    const request = requestOf(options);
+    return await call(options, async (monitor) => {
       if (typeof scan === 'string') {
         checkPath('The scan', scan);
-        return addon().segmentFile(this.#handle, scan, request, monitor);
+        return await addon().segmentFile(this.#handle, scan, request, monitor);
       }
       checkVolume('The scan', scan);
-      return addon().segmentVolume(this.#handle, geometryJson(scan), scan.data, request, monitor);
+      return await addon().segmentVolume(this.#handle, scan, request, monitor);
     });
-    const { geometry, ...rest } = value;
-    const labels = volumeOf(arrays[0] as Uint8Array, geometry);
-    return { labels, ...(arrays[1] && { probabilities: arrays[1] as Float32Array }), ...rest };
   }
 
   /** Frees the model's memory; the segmenter cannot be used afterwards. */
@@ -153,12 +119,13 @@ export class Segmenter {
   }
 }
 
-function requestJson(options: SegmentOptions): string {
+function requestOf(options: SegmentOptions): SegmentRequest {
   const {
     prompts,
     probabilities = false,
     keepLungs = false,
     keepAirways = false,
+    postprocess,
     strict = false,
     index,
     maxMemory,
@@ -166,15 +133,17 @@ function requestJson(options: SegmentOptions): string {
   if (prompts !== undefined) checkStrings('prompts', prompts);
   for (const [name, value] of Object.entries({ probabilities, keepLungs, keepAirways, strict }))
     checkBoolean(name, value);
+  if (postprocess !== undefined) checkBoolean('postprocess', postprocess);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
-  return JSON.stringify({
+  return {
     prompts: prompts ?? null,
     probabilities,
     keepLungs,
     keepAirways,
+    postprocess: postprocess ?? null,
     strict,
     index: index ?? null,
     maxMemoryBytes: maxMemory ?? null,
-  });
+  };
 }

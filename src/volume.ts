@@ -1,7 +1,7 @@
 import { checkInteger, checkPath, checkVolume } from './check.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions, Volume, VoxelArray, Warning } from './types.js';
+import type { CallOptions, Volume } from './types.js';
 
 /** Options of {@link readVolume}. */
 export interface ReadOptions extends CallOptions {
@@ -15,9 +15,6 @@ export interface WriteOptions extends CallOptions {
   like?: string | undefined;
 }
 
-/** A volume's geometry as it crosses into the addon. */
-export type Geometry = Pick<Volume, 'shape' | 'spacingMm' | 'affine' | 'oriented'>;
-
 /**
  * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file.
  *
@@ -29,10 +26,7 @@ export type Geometry = Pick<Volume, 'shape' | 'spacingMm' | 'affine' | 'oriented
 export async function readVolume(path: string, options: ReadOptions = {}): Promise<Volume> {
   checkPath('The path', path);
   if (options.index !== undefined) checkInteger('index', options.index, 0, 0xffff_ffff);
-  const { value, arrays } = await call<Geometry & { warnings: Warning[] }>(options, (monitor) =>
-    addon().readVolume(path, options.index ?? null, monitor),
-  );
-  return volumeOf(arrays[0] as VoxelArray, value);
+  return await call(options, (monitor) => addon().readVolume(path, options.index ?? null, monitor));
 }
 
 /**
@@ -45,18 +39,5 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   checkPath('The path', path);
   checkVolume('The volume', volume);
   if (options.like !== undefined) checkPath('like', options.like);
-  await call(options, (monitor) =>
-    addon().writeVolume(path, geometryJson(volume), volume.data, options.like ?? null, monitor),
-  );
-}
-
-/** A volume of `data` at a place that the addon gave. */
-export function volumeOf<Data extends VoxelArray>(data: Data, geometry: Geometry): Volume<Data> {
-  const { shape, spacingMm, affine, oriented } = geometry;
-  return { data, shape, spacingMm, affine, ...(oriented === false && { oriented }) };
-}
-
-/** The geometry of `volume` as the JSON the addon takes. */
-export function geometryJson({ shape, spacingMm, affine, oriented = true }: Geometry): string {
-  return JSON.stringify({ shape, spacingMm, affine, oriented });
+  await call(options, (monitor) => addon().writeVolume(path, volume, options.like ?? null, monitor));
 }

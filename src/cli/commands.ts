@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { addAnatomy } from './anatomy.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
@@ -27,9 +26,3 @@ export const all = [
   addDoctor,
   addDemo,
 ];
-
-/** The package's version. */
-export function version(): string {
-  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(file) as { version: string }).version;
-}

@@ -4,7 +4,6 @@ import { makeFolder, writeAtomic } from '../files.js';
 import { phantom } from '../phantom.js';
 import { preview } from '../report/preview.js';
 import { segmentToFile } from '../segment-file.js';
-import type { Volume } from '../types.js';
 import { readVolume } from '../volume.js';
 import { interruption } from './exit.js';
 import { printJson, progressPrinter, readableBytes, say, sayWarnings } from './output.js';
@@ -32,7 +31,7 @@ export function addDemo(program: Command): void {
       const report = await segmentToFile({ input, output }, options).finally(printer.done);
       const picture = join(out, 'preview.png');
       const [ct, labels] = await Promise.all([readVolume(input), readVolume(output)]);
-      await writeAtomic(picture, preview(ct, labels as Volume<Uint8Array>));
+      await writeAtomic(picture, preview(ct, labels));
       if (json) return printJson({ ...report, input, picture });
       for (const { name, volumeMl } of report.targets) say(`${name}: ${volumeMl.toFixed(1)} ml`);
       say(`${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)} of memory`);

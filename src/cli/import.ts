@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { z } from 'zod';
+import { planConfig } from '../config/plan.js';
 import { UsageError } from '../errors.js';
 import { readJson } from '../files.js';
 import { type CheckpointVariant, type ImportOptions, type ImportReport, importCheckpoint } from '../import.js';
@@ -35,8 +37,8 @@ export function addImport(program: Command): void {
         out,
         variant,
         prompts: prompts === undefined ? undefined : await readPrompts(prompts),
-        windowHu: windowHu as ImportOptions['windowHu'],
-        spacingMm: (spacingMm?.length === 1 ? spacingMm[0] : spacingMm) as ImportOptions['spacingMm'],
+        windowHu: windowHu === undefined ? undefined : z.tuple([z.number(), z.number()]).parse(windowHu),
+        spacingMm: spacingOf(spacingMm),
         signal: interruption,
       });
       if (json) return printJson(report);
@@ -44,16 +46,29 @@ export function addImport(program: Command): void {
     });
 }
 
+const promptList = z.array(z.union([z.string(), planConfig.shape.targets.element]));
+
 /** A JSON array, given as it is or in a file. */
 async function readPrompts(given: string): Promise<ImportOptions['prompts']> {
+  const parsed = promptList.safeParse(await jsonOf(given));
+  if (parsed.success) return parsed.data;
+  throw new UsageError(`The prompts do not hold: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+}
+
+async function jsonOf(given: string): Promise<unknown> {
   try {
-    const json = given.trimStart().startsWith('[') ? JSON.parse(given) : await readJson(given);
-    return json as ImportOptions['prompts'];
+    return given.trimStart().startsWith('[') ? JSON.parse(given) : await readJson(given);
   } catch (error) {
     throw new UsageError(`--prompts takes a JSON array or a file with one: ${(error as Error).message}`, {
       cause: error,
     });
   }
+}
+
+/** One number for all axes, or three. */
+function spacingOf(given: number[] | undefined): ImportOptions['spacingMm'] {
+  const [each] = given ?? [];
+  return given?.length === 3 ? z.tuple([z.number(), z.number(), z.number()]).parse(given) : each;
 }
 
 function tell(report: ImportReport): void {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
+import { version } from '../native/load.js';
 import * as commands from './commands.js';
 import { exitStatus, named, reportError, watchSignals } from './exit.js';
 import { outliveReaders, printJson } from './output.js';
@@ -8,7 +9,7 @@ import { outliveReaders, printJson } from './output.js';
 const json = process.argv.includes('--json');
 const program = new Command('pulmoav')
   .description('Finds the pulmonary arteries and veins in chest CT, told by words what to look for.')
-  .version(commands.version(), '-v, --version');
+  .version(version(), '-v, --version');
 for (const add of commands.all) add(program);
 for (const command of program.commands) command.option('--json', 'print exactly one JSON object on standard output');
 for (const command of [program, ...program.commands]) {

@@ -23,6 +23,8 @@ export function addSegment(program: Command): void {
     .option('--probabilities <file>', 'write probabilities too: a 4-D NIfTI [x, y, z, prompt]')
     .option('--keep-lungs', 'write the lungs into the label map too, where it holds no vessel')
     .option('--keep-airways', 'write the airways into the label map too')
+    .option('--postprocess', "tidy the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
+    .option('--no-postprocess', 'leave the labels as the network saw them')
     .option('--strict', 'refuse a prompt with a side where the scan leaves the sides unclear, instead of warning')
     .action(async (input: string, flags: Flags & { prompt?: string[] }) => {
       const { json, prompt, ...rest } = flags;

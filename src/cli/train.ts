@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { TrainConfig } from '../config/train.js';
 import type { TrainEvent } from '../train/events.js';
 import { train } from '../train/loop.js';
 import { readTrainConfig } from '../train/run.js';
@@ -10,6 +11,7 @@ interface Flags {
   json?: boolean;
   out: string;
   config?: string;
+  init?: string;
   resume?: boolean;
   maxTime?: number;
   threads?: number;
@@ -24,15 +26,16 @@ export function addTrain(program: Command): void {
     .argument('<dataset>', 'folder with imagesTr, labelsTr and dataset.json')
     .requiredOption('-o, --out <run>', 'run directory; best and latest in it are models')
     .option('--config <file>', 'a recipe (tiny, la-caf) or a JSON file')
+    .option('--init <model>', 'begin with the weights of this model, as far as they fit')
     .option('--resume', 'go on with the run that the directory holds')
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
-    .action(async (dataset: string, { json, config, maxTime, ...rest }: Flags) => {
+    .action(async (dataset: string, { json, config, init, maxTime, ...rest }: Flags) => {
       const printer = progressPrinter();
       const result = await train({
         dataset,
         ...rest,
-        config: config === undefined ? undefined : await readTrainConfig(config),
+        config: await configOf(config, init),
         maxSeconds: maxTime,
         signal: interruption,
         onProgress: printer.onProgress,
@@ -42,6 +45,13 @@ export function addTrain(program: Command): void {
       const how = `${result.reason === 'finished' ? 'finished' : 'stopped'} after ${result.step} steps`;
       say(`${how}: ${result.best ?? 'no model yet, go on with --resume'}`);
     });
+}
+
+/** The config of a new run; `undefined` where neither flag says something, as for a run that is resumed. */
+async function configOf(config: string | undefined, init: string | undefined): Promise<TrainConfig | undefined> {
+  if (config === undefined && init === undefined) return undefined;
+  const read = await readTrainConfig(config ?? 'tiny');
+  return init === undefined ? read : { ...read, init };
 }
 
 function tell(event: TrainEvent): void {

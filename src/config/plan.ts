@@ -87,6 +87,12 @@ export const planConfig = z.strictObject({
     })
     .nullable()
     .describe('Boundary refinement: vessel walls in the lungs follow the scan. `null`: as the network saw them.'),
+  postprocess: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether the lungs decide on sides, and specks, air and what touches no lung are cleared. Missing: with `pulmoav` only.',
+    ),
   targets: z.array(target).min(1).describe('What can be asked for.'),
   defaultTargets: z.array(z.string()).min(1).describe('Target names used when the user gives no prompt.'),
   network: z.discriminatedUnion('preset', [laCaf, pulmoav]).describe("The network's own numbers."),

@@ -105,6 +105,9 @@ const step = z
       })
       .describe('The loss: its parts, scales and maps.'),
     optimizer,
+    frozen: z
+      .array(z.string().min(1))
+      .describe('Beginnings of the names of parameters that stay as they are, such as `encoder.`.'),
   })
   .describe('What one step does.');
 
@@ -160,6 +163,13 @@ export const trainConfig = z.strictObject({
       "Where prompts' embeddings come from: `tower` trains a small text tower first; else the model whose tower is taken over.",
     ),
   tower,
+  init: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe(
+      'Model whose weights a new run begins with, as far as they fit; its text tower is taken over where `textModel` is `tower`.',
+    ),
   steps: z
     .union([count, z.string().regex(/^fit:\d+(\.\d+)?[smh]$/, 'expected a number of steps, or fit:75m')])
     .describe('Length of the run: steps, or a wall time such as `fit:75m` that is measured once into steps.'),
@@ -206,6 +216,7 @@ export const tinyTraining: TrainConfig = {
   plan: tinyPlan,
   textModel: 'tower',
   tower: tinyTower,
+  init: null,
   steps: 'fit:62m',
   fold: 0,
   schedule: { learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
@@ -235,6 +246,7 @@ export const tinyTraining: TrainConfig = {
       mapWeights: { class: 1, sided: 0.1, union: 0.1, auxiliary: 0.3 },
     },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clipNorm: 1, meanDecay: 0.995 },
+    frozen: [],
   },
   adapt: noPolicies,
   validateEvery: 1000,
@@ -250,6 +262,7 @@ export const laCafTraining: TrainConfig = {
   plan: laCafPlan,
   textModel: 'tower',
   tower: tinyTower,
+  init: null,
   steps: 50_000,
   fold: 0,
   schedule: { learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
@@ -279,6 +292,7 @@ export const laCafTraining: TrainConfig = {
       mapWeights: { class: 1, sided: 1, union: 1, auxiliary: 0 },
     },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
+    frozen: [],
   },
   adapt: noPolicies,
   validateEvery: 1000,

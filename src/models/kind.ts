@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { FormatError } from '../errors.js';
 import { readJson } from '../files.js';
 
@@ -25,19 +26,16 @@ export function kindOf(path: string): ModelKind | undefined {
 export async function checkClipConfig(path: string, name: string): Promise<void> {
   const config = await readJson(path);
   if (isClip(config)) return;
-  const type = (config as HubConfig | null)?.model_type;
+  const type = hubConfig.safeParse(config).data?.model_type;
   const found = typeof type === 'string' ? `of the kind ${JSON.stringify(type)}` : 'of no kind';
   throw new FormatError('ERR_FORMAT', `"${name}" is no CLIP text model: its config.json says that it is ${found}.`, {
     hint: 'Text models are those of OpenAI and LAION, openai/clip-vit-base-patch32 for instance.',
   });
 }
 
-interface HubConfig {
-  model_type?: unknown;
-  text_config?: unknown;
-}
+const hubConfig = z.object({ model_type: z.unknown(), text_config: z.unknown() }).partial();
 
 function isClip(config: unknown): boolean {
-  const { model_type, text_config } = (config ?? {}) as HubConfig;
+  const { model_type, text_config } = hubConfig.safeParse(config).data ?? {};
   return model_type === 'clip' || model_type === 'clip_text_model' || (!model_type && text_config !== undefined);
 }

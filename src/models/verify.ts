@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { z } from 'zod';
 import { FormatError, IoError, ModelError } from '../errors.js';
 import type { CallOptions } from '../types.js';
 import { type HashOptions, hashOf, isHash } from './hash.js';
@@ -56,7 +57,7 @@ export async function verifyWeights(path: string): Promise<{ tensors: string[] }
     const text = Buffer.alloc(length);
     await file.read(text, 0, length, 8);
     const { __metadata__: _, ...tensors } = parsed(text, damaged);
-    const end = Math.max(0, ...Object.values(tensors).map((tensor) => Number(tensor?.data_offsets?.[1])));
+    const end = Math.max(0, ...Object.values(tensors).map(endOf));
     if (end !== size - 8 - length) throw damaged(`its tensors end at ${end} of ${size - 8 - length} bytes`);
     return { tensors: Object.keys(tensors) };
   } finally {
@@ -68,10 +69,19 @@ const MAX_HEADER_BYTES = 100 << 20;
 
 function parsed(text: Buffer, damaged: (problem: string) => FormatError) {
   try {
-    const header: unknown = JSON.parse(text.toString('utf8'));
-    if (typeof header === 'object' && header !== null) return header as Record<string, { data_offsets?: number[] }>;
-  } catch {}
-  throw damaged('its header is no JSON');
+    return header.parse(JSON.parse(text.toString('utf8')));
+  } catch {
+    throw damaged('its header is no JSON');
+  }
+}
+
+/** A safetensors header: tensors by name, and what is said of the file. */
+const header = z.record(z.string(), z.unknown());
+const tensor = z.object({ data_offsets: z.tuple([z.number(), z.number()]) });
+
+/** Where a tensor's bytes end; not a number where its header does not say. */
+function endOf(described: unknown): number {
+  return tensor.safeParse(described).data?.data_offsets[1] ?? Number.NaN;
 }
 
 /** The hash of a file, checked against the blob that it is; `null` where it is none. */

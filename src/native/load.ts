@@ -1,7 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { DeviceError, InternalError } from '../errors.js';
 import type * as Binding from './binding.js';
 
@@ -30,7 +31,7 @@ function load(): Addon {
   const tried: string[] = [];
   for (const candidate of candidates(platform)) {
     try {
-      return require(candidate) as Addon;
+      return checked(require(candidate));
     } catch (error) {
       tried.push(`${candidate}: ${(error as Error).message.split('\n')[0]}`);
     }
@@ -40,6 +41,24 @@ function load(): Addon {
     `The native addon of pulmoav could not be loaded on ${platform} with Node ${process.version}. Tried:\n  ${tried.join('\n  ')}`,
     { hint: 'Install pulmoav anew without --omit=optional, or run "npm run build" in a clone.' },
   );
+}
+
+/** The package's version. */
+export function version(): string {
+  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return z.object({ version: z.string() }).parse(JSON.parse(file)).version;
+}
+
+/** An addon of this package's own version exports what the declarations made with it say. */
+function checked(exports: unknown): Addon {
+  if (!isAddon(exports)) throw new Error('it is no addon of pulmoav');
+  const found = exports.health().version;
+  if (found !== version()) throw new Error(`it is of version ${found}, not ${version()}`);
+  return exports;
+}
+
+function isAddon(exports: unknown): exports is Addon {
+  return typeof exports === 'object' && exports !== null && 'health' in exports;
 }
 
 function candidates(platform: string): string[] {

@@ -1,23 +1,19 @@
 import { errorOf } from '../errors.js';
-import type { VoxelArray } from '../types.js';
-import type { Outcome } from './binding.js';
+import type { ErrorInfo } from './binding.js';
 
-/** What a successful call hands back. */
-export interface Unwrapped<T> {
-  value: T;
-  arrays: VoxelArray[];
+/** The answer of a native call; what went wrong instead is thrown as the error class that goes with its code. */
+export function unwrap<T>(outcome: T | ErrorInfo, signal?: AbortSignal): T {
+  if (!isErrorInfo(outcome)) return outcome;
+  const { code, message, causes } = outcome;
+  if (code === 'CANCELLED') signal?.throwIfAborted();
+  const cause = causes.reduceRight<Error | undefined>(
+    (inner, text) => new Error(text, inner && { cause: inner }),
+    undefined,
+  );
+  throw errorOf(code, message, cause);
 }
 
-/** Turns a native outcome into its value, or throws the error class that goes with its code. */
-export function unwrap<T>(outcome: Outcome, signal?: AbortSignal): Unwrapped<T> {
-  if (outcome.error) {
-    const { code, message, causes } = outcome.error;
-    if (code === 'CANCELLED') signal?.throwIfAborted();
-    const cause = causes.reduceRight<Error | undefined>(
-      (inner, text) => new Error(text, inner && { cause: inner }),
-      undefined,
-    );
-    throw errorOf(code, message, cause);
-  }
-  return { value: JSON.parse(outcome.json ?? 'null') as T, arrays: outcome.arrays as VoxelArray[] };
+/** Only an error has causes. */
+function isErrorInfo<T>(outcome: T | ErrorInfo): outcome is ErrorInfo {
+  return typeof outcome === 'object' && outcome !== null && 'causes' in outcome;
 }

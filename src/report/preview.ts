@@ -30,7 +30,7 @@ const COLOURS: readonly Colour[] = [
  * Draws a scan and its labels as PNG: above, the three slices with most label; below, projections of the labels, near
  * ones bright. The patient's right is at the picture's left.
  */
-export function preview(ct: Volume, labels: Volume<Uint8Array>): Uint8Array {
+export function preview(ct: Volume, labels: Volume): Uint8Array {
   const scan = canonical(ct);
   const map = canonical(labels);
   const slices = VIEWS.map((view) => drawSlice(scan, map, view, fullestSlice(map, view.through)));

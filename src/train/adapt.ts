@@ -1,13 +1,8 @@
 import type { TrainConfig } from '../config/train.js';
+import type { SamplingWeights, StepReport, StepSettings, Verdict } from '../native/binding.js';
 
 /** Background, artery, vein. */
 export type ByClass = [background: number, artery: number, vein: number];
-
-/** How much likelier cases and calibres are drawn than without the policy; empty: all alike. */
-export interface SamplingWeights {
-  cases: number[];
-  calibres: number[];
-}
 
 /** What the policies remember of a run; it travels with each checkpoint. */
 export interface AdaptState {
@@ -24,22 +19,12 @@ export interface AdaptState {
 }
 
 /** What the policies want of a step. */
-export interface Adaptation {
-  lossFactors: Record<string, number>;
-  teacher: { weight: number; thresholds: ByClass } | null;
-  sampling: SamplingWeights;
-  nextSampling: SamplingWeights;
-}
+export type Adaptation = Omit<StepSettings, 'learningRate'>;
 
 /** What the policies look at in a step's report. */
-export interface Observation {
-  /** Each loss before its weight, by the name of the weight. */
-  terms: Record<string, number>;
-  /** The step's patches. */
-  samples: { case: number; calibre: number | null; loss: number | null }[];
-  /** What the teacher said of background, artery and vein. */
-  teacher: { verdicts: { voxels: number; confidence: number }[] } | null;
-}
+export type Observation = Pick<StepReport, 'terms' | 'samples'> & {
+  teacher: { verdicts: Pick<Verdict, 'voxels' | 'confidence'>[] } | null;
+};
 
 const CALIBRES = 3;
 /** A teacher that has seen nothing is as sure as a guess among three classes. */
@@ -143,12 +128,13 @@ function lossFactors({ adapt }: TrainConfig, { logVariances }: AdaptState): Reco
 }
 
 /** One step down the slope of s, ½ − ½ L e⁻ˢ, for each loss. */
-function logVariancesAfter({ adapt }: TrainConfig, before: Record<string, number>, terms: Record<string, number>) {
+function logVariancesAfter({ adapt }: TrainConfig, before: Record<string, number>, terms: Observation['terms']) {
   if (!adapt.uncertainty.enabled) return before;
-  const after = Object.entries(terms).map(([name, loss]) => {
+  const after = Object.entries(terms).flatMap(([name, loss]) => {
+    if (loss === null) return [];
     const s = before[name] ?? 0;
     const moved = s - adapt.uncertainty.rate * (0.5 - 0.5 * loss * Math.exp(-s));
-    return [name, Math.min(MAX_LOG_VARIANCE, Math.max(-MAX_LOG_VARIANCE, moved))];
+    return [[name, Math.min(MAX_LOG_VARIANCE, Math.max(-MAX_LOG_VARIANCE, moved))] as const];
   });
   return { ...before, ...Object.fromEntries(after) };
 }

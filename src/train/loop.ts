@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from '../check.js';
 import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
+import { findModel } from '../models.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { type Adaptation, adapt, observe } from './adapt.js';
@@ -93,7 +94,15 @@ function timeLimit(seconds: number | undefined): AbortSignal | undefined {
 async function openTrainer(run: RunFile, threads: number, options: TrainOptions): Promise<Trainer> {
   const { out, dataset } = options;
   const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
-  const setup = { ...completed, step: run.config.step, dataset, fold: run.config.fold, cache: join(out, 'cache'), threads };
+  const setup = {
+    ...completed,
+    step: run.config.step,
+    dataset,
+    fold: run.config.fold,
+    init: run.config.init === null ? null : findModel(run.config.init),
+    cache: join(out, 'cache'),
+    threads,
+  };
   await findCheckpoint(out, 'best');
   return Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
 }
@@ -211,12 +220,16 @@ function startEvent({ facts }: Trainer, { steps }: RunFile): TrainEvent {
 }
 
 /** What a user should know of the data set. */
-function warningsOf({ trainingCases, validationCases, warnings }: TrainerFacts) {
+function warningsOf({ trainingCases, validationCases, warnings, fresh }: TrainerFacts) {
+  const partial = {
+    code: 'INIT_PARTIAL',
+    message: `the model to begin with lacks ${fresh.length} tensors of this network, or has them in another shape, so they begin anew: ${fresh.slice(0, 5).join(', ')}${fresh.length > 5 ? ', …' : ''}`,
+  };
   const few = {
     code: 'NO_VALIDATION',
     message: `none of the ${trainingCases.length} cases is left to validate on, so "best" is never made; name some in splits_final.json`,
   };
-  return [...warnings, ...(validationCases.length === 0 ? [few] : [])];
+  return [...warnings, ...(fresh.length > 0 ? [partial] : []), ...(validationCases.length === 0 ? [few] : [])];
 }
 
 type Save = (directory: string) => Promise<void>;

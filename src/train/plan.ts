@@ -11,7 +11,8 @@ const OWN_TOWER = 'tower';
 
 /** A plan with its prompts' embeddings, and where they came from. */
 export interface CompletePlan {
-  plan: object;
+  /** JSON. */
+  plan: string;
   /** File of the text tensors that travel with the weights; `null` where CLIP, which stays where it is, made the embeddings. */
   text: string | null;
 }
@@ -24,13 +25,13 @@ export interface CompletePlan {
  * @throws ModelError, IoError
  */
 export async function completePlan(config: TrainConfig, file: string, options: CallOptions): Promise<CompletePlan> {
-  const complete = async (text: string) =>
-    (await call<object>(options, () => addon().completePlan(JSON.stringify(config.plan), text))).value;
+  const complete = (text: string) => call(options, () => addon().completePlan(JSON.stringify(config.plan), text));
   if (existsSync(file)) return { plan: await complete(file), text: file };
-  if (config.textModel === OWN_TOWER) {
+  const source = config.textModel === OWN_TOWER ? (config.init ?? OWN_TOWER) : config.textModel;
+  if (source === OWN_TOWER) {
     await call(options, (monitor) => addon().trainTower(JSON.stringify(config.tower), file, monitor));
   } else {
-    const model = findModel(config.textModel);
+    const model = findModel(source);
     if (kindOf(model) === 'clip') return { plan: await complete(model), text: null };
     await call(options, () => addon().copyTextTower(model, file));
   }

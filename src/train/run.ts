@@ -46,7 +46,9 @@ function recipeOf(name: unknown): TrainConfig | undefined {
 
 /** Checks a config; fields that are missing are taken from its `recipe`. */
 export function checkTrainConfig(json: unknown, source = 'config'): TrainConfig {
-  const { recipe = 'tiny', ...fields } = (json ?? {}) as { recipe?: string };
+  const given = json ?? {};
+  if (!isRecord(given)) throw new ConfigError(`${source} does not hold: it must be an object.`);
+  const { recipe = 'tiny', ...fields } = given;
   const base = recipeOf(recipe);
   if (!base)
     throw new ConfigError(

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomic } from '../files.js';
+import { z } from 'zod';
+import { FormatError } from '../errors.js';
+import { readJson, writeAtomic } from '../files.js';
 import { meanScores, type Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { keep } from './checkpoints.js';
@@ -53,8 +54,13 @@ export function meanDice({ artery, vein }: Scores): number {
   return known.length === 0 ? 0 : known.reduce((sum, dice) => sum + dice, 0) / known.length;
 }
 
+/** What is read back of `best/validation.json`. */
+const validationFile = z.object({ dice: z.number() });
+
 async function bestSoFar(out: string): Promise<number> {
   const file = join(out, 'best', 'validation.json');
   if (!existsSync(file)) return Number.NEGATIVE_INFINITY;
-  return (JSON.parse(await readFile(file, 'utf8')) as { dice: number }).dice;
+  const parsed = validationFile.safeParse(await readJson(file));
+  if (parsed.success) return parsed.data.dice;
+  throw new FormatError('ERR_FORMAT', `"${file}" does not say the Dice of the best model.`);
 }

@@ -3,53 +3,91 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use napi::bindgen_prelude::{Either10, Object};
+use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::{Labelled, label};
-use pulmoav_task::{Monitor, Warning};
+use pulmoav_task::Monitor;
 use pulmoav_volume::VolumeError;
-use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::memory::{Released, peak_bytes};
+use crate::memory::peak_bytes;
 use crate::monitor::{CallMonitor, Shared};
-use crate::outcome::{Failure, Success, TypedArray, parse};
+use crate::outcome::{ErrorInfo, Failure};
 use crate::scan::Scan;
 use crate::structure::MeasuredStructure;
-use crate::volume::{Geometry, voxels};
+use crate::volume::{Axes, Given, LabelMap, VoxelVolume};
+use crate::warning::Warning;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Asked {
-    index: Option<usize>,
-    threads: usize,
+/// How a scan's anatomy is asked for.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct AnatomyRequest {
+    /// Which volume of a file with four or more axes.
+    pub index: Option<u32>,
+    /// Threads to compute with.
+    pub threads: u32,
+}
+
+/// The anatomy of one scan.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct Anatomy {
+    /// Label map on the scan's own grid: 0 outside the body, 1 body, 2 mediastinum, 3 left lung, 4 right lung, 5
+    /// airways. Left and right are the patient's.
+    pub labels: LabelMap,
+    /// Every structure in the order of the values, found or not.
+    pub structures: Vec<MeasuredStructure>,
+    /// Where the windpipe divides, RAS mm `[x, y, z]`; `null` where it was not found.
+    pub carina_mm: Option<Axes>,
+    /// Wall time by stage.
+    pub seconds: AnatomySeconds,
+    /// The process's peak memory.
+    pub memory: PeakMemory,
+    /// What a user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Wall time of finding an anatomy, s.
+#[napi(object, object_from_js = false)]
+pub struct AnatomySeconds {
+    pub load: f64,
+    pub find: f64,
+    pub draw: f64,
+    pub total: f64,
+}
+
+/// The process's peak memory.
+#[napi(object, object_from_js = false)]
+pub struct PeakMemory {
+    pub peak_bytes: f64,
 }
 
 /// Labels the anatomy of a file.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn anatomy_file<'env>(env: &'env Env, path: String, asked: String, monitor: &CallMonitor) -> Result<Object<'env>> {
-    on_engine(env, &asked, monitor, move |asked, shared| {
-        run(Scan::read(&PathBuf::from(path), asked.index, shared)?, shared)
-    })
+#[napi(catch_unwind)]
+pub fn anatomy_file<'env>(
+    env: &'env Env,
+    path: String,
+    asked: AnatomyRequest,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<Anatomy, ErrorInfo>>> {
+    let shared = monitor.share();
+    Engine::tensors(asked.threads as usize)?
+        .cancellable(env, monitor, move || run(Scan::read(&PathBuf::from(path), asked.index, &shared)?, &shared))
 }
 
 /// Labels the anatomy of a volume of Hounsfield units.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn anatomy_volume<'env>(
     env: &'env Env,
-    geometry: String,
-    data: TypedArray,
-    asked: String,
+    volume: VoxelVolume,
+    asked: AnatomyRequest,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
-    let voxels = voxels(&data);
-    on_engine(env, &asked, monitor, move |_, shared| run(Scan::given(&geometry, voxels)?, shared))
+) -> Result<PromiseRaw<'env, Either<Anatomy, ErrorInfo>>> {
+    let (shared, given) = (monitor.share(), Given::copy(&volume));
+    Engine::tensors(asked.threads as usize)?.cancellable(env, monitor, move || run(Scan::given(given)?, &shared))
 }
 
-fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {
+fn run(scan: Scan, shared: &Shared) -> std::result::Result<Anatomy, Failure> {
     let clock = Instant::now();
-    let _released = Released;
     let Scan { ct, oriented, mut warnings, load_seconds, .. } = scan;
     let Labelled { labels, structures, carina_mm, warnings: found, find_seconds, draw_seconds } = label(&ct, shared)?;
     drop(ct);
@@ -57,56 +95,17 @@ fn run(scan: Scan, shared: &Shared) -> std::result::Result<Success, Failure> {
         return Err(VolumeError::Cancelled.into());
     }
     warnings.extend(found);
-    let answer = Answer {
-        geometry: Geometry::of(&labels.grid, oriented),
+    Ok(Anatomy {
+        labels: LabelMap::of(labels, oriented),
         structures: structures.into_iter().map(MeasuredStructure::from).collect(),
-        carina_mm,
-        seconds: Seconds {
+        carina_mm: carina_mm.map(Axes::from),
+        seconds: AnatomySeconds {
             load: load_seconds,
             find: find_seconds,
             draw: draw_seconds,
             total: load_seconds + clock.elapsed().as_secs_f64(),
         },
-        memory: Memory { peak_bytes: peak_bytes() },
-        warnings,
-    };
-    Success::with_arrays(&answer, vec![Either10::B(labels.data.into())])
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    geometry: Geometry,
-    structures: Vec<MeasuredStructure>,
-    carina_mm: Option<[f64; 3]>,
-    seconds: Seconds,
-    memory: Memory,
-    warnings: Vec<Warning>,
-}
-
-#[derive(Serialize)]
-struct Seconds {
-    load: f64,
-    find: f64,
-    draw: f64,
-    total: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Memory {
-    peak_bytes: u64,
-}
-
-fn on_engine<'env>(
-    env: &'env Env,
-    asked: &str,
-    monitor: &CallMonitor,
-    work: impl FnOnce(&Asked, &Shared) -> std::result::Result<Success, Failure> + Send + 'static,
-) -> Result<Object<'env>> {
-    let shared = monitor.share();
-    match parse::<Asked>("the request", asked) {
-        Ok(asked) => Engine::tensors(asked.threads)?.cancellable(env, monitor, move || work(&asked, &shared)),
-        Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
-    }
+        memory: PeakMemory { peak_bytes: peak_bytes() as f64 },
+        warnings: warnings.into_iter().map(Warning::from).collect(),
+    })
 }

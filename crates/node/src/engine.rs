@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use napi::bindgen_prelude::Object;
-use napi::{Env, Error, JsDeferred, Result};
+use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
+use napi::{Env, Error, JsDeferred, JsValue, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::memory::{Afterwards, Job as Memory};
 use crate::monitor::CallMonitor;
-use crate::outcome::{Failure, Outcome, Success};
+use crate::outcome::{Failure, Outcome, outcome};
 
 /// Graphs of candle drop recursively, so the threads that hold them need room.
 const STACK_BYTES: usize = 256 << 20;
@@ -21,7 +22,9 @@ const KEPT_ENGINES: usize = 2;
 const WORKERS: usize = 2;
 
 type Job = Box<dyn FnOnce() + Send>;
-type Resolver = Box<dyn FnOnce(Env) -> Result<Outcome>>;
+type Resolver<T> = Box<dyn FnOnce(Env) -> Result<Outcome<T>>>;
+/// What a job came to.
+type Done<T> = std::result::Result<T, Failure>;
 
 /// A queue of jobs, worked off in order of arrival.
 pub struct Engine {
@@ -56,31 +59,42 @@ impl Engine {
         Ok(STARTED.get_or_init(|| workers))
     }
 
-    /// Runs `work` on this engine and gives JavaScript a promise of its outcome. A panic becomes `ERR_INTERNAL`.
-    pub fn promise<'env>(
+    /// Runs `work` on this engine and gives JavaScript a promise of its outcome. A panic becomes `ERR_INTERNAL`; freed
+    /// memory goes back to the system.
+    pub fn promise<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
-        work: impl FnOnce() -> std::result::Result<Success, Failure> + Send + 'static,
-    ) -> Result<Object<'env>> {
+        work: impl FnOnce() -> Done<T> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>> {
+        self.promise_and(Afterwards::Release, env, work)
+    }
+
+    /// As [`Engine::promise`], with a word on the memory.
+    pub fn promise_and<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        afterwards: Afterwards,
+        env: &'env Env,
+        work: impl FnOnce() -> Done<T> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>> {
         let (call, promise) = Call::new(env, work)?;
-        self.send(Box::new(move || call.run()))?;
+        self.send(Box::new(move || call.run(afterwards)))?;
         Ok(promise)
     }
 
     /// As [`Engine::promise`], for work that its monitor can cancel: before its turn the promise is settled with
     /// `CANCELLED` at once, and the work is let go; from then on the work itself has to look at the monitor.
-    pub fn cancellable<'env>(
+    pub fn cancellable<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         monitor: &CallMonitor,
-        work: impl FnOnce() -> std::result::Result<Success, Failure> + Send + 'static,
-    ) -> Result<Object<'env>> {
+        work: impl FnOnce() -> Done<T> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>> {
         let (call, promise) = Call::new(env, work)?;
         let waiting = Arc::new(Mutex::new(Some(call)));
         let leaving = Arc::clone(&waiting);
         self.send(Box::new(move || {
             if let Some(call) = take(&waiting) {
-                call.run();
+                call.run(Afterwards::Release);
             }
         }))?;
         monitor.share().on_cancel(move || {
@@ -121,31 +135,33 @@ impl Engine {
 }
 
 /// Work that JavaScript holds a promise of.
-struct Call<Work> {
+struct Call<Work, T: ToNapiValue> {
     work: Work,
-    deferred: JsDeferred<Outcome, Resolver>,
+    deferred: JsDeferred<Outcome<T>, Resolver<T>>,
 }
 
-impl<Work: FnOnce() -> std::result::Result<Success, Failure>> Call<Work> {
-    fn new(env: &Env, work: Work) -> Result<(Self, Object<'_>)> {
+impl<T: ToNapiValue + Send + 'static, Work: FnOnce() -> Done<T>> Call<Work, T> {
+    fn new(env: &Env, work: Work) -> Result<(Self, PromiseRaw<'_, Outcome<T>>)> {
         let (deferred, promise) = env.create_deferred()?;
-        Ok((Self { work, deferred }, promise))
+        Ok((Self { work, deferred }, PromiseRaw::new(env.raw(), promise.raw())))
     }
 
-    fn run(self) {
+    fn run(self, afterwards: Afterwards) {
         let Self { work, deferred } = self;
-        settle(deferred, guarded(work));
+        let memory = Memory::begin(afterwards);
+        let result = guarded(work);
+        drop(memory);
+        settle(deferred, result);
     }
 
     /// Ends the call without its work.
-    fn settle(self, result: std::result::Result<Success, Failure>) {
+    fn settle(self, result: Done<T>) {
         settle(self.deferred, result);
     }
 }
 
-fn settle(deferred: JsDeferred<Outcome, Resolver>, result: std::result::Result<Success, Failure>) {
-    let outcome = Outcome::from(result);
-    deferred.resolve(Box::new(move |_| Ok(outcome)));
+fn settle<T: ToNapiValue + Send + 'static>(deferred: JsDeferred<Outcome<T>, Resolver<T>>, result: Done<T>) {
+    deferred.resolve(Box::new(move |_| Ok(outcome(result))));
 }
 
 /// What is there, for the first who asks.
@@ -168,7 +184,7 @@ fn work_off(pool: &ThreadPool, queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn guarded(work: impl FnOnce() -> std::result::Result<Success, Failure>) -> std::result::Result<Success, Failure> {
+fn guarded<T>(work: impl FnOnce() -> Done<T>) -> Done<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let what = panic
             .downcast_ref::<String>()

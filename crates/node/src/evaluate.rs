@@ -2,59 +2,90 @@
 
 use std::path::{Path, PathBuf};
 
-use napi::bindgen_prelude::Object;
+use indexmap::IndexMap;
+use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_evaluate::{Options, Restriction, evaluate};
-use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::{Mask, formats};
 use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::monitor::{CallMonitor, Shared};
-use crate::outcome::{Failure, Success, TypedArray, parse};
-use crate::volume::{Given, labels, voxels};
+use crate::outcome::{ErrorInfo, Failure};
+use crate::volume::{Given, VoxelVolume, labels};
 
+/// How scores are asked for.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct EvaluationRequest {
+    /// A mask, as a path: what lies outside does not count.
+    pub within: Option<String>,
+}
+
+/// Scores of one target.
+#[napi(object, object_from_js = false, use_nullable = true)]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Asked {
-    within: Option<PathBuf>,
+pub struct TargetScores {
+    /// 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty.
+    pub dice: Option<f64>,
+    /// Voxels predicted.
+    pub pred_voxels: f64,
+    /// Voxels of the reference.
+    pub ref_voxels: f64,
+    /// |P ∩ R| ÷ |P ∪ R|; `null` when both are empty.
+    pub iou: Option<f64>,
+    /// |P ∩ R| ÷ |P|; `null` when nothing was predicted.
+    pub precision: Option<f64>,
+    /// |P ∩ R| ÷ |R|; `null` when the reference is empty.
+    pub recall: Option<f64>,
+    /// Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
+    /// artery and vein together. `null` when none of them was called vessel.
+    pub swap_rate: Option<f64>,
+}
+
+/// Scores of one case by target: `artery`, `vein`, …
+#[napi]
+pub type Scores = IndexMap<String, TargetScores>;
+
+/// Scores as JavaScript gets them; one that [`TargetScores`] lacks is refused, so that none is forgotten there.
+pub fn scores(found: pulmoav_evaluate::Scores) -> std::result::Result<Scores, Failure> {
+    let named = |(target, scores): (String, pulmoav_evaluate::TargetScores)| {
+        Ok((target, serde_json::from_value(serde_json::to_value(scores)?)?))
+    };
+    let found: serde_json::Result<Scores> = found.0.into_iter().map(named).collect();
+    found.map_err(|error| Failure::from_error("ERR_INTERNAL", &error))
 }
 
 /// Scores a file against a file.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn evaluate_files<'env>(
     env: &'env Env,
     pred: String,
     reference: String,
-    asked: String,
+    asked: EvaluationRequest,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
+) -> Result<PromiseRaw<'env, Either<Scores, ErrorInfo>>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
         let pred = read_labels(&PathBuf::from(pred), &shared)?;
         let reference = read_labels(&PathBuf::from(reference), &shared)?;
-        score(pred, &reference, &asked, &shared)
+        score(pred, &reference, asked, &shared)
     })
 }
 
 /// Scores a volume against a volume.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn evaluate_volumes<'env>(
     env: &'env Env,
-    pred_geometry: String,
-    pred: TypedArray,
-    reference_geometry: String,
-    reference: TypedArray,
-    asked: String,
+    pred: VoxelVolume,
+    reference: VoxelVolume,
+    asked: EvaluationRequest,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
-    let (shared, pred, reference) = (monitor.share(), voxels(&pred), voxels(&reference));
-    Engine::workers()?.cancellable(env, monitor, move || {
-        let pred = Labels::given(&pred_geometry, pred)?;
-        let reference = Labels::given(&reference_geometry, reference)?;
-        score(pred, &reference, &asked, &shared)
-    })
+) -> Result<PromiseRaw<'env, Either<Scores, ErrorInfo>>> {
+    let (shared, pred, reference) = (monitor.share(), Given::copy(&pred), Given::copy(&reference));
+    Engine::workers()?
+        .cancellable(env, monitor, move || score(Labels::given(pred)?, &Labels::given(reference)?, asked, &shared))
 }
 
 /// A label map, and whether its file says which way the patient lies.
@@ -64,10 +95,8 @@ struct Labels {
 }
 
 impl Labels {
-    fn given(geometry: &str, voxels: Voxels) -> std::result::Result<Self, Failure> {
-        let given = Given::new(geometry, voxels)?;
-        let oriented = given.oriented;
-        Ok(Self { map: given.labels()?, oriented })
+    fn given(given: Given) -> std::result::Result<Self, Failure> {
+        Ok(Self { map: given.labels()?, oriented: given.oriented })
     }
 
     /// At the place of another one where either place is a guess.
@@ -77,14 +106,18 @@ impl Labels {
     }
 }
 
-fn score(pred: Labels, reference: &Labels, asked: &str, shared: &Shared) -> std::result::Result<Success, Failure> {
-    let asked: Asked = parse("the evaluation's options", asked)?;
-    let within =
-        asked.within.map(|path| Ok::<_, Failure>(read_labels(&path, shared)?.beside(reference))).transpose()?;
+fn score(
+    pred: Labels,
+    reference: &Labels,
+    asked: EvaluationRequest,
+    shared: &Shared,
+) -> std::result::Result<Scores, Failure> {
+    let within = asked.within.map(|path| read_labels(Path::new(&path), shared)).transpose()?;
+    let within = within.map(|mask| mask.beside(reference));
     let pred = pred.beside(reference);
     let restrictions = within.iter().map(Restriction::Within).collect();
     let options = Options { restrictions, ..Options::default() };
-    Success::json(&evaluate(&pred, &reference.map, &options, shared)?)
+    scores(evaluate(&pred, &reference.map, &options, shared)?)
 }
 
 fn read_labels(path: &Path, shared: &Shared) -> std::result::Result<Labels, Failure> {

@@ -1,7 +1,8 @@
 //! The Node-API door: convert, call, convert. No decision is taken here.
 //!
-//! Every exported long call returns a promise of an `outcome::Outcome`, never a rejected one: an error that crosses
-//! an asynchronous Node-API call would lose its code. `src/native/unwrap.ts` turns outcomes into values or throws.
+//! Every exported long call returns a promise of its answer or an `outcome::ErrorInfo`, never a rejected one: an error
+//! that crosses an asynchronous Node-API call would lose its code. `src/native/unwrap.ts` turns it into a class. Types
+//! of answers are declared here once; `napi build` writes them to `src/native/binding.d.ts`.
 // The macros of napi expand to unsafe code and undocumented items; what we write ourselves has neither.
 #![allow(unsafe_code, missing_docs, unreachable_pub)]
 // Node-API hands arguments over by value.
@@ -15,6 +16,7 @@ mod anatomy;
 mod checkpoint;
 mod engine;
 mod evaluate;
+mod inspect;
 mod memory;
 mod model;
 mod monitor;
@@ -27,3 +29,4 @@ mod structure;
 mod text;
 mod train;
 mod volume;
+mod warning;

@@ -1,16 +1,44 @@
 //! The process's memory: freed tensors kept for the next one, and the peak that was reached.
 
+use std::sync::{Mutex, PoisonError};
+
 use pulmoav_ops::block_cache::BlockCache;
 
 #[global_allocator]
 static ALLOCATOR: BlockCache = BlockCache::new();
 
-/// Gives kept blocks back to the system when a job ends, however it ends.
-pub struct Released;
+/// Jobs at work. Held while the allocator is told, so that one that begins is never left with a resting one.
+static JOBS: Mutex<usize> = Mutex::new(0);
 
-impl Drop for Released {
+/// What becomes of the blocks that a job freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// They go back to the system, once no other job needs them, and so does what is freed between jobs.
+    Release,
+    /// They wait for the next job, which is of the same kind.
+    Keep,
+}
+
+/// A job at work, from its beginning until it is dropped.
+pub struct Job(Afterwards);
+
+impl Job {
+    /// One that begins now.
+    pub fn begin(afterwards: Afterwards) -> Self {
+        let mut jobs = JOBS.lock().unwrap_or_else(PoisonError::into_inner);
+        *jobs += 1;
+        ALLOCATOR.work();
+        Self(afterwards)
+    }
+}
+
+impl Drop for Job {
     fn drop(&mut self) {
-        ALLOCATOR.release();
+        let mut jobs = JOBS.lock().unwrap_or_else(PoisonError::into_inner);
+        *jobs -= 1;
+        if *jobs == 0 && self.0 == Afterwards::Release {
+            ALLOCATOR.rest();
+        }
     }
 }
 

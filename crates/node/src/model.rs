@@ -2,50 +2,59 @@
 
 use std::path::PathBuf;
 
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::weights;
-use serde::Serialize;
+use pulmoav_plan::Target;
 
 use crate::engine::{Engine, available_threads};
-use crate::outcome::Success;
+use crate::outcome::ErrorInfo;
+use crate::volume::Axes;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ModelInfo<'a> {
-    name: &'a str,
-    preset: &'static str,
-    spacing_mm: [f64; 3],
-    parameters: usize,
-    targets: Vec<TargetInfo<'a>>,
-    text_encoder: &'a str,
+/// What a network with its plan is.
+#[napi(object, object_from_js = false)]
+pub struct NetworkInfo {
+    /// The plan's name.
+    pub name: String,
+    /// `pulmoav` or `la-caf`.
+    pub preset: String,
+    /// Voxel size the network works at, mm, `[z, y, x]`.
+    pub spacing_mm: Axes,
+    /// Parameters of the network.
+    pub parameters: f64,
+    /// What can be asked for.
+    pub targets: Vec<TargetInfo>,
+    /// Id of the text encoder whose embeddings the plan holds.
+    pub text_encoder: String,
 }
 
-#[derive(Serialize)]
-struct TargetInfo<'a> {
-    name: &'a str,
-    value: u8,
-    prompt: &'a str,
+/// What can be asked for.
+#[napi(object, object_from_js = false)]
+pub struct TargetInfo {
+    pub name: String,
+    pub value: u8,
+    pub prompt: String,
+}
+
+impl From<Target> for TargetInfo {
+    fn from(Target { name, value, prompt, .. }: Target) -> Self {
+        Self { name, value, prompt }
+    }
 }
 
 /// Loads a model, which checks all of it, and says what it is.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn verify_model(env: &Env, model: String) -> Result<Object<'_>> {
+#[napi(catch_unwind)]
+pub fn verify_model(env: &Env, model: String) -> Result<PromiseRaw<'_, Either<NetworkInfo, ErrorInfo>>> {
     Engine::workers()?.promise(env, move || {
         let (plan, parameters) = weights::load(&PathBuf::from(model))?;
-        let targets = plan.targets.iter().map(|target| TargetInfo {
-            name: &target.name,
-            value: target.value,
-            prompt: &target.prompt,
-        });
-        Success::json(&ModelInfo {
-            name: &plan.name,
-            preset: plan.network.preset(),
-            spacing_mm: plan.spacing_mm,
-            parameters: parameters.element_count(),
-            targets: targets.collect(),
-            text_encoder: &plan.text_encoder.id,
+        Ok(NetworkInfo {
+            name: plan.name,
+            preset: plan.network.preset().to_owned(),
+            spacing_mm: plan.spacing_mm.into(),
+            parameters: parameters.element_count() as f64,
+            targets: plan.targets.into_iter().map(TargetInfo::from).collect(),
+            text_encoder: plan.text_encoder.id,
         })
     })
 }

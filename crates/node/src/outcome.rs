@@ -1,35 +1,13 @@
-//! The tagged result of every call, and how errors become one.
+//! How errors cross: every call comes to its answer or to an [`ErrorInfo`].
 
 use std::error::Error;
 
-use napi::bindgen_prelude::{
-    BigInt64Array, BigUint64Array, Either10, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Uint8Array,
-    Uint16Array, Uint32Array,
-};
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
-use serde::Serialize;
 
-/// Any typed array JavaScript has for voxels.
-pub type TypedArray = Either10<
-    Int8Array,
-    Uint8Array,
-    Int16Array,
-    Uint16Array,
-    Int32Array,
-    Uint32Array,
-    Float32Array,
-    Float64Array,
-    BigInt64Array,
-    BigUint64Array,
->;
-
-/// What a call came to: `error`, or `json` with the `arrays` it speaks of.
-#[napi(object, object_from_js = false)]
-pub struct Outcome {
-    pub json: Option<String>,
-    pub arrays: Vec<TypedArray>,
-    pub error: Option<ErrorInfo>,
-}
+/// What a call comes to. Exported signatures write it out, since the declarations for TypeScript are made of the
+/// signature's words.
+pub type Outcome<T> = Either<T, ErrorInfo>;
 
 /// An error on its way to its TypeScript class.
 #[napi(object, object_from_js = false)]
@@ -89,39 +67,11 @@ failures!(
     pulmoav_evaluate::EvaluateError,
 );
 
-/// What a successful job hands back: JSON and the arrays that go with it.
-pub struct Success {
-    json: String,
-    arrays: Vec<TypedArray>,
-}
-
-impl Success {
-    /// A result without arrays.
-    pub fn json(value: &impl Serialize) -> Result<Self, Failure> {
-        Self::with_arrays(value, Vec::new())
-    }
-
-    /// A result with arrays.
-    pub fn with_arrays(value: &impl Serialize, arrays: Vec<TypedArray>) -> Result<Self, Failure> {
-        let json = serde_json::to_string(value).map_err(|error| Failure::from_error("ERR_INTERNAL", &error))?;
-        Ok(Self { json, arrays })
-    }
-}
-
-impl From<Result<Success, Failure>> for Outcome {
-    fn from(result: Result<Success, Failure>) -> Self {
-        match result {
-            Ok(success) => Self { json: Some(success.json), arrays: success.arrays, error: None },
-            Err(failure) => Self {
-                json: None,
-                arrays: Vec::new(),
-                error: Some(ErrorInfo {
-                    code: failure.code.to_owned(),
-                    message: failure.message,
-                    causes: failure.causes,
-                }),
-            },
-        }
+/// What a job came to, for JavaScript.
+pub fn outcome<T>(result: Result<T, Failure>) -> Outcome<T> {
+    match result {
+        Ok(answer) => Either::A(answer),
+        Err(Failure { code, message, causes }) => Either::B(ErrorInfo { code: code.to_owned(), message, causes }),
     }
 }
 

@@ -1,56 +1,79 @@
 //! Phantoms, written as cases of a data set.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_phantom::{PhantomConfig, Statistics, generate};
+use pulmoav_phantom::{PhantomConfig, Phase, Size, generate};
 use pulmoav_volume::formats::{self, Place};
-use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::monitor::CallMonitor;
-use crate::outcome::{Success, parse};
+use crate::outcome::ErrorInfo;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CaseRequest {
-    config: PhantomConfig,
+/// One phantom to make; its phase is drawn.
+#[napi(object, object_to_js = false)]
+pub struct PhantomRequest {
+    /// Everything random follows from this.
+    pub seed: f64,
+    pub size: PhantomSize,
+    /// Diameter in mm from which a vessel is labelled; thinner ones are only drawn.
+    pub labelled_diameter_mm: f64,
     /// 1 keeps the left lung's vessels, 2 the right's; both are kept where both are named.
-    annotated_lungs: Vec<u8>,
-    files: CaseFiles,
+    pub annotated_lungs: Vec<u8>,
+    pub files: PhantomFiles,
 }
 
-/// Where a case's volumes go.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseFiles {
-    image: PathBuf,
-    label: PathBuf,
-    lungs: PathBuf,
-    airways: PathBuf,
-    anatomy: PathBuf,
+/// How many voxels: `small` at most 20 million, `full` 512 × 512 × about 400.
+#[napi(string_enum = "lowercase")]
+#[derive(Clone, Copy)]
+pub enum PhantomSize {
+    Small,
+    Full,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CaseAnswer<'a> {
-    phase: pulmoav_phantom::Phase,
-    statistics: &'a Statistics,
+/// Where a phantom's contrast medium is.
+#[napi(string_enum = "lowercase")]
+#[derive(Clone, Copy)]
+pub enum PhantomPhase {
+    Arterial,
+    Venous,
+    Equal,
+    None,
 }
 
-/// Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right), its airways and its anatomy.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn phantom_case<'env>(env: &'env Env, request: String, monitor: &CallMonitor) -> Result<Object<'env>> {
+/// Where a phantom's volumes go.
+#[napi(object)]
+pub struct PhantomFiles {
+    /// Its CT.
+    pub image: String,
+    /// Its vessels.
+    pub label: String,
+    /// Its true lungs: 1 left, 2 right.
+    pub lungs: String,
+    /// Its bronchi and windpipe, wall and all.
+    pub airways: String,
+    /// What is where: 1 body, 3 left lung, 4 right lung, 5 airway lumen, 6 centreline of a lumen of 3 mm and more.
+    pub anatomy: String,
+}
+
+/// Makes one phantom, writes its volumes and gives its phase.
+#[napi(catch_unwind)]
+pub fn phantom_case<'env>(
+    env: &'env Env,
+    request: PhantomRequest,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<PhantomPhase, ErrorInfo>>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let CaseRequest { config, annotated_lungs, files }: CaseRequest = parse("the phantom's request", &request)?;
-        let mut phantom = generate(&config, &*shared)?;
-        if annotated_lungs != [1, 2] {
-            phantom.keep_annotated(&annotated_lungs);
+        let PhantomRequest { annotated_lungs, files, .. } = &request;
+        let mut phantom = generate(&recipe(&request), &*shared)?;
+        if *annotated_lungs != [1, 2] {
+            phantom.keep_annotated(annotated_lungs);
         }
-        formats::write(&files.image, &phantom.ct.data, 1, &Place::of(&phantom.ct.grid), &*shared)?;
+        let place = Place::of(&phantom.ct.grid);
+        formats::write(Path::new(&files.image), &phantom.ct.data, 1, &place, &*shared)?;
         let maps = [
             (&files.label, &phantom.labels),
             (&files.lungs, &phantom.lungs),
@@ -58,8 +81,31 @@ pub fn phantom_case<'env>(env: &'env Env, request: String, monitor: &CallMonitor
             (&files.anatomy, &phantom.anatomy),
         ];
         for (file, map) in maps {
-            formats::write(file, &map.data, 1, &Place::of(&map.grid), &*shared)?;
+            formats::write(Path::new(file), &map.data, 1, &Place::of(&map.grid), &*shared)?;
         }
-        Success::json(&CaseAnswer { phase: phantom.phase, statistics: &phantom.statistics })
+        Ok(phantom.phase.into())
     })
+}
+
+fn recipe(request: &PhantomRequest) -> PhantomConfig {
+    PhantomConfig {
+        seed: request.seed as u64,
+        size: match request.size {
+            PhantomSize::Small => Size::Small,
+            PhantomSize::Full => Size::Full,
+        },
+        phase: None,
+        labelled_diameter_mm: request.labelled_diameter_mm as f32,
+    }
+}
+
+impl From<Phase> for PhantomPhase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Arterial => Self::Arterial,
+            Phase::Venous => Self::Venous,
+            Phase::Equal => Self::Equal,
+            Phase::None => Self::None,
+        }
+    }
 }

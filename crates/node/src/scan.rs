@@ -30,9 +30,9 @@ pub struct Scan {
 
 impl Scan {
     /// Reads a file; `index` names the volume where it holds several.
-    pub fn read(path: &Path, index: Option<usize>, shared: &Shared) -> Result<Self, Failure> {
+    pub fn read(path: &Path, index: Option<u32>, shared: &Shared) -> Result<Self, Failure> {
         let clock = Instant::now();
-        let image = formats::read(path, index, shared)?;
+        let image = formats::read(path, index.map(|index| index as usize), shared)?;
         let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
         let mut scan = Self::new(image.voxels, grid, oriented, warnings, clock);
         if image.header.scaling.is_some() {
@@ -42,10 +42,10 @@ impl Scan {
     }
 
     /// Takes over the copy of a volume that JavaScript keeps.
-    pub fn given(geometry: &str, voxels: Voxels) -> Result<Self, Failure> {
+    pub fn given(given: Given) -> Result<Self, Failure> {
         let clock = Instant::now();
-        let given = Given::new(geometry, voxels)?;
-        let mut scan = Self::new(given.voxels, given.grid, given.oriented, Vec::new(), clock);
+        let grid = given.grid()?;
+        let mut scan = Self::new(given.voxels, grid, given.oriented, Vec::new(), clock);
         scan.held_bytes = scan.read_bytes;
         Ok(scan)
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use napi::bindgen_prelude::{Either10, Object};
+use napi::bindgen_prelude::{Either, Float32Array, PromiseRaw, ToNapiValue};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::Structure;
@@ -13,21 +13,20 @@ use pulmoav_segment::budget::check_scan;
 use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
-use pulmoav_segment::{Request, Segmentation, Segmenter};
-use pulmoav_task::Warning;
+use pulmoav_segment::{Request, Segmenter};
 use pulmoav_text::{Tokenizer, Tower};
 use pulmoav_volume::formats;
 use pulmoav_volume::image::Header;
-use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::memory::{Released, peak_bytes};
+use crate::memory::{Afterwards, Job, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
-use crate::outcome::{Failure, Success, TypedArray, parse};
+use crate::outcome::{ErrorInfo, Failure, Outcome};
 use crate::registry::Registry;
 use crate::scan::Scan;
 use crate::structure::MeasuredStructure;
-use crate::volume::{Geometry, voxels};
+use crate::volume::{Axes, Given, LabelMap, VoxelVolume, axes};
+use crate::warning::Warning;
 
 static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
 
@@ -37,20 +36,16 @@ struct Loaded {
     threads: usize,
 }
 
-#[derive(Serialize)]
-struct Handle {
-    handle: u32,
-}
-
-/// Loads a model directory; if no text tower travels with it, that of the model `words` reads the prompts.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+/// Loads a model directory and gives its number; if no text tower travels with it, that of the model `words` reads the
+/// prompts.
+#[napi(catch_unwind)]
 pub fn load_segmenter<'env>(
     env: &'env Env,
     model: String,
     words: String,
     threads: u32,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
+) -> Result<PromiseRaw<'env, Either<u32, ErrorInfo>>> {
     let threads = threads as usize;
     Engine::tensors(threads)?.cancellable(env, monitor, move || {
         let (plan, mut parameters) = weights::load(&PathBuf::from(model))?;
@@ -63,35 +58,45 @@ pub fn load_segmenter<'env>(
             Tower::of_model(&PathBuf::from(words))?
         };
         let segmenter = Segmenter::new(plan, &mut parameters)?;
-        Success::json(&Handle { handle: SEGMENTERS.keep(Loaded { segmenter, tower, threads }) })
+        Ok(SEGMENTERS.keep(Loaded { segmenter, tower, threads }))
     })
 }
 
 /// Frees a loaded model.
 #[napi(catch_unwind)]
 pub fn dispose_segmenter(handle: u32) {
+    let _memory = Job::begin(Afterwards::Release);
     SEGMENTERS.drop(handle);
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// What is asked of one scan.
+#[napi(object, object_to_js = false, use_nullable = true)]
 #[allow(clippy::struct_excessive_bools)] // One for each of JavaScript's options.
-struct Asked {
-    prompts: Option<Vec<String>>,
-    probabilities: bool,
-    keep_lungs: bool,
-    keep_airways: bool,
-    strict: bool,
-    index: Option<usize>,
-    max_memory_bytes: Option<u64>,
+pub struct SegmentRequest {
+    /// What to look for; `null`: the plan's own prompts.
+    pub prompts: Option<Vec<String>>,
+    /// Whether probabilities are returned.
+    pub probabilities: bool,
+    /// Whether the lungs are written into the label map.
+    pub keep_lungs: bool,
+    /// Whether the airways are.
+    pub keep_airways: bool,
+    /// Whether labels are post-processed; `null`: as the plan says.
+    pub postprocess: Option<bool>,
+    /// Whether a prompt with a side is refused where the sides are unclear.
+    pub strict: bool,
+    /// Which volume of a file with four or more axes.
+    pub index: Option<u32>,
+    /// Most memory the process may use, bytes.
+    pub max_memory_bytes: Option<f64>,
 }
 
 /// A request whose prompts mean something.
 struct Resolved {
     prompts: Vec<String>,
     request: Request,
-    index: Option<usize>,
-    warnings: Vec<Warning>,
+    index: Option<u32>,
+    warnings: Vec<pulmoav_task::Warning>,
 }
 
 impl Resolved {
@@ -110,25 +115,26 @@ impl Resolved {
 
 impl Loaded {
     /// Refuses what can be refused before a scan is read.
-    fn resolve(&self, asked: &str) -> std::result::Result<Resolved, Failure> {
-        let asked: Asked = parse("the request", asked)?;
+    fn resolve(&self, asked: SegmentRequest) -> std::result::Result<Resolved, Failure> {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let Asked { probabilities, strict, max_memory_bytes, .. } = asked;
+        let SegmentRequest { probabilities, postprocess, strict, .. } = asked;
+        let max_memory_bytes = asked.max_memory_bytes.map(|bytes| bytes as u64);
         let keep = kept(asked.keep_lungs, asked.keep_airways);
         values(&keep, self.segmenter.plan())?;
-        let request = Request { targets, probabilities, keep, strict, max_memory_bytes, ..Request::default() };
+        let request =
+            Request { targets, probabilities, keep, postprocess, strict, max_memory_bytes, ..Request::default() };
         let warnings = prompts.iter().filter_map(|prompt| truncation(prompt)).collect();
         Ok(Resolved { prompts, request, index: asked.index, warnings })
     }
 }
 
 /// What to say where a prompt is longer than the text encoder reads.
-fn truncation(prompt: &str) -> Option<Warning> {
+fn truncation(prompt: &str) -> Option<pulmoav_task::Warning> {
     let start: String = prompt.chars().take(40).collect();
     Tokenizer::shared().prompt(prompt).truncated.then(|| {
-        Warning::new(
+        pulmoav_task::Warning::new(
             "PROMPT_TRUNCATED",
             format!("the prompt \"{start}…\" is too long, so its end was not read; shorten it"),
         )
@@ -142,17 +148,17 @@ fn kept(lungs: bool, airways: bool) -> Vec<Structure> {
 }
 
 /// Segments a file.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn segment_file<'env>(
     env: &'env Env,
     handle: u32,
     path: String,
-    asked: String,
+    asked: SegmentRequest,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
+) -> Result<PromiseRaw<'env, Either<Segmentation, ErrorInfo>>> {
     let shared = monitor.share();
     on_engine(env, handle, monitor, move |loaded| {
-        let asked = loaded.resolve(&asked)?;
+        let asked = loaded.resolve(asked)?;
         let path = PathBuf::from(path);
         asked.check_room(&path)?;
         let scan = Scan::read(&path, asked.index, &shared)?;
@@ -161,122 +167,142 @@ pub fn segment_file<'env>(
 }
 
 /// Segments a volume of Hounsfield units.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn segment_volume<'env>(
     env: &'env Env,
     handle: u32,
-    geometry: String,
-    data: TypedArray,
-    asked: String,
+    volume: VoxelVolume,
+    asked: SegmentRequest,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
-    let (shared, voxels) = (monitor.share(), voxels(&data));
+) -> Result<PromiseRaw<'env, Either<Segmentation, ErrorInfo>>> {
+    let (shared, given) = (monitor.share(), Given::copy(&volume));
     on_engine(env, handle, monitor, move |loaded| {
-        let asked = loaded.resolve(&asked)?;
-        run(loaded, Scan::given(&geometry, voxels)?, asked, &shared)
+        let asked = loaded.resolve(asked)?;
+        run(loaded, Scan::given(given)?, asked, &shared)
     })
 }
 
-fn run(loaded: &Loaded, scan: Scan, asked: Resolved, shared: &Arc<Shared>) -> std::result::Result<Success, Failure> {
+fn run(
+    loaded: &Loaded,
+    scan: Scan,
+    asked: Resolved,
+    shared: &Arc<Shared>,
+) -> std::result::Result<Segmentation, Failure> {
     let clock = Instant::now();
-    let _released = Released;
     let Scan { ct, oriented, mut warnings, load_seconds, read_bytes, held_bytes } = scan;
     let request = Request { oriented, held_bytes, read_bytes, ..asked.request };
     let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;
     drop(ct);
     warnings.extend(asked.warnings);
     warnings.append(&mut found.warnings);
+    found.warnings = warnings;
     let total_seconds = load_seconds + clock.elapsed().as_secs_f64();
-    answer(&asked.prompts, found, oriented, warnings, load_seconds, total_seconds)
+    Ok(answer(&asked.prompts, found, oriented, load_seconds, total_seconds))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    geometry: Geometry,
-    targets: Vec<FoundTarget<'a>>,
-    structures: Vec<MeasuredStructure>,
-    seconds: Seconds,
-    memory: Memory,
-    tile: [usize; 3],
-    cleared_in_air: u64,
-    warnings: Vec<Warning>,
+/// The result of segmenting one scan.
+#[napi(object, object_from_js = false)]
+pub struct Segmentation {
+    /// Label map on the scan's own grid; 0 is background.
+    pub labels: LabelMap,
+    /// `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for.
+    pub probabilities: Option<Float32Array>,
+    /// What was asked for and found.
+    pub targets: Vec<SegmentedTarget>,
+    /// What was kept beside the vessels, with its values in `labels`; empty where nothing was to be.
+    pub structures: Vec<MeasuredStructure>,
+    /// Wall time by stage.
+    pub seconds: SegmentSeconds,
+    /// Memory: allowed, predicted before the run, and the process's peak.
+    pub memory: SegmentMemory,
+    /// What the network saw at once, voxels `[z, y, x]` of the plan's grid.
+    pub tile: Axes,
+    /// Labelled voxels below −900 HU, which is air, that were cleared.
+    pub cleared_in_air: f64,
+    /// What a user should know.
+    pub warnings: Vec<Warning>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FoundTarget<'a> {
-    value: u8,
-    name: &'a str,
-    prompt: &'a str,
-    voxels: u64,
-    volume_ml: f64,
+/// One target's share of the label map.
+#[napi(object, object_from_js = false)]
+pub struct SegmentedTarget {
+    /// Value in the label map.
+    pub value: u8,
+    /// Target's name.
+    pub name: String,
+    /// The prompt that resolved to it.
+    pub prompt: String,
+    /// Voxels with this value.
+    pub voxels: f64,
+    /// Their volume in ml.
+    pub volume_ml: f64,
 }
 
-#[derive(Serialize)]
-struct Seconds {
-    load: f64,
-    prepare: f64,
-    network: f64,
-    restore: f64,
-    total: f64,
+/// Wall time of segmenting one scan, s.
+#[napi(object, object_from_js = false)]
+pub struct SegmentSeconds {
+    pub load: f64,
+    pub prepare: f64,
+    pub network: f64,
+    pub restore: f64,
+    pub total: f64,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
+/// Memory of segmenting one scan.
+#[napi(object, object_from_js = false, use_nullable = true)]
 #[allow(clippy::struct_field_names)] // The contract's names, with their unit.
-struct Memory {
-    budget_bytes: Option<u64>,
-    predicted_bytes: u64,
-    peak_bytes: u64,
+pub struct SegmentMemory {
+    /// What was allowed; `null`: no limit.
+    pub budget_bytes: Option<f64>,
+    /// What was predicted before the run.
+    pub predicted_bytes: f64,
+    /// The process's peak.
+    pub peak_bytes: f64,
 }
 
 fn answer(
     prompts: &[String],
-    found: Segmentation,
+    found: pulmoav_segment::Segmentation,
     oriented: bool,
-    warnings: Vec<Warning>,
     load: f64,
     total: f64,
-) -> std::result::Result<Success, Failure> {
-    let targets = found.targets.iter().enumerate().map(|(place, target)| FoundTarget {
+) -> Segmentation {
+    let targets = found.targets.into_iter().enumerate().map(|(place, target)| SegmentedTarget {
         value: target.value,
-        name: &target.name,
-        prompt: prompts.get(place).unwrap_or(&target.prompt),
-        voxels: target.voxels,
+        name: target.name,
+        prompt: prompts.get(place).cloned().unwrap_or(target.prompt),
+        voxels: target.voxels as f64,
         volume_ml: target.volume_ml,
     });
-    let answer = Answer {
-        geometry: Geometry::of(&found.labels.grid, oriented),
+    Segmentation {
         targets: targets.collect(),
+        labels: LabelMap::of(found.labels, oriented),
+        probabilities: found.probabilities.map(Float32Array::from),
         structures: found.structures.into_iter().map(MeasuredStructure::from).collect(),
-        seconds: Seconds {
+        seconds: SegmentSeconds {
             load,
             prepare: found.seconds.prepare,
             network: found.seconds.network,
             restore: found.seconds.restore,
             total,
         },
-        memory: Memory {
-            budget_bytes: found.memory.budget_bytes,
-            predicted_bytes: found.memory.predicted_bytes,
-            peak_bytes: peak_bytes(),
+        memory: SegmentMemory {
+            budget_bytes: found.memory.budget_bytes.map(|bytes| bytes as f64),
+            predicted_bytes: found.memory.predicted_bytes as f64,
+            peak_bytes: peak_bytes() as f64,
         },
-        tile: found.tile,
-        cleared_in_air: found.cleared_in_air,
-        warnings,
-    };
-    let mut arrays = vec![Either10::B(found.labels.data.into())];
-    arrays.extend(found.probabilities.map(|values| Either10::G(values.into())));
-    Success::with_arrays(&answer, arrays)
+        tile: axes(found.tile),
+        cleared_in_air: found.cleared_in_air as f64,
+        warnings: found.warnings.into_iter().map(Warning::from).collect(),
+    }
 }
 
-fn on_engine<'env>(
+fn on_engine<'env, T: ToNapiValue + Send + 'static>(
     env: &'env Env,
     handle: u32,
     monitor: &CallMonitor,
-    work: impl FnOnce(&Loaded) -> std::result::Result<Success, Failure> + Send + 'static,
-) -> Result<Object<'env>> {
+    work: impl FnOnce(&Loaded) -> std::result::Result<T, Failure> + Send + 'static,
+) -> Result<PromiseRaw<'env, Outcome<T>>> {
     match SEGMENTERS.get(handle) {
         Ok(loaded) => Engine::tensors(loaded.threads)?.cancellable(env, monitor, move || work(&loaded)),
         Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),

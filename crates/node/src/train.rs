@@ -1,18 +1,20 @@
 //! Training: the state lives here, the loop in `src/train/loop.ts`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Either, Null, PromiseRaw, ToNapiValue};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_plan::Plan;
-use pulmoav_train::{Facts, Setup, StepConfig, StepSettings, Trainer};
-use serde::{Deserialize, Serialize};
+use pulmoav_train::{Facts, Setup, StepConfig, Trainer};
 
 use crate::engine::Engine;
+use crate::evaluate::{Scores, scores};
+use crate::memory::{Afterwards, Job};
 use crate::monitor::CallMonitor;
-use crate::outcome::{Failure, Success, parse};
+use crate::outcome::{ErrorInfo, Failure, Outcome, parse};
 use crate::registry::Registry;
 
 static TRAINERS: Registry<OpenTrainer> = Registry::new("trainer");
@@ -28,77 +30,321 @@ impl OpenTrainer {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct OpenRequest {
-    plan: Plan,
-    step: StepConfig,
-    dataset: PathBuf,
-    fold: usize,
-    cache: PathBuf,
-    text: Option<PathBuf>,
-    init: Option<PathBuf>,
-    resume: Option<PathBuf>,
-    threads: usize,
+/// What a trainer is opened with.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct TrainerSetup {
+    /// The complete plan, JSON.
+    pub plan: String,
+    /// What stays fixed over the run: JSON of the schema in `src/config/train.ts`.
+    pub step: String,
+    /// The data set's folder.
+    pub dataset: String,
+    /// Which fold of it is validated on.
+    pub fold: u32,
+    /// Where prepared cases are kept.
+    pub cache: String,
+    /// File of text tensors that travel with the weights, if any do.
+    pub text: Option<String>,
+    /// Model directory whose weights a new run begins with, if any.
+    pub init: Option<String>,
+    /// Checkpoint to go on from.
+    pub resume: Option<String>,
+    /// Threads to compute with.
+    pub threads: u32,
 }
 
-#[derive(Serialize)]
-struct Opened<'a> {
-    handle: u32,
-    #[serde(flatten)]
-    facts: &'a Facts,
+/// An opened trainer.
+#[napi(object, object_from_js = false)]
+pub struct OpenedTrainer {
+    /// Its number.
+    pub handle: u32,
+    pub facts: TrainerFacts,
+}
+
+/// What an opened trainer says of itself.
+#[napi(object, object_from_js = false)]
+pub struct TrainerFacts {
+    /// The next step to take.
+    pub step: f64,
+    /// Numbers of the network.
+    pub parameters: f64,
+    /// Of which: numbers that the run leaves as they are.
+    pub frozen: f64,
+    /// Tensors that the model to begin with does not have, or has in another shape.
+    pub fresh: Vec<String>,
+    /// Names of the cases learnt from.
+    pub training_cases: Vec<String>,
+    /// Names of the cases scored.
+    pub validation_cases: Vec<String>,
+    /// Best Dice that label maps keep through the plan's grid and back, by class.
+    pub ceiling: BTreeMap<String, f64>,
+    /// What the cases learnt from gave cause to say.
+    pub warnings: Vec<CaseWarning>,
+}
+
+/// Something a user should know of a case.
+#[napi(object, object_from_js = false)]
+pub struct CaseWarning {
+    /// The case's name.
+    pub case: String,
+    /// A stable code.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}
+
+impl From<&Facts> for TrainerFacts {
+    fn from(facts: &Facts) -> Self {
+        let warnings = facts.warnings.iter().cloned();
+        Self {
+            step: facts.step as f64,
+            parameters: facts.parameters as f64,
+            frozen: facts.frozen as f64,
+            fresh: facts.fresh.clone(),
+            training_cases: facts.training_cases.clone(),
+            validation_cases: facts.validation_cases.clone(),
+            ceiling: facts.ceiling.iter().map(|(class, dice)| ((*class).to_owned(), *dice)).collect(),
+            warnings: warnings
+                .map(|pulmoav_train::cache::CaseWarning { case, code, message }| CaseWarning { case, code, message })
+                .collect(),
+        }
+    }
 }
 
 /// Prepares the data set and builds the network, new or from a checkpoint.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn open_trainer<'env>(env: &'env Env, request: String, monitor: &CallMonitor) -> Result<Object<'env>> {
-    let shared = monitor.share();
-    let request: OpenRequest = match parse("the training setup", &request) {
-        Ok(request) => request,
-        Err(failure) => return Engine::workers()?.promise(env, move || Err(failure)),
-    };
-    let threads = request.threads;
+#[napi(catch_unwind)]
+pub fn open_trainer<'env>(
+    env: &'env Env,
+    setup: TrainerSetup,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<OpenedTrainer, ErrorInfo>>> {
+    let (shared, threads) = (monitor.share(), setup.threads as usize);
     Engine::tensors(threads)?.cancellable(env, monitor, move || {
+        let plan: Plan = parse("the plan", &setup.plan)?;
+        let step: StepConfig = parse("the training setup", &setup.step)?;
         let setup = Setup {
-            plan: request.plan,
-            step: request.step,
-            dataset: &request.dataset,
-            fold: request.fold,
-            cache: &request.cache,
-            text: request.text.as_deref(),
-            init: request.init.as_deref(),
-            resume: request.resume.as_deref(),
+            plan,
+            step,
+            dataset: Path::new(&setup.dataset),
+            fold: setup.fold as usize,
+            cache: Path::new(&setup.cache),
+            text: setup.text.as_deref().map(Path::new),
+            init: setup.init.as_deref().map(Path::new),
+            resume: setup.resume.as_deref().map(Path::new),
         };
         let trainer = Trainer::open(setup, &*shared)?;
-        let facts = trainer.facts().clone();
+        let facts = trainer.facts().into();
         let handle = TRAINERS.keep(OpenTrainer { trainer: Mutex::new(trainer), threads });
-        Success::json(&Opened { handle, facts: &facts })
+        Ok(OpenedTrainer { handle, facts })
     })
+}
+
+/// What may change from step to step.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct StepSettings {
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Factors of the losses' weights by their names; a loss without one keeps its weight.
+    pub loss_factors: BTreeMap<String, f64>,
+    /// How the teacher takes part; `null`: not in this step.
+    pub teacher: Option<TeacherSettings>,
+    /// What this step's patches are drawn by.
+    pub sampling: SamplingWeights,
+    /// What the next step's patches are drawn by, which are made while this step runs.
+    pub next_sampling: SamplingWeights,
+}
+
+/// How the teacher takes part in a step.
+#[napi(object, object_to_js = false)]
+pub struct TeacherSettings {
+    /// Weight of what is learnt from the teacher, 0 to 1; the reference has 1.
+    pub weight: f64,
+    /// Least confidence of background, artery and vein.
+    pub thresholds: (f64, f64, f64),
+}
+
+/// How much likelier cases and calibres are drawn than without the policy.
+#[napi(object)]
+pub struct SamplingWeights {
+    /// One factor a training case; empty: all alike.
+    pub cases: Vec<f64>,
+    /// Factors of small, medium and large vessels; empty: all alike.
+    pub calibres: Vec<f64>,
+}
+
+impl From<SamplingWeights> for pulmoav_train::sampler::SamplingWeights {
+    fn from(SamplingWeights { cases, calibres }: SamplingWeights) -> Self {
+        Self { cases, calibres }
+    }
+}
+
+impl From<StepSettings> for pulmoav_train::StepSettings {
+    fn from(settings: StepSettings) -> Self {
+        let teacher = |TeacherSettings { weight, thresholds }: TeacherSettings| {
+            pulmoav_train::teacher::TeacherSettings { weight, thresholds: thresholds.into() }
+        };
+        Self {
+            learning_rate: settings.learning_rate,
+            loss_factors: settings.loss_factors,
+            teacher: settings.teacher.map(teacher),
+            sampling: settings.sampling.into(),
+            next_sampling: settings.next_sampling.into(),
+        }
+    }
+}
+
+/// What one step came to; what was not a finite number is `null`.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct StepReport {
+    /// The loss over all scales and targets.
+    pub loss: Option<f64>,
+    /// Global gradient norm before clipping.
+    pub grad_norm: Option<f64>,
+    /// False where the gradient was not finite and the weights were left alone.
+    pub applied: bool,
+    /// Wall time.
+    pub seconds: f64,
+    /// Where it went.
+    pub parts: StepSeconds,
+    /// Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out.
+    pub targets: BTreeMap<String, Either<f64, Null>>,
+    /// Each loss at the finest scale before its weight, by the name of the weight.
+    pub terms: BTreeMap<String, Either<f64, Null>>,
+    /// The patches of the batch.
+    pub samples: Vec<SampleReport>,
+    /// What was learnt from the teacher; `null` where it took no part.
+    pub teacher: Option<TeacherReport>,
+}
+
+/// What one patch came to.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct SampleReport {
+    /// Index of its case among those learnt from.
+    pub case: u32,
+    /// Calibre of the vessel it was drawn for: 0 small, 1 medium, 2 large; `null` where it was drawn for none.
+    pub calibre: Option<u32>,
+    /// Soft Dice loss of artery and vein at the finest scale, 0 to 1; `null` where the reference has neither.
+    pub loss: Option<f64>,
+}
+
+/// What a step learnt from its teacher.
+#[napi(object, object_from_js = false, use_nullable = true)]
+pub struct TeacherReport {
+    /// The loss over all scales and targets, before its weight.
+    pub loss: Option<f64>,
+    /// Of background, artery and vein.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What the teacher said of the voxels without a reference that it gave one class.
+#[napi(object, object_from_js = false)]
+pub struct Verdict {
+    /// How many there are.
+    pub voxels: f64,
+    /// How many of them count.
+    pub accepted: f64,
+    /// The sum of their confidences.
+    pub confidence: f64,
+}
+
+impl From<pulmoav_train::trainer::SampleReport> for SampleReport {
+    fn from(sample: pulmoav_train::trainer::SampleReport) -> Self {
+        let pulmoav_train::trainer::SampleReport { case, calibre, loss } = sample;
+        Self { case: case as u32, calibre: calibre.map(|calibre| calibre as u32), loss: loss.and_then(finite) }
+    }
+}
+
+impl From<pulmoav_train::trainer::TeacherReport> for TeacherReport {
+    fn from(report: pulmoav_train::trainer::TeacherReport) -> Self {
+        let verdicts = report.verdicts.map(|verdict| Verdict {
+            voxels: verdict.voxels as f64,
+            accepted: verdict.accepted as f64,
+            confidence: verdict.confidence,
+        });
+        Self { loss: finite(report.loss), verdicts: verdicts.into() }
+    }
+}
+
+/// Where a step's time went, s.
+#[napi(object, object_from_js = false)]
+pub struct StepSeconds {
+    /// Waiting for the batch.
+    pub batch: f64,
+    /// Forward pass and loss.
+    pub forward: f64,
+    /// Backward pass.
+    pub backward: f64,
+    /// Optimiser, and freeing the graph.
+    pub update: f64,
+}
+
+impl From<pulmoav_train::StepReport> for StepReport {
+    fn from(report: pulmoav_train::StepReport) -> Self {
+        let pulmoav_train::StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, samples, teacher } =
+            report;
+        let pulmoav_train::trainer::StepSeconds { batch, forward, backward, update } = parts;
+        Self {
+            loss: finite(loss),
+            grad_norm: finite(grad_norm),
+            applied,
+            seconds,
+            parts: StepSeconds { batch, forward, backward, update },
+            targets: targets.into_iter().map(|(target, loss)| (target, or_null(loss))).collect(),
+            terms: terms.into_iter().map(|(name, loss)| (name.to_owned(), or_null(loss))).collect(),
+            samples: samples.into_iter().map(SampleReport::from).collect(),
+            teacher: teacher.map(TeacherReport::from),
+        }
+    }
+}
+
+fn or_null(value: f64) -> Either<f64, Null> {
+    finite(value).map_or(Either::B(Null), Either::A)
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
 }
 
 /// Takes one step.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn train_step(env: &Env, handle: u32, step: u32, settings: String) -> Result<Object<'_>> {
-    on_engine(env, handle, move |open| {
-        let settings: StepSettings = parse("the step's settings", &settings)?;
-        Success::json(&open.with(|trainer| trainer.step(u64::from(step), &settings))?)
+#[napi(catch_unwind)]
+pub fn train_step(
+    env: &Env,
+    handle: u32,
+    step: u32,
+    settings: StepSettings,
+) -> Result<PromiseRaw<'_, Either<StepReport, ErrorInfo>>> {
+    let settings = settings.into();
+    on_engine(env, handle, Afterwards::Keep, move |open| {
+        Ok(open.with(|trainer| trainer.step(u64::from(step), &settings))?.into())
     })
 }
 
-#[derive(Serialize)]
-struct Validated<T> {
-    cases: T,
+/// Scores of one case.
+#[napi(object, object_from_js = false)]
+pub struct CaseScores {
+    /// The case's name.
+    pub name: String,
+    /// By target; what was not annotated does not count.
+    pub scores: Scores,
 }
 
 /// Segments and scores validation cases with the moving average (EMA) of the weights.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn validate_trainer<'env>(env: &'env Env, handle: u32, cases: u32, monitor: &CallMonitor) -> Result<Object<'env>> {
+#[napi(catch_unwind)]
+pub fn validate_trainer<'env>(
+    env: &'env Env,
+    handle: u32,
+    cases: u32,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<Vec<CaseScores>, ErrorInfo>>> {
     match TRAINERS.get(handle) {
         Ok(open) => {
             let shared = monitor.share();
             Engine::tensors(open.threads)?.cancellable(env, monitor, move || {
-                let cases = open.with(|trainer| trainer.validate(cases as usize, &*shared))?;
-                Success::json(&Validated { cases })
+                let found = open.with(|trainer| trainer.validate(cases as usize, &*shared))?;
+                let named = |case: pulmoav_train::validate::CaseScores| {
+                    Ok(CaseScores { name: case.name, scores: scores(case.scores)? })
+                };
+                found.into_iter().map(named).collect::<std::result::Result<Vec<_>, Failure>>()
             })
         }
         Err(failure) => refused(env, failure),
@@ -106,31 +352,33 @@ pub fn validate_trainer<'env>(env: &'env Env, handle: u32, cases: u32, monitor: 
 }
 
 /// Writes a model directory with the training state beside.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn save_trainer(env: &Env, handle: u32, directory: String) -> Result<Object<'_>> {
-    on_engine(env, handle, move |open| {
+#[napi(catch_unwind)]
+pub fn save_trainer(env: &Env, handle: u32, directory: String) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
+    on_engine(env, handle, Afterwards::Release, move |open| {
         open.with(|trainer| trainer.save(&PathBuf::from(directory)))?;
-        Success::json(&())
+        Ok(Null)
     })
 }
 
 /// Lets go of a trainer.
 #[napi(catch_unwind)]
 pub fn close_trainer(handle: u32) {
+    let _memory = Job::begin(Afterwards::Release);
     TRAINERS.drop(handle);
 }
 
-fn on_engine(
+fn on_engine<T: ToNapiValue + Send + 'static>(
     env: &Env,
     handle: u32,
-    work: impl FnOnce(&OpenTrainer) -> std::result::Result<Success, Failure> + Send + 'static,
-) -> Result<Object<'_>> {
+    afterwards: Afterwards,
+    work: impl FnOnce(&OpenTrainer) -> std::result::Result<T, Failure> + Send + 'static,
+) -> Result<PromiseRaw<'_, Outcome<T>>> {
     match TRAINERS.get(handle) {
-        Ok(open) => Engine::tensors(open.threads)?.promise(env, move || work(&open)),
+        Ok(open) => Engine::tensors(open.threads)?.promise_and(afterwards, env, move || work(&open)),
         Err(failure) => refused(env, failure),
     }
 }
 
-fn refused(env: &Env, failure: Failure) -> Result<Object<'_>> {
+fn refused<T: ToNapiValue + Send + 'static>(env: &Env, failure: Failure) -> Result<PromiseRaw<'_, Outcome<T>>> {
     Engine::workers()?.promise(env, move || Err(failure))
 }

@@ -2,19 +2,92 @@
 
 use std::path::PathBuf;
 
-use napi::bindgen_prelude::{Either10, Object};
+use napi::bindgen_prelude::{
+    BigInt64Array, BigUint64Array, Either, Either10, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Null, PromiseRaw, Uint8Array, Uint16Array, Uint32Array,
+};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_task::Warning;
 use pulmoav_volume::formats::{self, Place};
 use pulmoav_volume::image::Header;
 use pulmoav_volume::voxels::Voxels;
-use pulmoav_volume::{Affine, Grid, Volume, VolumeError};
-use serde::{Deserialize, Serialize};
+use pulmoav_volume::{Affine, Grid, Mask, Volume};
 
 use crate::engine::Engine;
 use crate::monitor::CallMonitor;
-use crate::outcome::{Failure, Success, TypedArray, parse};
+use crate::outcome::{ErrorInfo, Failure};
+
+/// Three numbers along `[z, y, x]`.
+#[napi]
+pub type Axes = (f64, f64, f64);
+
+/// Voxel arrays by file data type; 64-bit integers are big integers.
+#[napi]
+pub type VoxelArray = Either10<
+    Int8Array,
+    Uint8Array,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Float32Array,
+    Float64Array,
+    BigInt64Array,
+    BigUint64Array,
+>;
+
+/// Voxels and where they are in the body.
+#[napi(object)]
+pub struct VoxelVolume {
+    /// Voxels, z slowest, x fastest.
+    pub data: VoxelArray,
+    /// Voxels along `[z, y, x]` (a file's axes k, j, i).
+    pub shape: Axes,
+    /// Voxel size in mm, `[z, y, x]`.
+    pub spacing_mm: Axes,
+    /// 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them.
+    pub affine: Vec<f64>,
+    /// `false` where the file says nothing of the patient's orientation: prompts with a side are refused. @default true
+    pub oriented: Option<bool>,
+}
+
+/// Labels of voxels, and where they are in the body.
+#[napi(object, object_from_js = false)]
+pub struct LabelMap {
+    /// Labels, z slowest, x fastest.
+    pub data: Uint8Array,
+    /// Voxels along `[z, y, x]` (a file's axes k, j, i).
+    pub shape: Axes,
+    /// Voxel size in mm, `[z, y, x]`.
+    pub spacing_mm: Axes,
+    /// 16 numbers, row-major: voxel `(x, y, z)` to RAS mm, as nibabel gives them.
+    pub affine: Vec<f64>,
+    /// `false` where the file says nothing of the patient's orientation. @default true
+    pub oriented: Option<bool>,
+}
+
+impl LabelMap {
+    /// A label map as JavaScript gets it.
+    pub fn of(labels: Volume<u8>, oriented: bool) -> Self {
+        let (shape, spacing_mm, affine) = parts(&labels.grid);
+        Self { data: labels.data.into(), shape, spacing_mm, affine, oriented: only_false(oriented) }
+    }
+}
+
+/// Probabilities of prompts, and where they are in the body.
+#[napi(object, object_to_js = false)]
+pub struct ProbabilityVolume {
+    /// `[prompt, z, y, x]`, prompt slowest.
+    pub data: Float32Array,
+    /// Voxels along `[z, y, x]`.
+    pub shape: Axes,
+    /// Voxel size in mm, `[z, y, x]`.
+    pub spacing_mm: Axes,
+    /// 16 numbers, row-major: voxel `(x, y, z)` to RAS mm.
+    pub affine: Vec<f64>,
+    /// How many prompts there are.
+    pub prompts: u32,
+}
 
 /// Runs one generic expression on whichever array JavaScript gave.
 macro_rules! with_array {
@@ -34,63 +107,38 @@ macro_rules! with_array {
     };
 }
 
-/// A grid as JSON.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Geometry {
-    shape: [usize; 3],
-    spacing_mm: [f64; 3],
-    affine: [f64; 16],
-    /// Whether the file says which way the patient lies.
-    oriented: bool,
-}
-
-impl Geometry {
-    /// A grid as JavaScript gets it.
-    pub fn of(grid: &Grid, oriented: bool) -> Self {
-        Self { shape: grid.shape, spacing_mm: grid.spacing_mm, affine: grid.affine.to_array(), oriented }
-    }
-}
-
-impl TryFrom<Geometry> for Grid {
-    type Error = VolumeError;
-
-    fn try_from(geometry: Geometry) -> std::result::Result<Self, VolumeError> {
-        let Geometry { shape, spacing_mm, affine, .. } = geometry;
-        let grid = Self { shape, spacing_mm, affine: Affine::from_array(&affine) };
-        grid.check("the volume")?;
-        Ok(grid)
-    }
-}
-
-#[derive(Serialize)]
-struct ReadVolume<'a> {
-    #[serde(flatten)]
-    geometry: Geometry,
-    warnings: &'a [Warning],
-}
-
-/// A volume that came from JavaScript. Its array is copied before the call returns, by [`voxels`]: later JavaScript may
-/// change or transfer it.
+/// A copy of a volume that JavaScript gave, made before the call returns: later JavaScript may change or transfer it.
 pub struct Given {
-    /// Where it is.
-    pub grid: Grid,
-    /// Whether the patient's sides are known.
-    pub oriented: bool,
     /// What it holds.
     pub voxels: Voxels,
+    /// Whether the patient's sides are known.
+    pub oriented: bool,
+    shape: Axes,
+    spacing_mm: Axes,
+    affine: Vec<f64>,
 }
 
 impl Given {
-    /// Takes over a geometry and voxels of any type.
-    pub fn new(geometry: &str, voxels: Voxels) -> std::result::Result<Self, Failure> {
-        let geometry: Geometry = parse("the volume's geometry", geometry)?;
-        Ok(Self { grid: geometry.try_into()?, oriented: geometry.oriented, voxels })
+    /// Copies it.
+    pub fn copy(volume: &VoxelVolume) -> Self {
+        let VoxelVolume { data, shape, spacing_mm, affine, oriented } = volume;
+        Self {
+            voxels: voxels(data),
+            oriented: oriented.unwrap_or(true),
+            shape: *shape,
+            spacing_mm: *spacing_mm,
+            affine: affine.clone(),
+        }
+    }
+
+    /// Where it is, checked.
+    pub fn grid(&self) -> std::result::Result<Grid, Failure> {
+        grid(self.shape, self.spacing_mm, &self.affine)
     }
 
     /// The voxels as a label map.
-    pub fn labels(self) -> std::result::Result<Volume<u8>, Failure> {
-        Ok(Volume { data: labels(&self.voxels)?, grid: self.grid })
+    pub fn labels(&self) -> std::result::Result<Mask, Failure> {
+        Ok(Mask { data: labels(&self.voxels)?, grid: self.grid()? })
     }
 }
 
@@ -100,93 +148,93 @@ pub fn labels(voxels: &Voxels) -> std::result::Result<Vec<u8>, Failure> {
 }
 
 /// Reads one volume of a file.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn read_volume<'env>(
     env: &'env Env,
     path: String,
     index: Option<u32>,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
+) -> Result<PromiseRaw<'env, Either<VoxelVolume, ErrorInfo>>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
         let image = formats::read(&PathBuf::from(path), index.map(|index| index as usize), &*shared)?;
-        let geometry = Geometry::of(&image.header.grid, image.header.oriented);
-        let answer = ReadVolume { geometry, warnings: &image.header.warnings };
-        Success::with_arrays(&answer, vec![typed_array(image.voxels)])
+        let (shape, spacing_mm, affine) = parts(&image.header.grid);
+        let oriented = only_false(image.header.oriented);
+        Ok(VoxelVolume { data: voxel_array(image.voxels), shape, spacing_mm, affine, oriented })
     })
 }
 
 /// Writes a volume, with another file's header where that is a NIfTI.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn write_volume<'env>(
     env: &'env Env,
     path: String,
-    geometry: String,
-    data: TypedArray,
+    volume: VoxelVolume,
     like: Option<String>,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
-    let (shared, voxels) = (monitor.share(), voxels(&data));
+) -> Result<PromiseRaw<'env, Either<Null, ErrorInfo>>> {
+    let (shared, given) = (monitor.share(), Given::copy(&volume));
     Engine::workers()?.cancellable(env, monitor, move || {
-        let geometry: Geometry = parse("the volume's geometry", &geometry)?;
-        let (grid, oriented) = (Grid::try_from(geometry)?, geometry.oriented);
-        let path = PathBuf::from(path);
+        let (grid, path) = (given.grid()?, PathBuf::from(path));
         let like = like_header(like, &path)?;
-        let place = Place { grid: &grid, oriented, like: like.as_ref() };
-        formats::write_voxels(&path, &voxels, &place, &*shared)?;
-        Success::json(&())
+        let place = Place { grid: &grid, oriented: given.oriented, like: like.as_ref() };
+        formats::write_voxels(&path, &given.voxels, &place, &*shared)?;
+        Ok(Null)
     })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ProbabilityGeometry {
-    shape: [usize; 3],
-    spacing_mm: [f64; 3],
-    affine: [f64; 16],
-    prompts: usize,
-}
-
 /// Writes probabilities as a 4-D NIfTI `[x, y, z, prompt]`.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
+#[napi(catch_unwind)]
 pub fn write_probabilities<'env>(
     env: &'env Env,
     path: String,
-    geometry: String,
-    data: TypedArray,
+    volume: ProbabilityVolume,
     like: String,
     monitor: &CallMonitor,
-) -> Result<Object<'env>> {
-    let (shared, voxels) = (monitor.share(), voxels(&data));
+) -> Result<PromiseRaw<'env, Either<Null, ErrorInfo>>> {
+    let ProbabilityVolume { data, shape, spacing_mm, affine, prompts } = volume;
+    let (shared, values) = (monitor.share(), data.to_vec());
     Engine::workers()?.cancellable(env, monitor, move || {
-        let given: ProbabilityGeometry = parse("the probabilities' geometry", &geometry)?;
-        let Voxels::F32(values) = &voxels else {
-            return Err(Failure::new("ERR_USAGE", "probabilities must be a Float32Array"));
-        };
-        let geometry =
-            Geometry { shape: given.shape, spacing_mm: given.spacing_mm, affine: given.affine, oriented: true };
-        let grid = Grid::try_from(geometry)?;
-        let path = PathBuf::from(path);
+        let (grid, path) = (grid(shape, spacing_mm, &affine)?, PathBuf::from(path));
         let like = like_header(Some(like), &path)?;
         let place = Place { like: like.as_ref(), ..Place::of(&grid) };
-        formats::write(&path, values, given.prompts, &place, &*shared)?;
-        Success::json(&())
+        formats::write(&path, &values, prompts as usize, &place, &*shared)?;
+        Ok(Null)
     })
 }
 
 /// Finds what is wrong with an output's place before any work is done.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn check_output(env: &Env, path: String, input: String) -> Result<Object<'_>> {
+#[napi(catch_unwind)]
+pub fn check_output(env: &Env, path: String, input: String) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
     Engine::workers()?.promise(env, move || {
         formats::check_output(&PathBuf::from(path), &PathBuf::from(input))?;
-        Success::json(&())
+        Ok(Null)
     })
 }
 
-/// What a file's header says.
-#[napi(catch_unwind, ts_return_type = "Promise<Outcome>")]
-pub fn inspect(env: &Env, path: String) -> Result<Object<'_>> {
-    Engine::workers()?.promise(env, move || Success::json(&formats::info(&PathBuf::from(path))?))
+/// `[z, y, x]` as JavaScript gets it.
+pub fn axes(sizes: [usize; 3]) -> Axes {
+    sizes.map(|size| size as f64).into()
+}
+
+/// A grid as JavaScript gets it: shape, voxel size and affine.
+pub fn parts(grid: &Grid) -> (Axes, Axes, Vec<f64>) {
+    (axes(grid.shape), grid.spacing_mm.into(), grid.affine.to_array().to_vec())
+}
+
+/// What is said of the patient's orientation: nothing where it is known.
+fn only_false(oriented: bool) -> Option<bool> {
+    (!oriented).then_some(false)
+}
+
+fn grid(shape: Axes, spacing_mm: Axes, affine: &[f64]) -> std::result::Result<Grid, Failure> {
+    let affine: &[f64; 16] = affine.try_into().map_err(|_| {
+        Failure::new("ERR_GEOMETRY", format!("an affine has 16 numbers, row-major, but {} were given", affine.len()))
+    })?;
+    let shape = <[f64; 3]>::from(shape).map(|size| size as usize);
+    let grid = Grid { shape, spacing_mm: spacing_mm.into(), affine: Affine::from_array(affine) };
+    grid.check("the volume")?;
+    Ok(grid)
 }
 
 fn like_header(like: Option<String>, output: &std::path::Path) -> std::result::Result<Option<Header>, Failure> {
@@ -195,7 +243,7 @@ fn like_header(like: Option<String>, output: &std::path::Path) -> std::result::R
     Ok(Some(formats::read_header(&like)?))
 }
 
-fn typed_array(voxels: Voxels) -> TypedArray {
+fn voxel_array(voxels: Voxels) -> VoxelArray {
     match voxels {
         Voxels::I8(values) => Either10::A(values.into()),
         Voxels::U8(values) => Either10::B(values.into()),
@@ -211,6 +259,6 @@ fn typed_array(voxels: Voxels) -> TypedArray {
 }
 
 /// A copy of an array that JavaScript gave.
-pub fn voxels(array: &TypedArray) -> Voxels {
+fn voxels(array: &VoxelArray) -> Voxels {
     with_array!(array, values => values.to_vec().into())
 }

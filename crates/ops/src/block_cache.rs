@@ -36,6 +36,8 @@ struct State {
     kept_bytes: usize,
     live_bytes: usize,
     peak_bytes: usize,
+    /// Whether freed blocks go to the system at once.
+    is_resting: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -57,6 +59,7 @@ impl BlockCache {
             kept_bytes: 0,
             live_bytes: 0,
             peak_bytes: 0,
+            is_resting: false,
         };
         Self { state: Mutex::new(state) }
     }
@@ -66,6 +69,18 @@ impl BlockCache {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.evict(usize::MAX);
         state.peak_bytes = state.live_bytes;
+    }
+
+    /// As [`BlockCache::release`], and until [`BlockCache::work`] nothing is kept: what a job handed out is freed after
+    /// its end.
+    pub fn rest(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_resting = true;
+        self.release();
+    }
+
+    /// Keeps freed blocks from now on, as a new cache does.
+    pub fn work(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_resting = false;
     }
 
     /// Bytes of the large blocks that are kept but not in use.
@@ -104,6 +119,9 @@ impl BlockCache {
         state.kept[slot] = Block { address, bytes };
         state.count += 1;
         state.kept_bytes += bytes;
+        if state.is_resting {
+            state.evict(usize::MAX);
+        }
     }
 }
 
@@ -369,6 +387,24 @@ mod tests {
             }
             cache.release();
             assert_eq!(cache.kept_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_resting_cache_keeps_nothing() {
+        let cache = BlockCache::new();
+        // SAFETY: as above.
+        unsafe {
+            let blocks = [(); 3].map(|()| cache.alloc(layout(2 * MIB)));
+            cache.dealloc(blocks[0], layout(2 * MIB));
+            cache.rest();
+            assert_eq!(cache.kept_bytes(), 0);
+            cache.dealloc(blocks[1], layout(2 * MIB));
+            assert_eq!(cache.kept_bytes(), 0);
+            cache.work();
+            cache.dealloc(blocks[2], layout(2 * MIB));
+            assert_eq!(cache.kept_bytes(), 2 * MIB);
+            cache.release();
         }
     }
 

@@ -50,6 +50,14 @@ impl Network {
         }
     }
 
+    /// Whether its labels are post-processed where the plan does not say; `la-caf` was published without.
+    pub fn postprocesses(&self) -> bool {
+        match self {
+            Self::LaCaf(_) => false,
+            Self::Pulmoav(_) => true,
+        }
+    }
+
     /// Width of the prompts' embeddings.
     pub fn text_width(&self) -> usize {
         match self {

@@ -27,6 +27,9 @@ pub struct Plan {
     pub tiles: Tiles,
     /// Boundary refinement in the lungs; `null` leaves vessels as the network saw them.
     pub walls: Option<BoundaryRefinement>,
+    /// Whether labels are tidied, see [`Plan::postprocesses`]; `None` is as the network's preset was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postprocess: Option<bool>,
     /// What can be asked for, each with its stored prompt embedding.
     pub targets: Vec<Target>,
     /// Target names used when the user gives no prompt.
@@ -38,6 +41,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the lungs decide on the side of a target that has one, and specks, air and what touches no lung are
+    /// cleared. Where the plan does not say: with `pulmoav`, but not with `la-caf`, which was published without.
+    pub fn postprocesses(&self) -> bool {
+        self.postprocess.unwrap_or_else(|| self.network.postprocesses())
+    }
+
     /// What the network learns beside its targets.
     pub fn auxiliary(&self) -> &[Auxiliary] {
         self.network.auxiliary()

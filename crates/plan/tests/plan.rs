@@ -33,6 +33,53 @@ fn la_caf() -> Value {
     plan
 }
 
+/// A plan as `src/config` exports it, with what a text encoder adds.
+fn exported(name: &str) -> Value {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/config/defaults.json");
+    let defaults: Value = serde_json::from_slice(&std::fs::read(file).expect("defaults")).expect("JSON");
+    let mut plan = defaults["plans"][name].clone();
+    let width = plan["network"]["textWidth"].as_u64().expect("a width") as usize;
+    plan["version"] = json!(1);
+    plan["textEncoder"] = json!({"id": "bundled", "sha256": "00"});
+    for target in plan["targets"].as_array_mut().expect("targets") {
+        target["embedding"] = json!(vec![0.5; width]);
+    }
+    plan
+}
+
+#[test]
+fn exported_plans_have_the_fields_of_rusts_types() {
+    for name in ["tiny", "la-caf"] {
+        let plan = exported(name);
+        let back = serde_json::to_value(Plan::from_json(&plan.to_string()).expect("valid")).expect("JSON");
+        assert_eq!(paths(&plan), paths(&back), "{name}");
+    }
+}
+
+/// The paths of all fields.
+fn paths(value: &Value) -> std::collections::BTreeSet<String> {
+    let under =
+        |key: &str, child: &Value| paths(child).into_iter().map(|path| format!("{key}.{path}")).collect::<Vec<_>>();
+    match value {
+        Value::Object(object) => {
+            object.iter().flat_map(|(key, child)| under(key, child).into_iter().chain([key.clone()])).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(paths).collect(),
+        _ => std::collections::BTreeSet::new(),
+    }
+}
+
+#[test]
+fn post_processing_is_as_the_preset_was_published_unless_the_plan_says() {
+    for (mut value, published) in [(pulmoav(), true), (la_caf(), false)] {
+        let plan = |value: &Value| Plan::from_json(&value.to_string()).expect("valid");
+        assert_eq!(plan(&value).postprocesses(), published);
+        assert!(!plan(&value).to_json().expect("finite").contains("postprocess"), "old plans stay as they are");
+        value["postprocess"] = json!(!published);
+        assert_eq!(plan(&value).postprocesses(), !published);
+    }
+}
+
 #[test]
 fn a_plan_survives_the_way_to_json_and_back() {
     for value in [pulmoav(), la_caf()] {

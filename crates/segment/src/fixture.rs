@@ -35,6 +35,7 @@ pub(crate) fn plan() -> Plan {
             fit: false,
         },
         walls: None,
+        postprocess: None,
         targets: vec![
             target("artery", 1, &artery, None),
             target("vein", 2, &vein, None),

@@ -123,6 +123,7 @@ pub fn segment(
     request: &Request,
     monitor: &dyn Monitor,
 ) -> Result<Segmentation, SegmentError> {
+    let plan = &Plan { postprocess: request.postprocess.or(plan.postprocess), ..plan.clone() };
     let asked = resolve(&request.targets, plan, request.oriented)?;
     let to_keep = keep::values(&request.keep, plan)?;
     budget::check_scan(&ct.grid, request)?;
@@ -135,7 +136,8 @@ pub fn segment(
     let needed = tiles::needed(&prepared, plan);
     let budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
     let found = if has_work(&prepared, plan) {
-        let maps = if prepared.lungs().is_some() { maps(plan, &asked) } else { asked.clone() };
+        let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
+        let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
         Some(tiles::run(&prepared, &needed, plan, budget.tile, network, &maps, monitor)?)
     } else {
         None
@@ -147,7 +149,7 @@ pub fn segment(
         None => nothing(ct, asked.len(), request.probabilities),
     };
     drop(found);
-    let cleared_in_air = postprocess(&mut restored.labels, &ct.data);
+    let cleared_in_air = if plan.postprocesses() { postprocess(&mut restored.labels, &ct.data) } else { 0 };
     keep(&mut restored.labels, ct, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
     let counts = label::counts(&restored.labels.data);
@@ -273,6 +275,26 @@ mod tests {
         assert_eq!(probabilities.len(), 4 * ct.data.len());
         assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)));
         assert!(probabilities.iter().any(|&p| p > 0.0));
+    }
+
+    #[test]
+    fn without_post_processing_labels_are_the_networks() {
+        let (ct, plan) = (chest(), plan());
+        let run = |plan: &Plan, postprocess: Option<bool>| {
+            segment(&ct, plan, &FakeNetwork, &Request { postprocess, ..ask(&["left artery"]) }, &Silent).unwrap()
+        };
+        let middle = ct.grid.shape[2] / 2;
+        let on_the_right = |found: &Segmentation| {
+            let right = |&(index, &label): &(usize, &u8)| label > 0 && index % ct.grid.shape[2] > middle + 3;
+            found.labels.data.iter().enumerate().filter(right).count()
+        };
+        let tidied = run(&plan, None);
+        assert_eq!(on_the_right(&tidied), 0);
+        let raw = run(&plan, Some(false));
+        assert!(on_the_right(&raw) > 500, "the network's left artery is everywhere");
+        let said = Plan { postprocess: Some(false), ..plan };
+        assert_eq!(run(&said, None).labels.data, raw.labels.data);
+        assert_eq!(run(&said, Some(true)).labels.data, tidied.labels.data);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Request {
     pub probabilities: bool,
     /// Lungs and airways that are wanted in the label map too, see [`keep`](mod@crate::keep).
     pub keep: Vec<Structure>,
+    /// Whether labels are post-processed, whatever the plan says.
+    pub postprocess: Option<bool>,
     /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
     pub strict: bool,
     /// The most memory that the process may use, bytes.
@@ -30,6 +32,7 @@ impl Default for Request {
             oriented: true,
             probabilities: false,
             keep: Vec::new(),
+            postprocess: None,
             strict: false,
             max_memory_bytes: None,
             held_bytes: 0,

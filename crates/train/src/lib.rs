@@ -23,4 +23,4 @@ pub mod validate;
 
 pub use config::{StepConfig, StepSettings};
 pub use error::TrainError;
-pub use trainer::{Facts, Setup, StepReport, Trainer};
+pub use trainer::{Facts, Setup, StepReport, StepSeconds, Trainer};

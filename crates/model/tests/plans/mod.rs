@@ -28,6 +28,7 @@ fn plan(network: Network, channels: usize, edge: usize, targets: usize, text_wid
             fit: false,
         },
         walls: None,
+        postprocess: None,
         targets: (0..targets)
             .map(|target| Target {
                 name: format!("target {target}"),

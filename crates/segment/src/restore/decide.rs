@@ -13,7 +13,7 @@ const THRESHOLD: f32 = 0.5;
 /// How a voxel's label follows from the probabilities of the prompts asked.
 pub(super) struct Rules {
     values: Vec<u8>,
-    /// The side a prompt is limited to, as a lung label; 0 = both.
+    /// The side a prompt is limited to, as a lung label; 0 = both, or as the network sees it.
     pub(super) sides: Vec<u8>,
     /// `narrower[i]`: prompts whose target lies within prompt i's.
     narrower: Vec<Vec<usize>>,
@@ -22,7 +22,9 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(plan: &Plan, asked: &[usize]) -> Self {
         let target = |&place: &usize| &plan.targets[place];
-        let side = |side: Option<BodySide>| side.map_or(0, |s| if s == BodySide::Left { LEFT } else { RIGHT });
+        let side = |side: Option<BodySide>| {
+            side.filter(|_| plan.postprocesses()).map_or(0, |s| if s == BodySide::Left { LEFT } else { RIGHT })
+        };
         let within = |wide: &usize| {
             let is_within = |&(_, narrow): &(usize, &usize)| contains(target(wide), target(narrow));
             asked.iter().enumerate().filter(is_within).map(|(index, _)| index).collect()

@@ -76,7 +76,7 @@ pub fn restore(
     if let Some(lungs) = prepared.lungs() {
         let sides = lungs.sides_in(&inverse.part, part);
         refine_boundary(&mut labels, ct, inverse, plan, &sides);
-        if limited {
+        if limited && plan.postprocesses() {
             remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, MIN_LUNG_SHARE);
         }
     }
