@@ -111,7 +111,7 @@ pub fn write(path: &Path, case: &PreparedCase) -> Result<(), TrainError> {
     bytes.extend(header);
     bytes.extend(case.hu.iter().flat_map(|hu| hu.to_le_bytes()));
     bytes.extend(&case.codes);
-    bytes.extend(case.places.indices().flat_map(|place| place.to_le_bytes()));
+    bytes.extend(case.places.indices().flat_map(u32::to_le_bytes));
     write_atomically(path, &bytes)
 }
 

@@ -10,7 +10,8 @@
 //!
 //! give the class and, as shares of their sum, its confidence. The label counts where the confidence reaches the class's
 //! threshold. Thresholds come with each step: the loop lets them follow the teacher's own running confidence (Wang et
-//! al., "FreeMatch", ICLR 2023), of which each step reports what it saw.
+//! al., "`FreeMatch`: self-adaptive thresholding for semi-supervised learning", ICLR 2023), of which each step reports
+//! what it saw.
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters};
