@@ -21,6 +21,11 @@ export interface PhantomOptions extends CallOptions {
   halfLabelled?: boolean | undefined;
   /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
   size?: 'small' | 'full' | undefined;
+  /**
+   * `hospital`: what real scans have, each drawn at random; `plain`: trees by the branching law and little round the
+   * body, what benchmarks score on. @default 'hospital'
+   */
+  style?: 'plain' | 'hospital' | undefined;
 }
 
 /** One phantom that was written. */
@@ -37,6 +42,9 @@ export interface PhantomCase {
   seed: number;
   /** `arterial`, `venous`, `equal` or `none`. */
   phase: string;
+  style: 'plain' | 'hospital';
+  /** What is in it: build, slices, kernel, table, cover, field of view, device, findings, centrelines by calibre. */
+  scan: Record<string, unknown>;
   annotated: Annotated;
 }
 
@@ -45,13 +53,13 @@ const MIN_LABELLED_DIAMETER_MM = 1.5;
 const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
 
 /**
- * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
- * alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
+ * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed, size
+ * and style alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
  *
  * @throws IoError, UsageError, FormatError
  */
 export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
-  const { out, count = 1, seed = 1, halfLabelled = false, size = 'small' } = options;
+  const { out, count = 1, seed = 1, halfLabelled = false, size = 'small', style = 'hospital' } = options;
   checkPath('out', out);
   checkInteger('count', count, 1, 100_000);
   checkInteger('seed', seed, 0, 2 ** 48);
@@ -61,7 +69,7 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
     const cases: PhantomCase[] = [];
     for (let index = 0; index < count; index++) {
       options.onProgress?.({ stage: 'phantoms', done: index, total: count });
-      cases.push(await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options));
+      cases.push(await phantomCase(out, { seed: seed + index, size, style, halfLabelled }, description, options));
     }
     options.onProgress?.({ stage: 'phantoms', done: count, total: count });
     return cases;
@@ -71,6 +79,7 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
 interface Wanted {
   seed: number;
   size: 'small' | 'full';
+  style: 'plain' | 'hospital';
   halfLabelled: boolean;
 }
 
@@ -92,20 +101,27 @@ async function phantomCase(
       hint: 'Choose another folder or seed',
     });
   }
-  const { seed, size } = wanted;
-  if (listed && Object.values(files).every((file) => existsSync(file))) {
-    return { name, ...files, seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
+  const { seed, size, style } = wanted;
+  if (listed && (listed.style ?? 'plain') !== style) {
+    throw new UsageError(`"${out}" already lists ${name}, of another style than ${style}.`, {
+      hint: 'Choose another folder or seed',
+    });
   }
-  const config = { seed, size, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
+  if (listed && Object.values(files).every((file) => existsSync(file))) {
+    const { phase = 'unknown', scan = {}, annotated } = listed;
+    return { name, ...files, seed, phase, style, scan, annotated };
+  }
+  const config = { seed, size, style, phase: null, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM };
   const request = JSON.stringify({ config, annotatedLungs: sides.map((side) => (side === 'left' ? 1 : 2)), files });
   // Listed first: a half-labelled case that a kill leaves behind must never pass for a fully annotated one.
-  await list(out, known, name, { annotated, seed });
+  await list(out, known, name, { annotated, seed, style });
   try {
-    const { value } = await call<{ phase: string }>({ signal: options.signal }, (monitor) =>
+    const { value } = await call<{ phase: string; scan: Record<string, unknown> }>({ signal: options.signal }, (monitor) =>
       addon().phantomCase(request, monitor),
     );
-    await list(out, known, name, { annotated, seed, phase: value.phase });
-    return { name, ...files, seed, phase: value.phase, annotated };
+    const { phase, scan } = value;
+    await list(out, known, name, { annotated, seed, style, phase, scan });
+    return { name, ...files, seed, phase, style, scan, annotated };
   } catch (error) {
     for (const file of Object.values(files)) await rm(file, { force: true });
     await unlist(out, known, name);

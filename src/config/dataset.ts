@@ -17,7 +17,18 @@ export const datasetConfig = z.looseObject({
   file_ending: z.string(),
   /** Vessels thinner than this are not labelled, mm. */
   minLabelledDiameterMm: z.number().optional(),
-  cases: z.record(z.string(), z.looseObject({ annotated, phase: z.string().optional(), seed: z.number().optional() })),
+  cases: z.record(
+    z.string(),
+    z.looseObject({
+      annotated,
+      phase: z.string().optional(),
+      seed: z.number().optional(),
+      /** Of phantoms; none is `plain`. */
+      style: z.string().optional(),
+      /** What is in a phantom. */
+      scan: z.record(z.string(), z.unknown()).optional(),
+    }),
+  ),
 });
 
 export type Annotated = z.infer<typeof annotated>;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_phantom::{PhantomConfig, Statistics, generate};
+use pulmoav_phantom::{Phantom, PhantomConfig, Scan, Statistics, generate};
 use pulmoav_volume::formats::{self, Place};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,7 @@ struct CaseFiles {
 struct CaseAnswer<'a> {
     phase: pulmoav_phantom::Phase,
     statistics: &'a Statistics,
+    scan: &'a Scan,
 }
 
 /// Makes one phantom and writes its CT, its label map, its lungs (1 left, 2 right), its airways and its anatomy.
@@ -60,6 +61,7 @@ pub fn phantom_case<'env>(env: &'env Env, request: String, monitor: &CallMonitor
         for (file, map) in maps {
             formats::write(file, &map.data, 1, &Place::of(&map.grid), &*shared)?;
         }
-        Success::json(&CaseAnswer { phase: phantom.phase, statistics: &phantom.statistics })
+        let Phantom { phase, statistics, scan, .. } = &phantom;
+        Success::json(&CaseAnswer { phase: *phase, statistics, scan })
     })
 }
