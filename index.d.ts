@@ -699,6 +699,11 @@ interface PhantomOptions extends CallOptions {
     halfLabelled?: boolean | undefined;
     /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
     size?: 'small' | 'full' | undefined;
+    /**
+     * `hospital`: what real scans have, each drawn at random; `plain`: trees by the branching law and little round the
+     * body, what benchmarks score on. @default 'hospital'
+     */
+    style?: 'plain' | 'hospital' | undefined;
 }
 /** One phantom that was written. */
 interface PhantomCase {
@@ -714,11 +719,14 @@ interface PhantomCase {
     seed: number;
     /** `arterial`, `venous`, `equal` or `none`. */
     phase: string;
+    style: 'plain' | 'hospital';
+    /** What is in it: build, slices, kernel, table, cover, field of view, device, findings, centrelines by calibre. */
+    scan: Record<string, unknown>;
     annotated: Annotated;
 }
 /**
- * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
- * alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
+ * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed, size
+ * and style alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
  *
  * @throws IoError, UsageError, FormatError
  */

@@ -33,10 +33,10 @@ impl Calibre {
         }
         let mut random = Random::new(seed, 30);
         Self {
-            sparse: random.within(0.95, 1.3),
+            sparse: random.within(1.08, 1.28),
             // Vessels grow with the body.
-            size: (chest.mean_scale / 0.9).min(1.05) * random.within(0.95, 1.05),
-            power: random.within(0.72, 0.95),
+            size: (chest.mean_scale / 0.9).clamp(0.6, 1.0) * random.within(0.94, 1.02),
+            power: random.within(0.7, 0.9),
             lumen_ratio: random.within(0.58, 0.78),
             wall: random.within(0.8, 1.25),
         }
@@ -97,8 +97,9 @@ impl Fade {
             return Self { seen_mm: 0.0, spread: 0.0 };
         }
         let mut random = Random::new(seed, 31);
-        let voxel_mm = lattice.spacing_mm.iter().product::<f32>().cbrt();
-        // At 0.8 mm anything from 0.25 to all of the range, at 1.8 mm and more its lowest quarter.
+        // Thick slices hide bronchi that lie in them.
+        let voxel_mm = 0.5 * lattice.spacing_mm.iter().product::<f32>().cbrt() + 0.25 * lattice.spacing_mm[0];
+        // At 0.8 mm anything from a fifth to all of the range, at 1.8 mm and more its lowest quarter.
         let coarse = ((voxel_mm - 0.8) / 1.0).clamp(0.0, 1.0);
         let share = random.within(0.2 - 0.2 * coarse, 1.0 - 0.75 * coarse);
         let wanted_mm = SEEN_MM[0] * (SEEN_MM[1] / SEEN_MM[0]).powf(share);

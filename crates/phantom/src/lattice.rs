@@ -37,7 +37,9 @@ impl Lattice {
         let (low, high) = chest.lung_box_mm();
         let radius = at(0.5 * field.diameter_mm, 0.5 * field.diameter_mm, 0.0);
         let (mut least, mut most) = (field.centre - radius, field.centre + radius);
-        least.z = low.z - random.within(0.0, 25.0);
+        // The lungs' lowest rim; one scan in eight ends above it.
+        let whole = random.chance(0.875);
+        least.z = low.z - random.within(0.0, 25.0) - if whole { 45.0 * chest.scale.z } else { 0.0 };
         most.z = high.z + random.within(2.0, 25.0);
         let kind = random.unit();
         let thickness = random.unit();

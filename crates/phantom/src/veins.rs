@@ -50,8 +50,12 @@ pub(crate) fn grow(
         tree.keep_ends(|p| chest.kept_inside(p, 3.0));
         tree.widen(&mut random);
         calibre.fit(&mut tree);
-        // An ostium wider than this would not leave the atrium room for four.
-        tree.branches[0].radius_mm = tree.branches[0].radius_mm.min(8.0);
+        // Near the heart veins keep to the law; an ostium wider than this would not leave the atrium room for four.
+        for i in tree.branches[0].children.clone() {
+            let radius_mm = &mut tree.branches[i].radius_mm;
+            *radius_mm = 0.5 * (*radius_mm + calibre.by_law_mm(*radius_mm));
+        }
+        tree.branches[0].radius_mm = calibre.by_law_mm(tree.branches[0].radius_mm).min(8.0);
         let paths = paths(&tree, 0.05, |p| chest.kept_inside(p, 3.0), &mut random);
         lay(&mut tubes, &tree, &paths, None);
         trees.push(tree);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bronchi::wall_mm;
+use crate::disease::Diseases;
 use crate::point::Point;
 use crate::statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, VEIN_DIAMETERS_MM, ratio};
 use pulmoav_anatomy::find;
@@ -19,16 +20,21 @@ pub(crate) fn coarse(anatomy: &Anatomy) -> Lattice {
     Lattice { shape: extent.map(|e| (e / 3.0) as usize), spacing_mm: [3.0; 3], origin: fine.origin }
 }
 
+/// Orders of plain phantoms against the table: ratios between orders within 25 %, and, as a mean of three chests, mean
+/// diameters of orders 10 to 14 and counts of orders 11 to 13 within 15 %. What is further off, and why, stands in
+/// docs/method.md.
 #[test]
-fn branching_and_diameter_ratios_follow_the_reference_trees() {
-    for seed in [1, 2, 3] {
-        let statistics = Anatomy::grow(seed, Style::Plain).statistics;
-        let trees = [
-            ("artery", statistics.artery, ARTERY_DIAMETERS_MM, ARTERY_COUNTS, 11),
-            ("vein", statistics.vein, VEIN_DIAMETERS_MM, VEIN_COUNTS, 10),
-        ];
-        for (name, orders, diameters, counts, first) in trees {
-            let ours: Vec<_> = orders.into_iter().filter(|o| o.order >= first).collect();
+fn orders_follow_the_reference_trees() {
+    let all: Vec<_> = [1, 2, 3].map(|seed| Anatomy::grow(seed, Style::Plain).statistics).into();
+    let artery: Vec<_> = all.iter().map(|s| s.artery.clone()).collect();
+    let vein: Vec<_> = all.iter().map(|s| s.vein.clone()).collect();
+    let trees = [
+        ("artery", artery, ARTERY_DIAMETERS_MM, ARTERY_COUNTS, 11),
+        ("vein", vein, VEIN_DIAMETERS_MM, VEIN_COUNTS, 10),
+    ];
+    for (name, chests, diameters, counts, first) in trees {
+        for orders in &chests {
+            let ours: Vec<_> = orders.iter().copied().filter(|o| o.order >= first).collect();
             let table: Vec<_> = ours
                 .iter()
                 .map(|o| {
@@ -38,9 +44,70 @@ fn branching_and_diameter_ratios_follow_the_reference_trees() {
                 .collect();
             let branching = ratio(&ours, |o| o.count as f32) / ratio(&table, |o| o.count as f32);
             let calibre = ratio(&ours, |o| o.diameter_mm) / ratio(&table, |o| o.diameter_mm);
-            println!("seed {seed} {name}: branching x{branching:.2}, diameter x{calibre:.2} of the table's");
+            println!("{name}: branching x{branching:.2}, diameter x{calibre:.2} of the table's");
             assert!((branching - 1.0).abs() < 0.25 && (calibre - 1.0).abs() < 0.25);
         }
+        for (order, i) in (FIRST_ORDER..).zip(0..7) {
+            let mean = |value: fn(&crate::OrderStatistics) -> f32| {
+                let found = chests.iter().filter_map(|orders| orders.iter().find(|o| o.order == order));
+                found.map(value).sum::<f32>() / chests.len() as f32
+            };
+            let diameter = mean(|o| o.diameter_mm) / diameters[i];
+            let count = mean(|o| o.count as f32) / counts[i];
+            let length_mm = mean(|o| o.length_mm);
+            println!("{name} {order}: diameter x{diameter:.2}, count x{count:.2}, length {length_mm:.1} mm");
+            assert!(!(10..=14).contains(&order) || (diameter - 1.0).abs() < 0.15);
+            assert!(!(11..=13).contains(&order) || (count - 1.0).abs() < 0.15);
+        }
+    }
+}
+
+/// Centrelines of hospital phantoms, cm, against those of real trees (docs/method.md, Phantoms): of the artery tree
+/// 56 cm were wider than 3 mm in radius; plain phantoms have 106 to 214.
+#[test]
+fn wide_vessels_are_as_long_as_in_people() {
+    for seed in 1..5 {
+        let anatomy = Anatomy::grow(seed, Style::Hospital);
+        let (artery, vein) = (anatomy.arteries.length_cm(|_| true), anatomy.veins.length_cm(|_| true));
+        let labelled = |cm: &[f32; 8]| cm[1..].iter().sum::<f32>();
+        let wide = artery[5..].iter().sum::<f32>();
+        println!("seed {seed}: artery {artery:.0?}, vein {vein:.0?}");
+        assert!((25.0..90.0).contains(&wide), "{wide}");
+        assert!((450.0..1450.0).contains(&labelled(&artery)) && (300.0..1150.0).contains(&labelled(&vein)));
+    }
+}
+
+/// Diseases that keep vessels out: the first seeds that have fluid, and one lung.
+#[test]
+fn fluid_and_a_missing_lung_hold_no_vessel() {
+    let has = |name: &str| {
+        let mut seeds = 1..400_u64;
+        let chest = |seed| Chest::new(seed, Style::Hospital);
+        let found = seeds.find(|&s| Diseases::new(&chest(s), s, Style::Hospital).names().contains(&name));
+        found.expect("a seed")
+    };
+    for (name, seed) in [("effusion", has("effusion")), ("lungRemoved", has("lungRemoved"))] {
+        let anatomy = Anatomy::grow(seed, Style::Hospital);
+        let lattice = coarse(&anatomy);
+        let layers = draw(&anatomy, &lattice, &PhantomConfig::small(seed, Style::Hospital), &Silent).expect("layers");
+        let diseases = Diseases::new(&anatomy.chest, seed, Style::Hospital);
+        let [_, ny, nx] = lattice.shape;
+        let mut inside = 0;
+        for (i, &label) in layers.labels.iter().enumerate() {
+            let p = lattice.centre(i / (ny * nx), i / nx % ny, i % nx);
+            if anatomy.chest.lung_mm(p) < 6.0 {
+                continue;
+            }
+            let other = diseases.instead_of_lung(&anatomy.chest, p, anatomy.chest.cavity_mm(p), 0.0);
+            if let Some((_, Held::Fluid | Held::Gone)) = other {
+                inside += 1;
+                assert!(label == 0 && layers.airways[i] == 0, "{name} {seed}");
+            }
+        }
+        println!("{name}: seed {seed}, {inside} voxels");
+        assert!(inside > 100 && layers.scan.findings.contains(&name));
+        let sides = [1, 2].map(|side| layers.lungs.contains(&side));
+        assert_eq!(sides.contains(&false), name == "lungRemoved");
     }
 }
 
@@ -57,8 +124,8 @@ fn to_bronchus_mm(bronchi: &Tubes, p: Point) -> f32 {
 
 #[test]
 fn bronchi_run_beside_arteries_and_away_from_veins() {
-    for seed in [1, 2, 3] {
-        let a = Anatomy::grow(seed, Style::Plain);
+    for (seed, style) in [(1, Style::Plain), (2, Style::Plain), (3, Style::Hospital)] {
+        let a = Anatomy::grow(seed, style);
         let share = |tubes: &Tubes, least: f32, holds: &dyn Fn(f32) -> bool| {
             let s = a.chest.mean_scale;
             // The hilum, where a fixed centre is drawn, is left out.
@@ -77,15 +144,13 @@ fn bronchi_run_beside_arteries_and_away_from_veins() {
 
 #[test]
 fn layers_depend_on_the_seed_alone() {
-    let anatomy = Anatomy::grow(5, Style::Plain);
-    let lattice = coarse(&anatomy);
+    let lattice = coarse(&Anatomy::grow(5, Style::Hospital));
     let make = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| {
-            let config = PhantomConfig::small(5, Style::Plain);
-            let layers = draw(&Anatomy::grow(5, Style::Plain), &lattice, &config, &Silent).expect("layers");
-            let look = crate::Appearance::draw(None, 5);
-            crate::render(layers, look, 5)
+            let config = PhantomConfig::small(5, Style::Hospital);
+            let layers = draw(&Anatomy::grow(5, Style::Hospital), &lattice, &config, &Silent).expect("layers");
+            crate::render(layers, crate::Appearance::of(&config), 5)
         })
     };
     let (one, three) = (make(1), make(3));
