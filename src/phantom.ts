@@ -116,8 +116,9 @@ async function phantomCase(
   // Listed first: a half-labelled case that a kill leaves behind must never pass for a fully annotated one.
   await list(out, known, name, { annotated, seed, style });
   try {
-    const { value } = await call<{ phase: string; scan: Record<string, unknown> }>({ signal: options.signal }, (monitor) =>
-      addon().phantomCase(request, monitor),
+    const { value } = await call<{ phase: string; scan: Record<string, unknown> }>(
+      { signal: options.signal },
+      (monitor) => addon().phantomCase(request, monitor),
     );
     const { phase, scan } = value;
     await list(out, known, name, { annotated, seed, style, phase, scan });
