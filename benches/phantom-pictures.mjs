@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { encode } from 'fast-png';
 import { readVolume } from '../dist/index.js';
 
-const PIXEL_MM = 1.6;
-const SIDE = 224;
-const COLUMNS = 4;
+const PIXEL_MM = 2;
+const SIDE = 176;
+const COLUMNS = 8;
 const WINDOW_HU = [-1050, 400];
 const COLOURS = { 1: [70, 110, 255], 2: [255, 80, 70], 5: [255, 220, 40] };
 

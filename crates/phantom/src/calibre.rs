@@ -33,9 +33,9 @@ impl Calibre {
         }
         let mut random = Random::new(seed, 30);
         Self {
-            sparse: random.within(1.08, 1.28),
+            sparse: random.within(1.06, 1.24),
             // Vessels grow with the body.
-            size: (chest.mean_scale / 0.9).clamp(0.6, 1.0) * random.within(0.94, 1.02),
+            size: (chest.mean_scale / 0.9).sqrt().clamp(0.7, 1.0) * random.within(0.94, 1.02),
             power: random.within(0.7, 0.9),
             lumen_ratio: random.within(0.58, 0.78),
             wall: random.within(0.8, 1.25),
