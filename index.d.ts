@@ -185,6 +185,9 @@ interface PhantomFiles {
 /** How many voxels: `small` at most 20 million, `full` 512 × 512 × about 400. */
 type PhantomSize = 'small' | 'full'
 
+/** What kind of phantom: what real scans have, or trees by the branching law with little round the body. */
+type PhantomStyle = 'hospital' | 'plain'
+
 /** How far a call has come. */
 interface Progress {
   stage: string
@@ -334,8 +337,12 @@ interface TeacherReport {
 interface TrainerFacts {
   /** The next step to take. */
   step: number
-  /** Trainable numbers. */
+  /** Numbers of the network. */
   parameters: number
+  /** Of which: numbers that the run leaves as they are. */
+  frozen: number
+  /** Tensors that the model to begin with does not have, or has in another shape. */
+  fresh: Array<string>
   /** Names of the cases learnt from. */
   trainingCases: Array<string>
   /** Names of the cases scored. */
@@ -527,6 +534,7 @@ declare const trainConfig: z.ZodObject<{
             meanDecay: z.ZodNumber;
         }, z.core.$strict>;
     }, z.core.$strict>;
+    init: z.ZodNullable<z.ZodString>;
     steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
     fold: z.ZodNumber;
     schedule: z.ZodObject<{
@@ -608,6 +616,7 @@ declare const trainConfig: z.ZodObject<{
             clipNorm: z.ZodNumber;
             meanDecay: z.ZodNumber;
         }, z.core.$strict>;
+        frozen: z.ZodArray<z.ZodString>;
     }, z.core.$strict>;
     adapt: z.ZodObject<{
         teacher: z.ZodObject<{
@@ -917,7 +926,7 @@ declare function removeModel(name: string): Promise<{
     bytes: number;
 }>;
 
-/** Which sides and classes of a case were annotated; the rest is 0 in the file and carries no loss. */
+/** Which sides and classes of a case were annotated; the rest is 0 in the file. Without either it is unlabelled. */
 declare const annotated: z.ZodObject<{
     sides: z.ZodArray<z.ZodEnum<{
         left: "left";
@@ -927,6 +936,7 @@ declare const annotated: z.ZodObject<{
         artery: "artery";
         vein: "vein";
     }>>;
+    central: z.ZodOptional<z.ZodBoolean>;
 }, z.core.$strip>;
 type Annotated = z.infer<typeof annotated>;
 
@@ -942,6 +952,11 @@ interface PhantomOptions extends CallOptions {
     halfLabelled?: boolean | undefined;
     /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
     size?: PhantomSize | undefined;
+    /**
+     * `hospital`: what real scans have, each drawn at random; `plain`: trees by the branching law and little round the
+     * body, what benchmarks score on. @default 'hospital'
+     */
+    style?: PhantomStyle | undefined;
 }
 /** One phantom that was written. */
 interface PhantomCase extends PhantomFiles {
@@ -949,11 +964,14 @@ interface PhantomCase extends PhantomFiles {
     seed: number;
     /** `arterial`, `venous`, `equal` or `none`. */
     phase: string;
+    style: PhantomStyle;
+    /** What is in it: build, slices, kernel, table, cover, field of view, device, findings, centrelines by calibre. */
+    scan: Record<string, unknown>;
     annotated: Annotated;
 }
 /**
- * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
- * alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
+ * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed, size
+ * and style alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
  *
  * @throws IoError, UsageError, FormatError
  */

@@ -10,7 +10,8 @@ test('a phantom is a case of a data set, the same for its seed; one that is ther
   if (!made) return t.fail();
   const description = JSON.parse(readFileSync(join(first, 'dataset.json'), 'utf8'));
   t.is(description.numTraining, 1);
-  t.like(description.cases[made.name], { annotated: made.annotated, phase: made.phase, seed: 77 });
+  const { annotated, phase, scan } = made;
+  t.like(description.cases[made.name], { annotated, phase, scan, seed: 77, style: 'hospital' });
   t.deepEqual(made.annotated, { sides: ['right'], classes: ['artery', 'vein'] });
   t.deepEqual(listing(first), [
     'airwaysTr',
@@ -55,6 +56,21 @@ test('a listed phantom that lacks a file is made again', async (t) => {
   rmSync(made.anatomy);
   t.deepEqual(await phantom({ out, seed: 78 }), [made]);
   t.true(same(readFileSync(made.anatomy), before));
+});
+
+test('a plain phantom is another one, and never passes for one of hospital style', async (t) => {
+  const out = folder();
+  const [plain] = await phantom({ out, seed: 79, style: 'plain' });
+  if (!plain) return t.fail();
+  t.like(plain.scan, { style: 'plain', build: 'usual', cover: 'none', device: null });
+  await t.throwsAsync(phantom({ out, seed: 79 }), { instanceOf: UsageError, message: /of another style/ });
+  t.deepEqual(await phantom({ out, seed: 79, style: 'plain' }), [plain]);
+  const file = join(out, 'dataset.json');
+  const description = JSON.parse(readFileSync(file, 'utf8'));
+  // What was written before there were styles is plain.
+  delete description.cases[plain.name].style;
+  writeFileSync(file, JSON.stringify(description));
+  t.deepEqual(await phantom({ out, seed: 79, style: 'plain' }), [plain]);
 });
 
 test('wrong wishes and foreign folders are refused', async (t) => {

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger, checkPath } from './check.js';
-import { type Annotated, type DatasetDescription, datasetConfig } from './config/dataset.js';
+import { type Annotated, type DatasetDescription, datasetConfig, scanFacts } from './config/dataset.js';
 import { FormatError, UsageError } from './errors.js';
 import { makeFolder, readJson, withLock, writeAtomic } from './files.js';
-import type { PhantomFiles, PhantomSize } from './native/binding.js';
+import type { PhantomFiles, PhantomSize, PhantomStyle } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -22,6 +22,11 @@ export interface PhantomOptions extends CallOptions {
   halfLabelled?: boolean | undefined;
   /** `small`: at most 20 million voxels; `full`: 512 × 512 × about 400. @default 'small' */
   size?: PhantomSize | undefined;
+  /**
+   * `hospital`: what real scans have, each drawn at random; `plain`: trees by the branching law and little round the
+   * body, what benchmarks score on. @default 'hospital'
+   */
+  style?: PhantomStyle | undefined;
 }
 
 /** One phantom that was written. */
@@ -30,6 +35,9 @@ export interface PhantomCase extends PhantomFiles {
   seed: number;
   /** `arterial`, `venous`, `equal` or `none`. */
   phase: string;
+  style: PhantomStyle;
+  /** What is in it: build, slices, kernel, table, cover, field of view, device, findings, centrelines by calibre. */
+  scan: Record<string, unknown>;
   annotated: Annotated;
 }
 
@@ -38,13 +46,13 @@ const MIN_LABELLED_DIAMETER_MM = 1.5;
 const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
 
 /**
- * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed and size
- * alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
+ * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed, size
+ * and style alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
  *
  * @throws IoError, UsageError, FormatError
  */
 export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
-  const { out, count = 1, seed = 1, halfLabelled = false, size = 'small' } = options;
+  const { out, count = 1, seed = 1, halfLabelled = false, size = 'small', style = 'hospital' } = options;
   checkPath('out', out);
   checkInteger('count', count, 1, 100_000);
   checkInteger('seed', seed, 0, 2 ** 48);
@@ -54,7 +62,7 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
     const cases: PhantomCase[] = [];
     for (let index = 0; index < count; index++) {
       options.onProgress?.({ stage: 'phantoms', done: index, total: count });
-      cases.push(await phantomCase(out, { seed: seed + index, size, halfLabelled }, description, options));
+      cases.push(await phantomCase(out, { seed: seed + index, size, style, halfLabelled }, description, options));
     }
     options.onProgress?.({ stage: 'phantoms', done: count, total: count });
     return cases;
@@ -64,6 +72,7 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
 interface Wanted {
   seed: number;
   size: PhantomSize;
+  style: PhantomStyle;
   halfLabelled: boolean;
 }
 
@@ -85,18 +94,25 @@ async function phantomCase(
       hint: 'Choose another folder or seed',
     });
   }
-  const { seed, size } = wanted;
+  const { seed, size, style } = wanted;
+  if (listed && (listed.style ?? 'plain') !== style) {
+    throw new UsageError(`"${out}" already lists ${name}, of another style than ${style}.`, {
+      hint: 'Choose another folder or seed',
+    });
+  }
   if (listed && Object.values(files).every((file) => existsSync(file))) {
-    return { name, ...files, seed, phase: listed.phase ?? 'unknown', annotated: listed.annotated };
+    const { phase = 'unknown', scan = {}, annotated } = listed;
+    return { name, ...files, seed, phase, style, scan, annotated };
   }
   const annotatedLungs = sides.map((side) => (side === 'left' ? 1 : 2));
-  const request = { seed, size, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM, annotatedLungs, files };
+  const request = { seed, size, style, labelledDiameterMm: MIN_LABELLED_DIAMETER_MM, annotatedLungs, files };
   // Listed first: a half-labelled case that a kill leaves behind must never pass for a fully annotated one.
-  await list(out, known, name, { annotated, seed });
+  await list(out, known, name, { annotated, seed, style });
   try {
-    const phase = await call({ signal: options.signal }, (monitor) => addon().phantomCase(request, monitor));
-    await list(out, known, name, { annotated, seed, phase });
-    return { name, ...files, seed, phase, annotated };
+    const facts = await call({ signal: options.signal }, (monitor) => addon().phantomCase(request, monitor));
+    const scan = scanFacts.parse(JSON.parse(facts.scan));
+    await list(out, known, name, { annotated, seed, style, phase: facts.phase, scan });
+    return { name, ...files, seed, phase: facts.phase, style, scan, annotated };
   } catch (error) {
     for (const file of Object.values(files)) await rm(file, { force: true });
     await unlist(out, known, name);

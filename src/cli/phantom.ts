@@ -11,6 +11,7 @@ interface Flags {
   seed: number;
   halfLabelled?: boolean;
   size: 'small' | 'full';
+  style: 'plain' | 'hospital';
 }
 
 export function addPhantom(program: Command): void {
@@ -22,6 +23,7 @@ export function addPhantom(program: Command): void {
     .option('--seed <s>', 'seed of the first one', integer('--seed', 0), 1)
     .option('--half-labelled', 'annotate one lung only, left and right in turn')
     .option('--size <size>', 'small or full', choice('--size', ['small', 'full']), 'small')
+    .option('--style <style>', 'hospital or plain', choice('--style', ['hospital', 'plain']), 'hospital')
     .action(async (flags: Flags) => {
       const { json, ...options } = flags;
       const printer = progressPrinter();

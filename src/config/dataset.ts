@@ -8,6 +8,9 @@ export const annotated = z.object({
   central: z.boolean().optional(),
 });
 
+/** What is in a phantom's scan. */
+export const scanFacts = z.record(z.string(), z.unknown());
+
 /** `dataset.json`: nnU-Net's keys, and what is annotated in each case. */
 export const datasetConfig = z.looseObject({
   name: z.string().optional(),
@@ -17,7 +20,18 @@ export const datasetConfig = z.looseObject({
   file_ending: z.string(),
   /** Vessels thinner than this are not labelled, mm. */
   minLabelledDiameterMm: z.number().optional(),
-  cases: z.record(z.string(), z.looseObject({ annotated, phase: z.string().optional(), seed: z.number().optional() })),
+  cases: z.record(
+    z.string(),
+    z.looseObject({
+      annotated,
+      phase: z.string().optional(),
+      seed: z.number().optional(),
+      /** Of phantoms; none is `plain`. */
+      style: z.string().optional(),
+      /** What is in a phantom. */
+      scan: scanFacts.optional(),
+    }),
+  ),
 });
 
 export type Annotated = z.infer<typeof annotated>;

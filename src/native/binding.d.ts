@@ -286,8 +286,15 @@ export interface PeakMemory {
   peakBytes: number
 }
 
-/** Makes one phantom, writes its volumes and gives its phase. */
-export declare function phantomCase(request: PhantomRequest, monitor: CallMonitor): Promise<PhantomPhase | ErrorInfo>
+/** Makes one phantom, writes its volumes and says what is in it. */
+export declare function phantomCase(request: PhantomRequest, monitor: CallMonitor): Promise<PhantomFacts | ErrorInfo>
+
+/** What a phantom came to. */
+export interface PhantomFacts {
+  phase: PhantomPhase
+  /** What is in the scan, as JSON: `scan` of its case in `dataset.json`. */
+  scan: string
+}
 
 /** Where a phantom's volumes go. */
 export interface PhantomFiles {
@@ -311,6 +318,7 @@ export interface PhantomRequest {
   /** Everything random follows from this. */
   seed: number
   size: PhantomSize
+  style: PhantomStyle
   /** Diameter in mm from which a vessel is labelled; thinner ones are only drawn. */
   labelledDiameterMm: number
   /** 1 keeps the left lung's vessels, 2 the right's; both are kept where both are named. */
@@ -320,6 +328,9 @@ export interface PhantomRequest {
 
 /** How many voxels: `small` at most 20 million, `full` 512 × 512 × about 400. */
 export type PhantomSize = 'small' | 'full'
+
+/** What kind of phantom: what real scans have, or trees by the branching law with little round the body. */
+export type PhantomStyle = 'hospital' | 'plain'
 
 /** Probabilities of prompts, and where they are in the body. */
 export interface ProbabilityVolume {
@@ -546,8 +557,12 @@ export interface TeacherSettings {
 export interface TrainerFacts {
   /** The next step to take. */
   step: number
-  /** Trainable numbers. */
+  /** Numbers of the network. */
   parameters: number
+  /** Of which: numbers that the run leaves as they are. */
+  frozen: number
+  /** Tensors that the model to begin with does not have, or has in another shape. */
+  fresh: Array<string>
   /** Names of the cases learnt from. */
   trainingCases: Array<string>
   /** Names of the cases scored. */
@@ -572,6 +587,8 @@ export interface TrainerSetup {
   cache: string
   /** File of text tensors that travel with the weights, if any do. */
   text: string | null
+  /** Model directory whose weights a new run begins with, if any. */
+  init: string | null
   /** Checkpoint to go on from. */
   resume: string | null
   /** Threads to compute with. */

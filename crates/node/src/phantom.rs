@@ -5,12 +5,12 @@ use std::path::Path;
 use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_phantom::{PhantomConfig, Phase, Size, generate};
+use pulmoav_phantom::{Phantom, PhantomConfig, Phase, Size, Style, generate};
 use pulmoav_volume::formats::{self, Place};
 
 use crate::engine::Engine;
 use crate::monitor::CallMonitor;
-use crate::outcome::ErrorInfo;
+use crate::outcome::{ErrorInfo, Failure};
 
 /// One phantom to make; its phase is drawn.
 #[napi(object, object_to_js = false)]
@@ -18,6 +18,7 @@ pub struct PhantomRequest {
     /// Everything random follows from this.
     pub seed: f64,
     pub size: PhantomSize,
+    pub style: PhantomStyle,
     /// Diameter in mm from which a vessel is labelled; thinner ones are only drawn.
     pub labelled_diameter_mm: f64,
     /// 1 keeps the left lung's vessels, 2 the right's; both are kept where both are named.
@@ -33,6 +34,14 @@ pub enum PhantomSize {
     Full,
 }
 
+/// What kind of phantom: what real scans have, or trees by the branching law with little round the body.
+#[napi(string_enum = "lowercase")]
+#[derive(Clone, Copy)]
+pub enum PhantomStyle {
+    Hospital,
+    Plain,
+}
+
 /// Where a phantom's contrast medium is.
 #[napi(string_enum = "lowercase")]
 #[derive(Clone, Copy)]
@@ -41,6 +50,14 @@ pub enum PhantomPhase {
     Venous,
     Equal,
     None,
+}
+
+/// What a phantom came to.
+#[napi(object, object_from_js = false)]
+pub struct PhantomFacts {
+    pub phase: PhantomPhase,
+    /// What is in the scan, as JSON: `scan` of its case in `dataset.json`.
+    pub scan: String,
 }
 
 /// Where a phantom's volumes go.
@@ -58,13 +75,13 @@ pub struct PhantomFiles {
     pub anatomy: String,
 }
 
-/// Makes one phantom, writes its volumes and gives its phase.
+/// Makes one phantom, writes its volumes and says what is in it.
 #[napi(catch_unwind)]
 pub fn phantom_case<'env>(
     env: &'env Env,
     request: PhantomRequest,
     monitor: &CallMonitor,
-) -> Result<PromiseRaw<'env, Either<PhantomPhase, ErrorInfo>>> {
+) -> Result<PromiseRaw<'env, Either<PhantomFacts, ErrorInfo>>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
         let PhantomRequest { annotated_lungs, files, .. } = &request;
@@ -83,7 +100,9 @@ pub fn phantom_case<'env>(
         for (file, map) in maps {
             formats::write(Path::new(file), &map.data, 1, &Place::of(&map.grid), &*shared)?;
         }
-        Ok(phantom.phase.into())
+        let Phantom { phase, scan, .. } = &phantom;
+        let scan = serde_json::to_string(scan).map_err(|error| Failure::new("ERR_INTERNAL", error.to_string()))?;
+        Ok(PhantomFacts { phase: (*phase).into(), scan })
     })
 }
 
@@ -93,6 +112,10 @@ fn recipe(request: &PhantomRequest) -> PhantomConfig {
         size: match request.size {
             PhantomSize::Small => Size::Small,
             PhantomSize::Full => Size::Full,
+        },
+        style: match request.style {
+            PhantomStyle::Hospital => Style::Hospital,
+            PhantomStyle::Plain => Style::Plain,
         },
         phase: None,
         labelled_diameter_mm: request.labelled_diameter_mm as f32,

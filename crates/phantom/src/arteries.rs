@@ -1,6 +1,7 @@
 //! Pulmonary arteries: trunk and main arteries, then one artery beside every bronchus.
 
-use crate::bronchi::{Bronchi, LUMEN_RATIO, wall_mm};
+use crate::bronchi::Bronchi;
+use crate::calibre::Calibre;
 use crate::chest::{Chest, Lobe};
 use crate::growth::{Tree, joined_radius_mm};
 use crate::point::{Point, at};
@@ -19,36 +20,40 @@ const fn beside(lobe: Lobe) -> Point {
 }
 
 /// The arteries of one chest, with the wall of each a little apart from its bronchus.
-pub(crate) fn grow(chest: &Chest, bronchi: &Bronchi, seed: u64) -> Tubes {
+pub(crate) fn grow(chest: &Chest, calibre: &Calibre, bronchi: &Bronchi, seed: u64) -> Tubes {
     let mut random = Random::new(seed, 3);
     let mut tubes = Tubes::default();
     let hila = Lobe::ALL.map(|lobe| {
         let root = &bronchi.trees[lobe as usize].branches[0];
         let side = beside(lobe).across(root.direction()).unit();
-        root.start.towards(root.end, 0.6) + side * distance_mm(root.radius_mm, 0.4)
+        root.start.towards(root.end, 0.6) + side * distance_mm(calibre, root.radius_mm, 0.4)
     });
     let radii = Lobe::ALL.map(|lobe| bronchi.trees[lobe as usize].branches[0].radius_mm);
-    let roots = centre(&mut tubes, chest, hila, radii);
+    let roots = centre(&mut tubes, chest, calibre, hila, radii);
     for lobe in Lobe::ALL {
         let i = lobe as usize;
-        accompany(&mut tubes, &bronchi.trees[i], &bronchi.paths[i], beside(lobe), roots[i], &mut random);
+        let (tree, paths) = (&bronchi.trees[i], &bronchi.paths[i]);
+        accompany(&mut tubes, calibre, tree, paths, beside(lobe), roots[i], &mut random);
     }
     tubes
 }
 
 /// Distance between the centrelines of an artery and its bronchus.
-fn distance_mm(artery_radius_mm: f32, gap_mm: f32) -> f32 {
-    let lumen = artery_radius_mm * LUMEN_RATIO;
-    artery_radius_mm + lumen * 1.05 + wall_mm(lumen) + gap_mm
+fn distance_mm(calibre: &Calibre, artery_radius_mm: f32, gap_mm: f32) -> f32 {
+    let lumen = calibre.lumen_mm(artery_radius_mm, 1.0);
+    artery_radius_mm + lumen * 1.05 + calibre.wall_mm(lumen) + gap_mm
 }
 
 /// Trunk, main and interlobar arteries; returns the node on which each lobe's artery hangs.
-fn centre(tubes: &mut Tubes, chest: &Chest, hila: [Point; 5], radii: [f32; 5]) -> [u32; 5] {
+fn centre(tubes: &mut Tubes, chest: &Chest, calibre: &Calibre, hila: [Point; 5], radii: [f32; 5]) -> [u32; 5] {
     let place = |x, y, z| chest.place(x, y, z);
     let [upper, middle, lower, left_upper, left_lower] = radii;
-    let interlobar = joined_radius_mm([middle, lower].into_iter());
-    let right = joined_radius_mm([upper, interlobar].into_iter()).min(12.5);
-    let left = joined_radius_mm([left_upper, left_lower].into_iter()).min(12.0);
+    // The centre keeps to the law: what is thinner in scans is what lies in the lungs.
+    let [by_upper, by_middle, by_lower, by_left_upper, by_left_lower] = radii.map(|r| calibre.by_law_mm(r));
+    let by_interlobar = joined_radius_mm([by_middle, by_lower].into_iter());
+    let interlobar = 0.5 * (by_interlobar + joined_radius_mm([middle, lower].into_iter()));
+    let right = joined_radius_mm([by_upper, by_interlobar].into_iter()).min(12.5);
+    let left = joined_radius_mm([by_left_upper, by_left_lower].into_iter()).min(12.0);
     let trunk = joined_radius_mm([left, right].into_iter()).min(15.5);
     let fork = place(-15.0, 12.0, -16.0);
     let stem = [place(-14.0, 50.0, -56.0), place(-20.0, 38.0, -34.0), fork];
@@ -72,15 +77,23 @@ fn centre(tubes: &mut Tubes, chest: &Chest, hila: [Point; 5], radii: [f32; 5]) -
 }
 
 /// Lays an artery beside every branch of a lobe's bronchi.
-fn accompany(tubes: &mut Tubes, tree: &Tree, paths: &[Vec<Point>], side: Point, root: u32, random: &mut Random) {
+fn accompany(
+    tubes: &mut Tubes,
+    calibre: &Calibre,
+    tree: &Tree,
+    paths: &[Vec<Point>],
+    side: Point,
+    root: u32,
+    random: &mut Random,
+) {
     let mut sides: Vec<Point> = Vec::with_capacity(paths.len());
     let mut nodes: Vec<u32> = Vec::with_capacity(paths.len());
     for (i, (branch, path)) in tree.branches.iter().zip(paths).enumerate() {
         let from_side = branch.parent.map_or(side, |p| sides[p]);
         let to_side = side_at_end(tree, i, from_side);
         let gap = random.within(0.0, 0.6);
-        let own = distance_mm(branch.radius_mm, gap);
-        let start = branch.parent.map_or(own, |p| distance_mm(tree.branches[p].radius_mm, gap));
+        let own = distance_mm(calibre, branch.radius_mm, gap);
+        let start = branch.parent.map_or(own, |p| distance_mm(calibre, tree.branches[p].radius_mm, gap));
         let mut parent = branch.parent.map_or(root, |p| nodes[p]);
         for k in 1..path.len() {
             let t = k as f32 / (path.len() - 1) as f32;

@@ -1,5 +1,6 @@
 //! Windpipe and bronchi: a fixed centre, and in each lobe a tree that fills it.
 
+use crate::calibre::Calibre;
 use crate::chest::{Chest, Lobe};
 use crate::growth::Tree;
 use crate::point::{Point, at};
@@ -37,7 +38,7 @@ const fn lobar(lobe: Lobe) -> [Point; 2] {
 }
 
 impl Bronchi {
-    pub(crate) fn grow(chest: &Chest, seed: u64, step_mm: f32) -> Self {
+    pub(crate) fn grow(chest: &Chest, calibre: &Calibre, seed: u64, step_mm: f32) -> Self {
         let mut random = Random::new(seed, 2);
         let mut seeds = chest.seeds(step_mm, &mut random);
         let trees = Lobe::ALL.map(|lobe| {
@@ -47,15 +48,22 @@ impl Bronchi {
             tree.fill(0, std::mem::take(&mut seeds[lobe as usize]), &mut random);
             tree.keep_ends(|p| chest.kept_inside(p, 3.0));
             tree.widen(&mut random);
+            calibre.fit(&mut tree);
             tree
         });
         let paths = [0, 1, 2, 3, 4].map(|i| paths(&trees[i], 0.05, |p| chest.kept_inside(p, 3.0), &mut random));
-        let tubes = draw(chest, &trees, &paths, &mut random);
+        let tubes = draw(chest, calibre, &trees, &paths, &mut random);
         Self { trees, paths, tubes }
     }
 }
 
-fn draw(chest: &Chest, trees: &[Tree; 5], paths: &[Vec<Vec<Point>>; 5], random: &mut Random) -> Tubes {
+fn draw(
+    chest: &Chest,
+    calibre: &Calibre,
+    trees: &[Tree; 5],
+    paths: &[Vec<Vec<Point>>; 5],
+    random: &mut Random,
+) -> Tubes {
     let mut tubes = Tubes::default();
     let s = chest.mean_scale;
     let place = |p: Point| chest.place(p.x, p.y, p.z);
@@ -74,17 +82,25 @@ fn draw(chest: &Chest, trees: &[Tree; 5], paths: &[Vec<Vec<Point>>; 5], random: 
             Lobe::RightMiddle | Lobe::RightLower => middle,
             Lobe::LeftUpper | Lobe::LeftLower => left,
         };
-        let ratio = LUMEN_RATIO * random.within(0.92, 1.08);
-        hang(&mut tubes, &trees[lobe as usize], &paths[lobe as usize], root, ratio, thinnest);
+        let vary = random.within(0.92, 1.08);
+        let lumen_mm = |artery_radius_mm| calibre.lumen_mm(artery_radius_mm, vary);
+        hang(&mut tubes, &trees[lobe as usize], &paths[lobe as usize], root, lumen_mm, thinnest);
     }
     tubes
 }
 
 /// Hangs a lobe's bronchi on `root`, down to the thinnest lumen radius.
-fn hang(tubes: &mut Tubes, tree: &Tree, paths: &[Vec<Point>], root: u32, ratio: f32, thinnest_mm: f32) {
+fn hang(
+    tubes: &mut Tubes,
+    tree: &Tree,
+    paths: &[Vec<Point>],
+    root: u32,
+    lumen_mm: impl Fn(f32) -> f32,
+    thinnest_mm: f32,
+) {
     let mut last: Vec<Option<u32>> = vec![None; tree.branches.len()];
     for (i, branch) in tree.branches.iter().enumerate() {
-        let lumen = branch.radius_mm * ratio;
+        let lumen = lumen_mm(branch.radius_mm);
         let parent = branch.parent.map_or(Some(root), |p| last[p]);
         let (Some(mut parent), true) = (parent, lumen >= thinnest_mm) else { continue };
         for &place in &paths[i][1..] {

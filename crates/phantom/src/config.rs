@@ -26,6 +26,18 @@ pub enum Phase {
     None,
 }
 
+/// What kind of phantom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Style {
+    /// Trees by the branching law, bronchi seen to the end, little round the body: the phantoms that the benchmarks
+    /// score on. A seed keeps its voxels.
+    Plain,
+    /// What real scans have: calibres as measured in people, bronchi that fade, tables, clothes, devices, round fields
+    /// of view, diseases.
+    Hospital,
+}
+
 /// A phantom's recipe; the same recipe gives the same voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -34,6 +46,8 @@ pub struct PhantomConfig {
     pub seed: u64,
     /// How many voxels.
     pub size: Size,
+    /// What kind.
+    pub style: Style,
     /// The phase; `None` draws one: 30 % arterial, 20 % venous, 20 % equal, 30 % none.
     pub phase: Option<Phase>,
     /// Diameter in mm from which a vessel is labelled; thinner ones are only drawn.
@@ -42,7 +56,7 @@ pub struct PhantomConfig {
 
 impl PhantomConfig {
     /// A small phantom with vessels labelled from 1.5 mm.
-    pub fn small(seed: u64) -> Self {
-        Self { seed, size: Size::Small, phase: None, labelled_diameter_mm: 1.5 }
+    pub fn small(seed: u64, style: Style) -> Self {
+        Self { seed, size: Size::Small, style, phase: None, labelled_diameter_mm: 1.5 }
     }
 }

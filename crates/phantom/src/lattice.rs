@@ -3,7 +3,8 @@
 use pulmoav_volume::{Affine, Grid};
 
 use crate::chest::Chest;
-use crate::config::Size;
+use crate::config::{Size, Style};
+use crate::field::Field;
 use crate::point::{Point, at};
 use crate::random::Random;
 
@@ -22,8 +23,56 @@ pub(crate) struct Lattice {
 }
 
 impl Lattice {
+    /// The lattice of a phantom.
+    pub(crate) fn new(chest: &Chest, field: &Field, size: Size, seed: u64, style: Style) -> Self {
+        match style {
+            Style::Plain => Self::round_lungs(chest, size, seed),
+            Style::Hospital => Self::of_field(chest, field, size, seed),
+        }
+    }
+
+    /// The whole field of view, or in small phantoms what of it the body and its table fill; slices of 0.6 to 5 mm.
+    fn of_field(chest: &Chest, field: &Field, size: Size, seed: u64) -> Self {
+        let mut random = Random::new(seed, 37);
+        let (low, high) = chest.lung_box_mm();
+        let radius = at(0.5 * field.diameter_mm, 0.5 * field.diameter_mm, 0.0);
+        let (mut least, mut most) = (field.centre - radius, field.centre + radius);
+        // The lungs' lowest rim; one scan in eight ends above it.
+        let whole = random.chance(0.875);
+        least.z = low.z - random.within(0.0, 25.0) - if whole { 45.0 * chest.scale.z } else { 0.0 };
+        most.z = high.z + random.within(2.0, 25.0);
+        let kind = random.unit();
+        let thickness = random.unit();
+        let sharpest = random.within(0.6, 0.95);
+        if size == Size::Full {
+            let pixel = field.diameter_mm / 512.0;
+            let slice = 0.6 + 0.4 * thickness;
+            return Self::between(least, most, [slice, pixel, pixel]);
+        }
+        let room = random.within(25.0, 70.0);
+        let wall = chest.fat_mm + chest.muscle_mm;
+        least.y = least.y.max(chest.place(0.0, -99.0, 0.0).y - wall - room);
+        most.y = most.y.min(chest.place(0.0, 87.0, 0.0).y + wall + 0.6 * room);
+        let slice = match kind {
+            k if k < 0.2 => 0.6 + 0.4 * thickness,
+            k if k < 0.5 => 1.0 + 0.5 * thickness,
+            k if k < 0.75 => 1.5 + 1.0 * thickness,
+            _ => 2.5 + 2.5 * thickness,
+        };
+        let extent = most - least;
+        let pixel = (extent.x * extent.y * extent.z / (slice * SMALL_VOXELS)).sqrt().max(sharpest);
+        Self::between(least, most, [slice, pixel, pixel])
+    }
+
+    fn between(low: Point, high: Point, spacing_mm: [f32; 3]) -> Self {
+        let extent = high - low;
+        let count = |mm: f32, s: f32| (mm / s + 1e-3).floor().max(8.0) as usize;
+        let [sz, sy, sx] = spacing_mm;
+        Self { shape: [count(extent.z, sz), count(extent.y, sy), count(extent.x, sx)], spacing_mm, origin: low }
+    }
+
     /// A field of view round the lungs; slices and pixels differ from scan to scan as they do in hospitals.
-    pub(crate) fn new(chest: &Chest, size: Size, seed: u64) -> Self {
+    fn round_lungs(chest: &Chest, size: Size, seed: u64) -> Self {
         let mut random = Random::new(seed, 7);
         let (low, high) = chest.lung_box_mm();
         let margin = at(random.within(6.0, 30.0), random.within(6.0, 26.0), 0.0);
@@ -61,6 +110,12 @@ impl Lattice {
             shape[2] = 512;
         }
         Self { shape, spacing_mm, origin }
+    }
+
+    /// The lattice behind a grid that [`Self::grid`] made.
+    pub(crate) fn of(grid: &Grid) -> Self {
+        let [x, y, z] = [0, 1, 2].map(|axis| grid.affine.0[axis][3] as f32);
+        Self { shape: grid.shape, spacing_mm: grid.spacing_mm.map(|s| s as f32), origin: at(x, y, z) }
     }
 
     pub(crate) fn len(&self) -> usize {

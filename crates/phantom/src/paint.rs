@@ -2,26 +2,12 @@
 
 use crate::bones::{Bones, Material};
 use crate::chest::{Chest, ellipsoid};
+use crate::config::Style;
+use crate::disease::{Band, Diseases, Held, Nodule, bands, nodules};
 use crate::point::{Point, at};
 use crate::random::Random;
+use crate::surroundings::Surroundings;
 use crate::texture::Texture;
-
-/// A round shadow in the lung.
-#[derive(Debug)]
-struct Nodule {
-    centre: Point,
-    radius_mm: f32,
-    hu: f32,
-}
-
-/// A scar or a strip of collapsed lung: a flat piece of a plane.
-#[derive(Debug)]
-struct Band {
-    centre: Point,
-    normal: Point,
-    radius_mm: f32,
-    half_width_mm: f32,
-}
 
 /// One person's tissues.
 #[derive(Debug)]
@@ -44,13 +30,16 @@ pub(crate) struct Painter<'a> {
     muscle_hu: f32,
     liver_hu: f32,
     soft_share: f32,
-    couch: bool,
+    /// Share of gland in a breast, as a threshold of its texture.
+    gland: f32,
+    pub(crate) diseases: Diseases,
+    pub(crate) surroundings: Surroundings,
 }
 
 impl<'a> Painter<'a> {
-    pub(crate) fn new(chest: &'a Chest, seed: u64) -> Self {
+    pub(crate) fn new(chest: &'a Chest, seed: u64, style: Style) -> Self {
         let mut random = Random::new(seed, 9);
-        Self {
+        let mut painter = Self {
             chest,
             bones: Bones::new(seed),
             texture: Texture::new(seed, 10),
@@ -68,42 +57,64 @@ impl<'a> Painter<'a> {
             muscle_hu: random.normal(52.0, 8.0),
             liver_hu: random.within(45.0, 120.0),
             soft_share: random.within(-0.4, 0.9),
-            couch: random.chance(0.6),
-        }
+            gland: 0.0,
+            diseases: Diseases::new(chest, seed, style),
+            surroundings: Surroundings::new(chest, seed, style, random.chance(0.6)),
+        };
+        painter.gland = random.within(-0.6, 1.2);
+        painter
     }
 
-    /// HU at a place, with edges softened over `width_mm`, and whether it lies in a lung.
-    pub(crate) fn paint(&self, p: Point, width_mm: f32) -> (f32, bool) {
+    /// The names of what is wrong with these lungs.
+    pub(crate) fn findings(&self) -> Vec<&'static str> {
+        let mut names = self.diseases.names();
+        let own = [
+            ("nodules", !self.nodules.is_empty()),
+            ("bands", !self.bands.is_empty()),
+            ("emphysema", self.emphysema > 0.0),
+            ("haze", self.haze > 0.0),
+        ];
+        names.extend(own.into_iter().filter(|(_, is)| *is).map(|(name, _)| name));
+        names
+    }
+
+    /// HU at a place, with edges softened over `width_mm`, and what it is.
+    pub(crate) fn paint(&self, p: Point, width_mm: f32) -> (f32, Held) {
         let body = self.chest.body_mm(p);
         if body < -width_mm {
-            return (self.outside(p, body), false);
+            return (self.surroundings.hu(&self.texture, p, body), Held::Other);
         }
-        let (inside, in_lung) = self.inside(p, body, width_mm);
+        let (inside, held) = self.inside(p, body, width_mm);
         let share = (0.5 + body / width_mm).clamp(0.0, 1.0);
-        (-1000.0 + (inside + 1000.0) * share, in_lung)
+        (-1000.0 + (inside + 1000.0) * share, held)
     }
 
-    fn outside(&self, p: Point, body: f32) -> f32 {
-        let below = self.chest.place(0.0, -99.0, 0.0).y - (self.chest.fat_mm + self.chest.muscle_mm) - 4.0 - p.y;
-        if self.couch && below > 0.0 && (below < 2.0 || (below > 24.0 && below < 26.0)) && body > -60.0 {
-            return -650.0;
-        }
-        -1000.0
-    }
-
-    fn inside(&self, p: Point, body: f32, width_mm: f32) -> (f32, bool) {
+    fn inside(&self, p: Point, body: f32, width_mm: f32) -> (f32, Held) {
         let cavity = self.chest.cavity_mm(p);
         let mut lung = cavity;
         if lung > -width_mm {
             lung = lung.min(self.chest.above_diaphragm_mm(p)).min(self.chest.beside_mediastinum_mm(p));
         }
         if lung > width_mm * 0.5 {
-            return (self.parenchyma(p, lung), true);
+            return self.filling(p, cavity, lung);
         }
         let solid = if cavity < 0.0 { self.wall(p, body, -cavity) } else { self.core(p) };
         let share = (0.5 + lung / width_mm).clamp(0.0, 1.0);
-        let hu = if share > 0.0 { solid + (self.parenchyma(p, lung) - solid) * share } else { solid };
-        (hu, share >= 0.5)
+        if share <= 0.0 {
+            return (solid, Held::Other);
+        }
+        let (hu, held) = self.filling(p, cavity, lung);
+        (solid + (hu - solid) * share, if share >= 0.5 { held } else { Held::Other })
+    }
+
+    /// What the place of a lung holds.
+    fn filling(&self, p: Point, cavity: f32, depth: f32) -> (f32, Held) {
+        if self.diseases.bars_vessels()
+            && let Some(other) = self.diseases.instead_of_lung(self.chest, p, cavity, self.texture.sample(p, 4.0))
+        {
+            return other;
+        }
+        (self.parenchyma(p, depth), Held::Lung)
     }
 
     fn parenchyma(&self, p: Point, depth: f32) -> f32 {
@@ -141,7 +152,7 @@ impl<'a> Painter<'a> {
                 hu += (nodule.hu - hu) * (nodule.radius_mm + 0.5 - d).clamp(0.0, 1.0);
             }
         }
-        hu.max(-1000.0)
+        self.diseases.solid(self.chest, &self.texture, p, hu).max(-1000.0)
     }
 
     /// Skin, fat, muscle and bone between pleura and air.
@@ -157,7 +168,12 @@ impl<'a> Painter<'a> {
         if u.z < -60.0 && self.chest.above_diaphragm_mm(p) < -4.0 && wall_mm > 2.0 && wall_mm < 4.0 {
             return self.fat_hu;
         }
-        if body < self.chest.fat_mm * (1.0 + 0.25 * rough) {
+        let trunk = self.chest.trunk_mm(p);
+        if trunk < 1.8 {
+            let gland = self.texture.sample(p, 8.0) > self.gland;
+            return if gland { self.muscle(p) - 20.0 } else { self.fat(p) };
+        }
+        if trunk < self.chest.fat_mm * (1.0 + 0.25 * rough) {
             return self.fat(p);
         }
         if wall_mm < 2.0 {
@@ -224,32 +240,4 @@ impl<'a> Painter<'a> {
     fn muscle(&self, p: Point) -> f32 {
         self.muscle_hu + 9.0 * self.texture.sample(p, 3.0)
     }
-}
-
-fn bands(chest: &Chest, random: &mut Random) -> Vec<Band> {
-    let count = if random.chance(0.3) { random.within(1.0, 5.0) as usize } else { 0 };
-    (0..count)
-        .filter_map(|_| {
-            let (low, high) = chest.lung_box_mm();
-            let mut within = |a, b| random.within(a, b);
-            let centre = at(within(low.x, high.x), within(low.y, high.y), within(low.z, high.z));
-            let (radius_mm, half_width_mm) = (within(8.0, 30.0), within(0.5, 1.6));
-            let normal = random.direction();
-            (chest.lung_mm(centre) > 1.0).then_some(Band { centre, normal, radius_mm, half_width_mm })
-        })
-        .collect()
-}
-
-fn nodules(chest: &Chest, random: &mut Random) -> Vec<Nodule> {
-    let count = if random.chance(0.5) { random.within(1.0, 7.0) as usize } else { 0 };
-    (0..count)
-        .filter_map(|_| {
-            let (low, high) = chest.lung_box_mm();
-            let mut within = |a, b| random.within(a, b);
-            let centre = at(within(low.x, high.x), within(low.y, high.y), within(low.z, high.z));
-            let radius_mm = 2.0 + 8.0 * within(0.0, 1.0).powi(2);
-            let hu = if within(0.0, 1.0) < 0.25 { within(-650.0, -300.0) } else { within(0.0, 80.0) };
-            (chest.lung_mm(centre) > 1.0).then_some(Nodule { centre, radius_mm, hu })
-        })
-        .collect()
 }

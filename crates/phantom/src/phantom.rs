@@ -7,6 +7,7 @@ use crate::compose::{Appearance, compose};
 use crate::config::{PhantomConfig, Phase};
 use crate::error::PhantomError;
 use crate::layers::{Layers, layers};
+use crate::scan::Scan;
 use crate::statistics::Statistics;
 
 /// A synthetic chest CT and what is in it.
@@ -29,6 +30,8 @@ pub struct Phantom {
     pub appearance: Appearance,
     /// Calibre, length and count of both trees by order.
     pub statistics: Statistics,
+    /// What is in it.
+    pub scan: Scan,
 }
 
 /// Makes the phantom of a configuration.
@@ -37,12 +40,13 @@ pub struct Phantom {
 /// As [`layers`].
 pub fn generate(config: &PhantomConfig, monitor: &dyn Monitor) -> Result<Phantom, PhantomError> {
     let layers = layers(config, monitor)?;
-    Ok(render(layers, Appearance::draw(config.phase, config.seed), config.seed))
+    Ok(render(layers, Appearance::of(config), config.seed))
 }
 
 /// Gives layers a look.
 pub fn render(layers: Layers, appearance: Appearance, seed: u64) -> Phantom {
-    let hu = compose(&layers.patch(), &appearance, seed);
+    let mut hu = compose(&layers.patch(), &appearance, seed);
+    layers.finish(&mut hu);
     let grid = layers.grid;
     Phantom {
         ct: Volume { data: hu, grid },
@@ -53,5 +57,6 @@ pub fn render(layers: Layers, appearance: Appearance, seed: u64) -> Phantom {
         phase: appearance.phase,
         appearance,
         statistics: layers.statistics,
+        scan: layers.scan,
     }
 }

@@ -118,7 +118,7 @@ fn draw_capsule(lattice: &Lattice, s: &Segment, first: usize, voxels: &mut [u8])
                     continue;
                 }
                 let covered = if d < -half { 1.0 } else { thin * mean_coverage(lattice, centre, sampling, &outside) };
-                *voxel = (*voxel).max((covered * 255.0) as u8);
+                *voxel = (*voxel).max((covered * s.seen * 255.0) as u8);
             }
         }
     }
@@ -152,7 +152,7 @@ mod tests {
             let lattice = Lattice { shape, spacing_mm, origin: at(0.3, 0.2, 0.1) };
             for (radius, share) in [(0.45, 0.25), (0.8, 0.1), (2.0, 0.06), (5.0, 0.05)] {
                 let (from, to) = (at(15.0, 12.0, 10.0), at(40.0, 45.0, 50.0));
-                let segment = Segment { from, to, from_radius_mm: radius, to_radius_mm: radius };
+                let segment = Segment { from, to, from_radius_mm: radius, to_radius_mm: radius, seen: 1.0 };
                 let mut map = vec![0_u8; lattice.len()];
                 draw_tubes(&lattice, &[segment], &mut map);
                 let voxel = spacing_mm.iter().product::<f32>();

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::calibre::Fade;
 use crate::lattice::Lattice;
 use crate::layers::Anatomy;
 use crate::point::Point;
@@ -21,7 +22,7 @@ const MIN_RADIUS_MM: f32 = 1.5;
 /// # Shapes
 /// `lungs` (1 left, 2 right) and `lumen` (share of a voxel, 255 = all): `[z, y, x]` of the lattice, as what is
 /// returned.
-pub(crate) fn truth(anatomy: &Anatomy, lattice: &Lattice, lungs: &[u8], lumen: &[u8]) -> Vec<u8> {
+pub(crate) fn truth(anatomy: &Anatomy, lattice: &Lattice, fade: Fade, lungs: &[u8], lumen: &[u8]) -> Vec<u8> {
     let mut map = vec![0_u8; lattice.len()];
     let [_, ny, nx] = lattice.shape;
     map.par_chunks_mut(ny * nx).enumerate().for_each(|(z, slice)| {
@@ -34,14 +35,14 @@ pub(crate) fn truth(anatomy: &Anatomy, lattice: &Lattice, lungs: &[u8], lumen: &
             };
         }
     });
-    draw_centrelines(&anatomy.bronchi.tubes, lattice, &mut map);
+    draw_centrelines(&anatomy.bronchi.tubes, lattice, fade, &mut map);
     map
 }
 
 /// Marks every voxel that a centreline runs through.
-fn draw_centrelines(tubes: &Tubes, lattice: &Lattice, map: &mut [u8]) {
+fn draw_centrelines(tubes: &Tubes, lattice: &Lattice, fade: Fade, map: &mut [u8]) {
     let finest_mm = lattice.spacing_mm.into_iter().fold(f32::MAX, f32::min);
-    for Segment { from, to, .. } in tubes.segments().filter(|s| s.to_radius_mm >= MIN_RADIUS_MM) {
+    for Segment { from, to, .. } in tubes.segments().filter(|s| s.to_radius_mm >= MIN_RADIUS_MM && fade.sees(s)) {
         let pieces = ((to - from).norm() / (0.25 * finest_mm)).ceil().max(1.0) as usize;
         for k in 0..=pieces {
             if let Some(voxel) = voxel(lattice, from.towards(to, k as f32 / pieces as f32)) {
@@ -64,7 +65,7 @@ fn voxel(lattice: &Lattice, p: Point) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PhantomConfig;
+    use crate::config::{PhantomConfig, Style};
     use crate::lattice::Lattice;
     use crate::layers::tests::coarse;
     use crate::raster::draw_tubes;
@@ -74,14 +75,15 @@ mod tests {
     #[test]
     fn the_truth_is_nested_and_centrelines_run_in_lumens() {
         for seed in [5, 6] {
-            let anatomy = Anatomy::grow(seed);
+            let anatomy = Anatomy::grow(seed, Style::Plain);
             let coarse = coarse(&anatomy);
             let lattice = Lattice {
                 shape: coarse.shape.map(|n| n * 3 / 2),
                 spacing_mm: coarse.spacing_mm.map(|s| s / 1.5),
                 ..coarse
             };
-            let layers = crate::layers::draw(&anatomy, &lattice, &PhantomConfig::small(seed), &Silent).expect("layers");
+            let layers = crate::layers::draw(&anatomy, &lattice, &PhantomConfig::small(seed, Style::Plain), &Silent)
+                .expect("layers");
             let map = &layers.anatomy;
             let mut counts = [0; 7];
             for &value in map {

@@ -7,6 +7,9 @@ use crate::random::Random;
 /// Distance between neighbouring nodes of a path.
 const STEP_MM: f32 = 2.0;
 
+/// Where one class of calibre ends and the next begins.
+const RADII_MM: [f32; 7] = [0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+
 /// A place on a centreline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Node {
@@ -29,6 +32,8 @@ pub(crate) struct Segment {
     pub(crate) to: Point,
     pub(crate) from_radius_mm: f32,
     pub(crate) to_radius_mm: f32,
+    /// How much of it is seen, 0 to 1.
+    pub(crate) seen: f32,
 }
 
 impl Tubes {
@@ -60,6 +65,16 @@ impl Tubes {
         index
     }
 
+    /// Centreline in cm by radius in mm: < 0.75, –1, –1.5, –2, –3, –4, –6, wider, of the segments that `counts` takes.
+    pub(crate) fn length_cm(&self, counts: impl Fn(&Segment) -> bool) -> [f32; 8] {
+        let mut cm = [0.0; 8];
+        for s in self.segments().filter(counts) {
+            let step = RADII_MM.iter().filter(|&&r| s.to_radius_mm >= r).count();
+            cm[step] += 0.1 * (s.to - s.from).norm();
+        }
+        cm
+    }
+
     /// The capsules, in the order of their nodes. A thin branch does not start as wide as the vessel it leaves.
     pub(crate) fn segments(&self) -> impl Iterator<Item = Segment> + '_ {
         self.nodes.iter().filter_map(|node| {
@@ -69,6 +84,7 @@ impl Tubes {
                 to: node.place,
                 from_radius_mm: parent.radius_mm.min(node.radius_mm * 1.2),
                 to_radius_mm: node.radius_mm,
+                seen: 1.0,
             })
         })
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::bronchi::{Bronchi, wall_mm};
+use crate::calibre::Calibre;
 use crate::chest::{Chest, Lobe};
 use crate::growth::Tree;
 use crate::point::{Point, at};
@@ -23,7 +24,14 @@ const STEMS: [([Point; 2], &[Lobe]); 4] = [
 ];
 
 /// The veins of one chest. Radii are of the lumen; roots lie in the left atrium.
-pub(crate) fn grow(chest: &Chest, bronchi: &Bronchi, arteries: &Tubes, seed: u64, step_mm: f32) -> (Tubes, Vec<Tree>) {
+pub(crate) fn grow(
+    chest: &Chest,
+    calibre: &Calibre,
+    bronchi: &Bronchi,
+    arteries: &Tubes,
+    seed: u64,
+    step_mm: f32,
+) -> (Tubes, Vec<Tree>) {
     let mut random = Random::new(seed, 4);
     let mut seeds = chest.seeds(step_mm, &mut random);
     let crowd = Crowd::of(bronchi, arteries, seed);
@@ -41,8 +49,13 @@ pub(crate) fn grow(chest: &Chest, bronchi: &Bronchi, arteries: &Tubes, seed: u64
         tree.fill(0, seeds, &mut random);
         tree.keep_ends(|p| chest.kept_inside(p, 3.0));
         tree.widen(&mut random);
-        // An ostium wider than this would not leave the atrium room for four.
-        tree.branches[0].radius_mm = tree.branches[0].radius_mm.min(8.0);
+        calibre.fit(&mut tree);
+        // Near the heart veins keep to the law; an ostium wider than this would not leave the atrium room for four.
+        for i in tree.branches[0].children.clone() {
+            let radius_mm = &mut tree.branches[i].radius_mm;
+            *radius_mm = 0.5 * (*radius_mm + calibre.by_law_mm(*radius_mm));
+        }
+        tree.branches[0].radius_mm = calibre.by_law_mm(tree.branches[0].radius_mm).min(8.0);
         let paths = paths(&tree, 0.05, |p| chest.kept_inside(p, 3.0), &mut random);
         lay(&mut tubes, &tree, &paths, None);
         trees.push(tree);
