@@ -463,6 +463,7 @@ declare const trainConfig: z.ZodObject<{
         }, z.core.$strict>, z.ZodObject<{
             kind: z.ZodLiteral<"lungs">;
             marginMm: z.ZodNumber;
+            bodyOnly: z.ZodOptional<z.ZodBoolean>;
         }, z.core.$strict>], "kind">;
         tiles: z.ZodObject<{
             tile: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;

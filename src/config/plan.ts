@@ -20,7 +20,14 @@ const crop = z.discriminatedUnion('kind', [
     .strictObject({ kind: z.literal('foreground'), aboveHu: z.number().describe('What counts as foreground, HU.') })
     .describe('The box of what is not air.'),
   z
-    .strictObject({ kind: z.literal('lungs'), marginMm: z.number().min(0).describe('Margin around it, mm.') })
+    .strictObject({
+      kind: z.literal('lungs'),
+      marginMm: z.number().min(0).describe('Margin around it, mm.'),
+      bodyOnly: z
+        .boolean()
+        .optional()
+        .describe('Whether what is outside the body (table, clothes, arms) is shown as air; without it: no.'),
+    })
     .describe('The box of the lungs.'),
 ]);
 
@@ -122,7 +129,7 @@ export const tinyPlan: PlanConfig = {
   spacingMm: [1.25, 1.25, 1.25],
   channels: [{ kind: 'window', windowHu: [-1000, -400] }, { kind: 'window', windowHu: [-500, 400] }, { kind: 'side' }],
   patch: [64, 64, 64],
-  crop: { kind: 'lungs', marginMm: 25 },
+  crop: { kind: 'lungs', marginMm: 25, bodyOnly: true },
   tiles: { tile: [96, 96, 96], overlap: 0.33, blend: 'probabilities', skipEmpty: true, mirror: true, fit: true },
   walls: { hu: -400, reachMm: 1.3 },
   targets: ourTargets,

@@ -85,6 +85,9 @@ pub enum Crop {
     Lungs {
         /// Margin in mm on each side.
         margin_mm: f64,
+        /// Whether what is outside the body (table, clothes, arms) is shown as air.
+        #[serde(default)]
+        body_only: bool,
     },
 }
 

@@ -69,7 +69,7 @@ impl Plan {
         match self.crop {
             Crop::None => Ok(()),
             Crop::Foreground { above_hu } => ensure(above_hu.is_finite(), "crop.aboveHu", above_hu, "a finite number"),
-            Crop::Lungs { margin_mm } => {
+            Crop::Lungs { margin_mm, .. } => {
                 let right = margin_mm.is_finite() && (0.0..=500.0).contains(&margin_mm);
                 ensure(right, "crop.marginMm", margin_mm, "0 to 500 mm")
             }

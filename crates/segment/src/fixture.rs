@@ -25,7 +25,7 @@ pub(crate) fn plan() -> Plan {
         spacing_mm: [4.0; 3],
         channels: vec![Channel::Window { window_hu: [-1000.0, 400.0] }, Channel::Side],
         patch: [16; 3],
-        crop: Crop::Lungs { margin_mm: 25.0 },
+        crop: Crop::Lungs { margin_mm: 25.0, body_only: false },
         tiles: Tiles {
             tile: [16; 3],
             overlap: 0.5,

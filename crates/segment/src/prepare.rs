@@ -25,6 +25,8 @@ const MIDDLE_STEP_MM: f64 = 2.0;
 const WIDTH_STEP_MM: f64 = 5.0;
 /// Muscle and fat of a chest wall, together.
 const WALL_HU: f32 = 0.0;
+/// Air.
+const AIR_HU: f32 = -1000.0;
 /// Spacings that differ by a smaller share are one.
 const SAME_SPACING: f64 = 1e-3;
 
@@ -111,6 +113,9 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     refuse_giants(&canonical, plan_shape)?;
     let part = extent.voxels(canonical.shape);
     let mut resampled = resize_within(&hu.part(&part), &extent.seen_from(&part), plan_shape);
+    if let Crop::Lungs { body_only: true, .. } = plan.crop {
+        clear_outside_body(&mut resampled, &anatomy.body_in(extent, plan_shape));
+    }
     fill_chest_wall(&mut resampled, lungs, &extent, plan_shape, plan);
     stage(monitor, 2)?;
     let inverse = InverseTransform { original: ct.grid, orientation, canonical, extent, part, shape: plan_shape };
@@ -168,7 +173,7 @@ fn refuse_giants(grid: &Grid, plan_shape: [usize; 3]) -> Result<(), SegmentError
 fn extent_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, plan: &Plan) -> (Extent, [usize; 3]) {
     let whole = VoxelBox::whole(canonical.shape);
     let found = match plan.crop {
-        Crop::Lungs { margin_mm } => return around_lungs(canonical, lungs, margin_mm, plan),
+        Crop::Lungs { margin_mm, .. } => return around_lungs(canonical, lungs, margin_mm, plan),
         Crop::None => None,
         Crop::Foreground { above_hu } => foreground(hu, above_hu as f32),
     };
@@ -218,6 +223,12 @@ fn foreground(hu: &View<'_, f32>, above_hu: f32) -> Option<VoxelBox> {
         found
     };
     (0..depth).into_par_iter().map_init(|| vec![0.0; width], of_plane).flatten().reduce_with(|a, b| a.joined(&b))
+}
+
+/// Shows as air what is outside the body: tables, clothes and arms differ from scanner to scanner and hold no vessel.
+fn clear_outside_body(hu: &mut [f32], body: &[u8]) {
+    let voxels = hu.par_iter_mut().zip(body).with_min_len(1 << 14);
+    voxels.filter(|(_, body)| **body == 0).for_each(|(hu, _)| *hu = AIR_HU);
 }
 
 /// Puts tissue where a field of view cut the chest wall away, for plans that look at lungs: a network that never saw a

@@ -357,8 +357,8 @@ mod tests {
             let found = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &network, &[0], &Silent).unwrap();
             (network.0.into_inner(), found, prepared)
         };
-        let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0 }, true);
-        let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0 }, false);
+        let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0, body_only: false }, true);
+        let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0, body_only: false }, false);
         assert!(few < all, "{few} of {all} tiles");
         let region = prepared.lungs().unwrap().vessel_region_in(prepared.inverse.extent, prepared.shape);
         for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
