@@ -14,6 +14,23 @@ export function race({ what, ours, peer, theirs = null, least, unit = 's', share
   return { what, unit, peer, least: significant(least), ...figures };
 }
 
+/**
+ * Two lines of peak memory: in all, and without what the peer's interpreter holds before it begins, which is no fault of
+ * its arithmetic. `rows` are the peers' (`peak_rss_gib`, `base_rss_gib`); the least of them counts.
+ */
+export function memoryRaces({ what, peakBytes, rows, least, leastAboveBase }) {
+  const ours = peakBytes / 2 ** 30;
+  const smallest = (bytes) => rows.filter((row) => row.peak_rss_gib).toSorted((a, b) => bytes(a) - bytes(b))[0];
+  const line = (name, bytes, wanted) => {
+    const peer = smallest(bytes);
+    return race({ what: name, unit: 'GiB', ours, peer: peer?.case, theirs: peer ? bytes(peer) : null, least: wanted });
+  };
+  return [
+    line(`${what}, peak memory`, (row) => row.peak_rss_gib, least),
+    line(`${what}, peak memory above the interpreter's`, (row) => row.peak_rss_gib - row.base_rss_gib, leastAboveBase),
+  ];
+}
+
 /** The table of some lines. */
 export function raceTable(title, races) {
   const columns = ['what', 'ours', 'peer', 'theirs', 'times', 'wanted', 'share of the ceiling'];

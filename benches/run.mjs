@@ -21,7 +21,17 @@ const RACES = [
   'start',
   'clip-text',
 ];
-const STAGES = [...RACES, 'scaling', 'phantom-scores', 'real-ct', 'determinism', 'memory', 'overfit', 'anatomy', 'few-labels'];
+const STAGES = [
+  ...RACES,
+  'scaling',
+  'phantom-scores',
+  'real-ct',
+  'determinism',
+  'memory',
+  'overfit',
+  'anatomy',
+  'few-labels',
+];
 
 const { values } = parseArgs({
   options: {

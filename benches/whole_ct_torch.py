@@ -2,7 +2,7 @@
 
     whole_ct_torch.py MODEL_DIR CT.nii.gz LABELS.nii.gz [--threads 2]
 
-nibabel reads; skimage's cubic splines carry the scan to the plan's grid; windows of the plan's tile with its overlap, Gaussian weights,
+nibabel reads; skimage carries the scan to the plan's grid, linearly as ours; windows of the plan's tile with its overlap, Gaussian weights,
 torch.compile with frozen weights, channels last; skimage carries each class' probabilities back linearly; nibabel writes at level 1. The
 network computes no map that is not asked for. Windows the size of a tile at half overlap everywhere: neither lungs nor empty windows
 are looked for. The side channel runs from -1 to 1 across the scan, which costs the same as the true one. Prints one line of JSON:
@@ -127,7 +127,7 @@ def main():
         spacing = image.header.get_zooms()[2::-1]
         lap("read")
         shape = [max(t, round(n * mm / wanted)) for n, mm, wanted, t in zip(ct.shape, spacing, plan["spacingMm"], tile)]
-        x = channels_of(plan, resize(ct, shape, order=3, mode="edge", anti_aliasing=False, preserve_range=True))
+        x = channels_of(plan, resize(ct, shape, order=1, mode="edge", anti_aliasing=False, preserve_range=True))
         lap("resample")
         weights = gaussian(tile)
         total, weight = torch.zeros(len(values), *shape), torch.zeros(*shape)

@@ -10,6 +10,8 @@ import { race } from '../race.mjs';
 
 export const about = 'resampling to 1 mm and back against PyTorch and skimage (--python FILE, --peers DIR)';
 
+/** Times each is run after one that warms it up; the best counts on both sides. */
+const ROUNDS = 3;
 /** Our case, the peer's, and how many times as fast we mean to be. */
 const CASES = [
   ['to 1 mm, order 1', 'torch_trilinear', 12],
@@ -17,14 +19,14 @@ const CASES = [
   ['probabilities back and decided', 'logits_back_torch', 50],
 ];
 
-export async function run({ shared, threads, python, peers, say }) {
+export async function run({ shared, threads, count = ROUNDS, python, peers, say }) {
   const data = peerVolumes({ python, peers, shared, say });
-  const own = cargoBench('resample', threadFlags(threads));
+  const own = cargoBench('resample', ['--repeats', count, ...threadFlags(threads)]);
   const { copyGbps } = peak(threads);
   const script = join(resolve(peers), 'resample.py');
   const races = CASES.map(([what, peer, least]) => {
     say(`${peer} of the peers`);
-    const theirs = peerRows(python, script, ['--data', data, '--cases', peer, '--reps', 1])[0].s_best;
+    const theirs = peerRows(python, script, ['--data', data, '--cases', peer, '--reps', count])[0].s_best;
     const { seconds: ours, gigabytes } = own.find((row) => row.case === what);
     return race({ what, ours, peer, theirs, least, share: gigabytes / ours / copyGbps });
   });

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { root } from '../machine.mjs';
 import { cargoBench, jsonLines, peerRows, threadFlags } from '../processes.mjs';
-import { race } from '../race.mjs';
+import { memoryRaces, race } from '../race.mjs';
 
 export const about = 'a plain U-Net forward at 96³ against PyTorch and onnxruntime (--python FILE, --peers DIR)';
 
@@ -33,19 +33,11 @@ export async function run({ threads, count = ROUNDS, python, peers, work, printS
     say(`memory of ${name}`);
     return peerRows(python, join(resolve(peers), 'unet.py'), [...size, '--cases', name], { cwd: work });
   });
-  const least = memory.filter((row) => row.peak_rss_gib).sort((a, b) => a.peak_rss_gib - b.peak_rss_gib)[0];
   const forward = 'U-Net forward, 96³';
   const races = [
     race({ what: forward, ours: seconds, peer: torch?.peer, theirs: torch?.s_median, least: 2.2, share }),
     race({ what: forward, ours: seconds, peer: 'onnxruntime', theirs: median('onnxruntime'), least: 3, share }),
-    race({
-      what: `${forward}, peak memory`,
-      unit: 'GiB',
-      ours: ours.peakBytes / 2 ** 30,
-      peer: least?.case,
-      theirs: least?.peak_rss_gib,
-      least: 2,
-    }),
+    ...memoryRaces({ what: forward, peakBytes: ours.peakBytes, rows: memory, least: 2, leastAboveBase: 1 }),
   ];
   return { rows, memory, races };
 }

@@ -4,7 +4,7 @@
 // hundredth of either's time.
 import { join, resolve } from 'node:path';
 import { cargoBench, peerRows, threadFlags } from '../processes.mjs';
-import { race } from '../race.mjs';
+import { memoryRaces, race } from '../race.mjs';
 
 export const about = 'a training step of a plain U-Net at 96³ against PyTorch (--python FILE, --peers DIR)';
 
@@ -21,9 +21,8 @@ export async function run({ threads, count = 3, python, peers, work, say }) {
   });
   const own = ['--json', '--train', '--patch', PATCH, '--repeats', count, ...threadFlags(threads)];
   const ours = cargoBench('unet', own).at(-1);
-  const least = (key) => theirs.toSorted((a, b) => a[key] - b[key])[0];
+  const fast = theirs.toSorted((a, b) => a.s_median - b.s_median)[0];
   const what = 'U-Net training step, 96³';
-  const [fast, small] = [least('s_median'), least('peak_rss_gib')];
   const races = [
     race({
       what,
@@ -33,14 +32,7 @@ export async function run({ threads, count = 3, python, peers, work, say }) {
       least: 4,
       share: ours.gflop / ours.seconds / ours.peakGflops,
     }),
-    race({
-      what: `${what}, peak memory`,
-      unit: 'GiB',
-      ours: ours.peakBytes / 2 ** 30,
-      peer: small?.case,
-      theirs: small?.peak_rss_gib,
-      least: 1 / 0.55,
-    }),
+    ...memoryRaces({ what, peakBytes: ours.peakBytes, rows: theirs, least: 1 / 0.55, leastAboveBase: 1 }),
   ];
   return { theirs, races };
 }
