@@ -10,7 +10,7 @@ import {
   row,
   stack,
   VIEWS,
-} from './drawing.js';
+} from '../drawing/slices.js';
 
 /** How a label value is drawn; `tint` is the colour's share inside, outlines have all of it. */
 interface Style {

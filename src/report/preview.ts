@@ -11,7 +11,7 @@ import {
   stack,
   VIEWS,
   type View,
-} from './drawing.js';
+} from '../drawing/slices.js';
 
 /** Colours of label values 1 to 9: arteries blue, veins red, as they are drawn in anatomy. */
 const COLOURS: readonly Colour[] = [

@@ -62,15 +62,16 @@ export function canonical(volume: Volume): Canonical {
   };
 }
 
-/** Calls `paint` for every pixel with the voxel index of its place on slice 0. */
+/** Calls `paint` for every pixel of `pixelMm` with the voxel index of its place on slice 0. */
 export function draw(
   volume: Canonical,
   view: View,
   paint: (offset: number, rgb: Uint8Array, at: number) => void,
+  pixelMm = PIXEL_MM,
 ): Picture {
   const { across, down } = view;
-  const width = Math.max(1, Math.round((number(volume.sizes, across) * number(volume.spacings, across)) / PIXEL_MM));
-  const height = Math.max(1, Math.round((number(volume.sizes, down) * number(volume.spacings, down)) / PIXEL_MM));
+  const width = Math.max(1, Math.round((number(volume.sizes, across) * number(volume.spacings, across)) / pixelMm));
+  const height = Math.max(1, Math.round((number(volume.sizes, down) * number(volume.spacings, down)) / pixelMm));
   const rgb = new Uint8Array(3 * width * height);
   for (let y = 0; y < height; y++) {
     const j = Math.min(
@@ -108,6 +109,11 @@ export function row(pictures: Picture[]): Picture {
   return { width, height, rgb };
 }
 
+/** A picture as PNG. */
+export function png({ width, height, rgb }: Picture): Uint8Array {
+  return encode({ width, height, data: rgb, channels: 3, depth: 8 });
+}
+
 /** Pictures below each other, as PNG. */
 export function stack(rows: Picture[]): Uint8Array {
   const width = Math.max(...rows.map((picture) => picture.width));
@@ -120,7 +126,7 @@ export function stack(rows: Picture[]): Uint8Array {
     }
     top += picture.height + GAP;
   }
-  return encode({ width, height, data: rgb, channels: 3, depth: 8 });
+  return png({ width, height, rgb });
 }
 
 /** `list[index]`, which is there. */
