@@ -6,7 +6,9 @@ import { FormatError, ModelError, UsageError } from './errors.js';
 import { cachedNames, findSnapshot, removeRepository, repository, WEIGHTS } from './models/cache.js';
 import { hubCache } from './models/environment.js';
 import { checkClipConfig, kindOf, type ModelKind } from './models/kind.js';
+import { checkManifest } from './models/manifest.js';
 import { isHubName } from './models/names.js';
+import { modelsOfRun } from './models/run.js';
 import { type VerifiedFile, verifySnapshot, verifyWeights } from './models/verify.js';
 import type { NetworkInfo } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -75,17 +77,28 @@ export function listModels(): ListedModel[] {
 }
 
 /**
- * The directory of a model given by name (`tiny`, or `owner/name` for a pulled one) or by path.
+ * The directory of a model given by name (`tiny`, or `owner/name` for a pulled one) or by path: its own directory, or a
+ * run's, which has it in `best` or `latest`.
  *
- * @throws ModelError where there is none
+ * @throws ModelError where there is none, or several
  */
 export function findModel(model: string = DEFAULT_MODEL): string {
+  const [first = '', ...others] = findModels(model);
+  if (others.length === 0) return first;
+  throw new ModelError('ERR_MODEL', `"${model}" holds the models of ${others.length + 1} folds.`, {
+    hint: `Name one of them: ${first}`,
+  });
+}
+
+/** As {@link findModel}; a run of several folds has a model for each. */
+function findModels(model: string): string[] {
   checkPath('The model', model);
-  const named = join(root, model);
-  if (isBundled(model)) return named;
-  if (existsSync(join(model, WEIGHTS))) return model;
+  if (isBundled(model)) return [join(root, model)];
+  if (existsSync(join(model, WEIGHTS))) return [model];
+  const ofRun = modelsOfRun(model);
+  if (ofRun.length > 0) return ofRun;
   const pulled = isHubName(model) ? findSnapshot(hubCache(), model)?.path : undefined;
-  if (pulled) return pulled;
+  if (pulled) return [pulled];
   if (existsSync(model)) {
     const found = statSync(model).isDirectory() ? 'a folder' : 'a file';
     throw unknown(`"${model}" is ${found}, but not a model directory: it has no ${WEIGHTS}.`);
@@ -98,13 +111,14 @@ export function findModel(model: string = DEFAULT_MODEL): string {
 }
 
 /**
- * The directory of a model that can segment, given as to {@link findModel}.
+ * The directories of a model that can segment, given as to {@link findModel}: several where it is a run of folds, which
+ * answer together.
  *
  * @throws ModelError where there is none, or where it is a text model
  */
-export function findNetwork(model?: string): string {
-  const path = findModel(model);
-  if (kindOf(path) !== 'clip') return path;
+export function findNetworks(model: string = DEFAULT_MODEL): string[] {
+  const paths = findModels(model);
+  if (paths.every((path) => kindOf(path) !== 'clip')) return paths;
   throw new ModelError('ERR_MODEL', `"${model}" is a text model: it encodes words, but finds nothing in a scan.`, {
     hint: 'Without --model the bundled one is used.',
   });
@@ -129,6 +143,7 @@ export async function verifyModel(model?: string, options: CallOptions = {}): Pr
     }
     return { kind: 'clip', name, path, tensors: tensors.length, ...files };
   }
+  await checkManifest(path);
   const network = await call(options, () => addon().verifyModel(path));
   return { kind: 'pulmoav', path, ...network, ...files };
 }

@@ -1,6 +1,6 @@
 import { UsageError } from './errors.js';
 import { isSamePlace } from './files.js';
-import { findNetwork } from './models.js';
+import { findNetworks } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
@@ -15,7 +15,7 @@ export interface SegmentJob {
   output: string;
   /** What to look for, in words. */
   prompts?: string[] | undefined;
-  /** Name or directory of a model. */
+  /** Name or directory of a model, or directory of a run. */
   model?: string | undefined;
   /** `auto`, `cpu` or `cuda[:N]`. */
   device?: string | undefined;
@@ -40,7 +40,10 @@ export interface SegmentJob {
 /** What became of a {@link SegmentJob}. */
 export interface SegmentReport {
   output: string;
+  /** The model's directory; the run's where several folds answered. */
   model: string;
+  /** How many folds answered together; 1 for a single model. */
+  folds: number;
   device: string;
   seconds: Segmentation['seconds'] & { write: number };
   memory: Segmentation['memory'];
@@ -82,9 +85,11 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   }
   await writeVolume(output, result.labels, { like: input, signal: options.signal });
   const now = performance.now();
+  const [only, ...others] = findNetworks(model);
   return {
     output,
-    model: findNetwork(model),
+    model: others.length === 0 ? (only ?? '') : (model ?? ''),
+    folds: segmenter.folds,
     device: 'cpu',
     seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
     memory: result.memory,

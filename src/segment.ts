@@ -8,7 +8,7 @@ import {
   MAX_THREADS,
 } from './check.js';
 import { UsageError } from './errors.js';
-import { bundledModel, findNetwork } from './models.js';
+import { bundledModel, findNetworks } from './models.js';
 import type { Segmentation, SegmentRequest } from './native/binding.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
@@ -18,7 +18,12 @@ export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } fro
 
 /** Where and with what a {@link Segmenter} runs. */
 export interface LoadOptions extends CallOptions {
-  /** Name or directory of a model. @default 'tiny' */
+  /**
+   * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
+   * their probabilities counts.
+   *
+   * @default 'tiny'
+   */
   model?: string | undefined;
   /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
   device?: string | undefined;
@@ -66,11 +71,14 @@ const handles = new FinalizationRegistry<number>((handle) => addon().disposeSegm
  * const { labels, targets } = await segmenter.segment('chest.nii.gz', { prompts: ['artery', 'vein'] });
  */
 export class Segmenter {
+  /** How many models answer together: those of a run's folds, else 1. */
+  readonly folds: number;
   readonly #handle: number;
   #disposed = false;
 
-  private constructor(handle: number) {
+  private constructor(handle: number, folds: number) {
     this.#handle = handle;
+    this.folds = folds;
     handles.register(this, handle, this);
   }
 
@@ -83,9 +91,11 @@ export class Segmenter {
     const { model, device = 'auto', threads = defaultThreads() } = options;
     checkDevice(device);
     checkInteger('threads', threads, 1, MAX_THREADS);
-    const directory = findNetwork(model);
-    const handle = await call(options, (monitor) => addon().loadSegmenter(directory, bundledModel(), threads, monitor));
-    return new Segmenter(handle);
+    const directories = findNetworks(model);
+    const handle = await call(options, (monitor) =>
+      addon().loadSegmenter(directories, bundledModel(), threads, monitor),
+    );
+    return new Segmenter(handle, directories.length);
   }
 
   /**

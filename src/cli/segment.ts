@@ -15,7 +15,7 @@ export function addSegment(program: Command): void {
     .argument('<in>', 'a chest CT in Hounsfield units: NIfTI, NRRD or MetaImage')
     .requiredOption('-o, --output <file>', 'label map to write, .nii or .nii.gz')
     .option('--prompt <text>', 'what to look for; may be given several times', collect)
-    .option('--model <name|dir>', 'model to use')
+    .option('--model <name|dir>', 'model to use, or a run; of several folds the mean answers')
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use: 2G, 900M, …', bytes('--max-memory'))
@@ -34,6 +34,7 @@ export function addSegment(program: Command): void {
       if (json) return printJson(report);
       for (const { name, value, volumeMl } of [...report.targets, ...report.structures])
         say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
+      if (report.folds > 1) say(`mean of ${report.folds} folds`);
       say(
         `${report.output} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`,
       );

@@ -36,19 +36,22 @@ struct Loaded {
     threads: usize,
 }
 
-/// Loads a model directory and gives its number; if no text tower travels with it, that of the model `words` reads the
-/// prompts.
+/// Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
+/// tower travels with the first, that of the model `words` reads the prompts.
 #[napi(catch_unwind)]
 pub fn load_segmenter<'env>(
     env: &'env Env,
-    model: String,
+    models: Vec<String>,
     words: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<u32, ErrorInfo>>> {
     let threads = threads as usize;
     Engine::tensors(threads)?.cancellable(env, monitor, move || {
-        let (plan, mut parameters) = weights::load(&PathBuf::from(model))?;
+        let [first, others @ ..] = models.as_slice() else {
+            return Err(Failure::new("ERR_INTERNAL", "no model was named"));
+        };
+        let (plan, mut parameters) = weights::load(Path::new(first))?;
         let has_text = parameters.frozen_iter().any(|(name, _)| name.starts_with("text."));
         let tower = if has_text {
             let tower = Tower::from_tensors(parameters.frozen_iter())?;
@@ -57,7 +60,11 @@ pub fn load_segmenter<'env>(
         } else {
             Tower::of_model(&PathBuf::from(words))?
         };
-        let segmenter = Segmenter::new(plan, &mut parameters)?;
+        let mut segmenter = Segmenter::new(plan, &mut parameters)?;
+        for model in others {
+            let (plan, mut parameters) = weights::load(Path::new(model))?;
+            segmenter.add_fold(&plan, &mut parameters)?;
+        }
         Ok(SEGMENTERS.keep(Loaded { segmenter, tower, threads }))
     })
 }

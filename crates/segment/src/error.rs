@@ -70,6 +70,12 @@ pub enum SegmentError {
         /// The caller's limit.
         budget_bytes: u64,
     },
+    /// Networks that were to answer together were made with different plans, or there is none.
+    #[error("models that answer together need one plan, but that of number {number} is another; name one of them")]
+    Folds {
+        /// Which of them, from 0.
+        number: usize,
+    },
     /// The network refused or failed.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -89,6 +95,7 @@ impl SegmentError {
             Self::Shape { .. } | Self::Giant { .. } => "ERR_GEOMETRY",
             Self::Prompt { .. } | Self::NoOrientation { .. } | Self::UnclearSides { .. } => "ERR_PROMPT",
             Self::Keep { .. } => "ERR_USAGE",
+            Self::Folds { .. } => "ERR_MODEL",
             Self::Memory { .. } => "ERR_MEMORY",
             Self::Model(error) => error.code(),
             Self::Tensor(_) => "ERR_INTERNAL",

@@ -8,6 +8,7 @@ pub mod budget;
 mod error;
 #[cfg(test)]
 mod fixture;
+pub mod folds;
 pub mod keep;
 pub mod pipeline;
 pub mod postprocess;

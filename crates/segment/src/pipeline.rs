@@ -8,6 +8,7 @@ use pulmoav_volume::label;
 
 use crate::budget::{self, Budget};
 use crate::error::SegmentError;
+use crate::folds::Folds;
 use crate::keep::{self, Kept, keep};
 use crate::postprocess::postprocess;
 use crate::prepare::{Prepared, prepare};
@@ -74,11 +75,13 @@ pub struct Memory {
     pub predicted_bytes: u64,
 }
 
-/// A plan with its network, ready for scans.
+/// A plan with its network, or those of several folds, ready for scans.
 #[derive(Debug)]
 pub struct Segmenter {
     plan: Plan,
-    network: Network,
+    networks: Vec<Network>,
+    /// Weights of the networks but the first, bytes.
+    more_bytes: u64,
 }
 
 impl Segmenter {
@@ -87,8 +90,26 @@ impl Segmenter {
     /// # Errors
     /// What [`Network::build`] refuses.
     pub fn new(plan: Plan, parameters: &mut Parameters) -> Result<Self, SegmentError> {
-        let network = Network::build(&plan, parameters)?;
-        Ok(Self { plan, network })
+        let networks = vec![Network::build(&plan, parameters)?];
+        Ok(Self { plan, networks, more_bytes: 0 })
+    }
+
+    /// Adds the network of another fold: from then on the mean of the probabilities counts.
+    ///
+    /// # Errors
+    /// [`SegmentError::Folds`] for another plan; what [`Network::build`] refuses.
+    pub fn add_fold(&mut self, plan: &Plan, parameters: &mut Parameters) -> Result<(), SegmentError> {
+        if *plan != self.plan {
+            return Err(SegmentError::Folds { number: self.networks.len() });
+        }
+        self.networks.push(Network::build(plan, parameters)?);
+        self.more_bytes += (parameters.element_count() * size_of::<f32>()) as u64;
+        Ok(())
+    }
+
+    /// How many networks answer together.
+    pub fn folds(&self) -> usize {
+        self.networks.len()
     }
 
     /// The plan.
@@ -106,7 +127,9 @@ impl Segmenter {
         request: &Request,
         monitor: &dyn Monitor,
     ) -> Result<Segmentation, SegmentError> {
-        segment(ct, &self.plan, &PromptedNetwork::new(&self.network, &self.plan)?, request, monitor)
+        let prompted = self.networks.iter().map(|network| PromptedNetwork::new(network, &self.plan));
+        let request = Request { held_bytes: request.held_bytes + self.more_bytes, ..request.clone() };
+        segment(ct, &self.plan, &Folds(prompted.collect::<Result<_, _>>()?), &request, monitor)
     }
 }
 
@@ -295,6 +318,31 @@ mod tests {
         let said = Plan { postprocess: Some(false), ..plan };
         assert_eq!(run(&said, None).labels.data, raw.labels.data);
         assert_eq!(run(&said, Some(true)).labels.data, tidied.labels.data);
+    }
+
+    #[test]
+    fn folds_answer_with_the_mean_of_their_probabilities() {
+        let of_seeds = |seeds: &[u64]| {
+            let mut folds = seeds.iter().map(|&seed| Parameters::new(seed));
+            let mut segmenter = Segmenter::new(plan(), &mut folds.next().unwrap()).unwrap();
+            folds.for_each(|mut parameters| segmenter.add_fold(&plan(), &mut parameters).unwrap());
+            segmenter
+        };
+        let (ct, request) = (chest(), Request { probabilities: true, ..ask(&["artery", "vein"]) });
+        let of = |seeds: &[u64]| of_seeds(seeds).segment(&ct, &request, &Silent).unwrap();
+        let (one, other, both, twice) = (of(&[7]), of(&[8]), of(&[7, 8]), of(&[7, 7]));
+        assert!(both.memory.predicted_bytes > one.memory.predicted_bytes);
+        let [one, other, both, twice] = [one, other, both, twice].map(|found| found.probabilities.unwrap());
+        let furthest = |of: &[f32], mean: &dyn Fn(usize) -> f32| {
+            of.iter().enumerate().fold(0f32, |most, (voxel, p)| most.max((p - mean(voxel)).abs()))
+        };
+        assert!(furthest(&one, &|voxel| other[voxel]) > 0.01);
+        assert!(furthest(&both, &|voxel| 0.5 * (one[voxel] + other[voxel])) < 1e-4);
+        assert!(furthest(&twice, &|voxel| one[voxel]) < 1e-5);
+        let mut another = plan();
+        another.name.push('x');
+        let refused = of_seeds(&[7]).add_fold(&another, &mut Parameters::new(1)).unwrap_err();
+        assert_eq!(refused.code(), "ERR_MODEL");
     }
 
     #[test]
