@@ -903,9 +903,10 @@ interface TextModelInfo {
 /** The models on this machine: bundled ones, then whole ones of Hugging Face's cache that can be used here. */
 declare function listModels(): ListedModel[];
 /**
- * The directory of a model given by name (`tiny`, or `owner/name` for a pulled one) or by path.
+ * The directory of a model given by name (`tiny`, or `owner/name` for a pulled one) or by path: its own directory, or a
+ * run's, which has it in `best` or `latest`.
  *
- * @throws ModelError where there is none
+ * @throws ModelError where there is none, or several
  */
 declare function findModel(model?: string): string;
 /**
@@ -1015,7 +1016,12 @@ declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promis
 
 /** Where and with what a {@link Segmenter} runs. */
 interface LoadOptions extends CallOptions {
-    /** Name or directory of a model. @default 'tiny' */
+    /**
+     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
+     * their probabilities counts.
+     *
+     * @default 'tiny'
+     */
     model?: string | undefined;
     /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
     device?: string | undefined;
@@ -1060,6 +1066,8 @@ interface SegmentOptions extends CallOptions {
  */
 declare class Segmenter {
     #private;
+    /** How many models answer together: those of a run's folds, else 1. */
+    readonly folds: number;
     private constructor();
     /**
      * Loads a model.
@@ -1086,7 +1094,7 @@ interface SegmentJob {
     output: string;
     /** What to look for, in words. */
     prompts?: string[] | undefined;
-    /** Name or directory of a model. */
+    /** Name or directory of a model, or directory of a run. */
     model?: string | undefined;
     /** `auto`, `cpu` or `cuda[:N]`. */
     device?: string | undefined;
@@ -1110,7 +1118,10 @@ interface SegmentJob {
 /** What became of a {@link SegmentJob}. */
 interface SegmentReport {
     output: string;
+    /** The model's directory; the run's where several folds answered. */
     model: string;
+    /** How many folds answered together; 1 for a single model. */
+    folds: number;
     device: string;
     seconds: Segmentation['seconds'] & {
         write: number;
@@ -1153,6 +1164,8 @@ declare function understand(prompts: string[], options?: TextOptions): Promise<U
 type TrainEvent = {
     type: 'start';
     step: number;
+    /** Which fold of the data set is validated on. */
+    fold: number;
     steps: number | null;
     parameters: TrainerFacts['parameters'];
     ceiling: TrainerFacts['ceiling'];
@@ -1205,8 +1218,14 @@ type EndReason = 'finished' | 'time' | 'cancelled';
 interface TrainOptions extends CallOptions {
     /** Data set in nnU-Net's shape. */
     dataset: string;
-    /** Run directory; `best` and `latest` in it are model directories. */
+    /** Run directory; `best` and `latest` in it are model directories, those of `fold-0` … where all folds are trained. */
     out: string;
+    /**
+     * Which fold of the data set is validated on; `all` trains one after the other into `fold-0`, `fold-1`, … of `out`.
+     *
+     * @default the config's
+     */
+    fold?: number | 'all' | undefined;
     /** What differs from a recipe; a run that is resumed has its own, and another one is refused. @default the `tiny` recipe */
     config?: TrainSettings | undefined;
     /** Go on with the run that `out` holds. @default false */
@@ -1226,11 +1245,15 @@ interface TrainResult {
     step: number;
     /** Last validation; `null` where none was made. */
     validation: Scores | null;
-    /** Directory of the best model; `null` where time was up before there was one. */
+    /** Directory of the best model; `null` where time was up before there was one. The run's own where it has folds. */
     best: string | null;
+    /** What each fold came to, where all were trained; those that time was too short for are missing. */
+    folds?: TrainResult[];
 }
+
 /**
- * Trains a network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.
+ * Trains a network, or one for each fold of the data set, resumably: killed at any moment it goes on from its last
+ * checkpoint to the same weights.
  *
  * @throws ConfigError, FormatError, IoError, ModelError; `signal.reason` when cancelled, after a checkpoint
  */

@@ -47,6 +47,7 @@ export {
 export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-file.js';
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
 export type { EndReason, TrainEvent } from './train/events.js';
-export { type TrainOptions, type TrainResult, train } from './train/loop.js';
+export { train } from './train/folds.js';
+export type { TrainOptions, TrainResult } from './train/loop.js';
 export type { Axes, CallOptions, MeasuredStructure, Progress, Volume, VoxelArray, Warning } from './types.js';
 export { type ReadOptions, readVolume, type WriteOptions, writeVolume } from './volume.js';

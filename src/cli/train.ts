@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { TrainConfig } from '../config/train.js';
 import type { TrainEvent } from '../train/events.js';
-import { train } from '../train/loop.js';
+import { train } from '../train/folds.js';
 import { readTrainConfig } from '../train/run.js';
 import { interruption } from './exit.js';
 import { duration, integer } from './flags.js';
@@ -12,6 +12,7 @@ interface Flags {
   out: string;
   config?: string;
   init?: string;
+  fold?: number | 'all';
   resume?: boolean;
   maxTime?: number;
   threads?: number;
@@ -27,6 +28,7 @@ export function addTrain(program: Command): void {
     .requiredOption('-o, --out <run>', 'run directory; best and latest in it are models')
     .option('--config <file>', 'a recipe (tiny, la-caf) or a JSON file')
     .option('--init <model>', 'begin with the weights of this model, as far as they fit')
+    .option('--fold <n|all>', 'fold to validate on; all: one model a fold, into fold-0, fold-1, …', foldOrAll)
     .option('--resume', 'go on with the run that the directory holds')
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
@@ -54,11 +56,14 @@ async function configOf(config: string | undefined, init: string | undefined): P
   return init === undefined ? read : { ...read, init };
 }
 
+function foldOrAll(text: string): number | 'all' {
+  return text === 'all' ? text : integer('--fold', 0)(text);
+}
+
 function tell(event: TrainEvent): void {
   if (event.type === 'start') {
-    say(
-      `${event.parameters} parameters, ${event.trainingCases} training and ${event.validationCases} validation cases`,
-    );
+    const cases = `${event.trainingCases} training and ${event.validationCases} validation cases`;
+    say(`fold ${event.fold}: ${event.parameters} parameters, ${cases}`);
     const ceiling = Object.entries(event.ceiling).map(([name, dice]) => `${name} ${dice.toFixed(3)}`);
     say(`best Dice this plan's grid allows: ${ceiling.join(', ')}`);
   } else if (event.type === 'warning') {

@@ -1,9 +1,13 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { TrainConfig } from '../config/train.js';
 import { FormatError } from '../errors.js';
 import { readJson, writeAtomic } from '../files.js';
+import { writeManifest } from '../models/manifest.js';
+import { addon } from '../native/load.js';
 import { type AdaptState, startAdapting } from './adapt.js';
 
 /** The names of a run's model directories. */
@@ -58,8 +62,19 @@ export async function readAdaptState(
   const parsed = adaptState.safeParse(await readJson(file));
   if (parsed.success && parsed.data.caseLosses.length === trainingCases.length) return parsed.data;
   throw new FormatError('ERR_FORMAT', `"${file}" does not hold what the policies of this run remember.`, {
-    hint: 'Delete it to let them begin anew, or start a new run.',
+    hint: 'Start a new run.',
   });
+}
+
+/**
+ * Writes a checkpoint's `manifest.json`, after everything else.
+ *
+ * @throws IoError
+ */
+export async function sealCheckpoint(directory: string, step: number, config: TrainConfig): Promise<void> {
+  const versions = { pulmoav: addon().health().version, node: process.versions.node };
+  const configSha256 = createHash('sha256').update(JSON.stringify(config)).digest('hex');
+  await writeManifest(directory, { step, versions, configSha256 });
 }
 
 function places(run: string, name: Kept): [fresh: string, kept: string, old: string] {

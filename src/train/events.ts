@@ -10,6 +10,8 @@ export type TrainEvent =
   | {
       type: 'start';
       step: number;
+      /** Which fold of the data set is validated on. */
+      fold: number;
       steps: number | null;
       parameters: TrainerFacts['parameters'];
       ceiling: TrainerFacts['ceiling'];
@@ -40,11 +42,16 @@ export type EndReason = 'finished' | 'time' | 'cancelled';
 /** The run's log, `events.jsonl`: one JSON object a line, appended as things happen. */
 export class EventLog {
   readonly #file: string;
-  readonly #listen: ((event: TrainEvent) => void) | undefined;
+  readonly #listeners: ((event: TrainEvent) => void)[] = [];
 
   constructor(run: string, listen?: (event: TrainEvent) => void) {
     this.#file = join(run, 'events.jsonl');
-    this.#listen = listen;
+    if (listen) this.follow(listen);
+  }
+
+  /** Calls `listen` with every event from now on. */
+  follow(listen: (event: TrainEvent) => void): void {
+    this.#listeners.push(listen);
   }
 
   /** Cuts back to what a checkpoint at `step` knows, so that a resumed run's log reads as if it had never stopped. */
@@ -54,15 +61,23 @@ export class EventLog {
     await writeAtomic(this.#file, kept.map(({ line }) => `${line}\n`).join(''));
   }
 
+  /** The last scores, if a validation is written down; with `step`, those after so many steps. */
+  lastValidation(step?: number): Scores | null {
+    const made = (event: TrainEvent) => event.type === 'validation' && (step === undefined || event.step === step);
+    const last = this.read().findLast(made);
+    return last?.type === 'validation' ? last.mean : null;
+  }
+
   /** Steps taken so far, as far as they are written down. */
   stepsTaken(): number {
     const steps = this.#lines().flatMap(({ event }) => (event.type === 'step' ? [event.step + 1] : []));
     return steps.reduce((most, taken) => Math.max(most, taken), 0);
   }
 
-  write(event: TrainEvent): void {
-    appendFileSync(this.#file, `${JSON.stringify(event)}\n`);
-    this.#listen?.(event);
+  /** Events given together are written together: a kill leaves all of them or at worst a torn line. */
+  write(...events: TrainEvent[]): void {
+    appendFileSync(this.#file, events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    for (const event of events) for (const listen of this.#listeners) listen(event);
   }
 
   /** Everything written so far; a last line torn by a kill is left out. */

@@ -3,25 +3,33 @@ import { join } from 'node:path';
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from '../check.js';
 import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
+import { checkManifest } from '../models/manifest.js';
 import { findModel } from '../models.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { type Adaptation, adapt, observe } from './adapt.js';
-import { findCheckpoint, keep, readAdaptState, saveAdaptState } from './checkpoints.js';
+import { findCheckpoint, keep, readAdaptState, saveAdaptState, sealCheckpoint } from './checkpoints.js';
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
+import { openRecords, refreshRecords } from './records.js';
 import { keepCases, openRun, type RunFile } from './run.js';
 import { learningRate } from './schedule.js';
 import { type StepReport, Trainer, type TrainerFacts } from './trainer.js';
-import { Validation } from './validation.js';
+import { type Save, Validation } from './validation.js';
 
 /** What to train on, where to, and for how long. */
 export interface TrainOptions extends CallOptions {
   /** Data set in nnU-Net's shape. */
   dataset: string;
-  /** Run directory; `best` and `latest` in it are model directories. */
+  /** Run directory; `best` and `latest` in it are model directories, those of `fold-0` … where all folds are trained. */
   out: string;
+  /**
+   * Which fold of the data set is validated on; `all` trains one after the other into `fold-0`, `fold-1`, … of `out`.
+   *
+   * @default the config's
+   */
+  fold?: number | 'all' | undefined;
   /** What differs from a recipe; a run that is resumed has its own, and another one is refused. @default the `tiny` recipe */
   config?: TrainSettings | undefined;
   /** Go on with the run that `out` holds. @default false */
@@ -34,6 +42,11 @@ export interface TrainOptions extends CallOptions {
   onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
+/** Of one network. */
+export interface FoldOptions extends TrainOptions {
+  fold?: number | undefined;
+}
+
 /** What a run came to. */
 export interface TrainResult {
   /** Why it ended. */
@@ -42,8 +55,10 @@ export interface TrainResult {
   step: number;
   /** Last validation; `null` where none was made. */
   validation: Scores | null;
-  /** Directory of the best model; `null` where time was up before there was one. */
+  /** Directory of the best model; `null` where time was up before there was one. The run's own where it has folds. */
   best: string | null;
+  /** What each fold came to, where all were trained; those that time was too short for are missing. */
+  folds?: TrainResult[];
 }
 
 /** So many steps in a row without a finite gradient end a run: it has diverged. */
@@ -51,11 +66,11 @@ const MAX_UNAPPLIED = 5;
 const cure = { hint: 'Go on from the last checkpoint with a smaller schedule.learningRate in run.json' };
 
 /**
- * Trains a network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.
+ * Trains one network, resumably: killed at any moment it goes on from its last checkpoint to the same weights.
  *
- * @throws ConfigError, FormatError, IoError, ModelError; `signal.reason` when cancelled, after a checkpoint
+ * @param shared folder of prepared cases and text tensors, which folds have in common
  */
-export async function train(options: TrainOptions): Promise<TrainResult> {
+export async function trainFold(options: FoldOptions, shared = options.out): Promise<TrainResult> {
   checkPath('dataset', options.dataset);
   checkPath('out', options.out);
   const started = performance.now();
@@ -64,13 +79,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
-  const run = await openRun(out, options.config, resume);
+  const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
   const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
   let trainer: Trainer;
   try {
-    trainer = await openTrainer(run, threads, { ...options, signal });
+    trainer = await openTrainer(run, threads, { ...options, signal }, shared);
   } catch (error) {
     if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
     return { reason: 'time', step: log.stepsTaken(), validation: null, best: modelOf(out) };
@@ -78,7 +93,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
-    await log.cutBack(trainer.facts.step);
+    await openRecords(out, log, trainer.facts.step);
     return await loop(trainer, { run, log, options, started, limit, signal });
   } finally {
     trainer.close();
@@ -91,24 +106,27 @@ function timeLimit(seconds: number | undefined): AbortSignal | undefined {
   return seconds === undefined ? undefined : AbortSignal.timeout(Math.min(Math.max(1, seconds * 1000), 2 ** 31 - 1));
 }
 
-async function openTrainer(run: RunFile, threads: number, options: TrainOptions): Promise<Trainer> {
+async function openTrainer(run: RunFile, threads: number, options: FoldOptions, shared: string): Promise<Trainer> {
   const { out, dataset } = options;
-  const completed = await completePlan(run.config, join(out, 'text.safetensors'), options);
+  const { config } = run;
+  const completed = await completePlan(config, join(shared, 'text.safetensors'), options);
   const setup = {
     ...completed,
-    step: run.config.step,
+    step: config.step,
     dataset,
-    fold: run.config.fold,
-    init: run.config.init === null ? null : findModel(run.config.init),
-    cache: join(out, 'cache'),
+    fold: config.fold,
+    init: config.init === null ? null : findModel(config.init),
+    cache: join(shared, 'cache'),
     threads,
   };
   await findCheckpoint(out, 'best');
-  return Trainer.open({ ...setup, resume: (await findCheckpoint(out, 'latest')) ?? null }, options);
+  const resume = (await findCheckpoint(out, 'latest')) ?? null;
+  if (resume !== null) await checkManifest(resume);
+  return Trainer.open({ ...setup, resume }, options);
 }
 
 /** The best model of a run so far, or the latest where none was validated. */
-function modelOf(out: string): string | null {
+export function modelOf(out: string): string | null {
   return ['best', 'latest'].map((kept) => join(out, kept)).find((model) => existsSync(model)) ?? null;
 }
 
@@ -124,34 +142,34 @@ interface RunContext {
 }
 
 async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult> {
-  const { run, log, options, started, limit, signal } = context;
+  const { run, log, options, started, signal } = context;
   const { config } = run;
   const elapsed = () => (performance.now() - started) / 1000;
   const end = () => run.steps ?? Number.POSITIVE_INFINITY;
   let policies = await readAdaptState(options.out, trainer.facts);
-  const save = async (directory: string) => {
+  let step = trainer.facts.step;
+  const save: Save = async (directory, more) => {
     await trainer.save(directory);
     await saveAdaptState(directory, policies);
+    await more?.(directory);
+    await sealCheckpoint(directory, step, config);
+  };
+  const checkpoint = async () => {
+    await keep(options.out, 'latest', save);
+    log.write({ type: 'checkpoint', step, best: false });
+    await refreshRecords(options.out, log, run.steps);
   };
   const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, log, save });
   const pace = new Pace(run, options.out, log);
-  let step = trainer.facts.step;
   let saved = elapsed();
   let reason: EndReason = 'finished';
   let unapplied = 0;
-  /** False where the time was up first; what is validated is made again when the run goes on. */
-  const validatedInTime = async (step: number): Promise<boolean> => {
-    try {
-      await validation.take(step, { ...options, signal });
-      return true;
-    } catch (error) {
-      if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
-      return false;
-    }
-  };
-  log.write(startEvent(trainer, run));
-  for (const warning of warningsOf(trainer.facts)) log.write({ type: 'warning', step, ...warning });
-  while (step < end()) {
+  const validatedInTime = () => inTime(context, () => validation.take(step, { ...options, signal }));
+  const warnings = warningsOf(trainer.facts).map((warning) => ({ type: 'warning', step, ...warning }) as const);
+  log.write(startEvent(trainer, run), ...warnings);
+  // A kill may have come between a checkpoint and the validation that was due.
+  if (isDue(config.validateEvery, step) && step < end() && !(await validatedInTime())) reason = 'time';
+  while (step < end() && reason === 'finished') {
     const rate = learningRate(config.schedule, step, end());
     const wanted = adapt(config, policies, step, end());
     const report = await trainer.step(step, { learningRate: rate, ...wanted });
@@ -162,7 +180,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     unapplied = report.applied ? 0 : unapplied + 1;
     if (unapplied === MAX_UNAPPLIED) {
       // None of them was applied, so what is kept is the last finite state.
-      await checkpoint(save, options.out, log, step);
+      await checkpoint();
       throw new ConfigError(`${unapplied} steps in a row gave no finite gradient.`, cure);
     }
     options.onProgress?.({ stage: 'training', done: step, total: run.steps ?? 0 });
@@ -172,23 +190,35 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     const validate = isDue(config.validateEvery, step) && step < end();
     // Before a validation too: what cancels it must find the steps kept.
     if (validate || elapsed() - saved >= config.checkpointSeconds) {
-      await checkpoint(save, options.out, log, step);
+      await checkpoint();
       saved = elapsed();
     }
-    if (validate && !(await validatedInTime(step))) {
+    if (validate && !(await validatedInTime())) {
       reason = 'time';
       break;
     }
   }
-  await checkpoint(save, options.out, log, step);
-  if (reason === 'finished' && !(await validatedInTime(step))) reason = 'time';
+  await checkpoint();
+  if (reason === 'finished' && !(await validatedInTime())) reason = 'time';
   log.write({ type: 'end', step, reason });
+  await refreshRecords(options.out, log, run.steps);
   if (reason === 'cancelled') options.signal?.throwIfAborted();
   return { reason, step, validation: validation.last, best: modelOf(options.out) };
 }
 
+/** False where the time was up first; what is validated is made again when the run goes on. */
+async function inTime({ limit, options }: RunContext, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
+    return false;
+  }
+}
+
 function isDue(every: number, step: number): boolean {
-  return every > 0 && step % every === 0;
+  return step > 0 && every > 0 && step % every === 0;
 }
 
 /** A line of the log; a case's patches are told by the policies, not one by one. */
@@ -206,12 +236,13 @@ function stepEvent(step: number, learningRate: number, wanted: Adaptation, repor
   };
 }
 
-function startEvent({ facts }: Trainer, { steps }: RunFile): TrainEvent {
+function startEvent({ facts }: Trainer, { steps, config: { fold } }: RunFile): TrainEvent {
   const { step, parameters, ceiling, trainingCases, validationCases } = facts;
   return {
     type: 'start',
     step,
     steps,
+    fold,
     parameters,
     ceiling,
     trainingCases: trainingCases.length,
@@ -230,11 +261,4 @@ function warningsOf({ trainingCases, validationCases, warnings, fresh }: Trainer
     message: `none of the ${trainingCases.length} cases is left to validate on, so "best" is never made; name some in splits_final.json`,
   };
   return [...warnings, ...(fresh.length > 0 ? [partial] : []), ...(validationCases.length === 0 ? [few] : [])];
-}
-
-type Save = (directory: string) => Promise<void>;
-
-async function checkpoint(save: Save, out: string, log: EventLog, step: number): Promise<void> {
-  await keep(out, 'latest', save);
-  log.write({ type: 'checkpoint', step, best: false });
 }

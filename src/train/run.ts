@@ -59,8 +59,13 @@ export function checkTrainConfig(json: unknown, source = 'config'): TrainConfig 
   throw new ConfigError(`${source} does not hold: ${problems(parsed.error)}`);
 }
 
-/** Opens a run directory: a new one with `config`, or the one that is there. */
-export async function openRun(out: string, config: TrainSettings | undefined, resume: boolean): Promise<RunFile> {
+/** Opens a run directory: a new one with the config and fold given, or the one there. */
+export async function openRun(
+  out: string,
+  given: TrainSettings | undefined,
+  { resume, fold }: { resume: boolean; fold?: number | undefined },
+): Promise<RunFile> {
+  const config = given && fold !== undefined ? { ...given, fold } : given;
   const file = join(out, 'run.json');
   const begun = ['latest', '.latest.old'].some((name) => existsSync(join(out, name)));
   if (existsSync(file) && (begun || resume)) {
@@ -73,9 +78,18 @@ export async function openRun(out: string, config: TrainSettings | undefined, re
         hint: 'A run goes on with its own: leave the config out, or choose another folder for a new run.',
       });
     }
+    if (fold !== undefined && fold !== run.config.fold) {
+      throw new UsageError(`"${out}" holds a run of fold ${run.config.fold}, not ${fold}.`, {
+        hint: 'Choose another folder for another fold.',
+      });
+    }
     return run;
   }
-  const run: RunFile = { schemaVersion: 1, config: checkTrainConfig(config ?? {}), steps: null };
+  const run: RunFile = {
+    schemaVersion: 1,
+    config: checkTrainConfig(config ?? (fold === undefined ? {} : { fold })),
+    steps: null,
+  };
   if (typeof run.config.steps === 'number') run.steps = run.config.steps;
   await makeFolder(out);
   await saveRun(out, run);
@@ -97,6 +111,12 @@ export async function keepCases(out: string, run: RunFile, cases: RunCases): Pro
 /** Writes `run.json`. */
 export async function saveRun(out: string, run: RunFile): Promise<void> {
   await writeAtomic(join(out, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
+}
+
+/** The config of the run that a folder holds; `undefined` where it holds none. */
+export async function configOf(out: string): Promise<TrainConfig | undefined> {
+  const file = join(out, 'run.json');
+  return existsSync(file) ? checkRun(await readJson(file), file).config : undefined;
 }
 
 const runFile = z.strictObject({

@@ -6,45 +6,55 @@ import { readJson, writeAtomic } from '../files.js';
 import { meanScores, type Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { keep } from './checkpoints.js';
-import type { EventLog } from './events.js';
+import type { EventLog, TrainEvent } from './events.js';
 import type { Trainer } from './trainer.js';
+import { drawValidation } from './validation-picture.js';
 
 interface Setting {
   out: string;
   cases: number;
   log: EventLog;
-  /** Writes a model directory with the run's whole state. */
-  save: (directory: string) => Promise<void>;
+  save: Save;
 }
+
+/** Writes a model directory with the run's whole state, and what `more` writes into it. */
+export type Save = (directory: string, more?: (directory: string) => Promise<void>) => Promise<void>;
 
 /** Scores a run now and then, and keeps its best model. */
 export class Validation {
   /** Mean scores of the last validation. */
-  last: Scores | null = null;
+  last: Scores | null;
   readonly #trainer: Trainer;
   readonly #setting: Setting;
 
   constructor(trainer: Trainer, setting: Setting) {
     this.#trainer = trainer;
     this.#setting = setting;
+    this.last = setting.log.lastValidation();
   }
 
-  /** Validates after `step` steps; the model that scores best so far becomes `RUN/best`. */
+  /**
+   * Validates after `step` steps, unless that was done before the run was stopped; the model that scores best so far
+   * becomes `RUN/best`.
+   */
   async take(step: number, options: CallOptions): Promise<void> {
     const { out, cases, log } = this.#setting;
-    if (this.#trainer.facts.validationCases.length === 0) return;
+    if (this.#trainer.facts.validationCases.length === 0 || log.lastValidation(step) !== null) return;
     const started = performance.now();
     const scored = await this.#trainer.validate(cases, { signal: options.signal });
     const mean = meanScores(scored.map(({ scores }) => scores));
     this.last = mean;
-    log.write({ type: 'validation', step, mean, seconds: (performance.now() - started) / 1000 });
+    const made: TrainEvent = { type: 'validation', step, mean, seconds: (performance.now() - started) / 1000 };
+    await drawValidation(out, step, scored);
     const dice = meanDice(mean);
-    if (dice < (await bestSoFar(out))) return;
-    await keep(out, 'best', async (directory) => {
-      await this.#setting.save(directory);
-      await writeAtomic(join(directory, 'validation.json'), `${JSON.stringify({ step, dice, mean }, null, 2)}\n`);
-    });
-    log.write({ type: 'checkpoint', step, best: true });
+    const best = dice >= (await bestSoFar(out));
+    if (best) {
+      const content = `${JSON.stringify({ step, dice, mean }, null, 2)}\n`;
+      const note = (directory: string) => writeAtomic(join(directory, 'validation.json'), content);
+      await keep(out, 'best', (directory) => this.#setting.save(directory, note));
+    }
+    // Last: a validation that is written down was made whole, and a resumed run need not make it again.
+    log.write(made, ...(best ? [{ type: 'checkpoint', step, best } as const] : []));
   }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use napi::bindgen_prelude::{Either, Null, PromiseRaw, ToNapiValue};
+use napi::bindgen_prelude::{Either, Int16Array, Null, PromiseRaw, ToNapiValue, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_plan::Plan;
@@ -319,13 +319,51 @@ pub fn train_step(
     })
 }
 
-/// Scores of one case.
+/// Scores of one case, and what it looks like.
 #[napi(object, object_from_js = false)]
 pub struct CaseScores {
     /// The case's name.
     pub name: String,
     /// By target; what was not annotated does not count.
     pub scores: Scores,
+    /// An axial, a coronal and a sagittal slice.
+    pub slices: Vec<Slice>,
+}
+
+/// One slice of a scored case in the canonical frame, row by row.
+#[napi(object, object_from_js = false)]
+pub struct Slice {
+    /// Rows, columns.
+    pub shape: (u32, u32),
+    /// Of rows and columns.
+    pub spacing_mm: (f64, f64),
+    pub hu: Int16Array,
+    /// Label values; 255 where nobody annotated.
+    pub reference: Uint8Array,
+    /// Label values.
+    pub predicted: Uint8Array,
+}
+
+impl From<pulmoav_train::slices::Slice> for Slice {
+    fn from(slice: pulmoav_train::slices::Slice) -> Self {
+        let [rows, columns] = slice.shape.map(|size| size as u32);
+        Self {
+            shape: (rows, columns),
+            spacing_mm: slice.spacing_mm.into(),
+            hu: slice.hu.into(),
+            reference: slice.reference.into(),
+            predicted: slice.predicted.into(),
+        }
+    }
+}
+
+impl TryFrom<pulmoav_train::validate::CaseScores> for CaseScores {
+    type Error = Failure;
+
+    fn try_from(case: pulmoav_train::validate::CaseScores) -> std::result::Result<Self, Failure> {
+        let slices = case.slices.into_iter().map(Slice::from).collect();
+        Ok(Self { name: case.name, scores: scores(case.scores)?, slices })
+    }
 }
 
 /// Segments and scores validation cases with the moving average (EMA) of the weights.
@@ -341,10 +379,7 @@ pub fn validate_trainer<'env>(
             let shared = monitor.share();
             Engine::tensors(open.threads)?.cancellable(env, monitor, move || {
                 let found = open.with(|trainer| trainer.validate(cases as usize, &*shared))?;
-                let named = |case: pulmoav_train::validate::CaseScores| {
-                    Ok(CaseScores { name: case.name, scores: scores(case.scores)? })
-                };
-                found.into_iter().map(named).collect::<std::result::Result<Vec<_>, Failure>>()
+                found.into_iter().map(CaseScores::try_from).collect::<std::result::Result<Vec<_>, Failure>>()
             })
         }
         Err(failure) => refused(env, failure),

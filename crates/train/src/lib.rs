@@ -15,6 +15,7 @@ pub mod prefetch;
 pub mod prepare;
 mod range;
 pub mod sampler;
+pub mod slices;
 pub mod state;
 pub mod teacher;
 pub mod tower;

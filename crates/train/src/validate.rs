@@ -8,20 +8,22 @@ use pulmoav_task::Monitor;
 use pulmoav_volume::crop::{View, VoxelBox};
 use pulmoav_volume::{Grid, Mask, Orientation, Volume, VolumeError};
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::case::{Annotated, Case, Part};
 use crate::error::TrainError;
 use crate::prepare::{Scan, read_ct, read_reference, volume_error};
+use crate::slices::{Scored, Slice, slices};
 use crate::trainer::Trainer;
 
-/// Scores of one case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Scores of one case, and what it looks like.
+#[derive(Debug, Clone, PartialEq)]
 pub struct CaseScores {
     /// The case's name.
     pub name: String,
     /// By target; what was not annotated does not count.
     pub scores: Scores,
+    /// An axial, a coronal and a sagittal one.
+    pub slices: [Slice; 3],
 }
 
 impl Trainer {
@@ -45,12 +47,14 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
     let label = case.label.as_deref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
     let reference = read_reference(case, label, &ct.grid, oriented, monitor)?;
     let known = annotated_part(&ct, &case.annotated).map_err(volume_error(&case.image))?;
+    let shown = Scored { ct: &ct, reference: &reference.data, predicted: &found.labels.data, known: known.as_ref() };
+    let slices = slices(&shown).map_err(volume_error(&case.image))?;
     let restrictions = known.iter().map(Restriction::Within).collect();
     let options = Options { restrictions, ..Options::default() };
     let mut scores = evaluate(&found.labels, &reference, &options, monitor)
         .map_err(|source| TrainError::Evaluate { case: case.name.clone(), source })?;
     scores.0.retain(|(target, _)| is_annotated(target, &case.annotated.classes));
-    Ok(CaseScores { name: case.name.clone(), scores })
+    Ok(CaseScores { name: case.name.clone(), scores, slices })
 }
 
 /// Whether a row of the scores speaks of annotated classes only.
