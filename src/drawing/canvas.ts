@@ -15,11 +15,14 @@ export class Canvas implements Picture {
   readonly width: number;
   readonly height: number;
   readonly rgb: Uint8Array;
+  /** What a line covers of each pixel, 0 to 1, while it is drawn: where it crosses itself it is not drawn twice. */
+  readonly #covered: Float32Array;
 
   constructor(width: number, height: number, background: Colour) {
     this.width = width;
     this.height = height;
     this.rgb = new Uint8Array(3 * width * height);
+    this.#covered = new Float32Array(width * height);
     this.fill(0, 0, width, height, background);
   }
 
@@ -30,9 +33,11 @@ export class Canvas implements Picture {
 
   /** Draws a line through points, `[x, y]` in pixels. */
   line(points: readonly (readonly [x: number, y: number])[], colour: Colour, thickness = 1.5, opacity = 1): void {
-    const covered = new Map<number, number>();
-    for (const [index, to] of points.entries()) this.#cover(points[index - 1] ?? to, to, thickness / 2, covered);
-    for (const [pixel, share] of covered) {
+    const touched: number[] = [];
+    for (const [index, to] of points.entries()) this.#cover(points[index - 1] ?? to, to, thickness / 2, touched);
+    for (const pixel of touched) {
+      const share = this.#covered[pixel] ?? 0;
+      this.#covered[pixel] = 0;
       this.#mix(pixel % this.width, Math.floor(pixel / this.width), colour, opacity * share);
     }
   }
@@ -51,12 +56,12 @@ export class Canvas implements Picture {
     }
   }
 
-  /** Notes what a segment covers of the pixels around it, 0 to 1. */
+  /** Notes what a segment covers of the pixels around it, and which those are. */
   #cover(
     [fromX, fromY]: readonly [number, number],
     [toX, toY]: readonly [number, number],
     radius: number,
-    covered: Map<number, number>,
+    touched: number[],
   ): void {
     const [dx, dy] = [toX - fromX, toY - fromY];
     const squared = dx * dx + dy * dy;
@@ -76,7 +81,10 @@ export class Canvas implements Picture {
         const distance = Math.hypot(x - fromX - nearest * dx, y - fromY - nearest * dy);
         const share = Math.min(1, radius + 0.5 - distance);
         const pixel = y * this.width + x;
-        if (share > (covered.get(pixel) ?? 0)) covered.set(pixel, share);
+        const before = this.#covered[pixel] ?? 0;
+        if (share <= before) continue;
+        if (before === 0) touched.push(pixel);
+        this.#covered[pixel] = share;
       }
     }
   }

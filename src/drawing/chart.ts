@@ -47,39 +47,20 @@ export function drawChart(chart: Chart): Picture {
   const down = (y: number) => TOP + height * (1 - (Math.min(high, Math.max(low, y)) - low) / (high - low));
   canvas.text(LEFT, 4, chart.title, INK);
   drawLegend(canvas, curves);
-  for (const tick of ticks(low, high, 5)) {
-    canvas.line(
-      [
-        [LEFT, down(tick)],
-        [WIDTH - RIGHT, down(tick)],
-      ],
-      GRID,
-      1,
-    );
-    const label = inWords(tick);
-    canvas.text(LEFT - 8 - textWidth(label), down(tick) - TEXT_HEIGHT / 2, label, GREY);
+  const [rows, columns] = [ticks(low, high, 5), ticks(first, last, 6)];
+  for (const [index, label] of inWords(rows).entries()) {
+    const y = down(rows[index] ?? low);
+    canvas.fill(LEFT, Math.round(y), width, 1, GRID);
+    canvas.text(LEFT - 8 - textWidth(label), y - TEXT_HEIGHT / 2, label, GREY);
   }
-  for (const tick of ticks(first, last, 6)) {
-    canvas.line(
-      [
-        [across(tick), TOP],
-        [across(tick), HEIGHT - BOTTOM],
-      ],
-      GRID,
-      1,
-    );
-    const label = inWords(tick);
-    canvas.text(across(tick) - textWidth(label) / 2, HEIGHT - BOTTOM + 4, label, GREY);
+  for (const [index, label] of inWords(columns).entries()) {
+    const x = across(columns[index] ?? first);
+    canvas.fill(Math.round(x), TOP, 1, height, GRID);
+    const left = Math.min(x - textWidth(label) / 2, WIDTH - textWidth(label));
+    canvas.text(left, HEIGHT - BOTTOM + 4, label, GREY);
   }
-  canvas.line(
-    [
-      [LEFT, TOP],
-      [LEFT, HEIGHT - BOTTOM],
-      [WIDTH - RIGHT, HEIGHT - BOTTOM],
-    ],
-    GREY,
-    1,
-  );
+  canvas.fill(LEFT, TOP, 1, height, GREY);
+  canvas.fill(LEFT, TOP + height, width, 1, GREY);
   canvas.text(LEFT + (width - textWidth(chart.across)) / 2, HEIGHT - TEXT_HEIGHT - 2, chart.across, GREY);
   if (curves.length === 0) canvas.text(LEFT + 12, TOP + height / 2 - TEXT_HEIGHT / 2, 'nothing yet', GREY);
   const placed = (points: Curve['points']) => points.map(([x, y]) => [across(x), down(y)] as const);
@@ -112,14 +93,7 @@ function drawLegend(canvas: Canvas, curves: readonly Curve[]): void {
   let left = LEFT;
   for (const { name, colour } of curves) {
     const middle = 4 + 1.5 * TEXT_HEIGHT;
-    canvas.line(
-      [
-        [left, middle],
-        [left + 16, middle],
-      ],
-      colour,
-      3,
-    );
+    canvas.fill(left, middle - 1, 16, 3, colour);
     canvas.text(left + 22, middle - TEXT_HEIGHT / 2, name, GREY);
     left += 40 + textWidth(name);
   }
@@ -143,16 +117,12 @@ export function ticks(low: number, high: number, count: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * step);
 }
 
-/** A number as short as it can be told apart from its neighbours. */
-function inWords(value: number): string {
-  const size = Math.abs(value);
-  if (size === 0) return '0';
-  if (size < 0.001 || size >= 1e6)
-    return value
-      .toExponential()
-      .replace(/(\.\d\d)\d+/, '$1')
-      .replace('e+', 'e');
-  return String(Number(value.toPrecision(6)));
+/** Ticks in words, all in the same notation. */
+function inWords(all: readonly number[]): string[] {
+  const largest = Math.max(...all.map(Math.abs));
+  const short = (value: number) => Number(value.toPrecision(6));
+  if (largest >= 0.01 && largest < 1e6) return all.map((value) => String(short(value)));
+  return all.map((value) => (value === 0 ? '0' : short(value).toExponential().replace('e+', 'e')));
 }
 
 /** A running mean without the bias of its start (Kingma and Ba, "Adam", ICLR 2015, section 3). */

@@ -85,14 +85,8 @@ function caption(title: string, width: number): Canvas {
   let left = 8;
   for (const [index, [text, colour = PALE]] of legend.entries()) {
     const middle = 4 + 1.5 * TEXT_HEIGHT;
-    canvas.line(
-      [
-        [left + 2, middle],
-        [left + 14, middle],
-      ],
-      colour,
-      index < 2 ? 10 : 2,
-    );
+    const thick = index < 2 ? 12 : 2;
+    canvas.fill(left, middle - thick / 2, 14, thick, colour);
     canvas.text(left + 20, middle - TEXT_HEIGHT / 2, text, PALE);
     left += textWidth(text) + 36;
   }
