@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { writeAtomic } from '../files.js';
 import type { StepReport, TrainerFacts } from '../native/binding.js';
 import type { Scores } from '../scores.js';
+import { type LoggedEvent, loggedEvent } from './logged.js';
 
 /** One line of a run's log. */
 export type TrainEvent =
@@ -61,9 +62,17 @@ export class EventLog {
     await writeAtomic(this.#file, kept.map(({ line }) => `${line}\n`).join(''));
   }
 
+  /** The lines with numbers, and how the run ended. */
+  read(): LoggedEvent[] {
+    return this.#lines().flatMap(({ json }) => {
+      const parsed = loggedEvent.safeParse(json);
+      return parsed.success ? [parsed.data] : [];
+    });
+  }
+
   /** The last scores, if a validation is written down; with `step`, those after so many steps. */
   lastValidation(step?: number): Scores | null {
-    const made = (event: TrainEvent) => event.type === 'validation' && (step === undefined || event.step === step);
+    const made = (event: LoggedEvent) => event.type === 'validation' && (step === undefined || event.step === step);
     const last = this.read().findLast(made);
     return last?.type === 'validation' ? last.mean : null;
   }
@@ -88,11 +97,12 @@ export class EventLog {
 }
 
 /** What a resumed run has to know of a line. */
-const loggedEvent = z.object({ type: z.string(), step: z.number() });
+const placed = z.object({ type: z.string(), step: z.number() });
 
 interface LoggedLine {
   line: string;
-  event: z.infer<typeof loggedEvent>;
+  json: unknown;
+  event: z.infer<typeof placed>;
 }
 
 /** A step event carries the number of the step it took, so the step a checkpoint goes on with is not in it yet. */
@@ -103,7 +113,9 @@ function isKnownAt(event: LoggedLine['event'], step: number): boolean {
 
 function parseLine(line: string): LoggedLine[] {
   try {
-    return line === '' ? [] : [{ line, event: loggedEvent.parse(JSON.parse(line)) }];
+    if (line === '') return [];
+    const json: unknown = JSON.parse(line);
+    return [{ line, json, event: placed.parse(json) }];
   } catch {
     return [];
   }

@@ -1,4 +1,4 @@
-import type { TrainEvent } from './events.js';
+import type { LoggedEvent } from './logged.js';
 import { scalarsOf, stepsTaken } from './scalars.js';
 
 /** Columns that every table begins with, by the tags of their numbers. */
@@ -8,7 +8,7 @@ const FIRST = ['train/loss', 'lr', 'train/gradient_norm', 'train/seconds'];
  * A run's numbers as CSV (RFC 4180): a row a step, with the number of steps taken by then and, where they came after it,
  * the scores of a validation. What was not a finite number, or not there, is empty.
  */
-export function metricsCsv(events: readonly TrainEvent[]): string {
+export function metricsCsv(events: readonly LoggedEvent[]): string {
   const rows = new Map<number, Map<string, number>>();
   const tags = new Set(FIRST);
   for (const event of events) {

@@ -1,7 +1,7 @@
 import type { Chart, Curve } from '../drawing/chart.js';
 import { drawCharts } from '../drawing/chart.js';
 import { type Colour, png } from '../drawing/slices.js';
-import type { TrainEvent } from './events.js';
+import type { LoggedEvent } from './logged.js';
 import { CLASSES, scalarsOf, stepsTaken } from './scalars.js';
 
 const DARK: Colour = [50, 50, 60];
@@ -18,7 +18,7 @@ const OTHERS: readonly Colour[] = [
 const OF_CLASS: Record<(typeof CLASSES)[number], Colour> = { background: GREY, artery: BLUE, vein: RED };
 
 /** Draws how a run has gone so far, as PNG: losses, scores, learning rate, gradients, and its teacher. */
-export function drawProgress(events: readonly TrainEvent[], steps: number | null): Uint8Array {
+export function drawProgress(events: readonly LoggedEvent[], steps: number | null): Uint8Array {
   const series = seriesOf(events);
   const taken = events.reduce((most, event) => Math.max(most, stepsTaken(event)), 0);
   const points = (tag: string) => series.get(tag) ?? [];
@@ -61,7 +61,7 @@ export function drawProgress(events: readonly TrainEvent[], steps: number | null
 type Points = [step: number, value: number][];
 
 /** Values of each tag by step; of those for one step, the last. */
-function seriesOf(events: readonly TrainEvent[]): Map<string, Points> {
+function seriesOf(events: readonly LoggedEvent[]): Map<string, Points> {
   const series = new Map<string, Points>();
   for (const event of events) {
     for (const [tag, value] of scalarsOf(event)) {

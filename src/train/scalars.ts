@@ -1,15 +1,16 @@
 import type { TrainEvent } from './events.js';
+import type { LoggedEvent } from './logged.js';
 
 /** Background, artery, vein: the order in which a teacher's numbers come. */
 export const CLASSES = ['background', 'artery', 'vein'] as const;
 
 /** How many steps were taken when an event came: what readers of a run's numbers call its step. */
-export function stepsTaken(event: TrainEvent): number {
+export function stepsTaken(event: TrainEvent | LoggedEvent): number {
   return event.type === 'step' ? event.step + 1 : event.step;
 }
 
 /** The finite numbers of an event, by TensorBoard's tags. */
-export function scalarsOf(event: TrainEvent): Map<string, number> {
+export function scalarsOf(event: TrainEvent | LoggedEvent): Map<string, number> {
   const scalars = new Map<string, number>();
   const add = (tag: string, value: number | null | undefined) => {
     if (typeof value === 'number' && Number.isFinite(value)) scalars.set(tag, value);
