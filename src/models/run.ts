@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WEIGHTS } from './cache.js';
 
@@ -23,7 +23,7 @@ export function modelsOfRun(run: string): string[] {
 
 /** Numbers of the folds that a run has begun. */
 function foldsOf(run: string): number[] {
-  if (!existsSync(run)) return [];
+  if (!statSync(run, { throwIfNoEntry: false })?.isDirectory()) return [];
   const matches = readdirSync(run).map((name) => /^fold-(\d+)$/.exec(name)?.[1]);
   return matches.flatMap((number) => (number === undefined ? [] : [Number(number)])).sort((a, b) => a - b);
 }

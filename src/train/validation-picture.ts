@@ -78,6 +78,7 @@ function caption(title: string, width: number): Canvas {
     ['vein', FOUND[1]],
     ['reference: artery', OUTLINE[0]],
     ['vein', OUTLINE[1]],
+    ['dark: nobody annotated', BLACK],
   ] as const;
   const needed = legend.reduce((sum, [text]) => sum + textWidth(text) + 36, 8);
   const canvas = new Canvas(Math.max(width, needed, textWidth(title) + 16), 2 * TEXT_HEIGHT + 8, BLACK);
