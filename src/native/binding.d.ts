@@ -54,12 +54,14 @@ export declare function anatomyVolume(volume: VoxelVolume, asked: AnatomyRequest
 /** Three numbers along `[z, y, x]`. */
 export type Axes = [number, number, number]
 
-/** Scores of one case. */
+/** Scores of one case, and what it looks like. */
 export interface CaseScores {
   /** The case's name. */
   name: string
   /** By target; what was not annotated does not count. */
   scores: Scores
+  /** An axial, a coronal and a sagittal slice. */
+  slices: Array<Slice>
 }
 
 /** Something a user should know of a case. */
@@ -223,10 +225,10 @@ export interface LabelMap {
 }
 
 /**
- * Loads a model directory and gives its number; if no text tower travels with it, that of the model `words` reads the
- * prompts.
+ * Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
+ * tower travels with the first, that of the model `words` reads the prompts.
  */
-export declare function loadSegmenter(model: string, words: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
+export declare function loadSegmenter(models: Array<string>, words: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
 
 /** What this build and machine are. */
 export interface MachineHealth {
@@ -460,6 +462,19 @@ export interface SegmentSeconds {
 
 /** Segments a volume of Hounsfield units. */
 export declare function segmentVolume(handle: number, volume: VoxelVolume, asked: SegmentRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
+
+/** One slice of a scored case in the canonical frame, row by row. */
+export interface Slice {
+  /** Rows, columns. */
+  shape: [number, number]
+  /** Of rows and columns. */
+  spacingMm: [number, number]
+  hu: Int16Array
+  /** Label values; 255 where nobody annotated. */
+  reference: Uint8Array
+  /** Label values. */
+  predicted: Uint8Array
+}
 
 /** What one step came to; what was not a finite number is `null`. */
 export interface StepReport {
