@@ -1,37 +1,57 @@
-// Makes the bundled model from nothing: phantoms, text tower, network. Resumable; run it again after an interruption.
+// Makes the bundled model from nothing: the text tower and the network on plain phantoms, then on hospital ones too.
+// Resumable; run it again after an interruption.
 //   node models/make-tiny.mjs [WORK_DIR] [--max-time 75m]
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
-const PHANTOMS = 74;
-const VALIDATION = 2;
-const FIRST_SEED = 1;
+/** Phantoms of each stage: first seed, number, style, and which of them are only looked at. */
+const STAGES = [
+  { name: 'plain', phantoms: [{ seed: 1, count: 74, style: 'plain' }], validation: [73, 74] },
+  {
+    name: 'hospital',
+    phantoms: [
+      { seed: 20_001, count: 41, style: 'hospital' },
+      { seed: 30_001, count: 14, style: 'plain' },
+    ],
+    validation: [20_002, 30_014],
+  },
+];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { 'max-time': { type: 'string' }, config: { type: 'string', default: join(root, 'models', 'tiny.json') } },
-});
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { 'max-time': { type: 'string' } } });
 const work = positionals[0] ?? join(root, 'runs', 'tiny');
-const data = join(work, 'data');
-const run = join(work, 'run');
 const model = join(root, 'models', 'tiny');
 
-mkdirSync(work, { recursive: true });
-pulmoav('phantom', '-o', data, '--count', String(PHANTOMS), '--seed', String(FIRST_SEED), '--size', 'small');
-const names = Array.from({ length: PHANTOMS }, (_, index) => `phantom_small_${String(FIRST_SEED + index).padStart(5, '0')}`);
-const split = { train: names.slice(0, -VALIDATION), val: names.slice(-VALIDATION) };
-writeFileSync(join(data, 'splits_final.json'), `${JSON.stringify([split], null, 2)}\n`);
-const stop = values['max-time'] ? ['--max-time', values['max-time']] : [];
-const { reason, best } = JSON.parse(pulmoav('train', data, '-o', run, '--config', values.config, '--resume', '--json', ...stop));
-if (reason === 'finished') {
-  mkdirSync(model, { recursive: true });
-  for (const file of ['model.safetensors', 'plan.json']) cpSync(join(best, file), join(model, file));
-} else {
+let made;
+for (const stage of STAGES) made = trained(stage, made);
+mkdirSync(model, { recursive: true });
+for (const file of ['model.safetensors', 'plan.json']) cpSync(join(made, file), join(model, file));
+
+/** The model that a stage ends with; `init` is the one it begins with. */
+function trained({ name, phantoms, validation }, init) {
+  const data = join(work, name, 'data');
+  mkdirSync(data, { recursive: true });
+  for (const { seed, count, style } of phantoms) {
+    const which = ['--seed', String(seed), '--count', String(count), '--style', style, '--size', 'small'];
+    pulmoav('phantom', '-o', data, ...which);
+  }
+  const seeds = phantoms.flatMap(({ seed, count }) => Array.from({ length: count }, (_, index) => seed + index));
+  const split = { train: seeds.filter((seed) => !validation.includes(seed)).map(caseName), val: validation.map(caseName) };
+  writeFileSync(join(data, 'splits_final.json'), `${JSON.stringify([split], null, 2)}\n`);
+  const config = ['--config', join(root, 'models', `tiny-${name}.json`), ...(init ? ['--init', init] : [])];
+  const stop = values['max-time'] ? ['--max-time', values['max-time']] : [];
+  const flags = ['-o', join(work, name, 'run'), '--resume', '--json', ...config, ...stop];
+  const { reason, best } = JSON.parse(pulmoav('train', data, ...flags));
+  if (reason === 'finished') return best;
   console.error('stopped before the last step; run it again to go on');
+  process.exit(0);
+}
+
+function caseName(seed) {
+  return `phantom_small_${String(seed).padStart(5, '0')}`;
 }
 
 function pulmoav(...args) {
