@@ -35,7 +35,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// `points` times fine times coarse `channels`, so many values apart, the coarse ones side by side.
+    /// Of `P` points times fine times coarse `channels`, so many values apart, the coarse ones side by side.
     ///
     /// # Safety
     /// Nobody else reads or writes these sums before the kernel has returned, and all of them have been written unless
