@@ -194,14 +194,14 @@ fn zeroed(bytes: usize) -> *mut u8 {
 #[cfg(unix)]
 #[allow(unsafe_code)]
 unsafe fn give_back(address: *mut u8, bytes: usize) {
-    // SAFETY: the caller's promise: the range is exactly one mapping of ours.
+    // SAFETY: by this function's contract the range is exactly one mapping that `zeroed` made, and nobody uses it.
     unsafe { libc::munmap(address.cast(), bytes) };
 }
 
 #[cfg(not(unix))]
 #[allow(unsafe_code)]
 fn zeroed(bytes: usize) -> *mut u8 {
-    // SAFETY: the size is not 0.
+    // SAFETY: `large_bytes` gives sizes from SMALLEST on, so the size is not 0.
     unsafe { System.alloc_zeroed(large_layout(bytes)) }
 }
 
@@ -212,7 +212,7 @@ fn zeroed(bytes: usize) -> *mut u8 {
 #[cfg(not(unix))]
 #[allow(unsafe_code)]
 unsafe fn give_back(address: *mut u8, bytes: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract the block is one that `zeroed` got with this layout, and nobody uses it.
     unsafe { System.dealloc(address, large_layout(bytes)) };
 }
 
@@ -231,7 +231,7 @@ fn large_layout(bytes: usize) -> Layout {
 unsafe impl GlobalAlloc for BlockCache {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(bytes) = large_bytes(layout) else {
-            // SAFETY: the caller's promise, passed on.
+            // SAFETY: the contract of `GlobalAlloc::alloc`, which is the system's too: the size is not 0.
             return unsafe { System.alloc(layout) };
         };
         match self.take(bytes) {
@@ -242,12 +242,13 @@ unsafe impl GlobalAlloc for BlockCache {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some(bytes) = large_bytes(layout) else {
-            // SAFETY: the caller's promise, passed on.
+            // SAFETY: the contract of `GlobalAlloc::alloc_zeroed`, which is the system's too: the size is not 0.
             return unsafe { System.alloc_zeroed(layout) };
         };
         match self.take(bytes) {
             Some(address) => {
-                // SAFETY: the block is ours and holds at least `layout.size()` bytes.
+                // SAFETY: `take` gives a block of at least `bytes` bytes, which `large_bytes` rounded up from the
+                // layout's size, and has made it ours alone.
                 unsafe { ptr::write_bytes(address as *mut u8, 0, layout.size()) };
                 address as *mut u8
             }
@@ -258,19 +259,21 @@ unsafe impl GlobalAlloc for BlockCache {
     unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
         match large_bytes(layout) {
             Some(bytes) => self.keep(address as usize, bytes),
-            // SAFETY: a small block came from the system with this layout.
+            // SAFETY: `large_bytes` is none, so `alloc` got the block from the system with this layout.
             None => unsafe { System.dealloc(address, layout) },
         }
     }
 
     unsafe fn realloc(&self, address: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller promises that the new size fits a layout of this alignment.
+        // SAFETY: the contract of `GlobalAlloc::realloc`: the new size, rounded up to this alignment, fits an isize.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         match (large_bytes(layout), large_bytes(new_layout)) {
-            // SAFETY: a small block came from the system with this layout.
+            // SAFETY: `large_bytes` is none, so `alloc` got the block from the system with this layout; the contract of
+            // `GlobalAlloc::realloc` has the new size fit one.
             (None, None) => unsafe { System.realloc(address, layout, new_size) },
             (Some(old), Some(new)) if old == new => address,
-            // SAFETY: two live blocks do not overlap, and each holds at least the bytes copied.
+            // SAFETY: two live blocks do not overlap, and each holds at least the smaller of the two sizes; `address`
+            // is freed with the layout that it was got with, after its last use.
             _ => unsafe {
                 let moved = self.alloc(new_layout);
                 if !moved.is_null() {
@@ -308,7 +311,8 @@ fn ask_for_large_pages(address: usize, bytes: usize) {
         let start = address.next_multiple_of(PAGE);
         let end = (address + bytes) / PAGE * PAGE;
         if start < end {
-            // SAFETY: the range lies within the block; the call is a hint and its failure changes nothing.
+            // SAFETY: `start` and `end` are rounded towards each other, so the range lies within the block; the call is
+            // a hint that changes no byte, and its failure changes nothing.
             unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
         }
     }
@@ -351,7 +355,7 @@ mod tests {
     #[test]
     fn fresh_zeros_are_zeros_and_too_much_is_no_block() {
         let cache = BlockCache::new();
-        // SAFETY: as above.
+        // SAFETY: blocks are used within their size and freed once, with their layout.
         unsafe {
             let zeros = cache.alloc_zeroed(layout(3 * MIB + 5));
             assert!((0..3 * MIB + 5).all(|i| *zeros.add(i) == 0));
@@ -366,7 +370,7 @@ mod tests {
     #[test]
     fn a_larger_block_serves_a_smaller_request_within_the_peak() {
         let cache = BlockCache::new();
-        // SAFETY: as above.
+        // SAFETY: blocks are used within their size and freed once, with their layout.
         unsafe {
             let pair = [(); 2].map(|()| cache.alloc(layout(8 * MIB)));
             for block in pair {
@@ -393,7 +397,7 @@ mod tests {
     #[test]
     fn a_resting_cache_keeps_nothing() {
         let cache = BlockCache::new();
-        // SAFETY: as above.
+        // SAFETY: blocks are used within their size and freed once, with their layout.
         unsafe {
             let blocks = [(); 3].map(|()| cache.alloc(layout(2 * MIB)));
             cache.dealloc(blocks[0], layout(2 * MIB));
@@ -411,7 +415,7 @@ mod tests {
     #[test]
     fn kept_blocks_never_raise_the_peak() {
         let cache = BlockCache::new();
-        // SAFETY: as above.
+        // SAFETY: blocks are used within their size and freed once, with their layout.
         unsafe {
             for mib in 1..40 {
                 let block = cache.alloc(layout(mib * MIB));

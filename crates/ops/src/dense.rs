@@ -62,7 +62,7 @@ pub(crate) fn collect_blocks(
             fill(index, index * outer + i * inner, block);
         });
     });
-    // SAFETY: the blocks cover the first `len` values, and each was written.
+    // SAFETY: `par_chunks_mut` cut the first `len` values into the blocks, and each block's values were written above.
     unsafe { values.set_len(len) };
     values
 }

@@ -2,12 +2,18 @@
 #![allow(unsafe_code)] // Raw loads and stores.
 #![allow(clippy::inline_always)] // `Kernel` demands it.
 
+/// Most lanes that a vector has.
+pub const MAX_LANES: usize = 16;
+
 /// A vector of [`Lanes::N`] values.
 ///
 /// # Safety
-/// The functions may only run where their instruction set is present, that is below [`Level::run`](crate::Level::run).
+/// Who implements it promises what kernels rely upon: [`Lanes::N`] is a power of two and at most [`MAX_LANES`],
+/// [`Lanes::SQUARE`] divides [`MAX_LANES`], and the functions read and write the values that they name and no others.
+/// Each function may only run where the type's instruction set is present, that is below
+/// [`Level::run`](crate::Level::run).
 pub unsafe trait Lanes: Copy + 'static {
-    /// Lanes.
+    /// Lanes: a power of two, at most [`MAX_LANES`].
     const N: usize;
 
     /// All lanes zero.
@@ -113,7 +119,8 @@ pub unsafe trait Lanes: Copy + 'static {
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; 4]);
 
-// SAFETY: no instruction set is needed.
+// SAFETY: four lanes and squares of four, and the functions read and write what they name; no instruction set is
+// needed.
 unsafe impl Lanes for Portable {
     const N: usize = 4;
 
@@ -124,25 +131,25 @@ unsafe impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn splat(from: *const f32) -> Self {
-        // SAFETY: the caller lets `from` be read.
+        // SAFETY: the contract of `Lanes::splat`: `from` can be read.
         Self([unsafe { *from }; 4])
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller lets four values be read.
+        // SAFETY: the contract of `Lanes::load`: `N`, which is four, values can be read.
         Self(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller lets four values be written.
+        // SAFETY: the contract of `Lanes::store`: `N`, which is four, values can be written.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
     }
 
     #[inline(always)]
     unsafe fn stream(self, to: *mut f32) {
-        // SAFETY: the caller lets four values be written.
+        // SAFETY: the contract of `Lanes::stream` has that of `Lanes::store` in it.
         unsafe { self.store(to) }
     }
 
@@ -175,19 +182,21 @@ unsafe impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn pick(from: *const f32, index: *const u32) -> Self {
-        // SAFETY: the caller lets the indices be read, and the values that they name.
+        // SAFETY: the contract of `Lanes::pick`: `N` indices can be read, and the values that they name.
         unsafe { Self(index.cast::<[u32; 4]>().read_unaligned().map(|index| *from.add(index as usize))) }
     }
 
     #[inline(always)]
     unsafe fn pick_from_two(from: *const f32, index: *const u32) -> Self {
-        // SAFETY: as above.
+        // SAFETY: the contract of `Lanes::pick_from_two`: `N` indices can be read, and the values that they name, which
+        // is all that `pick` asks for here.
         unsafe { Self::pick(from, index) }
     }
 
     #[inline(always)]
     unsafe fn pick_from_four(from: *const f32, index: *const u32) -> Self {
-        // SAFETY: as above.
+        // SAFETY: the contract of `Lanes::pick_from_four`: `N` indices can be read, and the values that they name,
+        // which is all that `pick` asks for here.
         unsafe { Self::pick(from, index) }
     }
 
@@ -198,7 +207,7 @@ unsafe impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn transpose_square(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
-        // SAFETY: the caller lets these values be read and written.
+        // SAFETY: the contract of `Lanes::transpose_square`: four values of each of four rows can be read and written.
         unsafe {
             let rows = [0, 1, 2, 3].map(|i| Self::load(from.add(i * from_step)).0);
             for j in 0..4 {

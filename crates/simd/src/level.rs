@@ -69,10 +69,10 @@ impl Level {
         match self {
             Self::Portable => kernel.run::<Portable>(),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the assertion above found the instruction sets on this machine.
+            // SAFETY: the assertion above: `widest` has detected AVX2 and FMA on this machine.
             Self::Avx2 => unsafe { x86::run_avx2(kernel) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
+            // SAFETY: the assertion above: `widest` has detected AVX-512F, AVX2 and FMA on this machine.
             Self::Avx512 => unsafe { x86::run_avx512(kernel) },
             #[cfg(not(target_arch = "x86_64"))]
             // Never: the assertion above lets none of these pass, and this is what they would compute.

@@ -14,6 +14,6 @@ mod taps;
 mod x86;
 
 pub use combine::combine;
-pub use lanes::Lanes;
+pub use lanes::{Lanes, MAX_LANES};
 pub use level::{Kernel, Level, with_level};
 pub use taps::Taps;

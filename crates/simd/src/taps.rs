@@ -125,6 +125,7 @@ impl<const TAPS: usize, const REACH: usize> Kernel for Apply<'_, TAPS, REACH> {
             // SAFETY: `L` is the level the blocks were laid out for, since `apply` runs at that one, and `apply` has
             // compared both slices with the sizes the taps were made for. `blocks_of` saw to it that `start + N` new
             // values exist, that `base + TAPS - 1 + REACH · N` of the row's do, and that lanes are below `REACH · N`.
+            // `Level::run`, below which kernels run, has asserted that the machine has the instruction set.
             unsafe {
                 let from = row.as_ptr().add(base);
                 let mut sum = product::<L, REACH>(from, lanes, weights.as_ptr());
@@ -144,7 +145,7 @@ impl<const TAPS: usize, const REACH: usize> Kernel for Apply<'_, TAPS, REACH> {
 /// below `REACH · N`.
 #[inline(always)]
 unsafe fn product<L: Lanes, const REACH: usize>(from: *const f32, lanes: &[u32], weights: *const f32) -> L {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract vectors, weights and lanes can be read and lanes name values of the vectors.
     unsafe {
         let value = match REACH {
             1 => L::pick(from, lanes.as_ptr()),

@@ -43,7 +43,7 @@ pub(crate) struct Avx512(__m512);
 /// AVX2 is present; 8 rows of 8 values can be read and written.
 #[inline(always)]
 unsafe fn transpose_8x8(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX2 is present and the rows can be read and written.
     unsafe {
         let mut rows = [_mm256_setzero_ps(); 8];
         for i in 0..8 {
@@ -72,7 +72,7 @@ unsafe fn transpose_8x8(from: *const f32, from_step: usize, to: *mut f32, to_ste
 /// AVX2 is present; 8 values can be read.
 #[inline(always)]
 unsafe fn pick_8_of_8(from: *const f32, index: __m256i) -> __m256 {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX2 is present and the values can be read.
     unsafe { _mm256_permutevar8x32_ps(_mm256_loadu_ps(from), index) }
 }
 
@@ -80,7 +80,7 @@ unsafe fn pick_8_of_8(from: *const f32, index: __m256i) -> __m256 {
 /// AVX2 is present; 16 values can be read.
 #[inline(always)]
 unsafe fn pick_8_of_16(from: *const f32, index: __m256i) -> __m256 {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX2 is present and the values can be read.
     unsafe {
         // The permutation looks at an index's three lowest bits, the choice between two at a lane's highest.
         let (low, high) = (pick_8_of_8(from, index), pick_8_of_8(from.add(8), index));
@@ -92,7 +92,7 @@ unsafe fn pick_8_of_16(from: *const f32, index: __m256i) -> __m256 {
 /// AVX2 is present; 32 values can be read.
 #[inline(always)]
 unsafe fn pick_8_of_32(from: *const f32, index: __m256i) -> __m256 {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX2 is present and the values can be read.
     unsafe {
         let (low, high) = (pick_8_of_16(from, index), pick_8_of_16(from.add(16), index));
         _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<27>(index)))
@@ -103,7 +103,7 @@ unsafe fn pick_8_of_32(from: *const f32, index: __m256i) -> __m256 {
 /// AVX-512F is present; 16 values can be read.
 #[inline(always)]
 unsafe fn pick_16_of_16(from: *const f32, index: __m512i) -> __m512 {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX-512F is present and the values can be read.
     unsafe { _mm512_permutexvar_ps(index, _mm512_loadu_ps(from)) }
 }
 
@@ -111,7 +111,7 @@ unsafe fn pick_16_of_16(from: *const f32, index: __m512i) -> __m512 {
 /// AVX-512F is present; 32 values can be read.
 #[inline(always)]
 unsafe fn pick_16_of_32(from: *const f32, index: __m512i) -> __m512 {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX-512F is present and the values can be read.
     unsafe { _mm512_permutex2var_ps(_mm512_loadu_ps(from), index, _mm512_loadu_ps(from.add(16))) }
 }
 
@@ -119,7 +119,7 @@ unsafe fn pick_16_of_32(from: *const f32, index: __m512i) -> __m512 {
 /// AVX-512F is present; 64 values can be read.
 #[inline(always)]
 unsafe fn pick_16_of_64(from: *const f32, index: __m512i) -> __m512 {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract AVX-512F is present and the values can be read.
     unsafe {
         // The permutation looks at an index's five lowest bits.
         let (low, high) = (pick_16_of_32(from, index), pick_16_of_32(from.add(32), index));
@@ -132,37 +132,39 @@ macro_rules! lanes {
         $name:ident, $n:literal, $zero:ident, $set1:ident, $load:ident, $store:ident, $stream:ident, $fma:ident, $add:ident, $sub:ident, $mul:ident,
         $load_index:ident, $pick:ident, $pick_from_two:ident, $pick_from_four:ident
     ) => {
-        // SAFETY: only `run_avx2` and `run_avx512` name the types, and they need the instruction sets.
+        // SAFETY: the lanes are those of the type, squares are of eight, and the functions read and write what they
+        // name. Only `run_avx2` and `run_avx512` name the types, and they need the instruction sets.
         unsafe impl Lanes for $name {
             const N: usize = $n;
 
             #[inline(always)]
             unsafe fn zero() -> Self {
-                // SAFETY: the caller found the instruction set.
+                // SAFETY: the contract of `Lanes::zero`: the instruction set is present.
                 Self(unsafe { $zero() })
             }
 
             #[inline(always)]
             unsafe fn splat(from: *const f32) -> Self {
-                // SAFETY: as above, and the caller lets `from` be read.
+                // SAFETY: the contract of `Lanes::splat`: the instruction set is present and `from` can be read.
                 Self(unsafe { $set1(*from) })
             }
 
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
-                // SAFETY: as above, and the caller lets `N` values be read.
+                // SAFETY: the contract of `Lanes::load`: the instruction set is present and `N` values can be read.
                 Self(unsafe { $load(from) })
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
-                // SAFETY: as above, and the caller lets `N` values be written.
+                // SAFETY: the contract of `Lanes::store`: the instruction set is present and `N` values can be written.
                 unsafe { $store(to, self.0) }
             }
 
             #[inline(always)]
             unsafe fn stream(self, to: *mut f32) {
-                // SAFETY: as above, and the place is aligned.
+                // SAFETY: the contract of `Lanes::stream`: the instruction set is present, `N` values can be written,
+                // and their place is aligned.
                 unsafe { $stream(to.cast(), self.0) }
             }
 
@@ -174,43 +176,46 @@ macro_rules! lanes {
 
             #[inline(always)]
             unsafe fn plus_product(self, a: Self, b: Self) -> Self {
-                // SAFETY: the caller found the instruction set.
+                // SAFETY: the contract of `Lanes::plus_product`: the instruction set is present.
                 Self(unsafe { $fma(a.0, b.0, self.0) })
             }
 
             #[inline(always)]
             unsafe fn plus(self, other: Self) -> Self {
-                // SAFETY: as above.
+                // SAFETY: the contract of `Lanes::plus`: the instruction set is present.
                 Self(unsafe { $add(self.0, other.0) })
             }
 
             #[inline(always)]
             unsafe fn minus(self, other: Self) -> Self {
-                // SAFETY: as above.
+                // SAFETY: the contract of `Lanes::minus`: the instruction set is present.
                 Self(unsafe { $sub(self.0, other.0) })
             }
 
             #[inline(always)]
             unsafe fn times(self, other: Self) -> Self {
-                // SAFETY: as above.
+                // SAFETY: the contract of `Lanes::times`: the instruction set is present.
                 Self(unsafe { $mul(self.0, other.0) })
             }
 
             #[inline(always)]
             unsafe fn pick(from: *const f32, index: *const u32) -> Self {
-                // SAFETY: as above, and the caller lets values and indices be read.
+                // SAFETY: the contract of `Lanes::pick`: the instruction set is present, and values and indices can be
+                // read.
                 Self(unsafe { $pick(from, $load_index(index.cast())) })
             }
 
             #[inline(always)]
             unsafe fn pick_from_two(from: *const f32, index: *const u32) -> Self {
-                // SAFETY: as above, and the caller lets values and indices be read.
+                // SAFETY: the contract of `Lanes::pick_from_two`: the instruction set is present, and values and
+                // indices can be read.
                 Self(unsafe { $pick_from_two(from, $load_index(index.cast())) })
             }
 
             #[inline(always)]
             unsafe fn pick_from_four(from: *const f32, index: *const u32) -> Self {
-                // SAFETY: as above, and the caller lets values and indices be read.
+                // SAFETY: the contract of `Lanes::pick_from_four`: the instruction set is present, and values and
+                // indices can be read.
                 Self(unsafe { $pick_from_four(from, $load_index(index.cast())) })
             }
 
@@ -224,7 +229,8 @@ macro_rules! lanes {
 
             #[inline(always)]
             unsafe fn transpose_square(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
-                // SAFETY: the caller found the instruction set and lets the values be read and written.
+                // SAFETY: the contract of `Lanes::transpose_square`: the instruction set is present, and the squares
+                // can be read and written.
                 unsafe { transpose_8x8(from, from_step, to, to_step) }
             }
         }

@@ -4,7 +4,7 @@
 //! A block of results packs its inputs with their halo into a scratch of this thread (`pack.rs`) and walks over it with
 //! the register kernel (`register_block.rs`), one vector of output channels at a time so that its weights stay in the
 //! cache. With one tap it reads them where they lie; few output channels have a kernel of their own (`narrow.rs`).
-#![allow(unsafe_code)] // Tasks write their own places of one result; the register kernel takes pointers.
+#![allow(unsafe_code)] // Tasks write their own places of one result.
 
 use std::cell::RefCell;
 
@@ -13,9 +13,9 @@ use rayon::prelude::*;
 use super::geometry::{Geometry, WeightOrder};
 use super::pack::{self, PackRow, RowLayout};
 use super::pass::{Class, Pass};
-use super::register_block::{RegisterBlocks, RegisterBlocksInPlace, Rows, Segment, Streamed};
+use super::register_block::{RegisterBlocks, RegisterBlocksInPlace, Rows, Segments, Streamed, Target};
 use super::{narrow, weight};
-use crate::memory::{Aligned, Results};
+use crate::memory::{Aligned, Results, product};
 use crate::simd::Level;
 
 /// Packed inputs of one block should stay in the second-level cache together with one vector's weights.
@@ -36,16 +36,19 @@ thread_local! {
 
 /// See [`super::reference::to_coarse`].
 pub fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
+    g.assert_fits_memory();
     run(&Pass::to_coarse(g, order), fine, weight, bias)
 }
 
 /// See [`super::reference::to_fine`].
 pub fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], order: WeightOrder, bias: Option<&[f32]>) -> Vec<f32> {
+    g.assert_fits_memory();
     run(&Pass::to_fine(g, order), coarse, weight, bias)
 }
 
 /// See [`super::reference::weight_gradient`].
 pub fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order: WeightOrder) -> Vec<f32> {
+    g.assert_fits_memory();
     weight::weight_gradient(g, fine, coarse, order)
 }
 
@@ -58,7 +61,9 @@ fn run(pass: &Pass, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<
     }
     let work = Work::new(pass, level, input, weight, bias);
     let tasks = work.tasks();
-    // SAFETY: the classes share out all output voxels, the blocks all results of a class, the vectors all channels.
+    // SAFETY: `Pass` shares out all output voxels between the classes, `tasks` all results of a class between the
+    // blocks and all channels between the vectors, each once: so every value is written, and by one task. `for_each`
+    // returns after the last task.
     unsafe {
         Results::collect(voxels(pass.output) * pass.output_channels, |output| {
             tasks.par_iter().for_each(|task| {
@@ -84,7 +89,7 @@ struct Work<'a> {
     layout: RowLayout,
     /// Whether inputs are read where they lie: each result has one tap, so packing would take longer than it saves.
     in_place: bool,
-    classes: Vec<(&'a Class, Vec<Segment>, Aligned)>,
+    classes: Vec<(&'a Class, Segments, Aligned)>,
     bias: Aligned,
 }
 
@@ -153,7 +158,7 @@ impl<'a> Work<'a> {
         let (pass, low, reach) = (self.pass, self.pass.low(), self.pass.reach());
         let [depth, height, width] = pass.input;
         let planes = (task.planes[1] - task.planes[0] - 1) * pass.step[0] + reach[0];
-        scratch.grow(planes * self.layout.rows * self.layout.row);
+        scratch.grow(product([planes, self.layout.rows, self.layout.row]));
         for (row, to) in scratch.chunks_exact_mut(self.layout.row).enumerate() {
             let z = (task.planes[0] * pass.step[0] + row / self.layout.rows) as isize + low[0];
             let y = (task.rows[0] * pass.step[1] + row % self.layout.rows) as isize + low[1];
@@ -175,8 +180,11 @@ impl<'a> Work<'a> {
     }
 
     /// Computes a block's results from its inputs, packed or where they lie.
-    fn compute(&self, task: &Task, packed: &Aligned, output: Results) {
-        let stream = self.streams(output);
+    ///
+    /// # Safety
+    /// Nobody else reads or writes the results of the task's block and vectors meanwhile.
+    unsafe fn compute(&self, task: &Task, packed: &Aligned, output: Results) {
+        let (stream, channels) = (self.streams(output), self.pass.input_channels);
         for vector in task.vectors[0]..task.vectors[1] {
             for (class, segments, weights) in &self.classes {
                 let vector_weights = weights.len() / self.bias.len() * self.level.lanes();
@@ -185,21 +193,26 @@ impl<'a> Work<'a> {
                         let inputs = if self.in_place {
                             let [depth, height, width] = self.pass.input;
                             let row = (task.sample * depth + z * self.pass.step[0]) * height + y * self.pass.step[1];
-                            &self.input[row * width * self.pass.input_channels..]
+                            &self.input[row * width * channels..]
                         } else {
                             let row = (z - task.planes[0]) * self.pass.step[0] * self.layout.rows
                                 + (y - task.rows[0]) * self.pass.step[1];
                             &packed[row * self.layout.row..]
                         };
-                        let rows = self.rows(
-                            (task.sample, z, y, vector),
-                            class,
+                        let rows = Rows {
+                            input: inputs,
+                            row_step: self.pass.step[1]
+                                * if self.in_place { self.pass.input[2] * channels } else { self.layout.row },
+                            pitch: self.layout.pitch,
+                            place_step: self.pass.step[2] * channels,
+                            channels,
                             segments,
-                            inputs,
-                            &weights[vector * vector_weights..],
-                            output,
-                            stream,
-                        );
+                            weights: &weights[vector * vector_weights..],
+                            bias: &self.bias[vector * self.level.lanes()..],
+                            // SAFETY: planes, rows and vector are the task's, which `compute`'s contract gives to this
+                            // thread alone, and those to stream are streamed below.
+                            target: unsafe { self.target((task.sample, z, y, vector), class, output, stream) },
+                        };
                         if self.in_place {
                             self.registers.run_in_place(self.level, &rows);
                         } else {
@@ -221,44 +234,30 @@ impl<'a> Work<'a> {
             self.pass.batch * self.pass.output.iter().product::<usize>() * self.pass.output_channels * size_of::<f32>();
         let lines = self.level.lanes() * size_of::<f32>() == LINE_BYTES
             && self.pass.output_channels.is_multiple_of(LINE_BYTES / size_of::<f32>());
-        // SAFETY: there is a first result.
-        lines && bytes >= MIN_STREAMED_BYTES && (unsafe { output.place(0) } as usize).is_multiple_of(LINE_BYTES)
+        lines && bytes >= MIN_STREAMED_BYTES && output.place(0).addr().is_multiple_of(LINE_BYTES)
     }
 
-    fn rows(
+    /// Where the results from row `y` of plane `z` of a class on are written.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes these rows' results of this vector before the kernel has returned, or with `stream`
+    /// before this thread has run [`Streamed`].
+    unsafe fn target(
         &self,
         (sample, z, y, vector): (usize, usize, usize, usize),
         class: &Class,
-        segments: &'a [Segment],
-        input: &[f32],
-        weights: &[f32],
         output: Results,
         stream: bool,
-    ) -> Rows<'a> {
-        let inputs = self.pass.input_channels;
-        let Pass { output: [depth, height, width], output_channels: channels, spread, step, .. } = *self.pass;
+    ) -> Target {
+        let Pass { output: [depth, height, width], output_channels: channels, spread, .. } = *self.pass;
         let first = vector * self.level.lanes();
         let out_z = class.offset[0] + z * spread[0];
         let out_y = class.offset[1] + y * spread[1];
         let place = (((sample * depth + out_z) * height + out_y) * width + class.offset[2]) * channels + first;
-        Rows {
-            input: input.as_ptr(),
-            row_step: step[1] * if self.in_place { self.pass.input[2] * inputs } else { self.layout.row },
-            pitch: self.layout.pitch,
-            place_step: if self.in_place { step[2] * inputs } else { 1 },
-            channels: inputs,
-            segments,
-            weights: weights.as_ptr(),
-            bias: self.bias[first..].as_ptr(),
-            // SAFETY: z and y are results of the class, so their place lies within the output.
-            output: unsafe { output.place(place) },
-            voxel_step: spread[2] * channels,
-            line_step: spread[1] * width * channels,
-            width: class.count[2],
-            height: self.registers.rows.min(class.count[1] - y),
-            lanes: self.level.lanes().min(channels - first),
-            stream,
-        }
+        let steps = [spread[1] * width * channels, spread[2] * channels];
+        let sizes = [self.registers.rows.min(class.count[1] - y), class.count[2]];
+        // SAFETY: `target`'s contract is that of `Target::new`: the rows, columns and channels named are these.
+        unsafe { Target::new(output.from(place), steps, sizes, self.level.lanes().min(channels - first), stream) }
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Geometry {
     pub padding: [usize; 3],
 }
 
+/// Voxels along an axis, channels, samples and steps are at most so many: sums and products of two of them then fit.
+const MAX_SIZE: usize = 1 << 31;
+
 impl Geometry {
     /// Sizes of `conv3d(x, weight)`; an error names the shape that does not fit.
     pub fn convolution(x: &Tensor, weight: &Tensor, stride: [usize; 3], padding: [usize; 3]) -> Result<Self> {
@@ -53,7 +56,7 @@ impl Geometry {
         padding: [usize; 3],
     ) -> Result<Self> {
         let (kernel, ci, co) = kernel_shape("conv3d", weight)?;
-        check_stride("conv3d", stride)?;
+        check_steps("conv3d", stride, padding)?;
         if ci != fine_channels {
             bail!("conv3d: x has {fine_channels} channels, weight {:?} [kd, kh, kw, ci, co] wants {ci}", weight.dims());
         }
@@ -69,14 +72,14 @@ impl Geometry {
             }
             coarse[axis] = (padded - kernel[axis]) / stride[axis] + 1;
         }
-        Ok(Self { batch, fine, fine_channels, coarse, coarse_channels: co, kernel, stride, padding })
+        Self { batch, fine, fine_channels, coarse, coarse_channels: co, kernel, stride, padding }.fitting("conv3d")
     }
 
     /// Sizes of `conv_transpose3d(x, weight)`: `x` lies on the coarse grid, the result on the fine one.
     pub fn transposed(x: &Tensor, weight: &Tensor, stride: [usize; 3]) -> Result<Self> {
         let (batch, coarse, coarse_channels) = volume_shape("conv_transpose3d", x)?;
         let (kernel, ci, co) = kernel_shape("conv_transpose3d", weight)?;
-        check_stride("conv_transpose3d", stride)?;
+        check_steps("conv_transpose3d", stride, [0; 3])?;
         if ci != coarse_channels {
             bail!(
                 "conv_transpose3d: x has {coarse_channels} channels, weight {:?} [kd, kh, kw, ci, co] wants {ci}",
@@ -84,7 +87,38 @@ impl Geometry {
             );
         }
         let fine = [0, 1, 2].map(|axis| (coarse[axis] - 1) * stride[axis] + kernel[axis]);
-        Ok(Self { batch, fine, fine_channels: co, coarse, coarse_channels, kernel, stride, padding: [0; 3] })
+        let padding = [0; 3];
+        Self { batch, fine, fine_channels: co, coarse, coarse_channels, kernel, stride, padding }
+            .fitting("conv_transpose3d")
+    }
+
+    /// Whether no axis is empty and places in arrays of these sizes can be counted: kernels are compiled without checks
+    /// of overflow.
+    pub fn fits_memory(&self) -> bool {
+        let weight = [self.fine_channels, self.coarse_channels];
+        let [fine, coarse] = [self.fine_shape(), self.coarse_shape()];
+        let arrays: [&[&[usize]]; 3] = [&[&fine], &[&coarse], &[&self.kernel, &weight]];
+        let is_size = |size: &usize| (1..=MAX_SIZE).contains(size);
+        let is_array = |array: &[&[usize]]| {
+            let mut sizes = array.iter().copied().flatten();
+            sizes.clone().all(is_size) && sizes.try_fold(1, |count: usize, &size| count.checked_mul(size)).is_some()
+        };
+        arrays.into_iter().all(is_array)
+            && self.stride.iter().all(is_size)
+            && self.padding.iter().all(|&padding| padding <= MAX_SIZE)
+    }
+
+    fn fitting(self, op: &str) -> Result<Self> {
+        if !self.fits_memory() {
+            bail!("{op}: fine {:?} and coarse {:?} are beyond any memory", self.fine_shape(), self.coarse_shape());
+        }
+        Ok(self)
+    }
+
+    /// # Panics
+    /// If they do not [fit][Self::fits_memory].
+    pub(super) fn assert_fits_memory(&self) {
+        assert!(self.fits_memory(), "{self:?} is for no arrays that could exist");
     }
 
     /// Shape of a tensor on the fine grid.
@@ -154,9 +188,31 @@ fn kernel_shape(op: &str, weight: &Tensor) -> Result<([usize; 3], usize, usize)>
     Ok(([kd, kh, kw], ci, co))
 }
 
-fn check_stride(op: &str, stride: [usize; 3]) -> Result<()> {
+fn check_steps(op: &str, stride: [usize; 3], padding: [usize; 3]) -> Result<()> {
     if stride.contains(&0) {
         bail!("{op}: stride {stride:?} must be at least 1 on every axis");
     }
+    if let Some(step) = stride.iter().chain(&padding).find(|&&step| step > MAX_SIZE) {
+        bail!("{op}: stride {stride:?} and padding {padding:?} must be at most {MAX_SIZE}, got {step}");
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    /// Before, places were counted in numbers that had wrapped, and results written wherever that led.
+    #[test]
+    fn sizes_beyond_memory_are_refused() {
+        let zeros = |shape: [usize; 5]| Tensor::zeros(shape.as_slice(), DType::F32, &Device::Cpu).unwrap();
+        let (x, weight) = (zeros([1, 1, 1, 1, 1]), zeros([1, 1, 1, 1, 1]));
+        let refusal = |padding| Geometry::convolution(&x, &weight, [1; 3], padding).unwrap_err().to_string();
+        assert!(refusal([1 << 31, 0, 0]).contains("beyond any memory"), "an axis");
+        assert!(refusal([(1 << 30) - 1, (1 << 30) - 1, 8]).contains("beyond any memory"), "a product");
+        assert!(refusal([1 << 63, 0, 0]).contains("must be at most"), "twice the padding");
+        assert!(Geometry::convolution(&x, &weight, [1; 3], [1, 2, 3]).is_ok());
+    }
 }

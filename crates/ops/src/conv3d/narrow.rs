@@ -12,8 +12,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::pass::{Class, Pass};
-use crate::memory::{Aligned, Results};
-use crate::simd::{Kernel, Lanes, Level};
+use crate::memory::{Aligned, Results, extent, product};
+use crate::simd::{Kernel, Lanes, Level, MAX_LANES};
 
 /// More output channels fill enough of a vector.
 const MAX_OUTPUTS: usize = 4;
@@ -47,8 +47,8 @@ pub(super) fn run(pass: &Pass, level: Level, input: &[f32], weight: &[f32], bias
             weights: &weights,
             bias: bias.unwrap_or(&no_bias),
             place: [z, y],
-            // SAFETY: the row lies within the results.
-            output: unsafe { output.at(index * row) },
+            // SAFETY: rows do not overlap, and each has one task.
+            target: unsafe { Target::new(output.from(index * row), row) },
         };
         match pass.output_channels {
             1 => level.run(Outputs::<1, 8>(row)),
@@ -58,9 +58,10 @@ pub(super) fn run(pass: &Pass, level: Level, input: &[f32], weight: &[f32], bias
         }
     };
     let rows = pass.batch * depth * height;
-    // SAFETY: the rows are all results, and `Outputs` writes each of a row.
+    // SAFETY: the rows are all results, `Outputs` writes each value of a row, and `for_each` returns after the last
+    // task.
     unsafe {
-        Results::collect(rows * row, |output| {
+        Results::collect(product([rows, row]), |output| {
             (0..rows).into_par_iter().with_min_len(4).for_each(|index| write(index, output));
         })
     }
@@ -96,8 +97,39 @@ struct Row<'a> {
     bias: &'a [f32],
     /// z and y.
     place: [usize; 2],
-    /// The row's results, which no other task has.
-    output: Results,
+    target: Target,
+}
+
+/// Where a row's results are written.
+struct Target {
+    first: *mut f32,
+    values: usize,
+}
+
+impl Target {
+    /// # Safety
+    /// Nobody else reads or writes these results before the kernel has returned.
+    ///
+    /// # Panics
+    /// If `results` has fewer values.
+    unsafe fn new(results: Results, values: usize) -> Self {
+        Self { first: results.place(values), values }
+    }
+}
+
+impl Row<'_> {
+    /// # Panics
+    /// If a kernel of `O` output channels would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes, const O: usize>(&self) {
+        let (channels, [depth, height, width]) = (self.pass.input_channels, self.pass.input);
+        let voxels = extent([(depth, height * width * channels), (height * width, channels)], channels);
+        let taps = extent([(self.class.taps.iter().product(), channels * O)], channels * O);
+        assert!(self.input.len() >= voxels && self.weights.len() >= taps, "inputs or weights end too early");
+        let results = extent([(self.pass.output[2], O)], O);
+        assert!(self.target.values >= results && self.bias.len() >= O, "a row that is not for this kernel");
+        assert!(channels.is_multiple_of(L::N), "channels that are not whole vectors");
+    }
 }
 
 /// Taps that meet the input, of those of a result at `at` along an axis.
@@ -118,6 +150,7 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let row = self.0;
+        row.check::<L, O>();
         let width = row.pass.output[2];
         let columns = row.class.taps[2];
         let whole = |x: &usize| taps_inside(&row, 2, *x).len() == columns;
@@ -126,28 +159,31 @@ impl<const O: usize, const V: usize> Kernel for Outputs<'_, O, V> {
         for x in inner.clone().step_by(V) {
             // The last register block ends with the row, and computes some results again.
             let x = x.min(inner.end - V);
-            // SAFETY: all taps of these results meet the input along x, and `Level::run` vouches for the instruction
-            // set.
+            // SAFETY: the check above; `whole` has found that all taps of these results meet the input along x; and
+            // `Level::run`, below which kernels run, has asserted that the machine has the instruction set.
             unsafe { register_block::<L, O, V>(&row, x, 0..columns) };
         }
         for x in (0..inner.start).chain(inner.end..width) {
             let taps = taps_inside(&row, 2, x);
-            // SAFETY: as above.
+            // SAFETY: the check above; `taps_inside` gives taps that meet the input; and `Level::run`, below which
+            // kernels run, has asserted that the machine has the instruction set.
             unsafe { register_block::<L, O, 1>(&row, x, taps) };
         }
     }
 }
 
 /// # Safety
-/// The taps `columns` of `V` results from `x` on meet the input along x; the level's instruction set is present.
+/// `row` has passed [`Row::check`]; the `V` results from `x` on are of the row; their taps `columns` meet the input
+/// along x; the machine has the instruction set of `L`.
 #[inline(always)]
 unsafe fn register_block<L: Lanes, const O: usize, const V: usize>(row: &Row, x: usize, columns: Range<usize>) {
     let channels = row.pass.input_channels;
     let [_, height, width] = row.pass.input;
     let [z, y] = row.place;
     let at = |axis: usize, place: usize, tap: usize| (place + tap).wrapping_add_signed(row.class.origin[axis]);
-    // SAFETY: taps along z and y are those that meet the input, those along x the caller vouches for; `weights` has a
-    // vector for each tap, vector of channels and output.
+    // SAFETY: `taps_inside` gives taps along z and y that meet the input, this function's contract those along x, so
+    // their voxels are some of those that `Row::check` found; it also found a vector of weights for each tap, vector of
+    // channels and output.
     let sums = unsafe {
         let mut sums = [[L::zero(); O]; V];
         for plane in taps_inside(row, 0, z) {
@@ -179,8 +215,9 @@ unsafe fn register_block<L: Lanes, const O: usize, const V: usize>(row: &Row, x:
     };
     for v in 0..V {
         for o in 0..O {
-            // SAFETY: the caller's promise; the results lie within the row.
-            unsafe { row.output.place((x + v) * O + o).write(row.bias[o] + sum_of_lanes(sums[v][o])) };
+            // SAFETY: by this function's contract the results are of the row, for whose width `Row::check` found room,
+            // and the contract of `Target::new` gives them to this thread alone; the machine has the instruction set.
+            unsafe { row.target.first.add((x + v) * O + o).write(row.bias[o] + sum_of_lanes(sums[v][o])) };
         }
     }
 }
@@ -188,11 +225,11 @@ unsafe fn register_block<L: Lanes, const O: usize, const V: usize>(row: &Row, x:
 /// Halves are added to each other until one value is left.
 ///
 /// # Safety
-/// The level's instruction set is present.
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 unsafe fn sum_of_lanes<L: Lanes>(vector: L) -> f32 {
-    let mut values = [0f32; 16];
-    // SAFETY: no vector has more than sixteen lanes.
+    let mut values = [0f32; MAX_LANES];
+    // SAFETY: `Lanes` promises that no vector has more than `MAX_LANES` lanes; the machine has the instruction set.
     unsafe { vector.store(values.as_mut_ptr()) };
     for half in [8, 4, 2, 1] {
         if half < L::N {

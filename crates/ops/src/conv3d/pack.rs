@@ -10,8 +10,8 @@
 use rayon::prelude::*;
 
 use super::pass::{Class, Pass};
-use super::register_block::{MAX_TAPS, Segment};
-use crate::memory::Aligned;
+use super::register_block::{MAX_TAPS, Segment, Segments};
+use crate::memory::{Aligned, extent};
 use crate::simd::{Kernel, Lanes};
 
 /// How far ahead of the transposition inputs are fetched; the processor's own prefetcher is late for rows this short.
@@ -41,17 +41,16 @@ impl RowLayout {
 
 /// A class' segments, in the order of its weights; offsets from the row that holds the first tap of the block's lowest
 /// voxel.
-pub(super) fn segments(pass: &Pass, class: &Class, layout: &RowLayout) -> Vec<Segment> {
+pub(super) fn segments(pass: &Pass, class: &Class, layout: &RowLayout) -> Segments {
     let low = pass.low();
     let [z, y, x] = [0, 1, 2].map(|axis| (class.origin[axis] - low[axis]) as usize);
-    each_run(pass, class)
-        .map(|run| {
-            let place = x + run.tap[2];
-            let (phase, shift) = (place % pass.step[2], place / pass.step[2]);
-            let row = (z + run.tap[0]) * layout.rows + y + run.tap[1];
-            Segment { offset: row * layout.row + phase * pass.input_channels * layout.pitch + shift, taps: run.taps }
-        })
-        .collect()
+    let segment = |run: Run| {
+        let place = x + run.tap[2];
+        let (phase, shift) = (place % pass.step[2], place / pass.step[2]);
+        let row = (z + run.tap[0]) * layout.rows + y + run.tap[1];
+        Segment { offset: row * layout.row + phase * pass.input_channels * layout.pitch + shift, taps: run.taps }
+    };
+    Segments::new(each_run(pass, class).map(segment).collect())
 }
 
 /// All weights of a class: for each vector of output channels its runs, input channels, taps. Missing output channels
@@ -185,14 +184,14 @@ impl Kernel for Transposition<'_> {
         let channels = self.channels;
         let whole_channels = channels - channels % L::SQUARE;
         let whole_voxels = self.count - self.count % L::SQUARE;
-        assert!(self.from.len() >= (self.count - 1) * self.from_step + channels, "a row is too short to pack");
-        assert!(
-            self.to.len() >= (channels - 1) * self.to_step + self.to_first + self.count,
-            "a packed row is too short"
-        );
+        assert!(self.from.len() >= extent([(self.count, self.from_step)], channels), "a row is too short to pack");
+        let to = extent([(channels, self.to_step)], self.to_first.saturating_add(self.count));
+        assert!(self.to.len() >= to, "a packed row is too short");
         for e in (0..whole_voxels).step_by(L::SQUARE) {
             for c in (0..whole_channels).step_by(L::SQUARE) {
-                // SAFETY: the assertions above; `Level::run` vouches for the instruction set.
+                // SAFETY: the assertions above hold `count` voxels of `channels` values in `from` and as many rows of
+                // `count` values in `to`, of which this square is a part; `Level::run`, below which
+                // kernels run, has asserted that the machine has the instruction set.
                 unsafe {
                     let from = self.from.as_ptr().add(e * self.from_step + c);
                     let to = self.to.as_mut_ptr().add(c * self.to_step + self.to_first + e);

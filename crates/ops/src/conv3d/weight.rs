@@ -3,13 +3,13 @@
 //! Coarse rows are cut into blocks whose size depends on shapes alone; a task computes one block's gradient for one
 //! vector of coarse channels (`weight_block.rs`), and the blocks' gradients are added in block order, so the result has
 //! the same bits for any number of threads.
-#![allow(unsafe_code)] // Tasks write their own places of the blocks' gradients; the register kernels take pointers.
+#![allow(unsafe_code)] // Tasks write their own places of the blocks' gradients.
 
 use rayon::prelude::*;
 
 use super::geometry::{Geometry, WeightOrder};
-use super::weight_block::{OneTap, RowPair, ThreeTaps, Walk};
-use crate::memory::{Aligned, Results};
+use super::weight_block::{Gradient, OneTap, RowPair, ThreeTaps, Walk};
+use crate::memory::{Aligned, Results, product};
 use crate::simd::Level;
 
 /// Fine and coarse values of one block should stay in the second-level cache.
@@ -26,13 +26,14 @@ pub(super) fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32], order:
     let rows = g.batch * g.coarse[0] * g.coarse[1];
     let blocks = rows.div_ceil(work.block_rows);
     let vectors = work.padded_channels / work.level.lanes();
-    // SAFETY: the tasks share out blocks and vectors; `Work::compute` writes all taps and channels of its own.
+    // SAFETY: each task has a block and a vector of its own, and `compute` writes all taps and channels of these: so
+    // every value is written, and by one task. `for_each` returns after the last task.
     let partials = unsafe {
-        Results::collect(blocks * partial, |partials| {
+        Results::collect(product([blocks, partial]), |partials| {
             (0..blocks * vectors).into_par_iter().for_each(|task| {
                 let (block, vector) = (task / vectors, task % vectors);
                 let range = block * work.block_rows..rows.min((block + 1) * work.block_rows);
-                work.compute(range, vector, partials.at(block * partial));
+                work.compute(range, vector, partials.from(block * partial));
             });
         })
     };
@@ -73,7 +74,10 @@ impl<'a> Work<'a> {
     }
 
     /// Writes the gradient of one block of coarse rows and one vector of coarse channels.
-    fn compute(&self, rows: std::ops::Range<usize>, vector: usize, partial: Results) {
+    ///
+    /// # Safety
+    /// Nobody else reads or writes this vector of the block's gradient meanwhile.
+    unsafe fn compute(&self, rows: std::ops::Range<usize>, vector: usize, partial: Results) {
         let g = self.g;
         let [kd, kh, kw] = g.kernel;
         let lanes = self.level.lanes();
@@ -83,29 +87,35 @@ impl<'a> Work<'a> {
             let mut channel = 0;
             while channel < g.fine_channels {
                 let place = (row_tap * kw * g.fine_channels + channel) * self.padded_channels + vector * lanes;
+                let left = g.fine_channels - channel;
                 let walk = Walk {
                     rows: &pairs,
+                    channel,
                     fine_step: g.fine_channels,
                     coarse_step: g.coarse_channels,
                     fine_width: g.fine[2],
                     coarse_width: g.coarse[2],
                     padding: g.padding[2],
-                    // SAFETY: tap, channel and vector exist, so their place lies within the block's gradient.
-                    gradient: unsafe { partial.place(place) },
-                    channel_step: self.padded_channels,
-                    tap_step: g.fine_channels * self.padded_channels,
+                    // SAFETY: taps and channels of the task's vector, which `compute`'s contract gives to this thread
+                    // alone.
+                    gradient: unsafe {
+                        let steps = [self.padded_channels, g.fine_channels * self.padded_channels];
+                        Gradient::new(partial.from(place), [left, kw], steps, lanes)
+                    },
                 };
-                let channels = self.run(walk, g.fine_channels - channel);
-                for pair in &mut pairs {
-                    pair.fine = pair.fine.wrapping_add(channels);
-                }
-                channel += channels;
+                channel += self.run(&walk, left);
             }
         }
     }
 
     /// The pairs of rows of a block that meet at a tap along z and y, from fine channel 0 and coarse channel `first`.
-    fn pair_rows(&self, rows: &std::ops::Range<usize>, tap: [usize; 2], first: usize, pairs: &mut Vec<RowPair>) {
+    fn pair_rows<'b>(
+        &'b self,
+        rows: &std::ops::Range<usize>,
+        tap: [usize; 2],
+        first: usize,
+        pairs: &mut Vec<RowPair<'b>>,
+    ) {
         let g = self.g;
         pairs.clear();
         for row in rows.clone() {
@@ -121,13 +131,13 @@ impl<'a> Work<'a> {
                     None => &self.coarse[row * length + first..],
                 };
                 let fine = &self.fine[fine_row * g.fine[2] * g.fine_channels..];
-                pairs.push(RowPair { fine: fine.as_ptr(), coarse: coarse.as_ptr() });
+                pairs.push(RowPair { fine, coarse });
             }
         }
     }
 
     /// Runs the widest kernel that fits the channels left; returns how many it took.
-    fn run(&self, walk: Walk, left: usize) -> usize {
+    fn run(&self, walk: &Walk, left: usize) -> usize {
         if self.g.kernel[2] == 3 && self.g.stride[2] == 1 {
             return match (self.level, left) {
                 (Level::Avx512, 8..) => self.three_taps::<8>(walk),
@@ -145,12 +155,12 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn three_taps<const C: usize>(&self, walk: Walk) -> usize {
+    fn three_taps<const C: usize>(&self, walk: &Walk) -> usize {
         self.level.run(ThreeTaps::<C>(walk));
         C
     }
 
-    fn one_tap<const C: usize>(&self, walk: Walk) -> usize {
+    fn one_tap<const C: usize>(&self, walk: &Walk) -> usize {
         for tap in 0..self.g.kernel[2] {
             self.level.run(OneTap::<C> { walk, tap, stride: self.g.stride[2] });
         }

@@ -85,13 +85,16 @@ impl PackedLinear {
                     let columns = PANEL.min(co - panel * PANEL);
                     for (row, part) in part.chunks_exact(PANEL).enumerate() {
                         let at = (chunk * ROWS + row) * co + panel * PANEL;
-                        // SAFETY: row and columns lie within y, and no other task has these columns of this row.
-                        unsafe { part.as_ptr().copy_to_nonoverlapping(y.place(at), columns) };
+                        let to = y.from(at).place(columns);
+                        // SAFETY: `place` found room for the columns, which are at most those of `part`; no other task
+                        // has these columns of this row, and `part` is this task's own.
+                        unsafe { part.as_ptr().copy_to_nonoverlapping(to, columns) };
                     }
                 });
             }
         };
-        // SAFETY: the panels' columns together are all `co` of every row.
+        // SAFETY: `chunks` goes through all rows, and the panels' columns together are all `co` of a row: so every
+        // value is written, and by one task. `for_each` returns after the last task.
         unsafe { Results::collect(x.len() / ci * co, fill) }
     }
 }

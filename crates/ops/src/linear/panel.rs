@@ -90,15 +90,19 @@ impl RegisterBlock<'_> {
         const { assert!(PANEL.is_multiple_of(V * L::N)) };
         for column in (0..PANEL).step_by(V * L::N) {
             // SAFETY: with the assertions, all `length` rows of weights and all `R` rows of `x` and `y` lie in their
-            // slices, and so do the V · N columns from `column` on. `Level::run` vouches for the instruction set.
+            // slices, and so do the V · N columns from `column` on. `Level::run`, below which kernels run, has asserted
+            // that the machine has the instruction set.
             unsafe { self.add::<L, R, V>(column, length) };
             self.fetch.lines = 0;
         }
     }
 
+    /// # Safety
+    /// `length` rows of weights and `R` rows of `x` and `y` lie in their slices, and so do the V · N columns from
+    /// `column` on; the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn add<L: Lanes, const R: usize, const V: usize>(&mut self, column: usize, length: usize) {
-        // SAFETY: see `columns`.
+        // SAFETY: by this function's contract all rows and columns lie in their slices; `y` is borrowed mutably.
         unsafe {
             let y = self.y.as_mut_ptr().add(column);
             let mut sums = [[L::zero(); V]; R];

@@ -17,29 +17,39 @@ const AT_ZERO: f32 = A2 * B2;
 const AT_A: f32 = 2.0 * A2 * (A2 - B2);
 const AT_B: f32 = 2.0 * B2 * (B2 - A2);
 
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 unsafe fn all<L: Lanes>(value: f32) -> L {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe { L::splat(&raw const value) }
 }
 
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 unsafe fn times<L: Lanes>(a: L, factor: f32) -> L {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe { L::zero().plus_product(a, all(factor)) }
 }
 
 /// `a + factor · b`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 unsafe fn sum<L: Lanes>(a: L, factor: f32, b: L) -> L {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe { a.plus_product(b, all(factor)) }
 }
 
 /// `Bᵀ d`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn input_line<L: Lanes, const N: usize, const P: usize>(d: [L; N]) -> [L; P] {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe {
         let mut line = [d[0]; P];
         if P == 5 {
@@ -71,9 +81,12 @@ pub(super) unsafe fn input_line<L: Lanes, const N: usize, const P: usize>(d: [L;
 }
 
 /// `G w`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn weight_line<L: Lanes, const P: usize>(w: [L; 3]) -> [L; P] {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe {
         let mut line = [w[0]; P];
         line[P - 1] = w[2];
@@ -99,9 +112,12 @@ pub(super) unsafe fn weight_line<L: Lanes, const P: usize>(w: [L; 3]) -> [L; P] 
 }
 
 /// `Aᵀ m`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn output_line<L: Lanes, const R: usize, const P: usize>(m: [L; P]) -> [L; R] {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe {
         let mut line = [m[0]; R];
         if P == 5 {
@@ -130,9 +146,12 @@ pub(super) unsafe fn output_line<L: Lanes, const R: usize, const P: usize>(m: [L
 }
 
 /// `A d`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn gradient_line<L: Lanes, const R: usize, const P: usize>(d: [L; R]) -> [L; P] {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe {
         let mut line = [d[0]; P];
         if P == 5 {
@@ -159,14 +178,15 @@ pub(super) unsafe fn gradient_line<L: Lanes, const R: usize, const P: usize>(d: 
 /// Point `POINT` of `A d`, of the vectors at `at` in every row.
 ///
 /// # Safety
-/// They can be read.
+/// A vector can be read at `at` in every row, and the machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn gradient_point<L: Lanes, const R: usize, const P: usize, const POINT: usize>(
-    rows: &[*const f32; R],
+    rows: &[&[f32]; R],
     at: usize,
 ) -> L {
-    // SAFETY: the caller's promise.
+    // SAFETY: by this function's contract the vectors can be read and the machine has the instruction set.
     unsafe {
+        let rows = rows.map(<[f32]>::as_ptr);
         if POINT == 0 || P == 5 && POINT == 3 {
             return L::load(rows[0].add(at));
         }
@@ -192,9 +212,12 @@ pub(super) unsafe fn gradient_point<L: Lanes, const R: usize, const P: usize, co
 }
 
 /// `Gᵀ u`.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
 #[inline(always)]
 pub(super) unsafe fn weight_gradient_line<L: Lanes, const P: usize>(u: [L; P]) -> [L; 3] {
-    // SAFETY: the caller found the instruction set.
+    // SAFETY: by this function's contract the machine has the instruction set.
     unsafe {
         if P == 5 {
             return [u[0].plus(u[1]), u[3].plus(u[4]), u[1].plus(u[2])];

@@ -2,7 +2,7 @@
 //!
 //! A block's points are transformed and multiplied a layer and some channels at a time, so that they are still in the
 //! cache when they are multiplied. Every result is the same sum in the same order whatever block it falls into.
-#![allow(unsafe_code)] // Tasks write their own places of one result; the kernels take pointers.
+#![allow(unsafe_code)] // Tasks write their own places of one result.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use rayon::prelude::*;
 
 use super::product::{CHUNK, Products};
 use super::tiling::{Panels, TileRun, Tiling, columns, group, step};
-use super::transform::{Layers, TransformDepth, TransformInput, TransformOutput, TransformWeights};
+use super::transform::{Layers, Target, TransformDepth, TransformInput, TransformOutput, TransformWeights};
 use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
-use crate::memory::{Aligned, Results};
+use crate::memory::{Aligned, Results, product};
 use crate::simd::Level;
 
 /// Output channels that one task computes at most: the products of all would crowd out the inputs.
@@ -51,7 +51,8 @@ pub(super) fn run<const N: usize, const R: usize, const P: usize>(
     assert_eq!(length, voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
     let work = Work::<N, R, P>::new(pass, inputs, weight, bias);
     let tasks = work.tasks();
-    // SAFETY: the tasks share out all tiles and all vectors of output channels.
+    // SAFETY: `tasks` shares out all tiles and all vectors of output channels, each once: so every value is written,
+    // and by one task. `for_each` returns after the last task.
     unsafe {
         Results::collect(voxels(pass.output) * pass.output_channels, |output| {
             tasks.par_iter().for_each(|task| SCRATCH.with_borrow_mut(|scratch| work.compute(task, scratch, output)));
@@ -144,7 +145,9 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         tasks
     }
 
-    fn compute(&self, task: &Task, scratch: &mut Scratch, output: Results) {
+    /// # Safety
+    /// Nobody else reads or writes the results of the task's tiles and vectors meanwhile.
+    unsafe fn compute(&self, task: &Task, scratch: &mut Scratch, output: Results) {
         let (lanes, tiles) = (self.level.lanes(), task.tiles.len());
         let input_vectors = self.pass.input_channels / lanes;
         let output_panels = Panels::new(tiles, task.vectors.len(), lanes, R);
@@ -158,28 +161,26 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
             for layer in 0..P {
                 let mut at = layer * layer_step;
                 for run in self.tiling.runs(task.tiles.clone()) {
-                    let columns = columns(N, P, run.tiles);
                     self.level.run(TransformInput::<N, P> {
-                        from: scratch.depth[at..].as_ptr(),
-                        columns,
+                        from: &scratch.depth[at..],
                         vectors: chunk.len(),
                         tiles: run.tiles,
                         place: run.place,
                         panels: input_panels,
-                        to: scratch.inputs.as_mut_ptr(),
+                        to: &mut scratch.inputs,
                     });
-                    at += chunk.len() * N * columns * lanes;
+                    at += chunk.len() * N * columns(N, P, run.tiles) * lanes;
                 }
                 for y in 0..P {
                     let row = P * layer + y;
                     let first_weight = (task.vectors.start * P * P + row) * row_weights + first * lanes * P * lanes;
                     self.level.run(Products::<R, P> {
-                        input: scratch.inputs[y * input_panels.row..].as_ptr(),
+                        input: &scratch.inputs[y * input_panels.row..],
                         input_panels,
-                        output: scratch.products[row * output_panels.row..].as_mut_ptr(),
+                        output: &mut scratch.products[row * output_panels.row..],
                         output_panels,
                         groups: tiles.div_ceil(group(P)),
-                        weights: self.weights[first_weight..].as_ptr(),
+                        weights: &self.weights[first_weight..],
                         vector_step: P * P * row_weights,
                         input_vectors: chunk.len(),
                         output_vectors: task.vectors.len(),
@@ -189,7 +190,17 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
             }
         }
         for run in self.tiling.runs(task.tiles.clone()) {
-            self.level.run(self.output_transform(&run, task, output_panels, &scratch.products, output));
+            // SAFETY: the run's tiles are the task's, whose results `compute`'s contract gives to this thread alone.
+            let target = unsafe { self.target(&run, task, output) };
+            self.level.run(TransformOutput::<R, P> {
+                place: run.place,
+                panels: output_panels,
+                from: &scratch.products,
+                bias: &self.bias[task.vectors.start * lanes..],
+                vectors: task.vectors.len(),
+                tiles: run.tiles,
+                target,
+            });
         }
     }
 
@@ -209,13 +220,13 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         layer_step
     }
 
-    fn depth_transform(
-        &self,
-        part: &InputPart,
+    fn depth_transform<'b>(
+        &'b self,
+        part: &InputPart<'b>,
         run: &TileRun,
         layer_step: usize,
-        to: &mut [f32],
-    ) -> TransformDepth<N, P> {
+        to: &'b mut [f32],
+    ) -> TransformDepth<'b, N, P> {
         let [depth, height, width] = self.pass.input;
         let InputPart { values, channels, vectors, place } = part;
         let (lanes, low) = (self.level.lanes(), self.pass.low());
@@ -225,9 +236,9 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
                 let y = (step(N, P) * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
                     let row = (run.sample * depth + z) * height + y;
-                    values[row * width * channels + vectors.start * lanes..].as_ptr()
+                    &values[row * width * channels + vectors.start * lanes..]
                 } else {
-                    self.zeros.as_ptr()
+                    &self.zeros[..]
                 }
             })
         });
@@ -241,36 +252,23 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
             first: (step(N, P) * run.first[2]) as isize + low[2],
             columns,
             layer_step,
-            to: to[place * N * columns * lanes..].as_mut_ptr(),
+            to: &mut to[place * N * columns * lanes..],
         }
     }
 
-    fn output_transform(
-        &self,
-        run: &TileRun,
-        task: &Task,
-        panels: Panels<P>,
-        from: &Aligned,
-        output: Results,
-    ) -> TransformOutput<R, P> {
+    /// Where a run's results of the task's vectors are written.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes them before the kernel has returned.
+    unsafe fn target(&self, run: &TileRun, task: &Task, output: Results) -> Target<R> {
         let Pass { output: [depth, height, width], output_channels: channels, .. } = *self.pass;
+        let lanes = self.level.lanes();
         let [z, y, x] = run.first.map(|tile| R * tile);
-        let first_channel = task.vectors.start * self.level.lanes();
-        let place = (((run.sample * depth + z) * height + y) * width + x) * channels + first_channel;
-        TransformOutput {
-            place: run.place,
-            panels,
-            from: from.as_ptr(),
-            bias: self.bias[first_channel..].as_ptr(),
-            vectors: task.vectors.len(),
-            tiles: run.tiles,
-            // SAFETY: the run's first result lies within the volume.
-            output: unsafe { output.place(place) },
-            row_steps: [height * width * channels, width * channels],
-            exist: [depth - z, height - y],
-            width: width - x,
-            channels,
-        }
+        let place = (((run.sample * depth + z) * height + y) * width + x) * channels + task.vectors.start * lanes;
+        let row_steps = [height * width * channels, width * channels];
+        let row = [(width - x).min(R * run.tiles), channels];
+        // SAFETY: this function's contract is that of `Target::new`: the rows, columns and channels named are these.
+        unsafe { Target::new(output.from(place), row_steps, [depth - z, height - y], row, task.vectors.len() * lanes) }
     }
 }
 
@@ -287,19 +285,20 @@ fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned
     });
     let vectors = pass.output_channels / lanes;
     let length = P * P * P * channels * lanes;
-    // SAFETY: each vector writes all points and channels of its own.
+    // SAFETY: each vector has a task, and `TransformWeights` writes all `length` values: so every value is written, and
+    // by one task. `for_each` returns after the last task.
     unsafe {
-        Aligned::collect(vectors * length, |weights| {
+        Aligned::collect(product([vectors, length]), |weights| {
             (0..vectors).into_par_iter().for_each(|vector| {
-                let to = weights.place(vector * length);
+                let to = weights.from(vector * length);
                 let first = vector * lanes;
                 if pass.weight_is_transposed {
                     let turned = turned(&taps.map(|tap| &tap[first * channels..][..lanes * channels]), channels, level);
-                    let taps = std::array::from_fn(|tap| turned[tap * channels * lanes..].as_ptr());
-                    level.run(TransformWeights::<P> { taps, step: lanes, channels, to });
+                    let taps = std::array::from_fn(|tap| &turned[tap * channels * lanes..]);
+                    level.run(TransformWeights::<P>::new(&taps, lanes, channels, lanes, to));
                 } else {
-                    let taps = taps.map(|tap| tap[first..].as_ptr());
-                    level.run(TransformWeights::<P> { taps, step: pass.output_channels, channels, to });
+                    let taps = taps.map(|tap| &tap[first..]);
+                    level.run(TransformWeights::<P>::new(&taps, pass.output_channels, channels, lanes, to));
                 }
             });
         })

@@ -3,19 +3,19 @@
 //! Tiles are cut into parts whose number depends on shapes alone. A task sums one or two layers of points, or all, of
 //! one part for some fine and coarse channels, block by block; the parts are added in their order before `Gᵀ … G`, so
 //! the result has the same bits for any number of threads.
-#![allow(unsafe_code)] // Tasks write their own places of the parts' sums; the kernels take pointers.
+#![allow(unsafe_code)] // Tasks write their own places of the parts' sums.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::outer::OuterProducts;
+use super::outer::{OuterProducts, Sums};
 use super::tiling::{Panels, TileRun, Tiling, columns, step};
 use super::transform::{Layers, TransformDepth, TransformGradient, TransformInput, TransformWeightGradient};
 use crate::conv3d::geometry::{Geometry, WeightOrder};
 use crate::conv3d::pack::Transposition;
-use crate::memory::{Aligned, Results};
+use crate::memory::{Aligned, Results, product};
 use crate::simd::Level;
 
 /// Fine and coarse channels of one task at most.
@@ -61,11 +61,12 @@ pub(super) fn weight_gradient<const R: usize, const P: usize>(
     let work = Work::<R, P>::new(g, fine, coarse);
     let tasks = work.tasks();
     let part = P * P * P * g.fine_channels * g.coarse_channels;
-    // SAFETY: the tasks share out parts and channels, and each writes all points of its own.
+    // SAFETY: `tasks` shares out the parts' layers and channels, each once, and `compute` writes all points of its own:
+    // so every value is written, and by one task. `for_each` returns after the last task.
     let sums = unsafe {
-        Results::collect(work.parts() * part, |sums| {
+        Results::collect(product([work.parts(), part]), |sums| {
             tasks.par_iter().for_each(|task| {
-                SCRATCH.with_borrow_mut(|scratch| work.compute(task, scratch, sums.at(task.part * part)));
+                SCRATCH.with_borrow_mut(|scratch| work.compute(task, scratch, sums.from(task.part * part)));
             });
         })
     };
@@ -139,7 +140,10 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     }
 
     /// Sums some layers' points, block by block.
-    fn compute(&self, task: &Task, scratch: &mut Scratch, sums: Results) {
+    ///
+    /// # Safety
+    /// Nobody else reads or writes the sums of the task's layers and channels meanwhile.
+    unsafe fn compute(&self, task: &Task, scratch: &mut Scratch, sums: Results) {
         let tiles = task.part * self.part..self.tiling.count().min((task.part + 1) * self.part);
         for first in tiles.clone().step_by(BLOCK) {
             let block = first..tiles.end.min(first + BLOCK);
@@ -149,22 +153,21 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                 let count = usize::from(first_layer != second_layer) + 1;
                 for (i, layer) in [first_layer, second_layer].into_iter().take(count).enumerate() {
                     let depth = &scratch.depth[i * layer_step..];
-                    self.add_layer(
-                        task,
-                        layer,
-                        &block,
-                        depth,
-                        (&mut scratch.fine, &mut scratch.coarse),
-                        first == tiles.start,
-                        sums,
-                    );
+                    let to = (&mut scratch.fine, &mut scratch.coarse);
+                    // SAFETY: the layer is the task's, whose sums `compute`'s contract gives to this thread alone;
+                    // those of the part's first block are the first, and later blocks find all of them written.
+                    unsafe { self.add_layer(task, layer, &block, depth, to, first == tiles.start, sums) };
                 }
             }
         }
     }
 
-    /// Adds the products of one layer of a block of tiles to the sums, or writes them if they are the `first`.
-    fn add_layer(
+    /// Adds the products of one layer of a block of tiles to the sums, or writes them if they are the first.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes the layer's sums of the task's channels meanwhile, and all of them have been written
+    /// unless they are the first.
+    unsafe fn add_layer(
         &self,
         task: &Task,
         layer: usize,
@@ -182,34 +185,32 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         to_coarse.grow(P * coarse_panels.row);
         let mut at = 0;
         for run in self.tiling.runs(tiles.clone()) {
-            let columns = columns(P, P, run.tiles);
             self.level.run(TransformInput::<P, P> {
-                from: depth[at..].as_ptr(),
-                columns,
+                from: &depth[at..],
                 vectors: task.fine.len() / lanes,
                 tiles: run.tiles,
                 place: run.place,
                 panels: fine_panels,
-                to: to_fine.as_mut_ptr(),
+                to: to_fine,
             });
-            at += task.fine.len() * P * columns;
+            at += task.fine.len() * P * columns(P, P, run.tiles);
             self.level.run(self.coarse_transform(&run, task, layer, coarse_panels, to_coarse));
         }
         for y in 0..P {
-            let first_point = (P * layer + y) * P;
+            let first_sum = ((P * layer + y) * P * fine + task.fine.start) * coarse + task.coarse.start;
+            let channels = [task.fine.len(), task.coarse.len()];
+            // SAFETY: points of the layer and channels of the task, which `add_layer`'s contract gives to this thread
+            // alone, and has written if they are not the first.
+            let sums = unsafe { Sums::new::<P>(sums.from(first_sum), channels, [fine * coarse, coarse], is_first) };
             self.level.run(OuterProducts::<P> {
-                fine: to_fine[y * fine_panels.row..].as_ptr(),
+                fine: &to_fine[y * fine_panels.row..],
                 fine_panels,
-                coarse: to_coarse[y * coarse_panels.row..].as_ptr(),
+                coarse: &to_coarse[y * coarse_panels.row..],
                 coarse_panels,
                 tiles: tiles.len(),
                 fine_vectors: task.fine.len() / lanes,
                 coarse_vectors: task.coarse.len() / lanes,
-                // SAFETY: the point's sums lie within the part's.
-                sums: unsafe { sums.place((first_point * fine + task.fine.start) * coarse + task.coarse.start) },
-                channel_step: coarse,
-                point_step: fine * coarse,
-                is_first,
+                sums,
             });
         }
     }
@@ -227,14 +228,14 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         layer_step
     }
 
-    fn depth_transform(
-        &self,
+    fn depth_transform<'b>(
+        &'b self,
         run: &TileRun,
         task: &Task,
         layers: Layers,
         layer_step: usize,
-        to: &mut [f32],
-    ) -> TransformDepth<P, P> {
+        to: &'b mut [f32],
+    ) -> TransformDepth<'b, P, P> {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
         let [first_z, first_y, first_x] = run.first.map(|tile| step(P, P) * tile);
         let rows = std::array::from_fn(|y| {
@@ -243,9 +244,9 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                 let y = (first_y + y).wrapping_sub(padding[1]);
                 if z < depth && y < height {
                     let row = (run.sample * depth + z) * height + y;
-                    self.fine[row * width * channels + task.fine.start..].as_ptr()
+                    &self.fine[row * width * channels + task.fine.start..]
                 } else {
-                    self.zeros.as_ptr()
+                    &self.zeros[..]
                 }
             })
         });
@@ -258,18 +259,18 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             first: first_x as isize - padding[2] as isize,
             columns: columns(P, P, run.tiles),
             layer_step,
-            to: to.as_mut_ptr(),
+            to,
         }
     }
 
-    fn coarse_transform(
-        &self,
+    fn coarse_transform<'b>(
+        &'b self,
         run: &TileRun,
         task: &Task,
         layer: usize,
         panels: Panels<P>,
-        to: &mut Aligned,
-    ) -> TransformGradient<R, P> {
+        to: &'b mut [f32],
+    ) -> TransformGradient<'b, R, P> {
         let Geometry { coarse: [depth, height, width], coarse_channels: channels, .. } = *self.g;
         let [first_z, first_y, first_x] = run.first.map(|tile| R * tile);
         let rows = std::array::from_fn(|y| {
@@ -277,9 +278,9 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
                 let (z, y) = (first_z + z, first_y + y);
                 if z < depth && y < height {
                     let row = (run.sample * depth + z) * height + y;
-                    self.coarse[(row * width + first_x) * channels + task.coarse.start..].as_ptr()
+                    &self.coarse[(row * width + first_x) * channels + task.coarse.start..]
                 } else {
-                    self.zeros.as_ptr()
+                    &self.zeros[..]
                 }
             })
         });
@@ -292,25 +293,22 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
             tiles: run.tiles,
             place: run.place,
             panels,
-            to: to.as_mut_ptr(),
+            to,
         }
     }
 
     /// Adds the parts and applies `Gᵀ … G`.
     fn transform_back(&self, sums: &[f32]) -> Vec<f32> {
         let tap_step = self.g.fine_channels * self.g.coarse_channels;
-        // SAFETY: the chunks share out all values of a tap.
+        // SAFETY: the chunks share out all values of a tap, and the kernel writes those of every tap: so every value is
+        // written, and by one task. `for_each` returns after the last task.
         unsafe {
             Results::collect(27 * tap_step, |gradient| {
                 (0..tap_step.div_ceil(BACK_CHUNK)).into_par_iter().for_each(|chunk| {
                     let first = chunk * BACK_CHUNK;
-                    self.level.run(TransformWeightGradient::<P> {
-                        sums: sums[first..].as_ptr(),
-                        parts: self.parts(),
-                        step: tap_step,
-                        values: BACK_CHUNK.min(tap_step - first),
-                        to: gradient.place(first),
-                    });
+                    let values = BACK_CHUNK.min(tap_step - first);
+                    let (sums, to) = (&sums[first..], gradient.from(first));
+                    self.level.run(TransformWeightGradient::<P>::new(sums, self.parts(), tap_step, values, to));
                 });
             })
         }

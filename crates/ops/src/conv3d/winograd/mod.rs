@@ -83,11 +83,14 @@ pub enum Tile {
 
 impl Tile {
     /// Whether these tiles can compute a convolution: 3 × 3 × 3 taps, channels in sixteens, and stride 1 with any
-    /// padding or stride 2 with a padding of 1.
+    /// padding or stride 2 with a padding of 1, of sizes that [fit memory][Geometry::fits_memory].
     pub fn fits(self, g: &Geometry) -> bool {
         let is_stride =
             if self == Self::Strided { g.stride == [2; 3] && g.padding == [1; 3] } else { g.stride == [1; 3] };
-        is_stride && g.kernel == [3; 3] && [g.fine_channels, g.coarse_channels].iter().all(|c| c % CHANNELS == 0)
+        g.fits_memory()
+            && is_stride
+            && g.kernel == [3; 3]
+            && [g.fine_channels, g.coarse_channels].iter().all(|c| c % CHANNELS == 0)
     }
 }
 
@@ -146,8 +149,9 @@ pub fn to_coarse_joined(
     order: WeightOrder,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let voxels = g.batch * g.fine.iter().product::<usize>();
-    assert!(tile.fits(g) && (first.len() / voxels).is_multiple_of(CHANNELS), "{g:?} is not for these kernels");
+    assert!(tile.fits(g), "{g:?} is not for these kernels");
+    let sixteens = g.batch * g.fine.iter().product::<usize>() * CHANNELS;
+    assert!(first.len().is_multiple_of(sixteens), "the first input's channels are not in sixteens");
     forward(tile, &Pass::to_coarse(g, order), &[first, second], weight, bias)
 }
 

@@ -5,39 +5,78 @@
 #![allow(unsafe_code)] // Raw loads: bounds checks in the innermost loop would cost more than its arithmetic.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
+use super::CHANNELS;
 use super::tiling::{Panels, group};
+use crate::memory::{Results, extent};
 use crate::simd::{Kernel, Lanes};
 
-/// All products of the points along x of one point along z and y.
-///
-/// # Safety
-/// Whoever builds one makes sure of what the fields say.
-pub(super) struct OuterProducts<const P: usize> {
+/// All products of the points along x of one point along z and y; checks that both grids' panels hold all tiles and
+/// channels before it reads them.
+pub(super) struct OuterProducts<'a, const P: usize> {
     /// The point's panels of both grids.
-    pub(super) fine: *const f32,
+    pub(super) fine: &'a [f32],
     pub(super) fine_panels: Panels<P>,
-    pub(super) coarse: *const f32,
+    pub(super) coarse: &'a [f32],
     pub(super) coarse_panels: Panels<P>,
     pub(super) tiles: usize,
-    /// Vectors of channels.
+    /// Vectors of channels, which are whole sixteens of channels.
     pub(super) fine_vectors: usize,
     pub(super) coarse_vectors: usize,
-    /// The sums of the first point and channels: a coarse vector can be written for every fine channel and point along
-    /// x.
-    pub(super) sums: *mut f32,
-    /// Values between the sums of neighbouring fine channels and of neighbouring points.
-    pub(super) channel_step: usize,
-    pub(super) point_step: usize,
-    /// Whether there are no sums yet to add to.
-    pub(super) is_first: bool,
+    pub(super) sums: Sums,
 }
 
-impl<const P: usize> Kernel for OuterProducts<P> {
+/// Where the sums of the points along x are.
+pub(super) struct Sums {
+    first: *mut f32,
+    point_step: usize,
+    channel_step: usize,
+    channels: [usize; 2],
+    is_first: bool,
+}
+
+impl Sums {
+    /// Of `P` points times fine times coarse `channels`, so many values apart, the coarse ones side by side.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes these sums before the kernel has returned, and all of them have been written unless
+    /// they are the first, so that there are none yet to add to.
+    ///
+    /// # Panics
+    /// If `results` has fewer values.
+    pub(super) unsafe fn new<const P: usize>(
+        results: Results,
+        channels: [usize; 2],
+        [point_step, channel_step]: [usize; 2],
+        is_first: bool,
+    ) -> Self {
+        let first = results.place(extent([(P, point_step), (channels[0], channel_step)], channels[1]));
+        Self { first, point_step, channel_step, channels, is_first }
+    }
+}
+
+impl<const P: usize> OuterProducts<'_, P> {
+    /// # Panics
+    /// If the kernel would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes>(&self) {
+        let fine = self.fine_panels.extent(1, self.tiles, self.fine_vectors, P * group(P) * L::N);
+        let coarse = self.coarse_panels.extent(1, self.tiles, self.coarse_vectors, P * group(P) * L::N);
+        assert!(self.fine.len() >= fine && self.coarse.len() >= coarse, "panels end before the last tile");
+        let channels = [self.fine_vectors * L::N, self.coarse_vectors * L::N];
+        let whole = channels.iter().all(|channels| channels.is_multiple_of(CHANNELS));
+        assert!(whole && self.sums.channels == channels, "channels that are not the sums'");
+    }
+}
+
+impl<const P: usize> Kernel for OuterProducts<'_, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+        self.check::<L>();
+        // SAFETY: the check above found the panels and sums of whole sixteens of channels, which each arm's channels
+        // and vectors divide; `Level::run`, below which kernels run, has asserted that the machine has the instruction
+        // set.
         unsafe {
             for x in 0..P {
                 match L::N {
@@ -51,24 +90,33 @@ impl<const P: usize> Kernel for OuterProducts<P> {
     }
 }
 
-impl<const P: usize> OuterProducts<P> {
+impl<const P: usize> OuterProducts<'_, P> {
     /// `C` fine channels and `V` coarse vectors at a time.
+    ///
+    /// # Safety
+    /// The products have passed [`OuterProducts::check`], `x` is below `P`, `C` divides the fine channels and the
+    /// lanes, or the other way round, `V` divides the coarse vectors, and the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn point<L: Lanes, const C: usize, const V: usize>(&self, x: usize) {
         for fine in (0..self.fine_vectors * L::N).step_by(C) {
             for vector in (0..self.coarse_vectors).step_by(V) {
-                // SAFETY: see the fields.
+                // SAFETY: `OuterProducts::check` found P points of all tiles for each vector of channels, and
+                // `Sums::new` room for P points of all pairs of channels, of which these are the first.
                 unsafe {
                     let row = x * group(P) * L::N;
-                    let from = self.fine.add(row + fine / L::N * self.fine_panels.panel + fine % L::N);
-                    let coarse = self.coarse.add(row + vector * self.coarse_panels.panel);
-                    let to = self.sums.add(x * self.point_step + fine * self.channel_step + vector * L::N);
+                    let from = self.fine.as_ptr().add(row + fine / L::N * self.fine_panels.panel + fine % L::N);
+                    let coarse = self.coarse.as_ptr().add(row + vector * self.coarse_panels.panel);
+                    let to =
+                        self.sums.first.add(x * self.sums.point_step + fine * self.sums.channel_step + vector * L::N);
                     self.tile::<L, C, V>(from, coarse, to);
                 }
             }
         }
     }
 
+    /// # Safety
+    /// The products have passed [`OuterProducts::check`]; `fine`, `coarse` and `to` are the places of one point, the
+    /// first tile and channels of which `C` and `V` vectors exist; the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn tile<L: Lanes, const C: usize, const V: usize>(
         &self,
@@ -76,13 +124,14 @@ impl<const P: usize> OuterProducts<P> {
         mut coarse: *const f32,
         to: *mut f32,
     ) {
-        // SAFETY: see the fields.
+        // SAFETY: `OuterProducts::check` found whole groups of panels up to the last tile, and `Sums::new` room for the
+        // sums; its contract gives these to this thread alone, and has those written that are not the first.
         unsafe {
             let mut sums = [[L::zero(); V]; C];
-            if !self.is_first {
+            if !self.sums.is_first {
                 for c in 0..C {
                     for v in 0..V {
-                        sums[c][v] = L::load(to.add(c.wrapping_mul(self.channel_step) + v * L::N));
+                        sums[c][v] = L::load(to.add(c.wrapping_mul(self.sums.channel_step) + v * L::N));
                     }
                 }
             }
@@ -107,7 +156,7 @@ impl<const P: usize> OuterProducts<P> {
             }
             for c in 0..C {
                 for v in 0..V {
-                    sums[c][v].store(to.add(c.wrapping_mul(self.channel_step) + v * L::N));
+                    sums[c][v].store(to.add(c.wrapping_mul(self.sums.channel_step) + v * L::N));
                 }
             }
         }

@@ -9,6 +9,7 @@
 
 use super::filter::output_line;
 use super::tiling::{Panels, group};
+use crate::memory::extent;
 use crate::simd::{Kernel, Lanes};
 
 /// Most input channels multiplied at a time: a register tile's weights then stay in the first-level cache from one tile
@@ -17,20 +18,18 @@ pub(super) const CHUNK: usize = 64;
 /// Values of a cache line.
 const LINE: usize = 16;
 
-/// The products of one point along z and y with up to [`CHUNK`] input channels.
-///
-/// # Safety
-/// Whoever builds one makes sure of what the fields say.
-pub(super) struct Products<const R: usize, const P: usize> {
+/// The products of one point along z and y with up to [`CHUNK`] input channels; checks that panels and weights hold all
+/// tiles and channels before it uses them.
+pub(super) struct Products<'a, const R: usize, const P: usize> {
     /// The point's panels of inputs and of results.
-    pub(super) input: *const f32,
+    pub(super) input: &'a [f32],
     pub(super) input_panels: Panels<P>,
-    pub(super) output: *mut f32,
+    pub(super) output: &'a mut [f32],
     pub(super) output_panels: Panels<P>,
     pub(super) groups: usize,
     /// The point's weights of the first vector of output channels: for each input channel the points along x, a vector
     /// each.
-    pub(super) weights: *const f32,
+    pub(super) weights: &'a [f32],
     /// Values from one vector's weights to the next one's.
     pub(super) vector_step: usize,
     /// Vectors of input and of output channels.
@@ -40,12 +39,29 @@ pub(super) struct Products<const R: usize, const P: usize> {
     pub(super) is_first: bool,
 }
 
-impl<const R: usize, const P: usize> Kernel for Products<R, P> {
+impl<const R: usize, const P: usize> Products<'_, R, P> {
+    /// # Panics
+    /// If the kernel would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes>(&self) {
+        let tiles = self.groups * group(P);
+        let input = self.input_panels.extent(1, tiles, self.input_vectors, P * group(P) * L::N);
+        let output = self.output_panels.extent(1, tiles, self.output_vectors, R * group(P) * L::N);
+        assert!(self.input.len() >= input && self.output.len() >= output, "panels end before the last group");
+        assert!(self.input_panels.panel == P * group(P) * L::N, "panels of another level");
+        let vector = self.input_vectors * L::N * P * L::N;
+        assert!(self.weights.len() >= extent([(self.output_vectors, self.vector_step)], vector), "too few weights");
+    }
+}
+
+impl<const R: usize, const P: usize> Kernel for Products<'_, R, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self) {
-        // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+    fn run<L: Lanes>(mut self) {
+        self.check::<L>();
+        // SAFETY: the check above; `Level::run`, below which kernels run, has asserted that the machine has the
+        // instruction set.
         unsafe {
             if self.is_first {
                 self.all::<L, true>();
@@ -56,11 +72,15 @@ impl<const R: usize, const P: usize> Kernel for Products<R, P> {
     }
 }
 
-impl<const R: usize, const P: usize> Products<R, P> {
+impl<const R: usize, const P: usize> Products<'_, R, P> {
     /// The `FIRST` writes what the others add to.
+    ///
+    /// # Safety
+    /// The products have passed [`Products::check`], and the machine has the instruction set of `L`.
     #[inline(always)]
-    unsafe fn all<L: Lanes, const FIRST: bool>(&self) {
-        // SAFETY: see the fields.
+    unsafe fn all<L: Lanes, const FIRST: bool>(&mut self) {
+        // SAFETY: by this function's contract the products are checked; all vectors are below `output_vectors`, two
+        // only where there is a pair; and each arm's number of tiles divides a group.
         unsafe {
             let mut vector = 0;
             while vector < self.output_vectors {
@@ -78,29 +98,39 @@ impl<const R: usize, const P: usize> Products<R, P> {
     }
 
     /// `V` vectors of output channels from `vector` on, `T` tiles at a time.
+    ///
+    /// # Safety
+    /// The products have passed [`Products::check`], the vectors are below `output_vectors`, `T` divides a group, and
+    /// the machine has the instruction set of `L`.
     #[inline(always)]
-    unsafe fn vectors<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(&self, vector: usize) {
-        // SAFETY: see the fields.
+    unsafe fn vectors<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(&mut self, vector: usize) {
+        // SAFETY: `Products::check` found panels of all groups for all vectors of both, and all vectors' weights, of
+        // which these are the first values.
         unsafe {
-            let weights = self.weights.add(vector * self.vector_step);
+            let weights = self.weights.as_ptr().add(vector * self.vector_step);
             for at in 0..self.groups {
                 for tile in (0..group(P)).step_by(T) {
                     let place = at * self.input_panels.group + tile * L::N;
-                    let sums = self.sums::<L, V, T>(self.input.add(place), weights);
+                    let sums = self.sums::<L, V, T>(self.input.as_ptr().add(place), weights);
                     let place = at * self.output_panels.group + vector * self.output_panels.panel + tile * L::N;
-                    self.store::<L, V, T, FIRST>(&sums, self.output.add(place));
+                    let to = self.output.as_mut_ptr().add(place);
+                    self.store::<L, V, T, FIRST>(&sums, to);
                 }
             }
         }
     }
 
+    /// # Safety
+    /// The products have passed [`Products::check`]; `input` is where a tile of a group starts, of which `T` are left,
+    /// and `weights` where a vector's weights do, of which `V` are left; the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn sums<L: Lanes, const V: usize, const T: usize>(
         &self,
         mut input: *const f32,
         mut weights: *const f32,
     ) -> [[[L; V]; T]; P] {
-        // SAFETY: see the fields.
+        // SAFETY: `Products::check` found a panel for each of the `input_vectors`, as far apart as the loop goes, and P
+        // vectors of weights for each of their channels.
         unsafe {
             let mut sums = [[[L::zero(); V]; T]; P];
             for _ in 0..self.input_vectors {
@@ -122,13 +152,18 @@ impl<const R: usize, const P: usize> Products<R, P> {
                     }
                     weights = weights.add(P * L::N);
                 }
-                input = input.add(P * group(P) * L::N);
+                // Behind the last panel this lies up to a group's tiles beyond, perhaps where nothing is.
+                input = input.wrapping_add(P * group(P) * L::N);
             }
             sums
         }
     }
 
     /// Writes results, or adds to those of the channels before.
+    ///
+    /// # Safety
+    /// The products have passed [`Products::check`]; `to` is where a tile of an output group starts, of which `T` tiles
+    /// and `V` vectors are left; the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn store<L: Lanes, const V: usize, const T: usize, const FIRST: bool>(
         &self,
@@ -137,7 +172,7 @@ impl<const R: usize, const P: usize> Products<R, P> {
     ) {
         for v in 0..V {
             for t in 0..T {
-                // SAFETY: the caller's panels hold all tiles and vectors.
+                // SAFETY: `Products::check` found R points of whole groups for all output vectors, borrowed mutably.
                 unsafe {
                     let mut line = [L::zero(); P];
                     for x in 0..P {

@@ -2,8 +2,11 @@
 //!
 //! `N` stands for the inputs that a tile reaches along one axis, `R` for its results, `P` for its points: layers along
 //! z, rows along y, points along x.
+#![allow(clippy::inline_always)] // Called by kernels, see `simd::Kernel`.
 
 use std::ops::Range;
+
+use crate::memory::extent;
 
 /// Tiles whose values lie side by side, so that the products' register kernels find them at fixed distances.
 pub(super) const fn group(points: usize) -> usize {
@@ -97,6 +100,13 @@ impl<const P: usize> Panels<P> {
         // An odd number of cache lines between rows, or all points of a tile would compete for one set of the cache.
         let row = (tiles.div_ceil(group(P)) * group_values).next_multiple_of(32) + 16;
         Self { panel, group: group_values, row }
+    }
+
+    /// Values up to the end of the group of the last of `tiles` tiles, for `rows` rows of points and `vectors` vectors
+    /// of channels, of each of whose panels `values` are looked at.
+    #[inline(always)]
+    pub(super) fn extent(&self, rows: usize, tiles: usize, vectors: usize, values: usize) -> usize {
+        extent([(rows, self.row), (tiles.div_ceil(group(P)), self.group), (vectors, self.panel)], values)
     }
 
     /// The place of a tile's first value, for point 0 and channel 0.

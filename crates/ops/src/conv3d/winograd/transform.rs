@@ -3,19 +3,18 @@
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
 use super::filter::{gradient_line, gradient_point, input_line, output_line, weight_gradient_line, weight_line};
-use super::tiling::{Panels, group, shared, step};
+use super::tiling::{Panels, columns, group, shared, step};
+use crate::memory::{Results, extent};
 use crate::simd::{Kernel, Lanes};
 
 /// `Bᵀ x` along z of what neighbouring tiles of a row reach: for each layer, vector of channels and y a row of columns.
 ///
-/// Every voxel is fetched from afar once here, so that the layers find it in the cache.
-///
-/// # Safety
-/// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformDepth<const N: usize, const P: usize> {
+/// Every voxel is fetched from afar once here, so that the layers find it in the cache. Checks that all rows hold their
+/// voxels, and `to` all layers, before it uses them.
+pub(super) struct TransformDepth<'a, const N: usize, const P: usize> {
     pub(super) layers: Layers,
     /// Voxel 0 of the rows along z that the tiles reach, for every y; rows of zeros where the padding lies.
-    pub(super) rows: [[*const f32; N]; N],
+    pub(super) rows: [[&'a [f32]; N]; N],
     /// Voxels of a row, and values between them.
     pub(super) width: usize,
     pub(super) step: usize,
@@ -26,7 +25,7 @@ pub(super) struct TransformDepth<const N: usize, const P: usize> {
     pub(super) columns: usize,
     /// Values between layers.
     pub(super) layer_step: usize,
-    pub(super) to: *mut f32,
+    pub(super) to: &'a mut [f32],
 }
 
 /// Some points along z.
@@ -57,11 +56,12 @@ impl Layers {
     }
 }
 
-impl<const N: usize, const P: usize> Kernel for TransformDepth<N, P> {
+impl<const N: usize, const P: usize> Kernel for TransformDepth<'_, N, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self) {
+    fn run<L: Lanes>(mut self) {
+        self.check::<L>();
         match self.layers {
             Layers::All => self.layers::<L, { Layers::All as usize }>(),
             Layers::Outer => self.layers::<L, { Layers::Outer as usize }>(),
@@ -71,25 +71,37 @@ impl<const N: usize, const P: usize> Kernel for TransformDepth<N, P> {
     }
 }
 
-impl<const N: usize, const P: usize> TransformDepth<N, P> {
+impl<const N: usize, const P: usize> TransformDepth<'_, N, P> {
+    /// # Panics
+    /// If the kernel would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes>(&self) {
+        let row = extent([(self.width, self.step)], self.vectors * L::N);
+        assert!(self.rows.as_flattened().iter().all(|values| values.len() >= row), "a row ends before its last voxel");
+        let layers = if self.layers == Layers::All { P } else { 2 };
+        let to = extent([(layers, self.layer_step)], self.vectors * N * self.columns * L::N);
+        assert!(self.to.len() >= to, "too little room for the layers");
+    }
+
     /// `LAYERS` is one of [`Layers`]: what a pair does not need is never computed.
     #[inline(always)]
-    fn layers<L: Lanes, const LAYERS: usize>(&self) {
+    fn layers<L: Lanes, const LAYERS: usize>(&mut self) {
         for y in 0..N {
             for column in 0..self.columns {
                 let x = self.first.wrapping_add(column as isize) as usize;
                 for vector in 0..self.vectors {
-                    // SAFETY: see the fields; voxels exist if they lie within the row. `Level::run` vouches for the
-                    // instruction set.
+                    // SAFETY: `check`, which `run` called, found all vectors at each voxel below the width, and room
+                    // for the vector of each row, column and layer; `Level::run`, below which kernels run, has asserted
+                    // that the machine has the instruction set.
                     unsafe {
                         let mut voxels = [L::zero(); N];
                         if x < self.width {
                             for z in 0..N {
-                                voxels[z] = L::load(self.rows[y][z].add(x * self.step + vector * L::N));
+                                voxels[z] = L::load(self.rows[y][z].as_ptr().add(x * self.step + vector * L::N));
                             }
                         }
                         let line = input_line::<L, N, P>(voxels);
-                        let to = self.to.add(((vector * N + y) * self.columns + column) * L::N);
+                        let to = self.to.as_mut_ptr().add(((vector * N + y) * self.columns + column) * L::N);
                         if LAYERS == Layers::All as usize {
                             for z in 0..P {
                                 line[z].store(to.add(z.wrapping_mul(self.layer_step)));
@@ -107,30 +119,30 @@ impl<const N: usize, const P: usize> TransformDepth<N, P> {
 }
 
 /// One layer of `Bᵀ x B`, its points of one z, for neighbouring tiles of a row, from what [`TransformDepth`] made into
-/// panels.
-///
-/// # Safety
-/// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformInput<const N: usize, const P: usize> {
+/// panels. Checks that there are all columns, and room for all tiles, before it uses them.
+pub(super) struct TransformInput<'a, const N: usize, const P: usize> {
     /// The layer's rows of columns.
-    pub(super) from: *const f32,
-    pub(super) columns: usize,
+    pub(super) from: &'a [f32],
     pub(super) vectors: usize,
     pub(super) tiles: usize,
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
     pub(super) panels: Panels<P>,
-    pub(super) to: *mut f32,
+    pub(super) to: &'a mut [f32],
 }
 
-impl<const N: usize, const P: usize> Kernel for TransformInput<N, P> {
+impl<const N: usize, const P: usize> Kernel for TransformInput<'_, N, P> {
     type Output = ();
 
     /// Columns along y pass through registers, those that tiles share serving the next tile too.
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        self.check::<L>();
+        let to = self.to.as_mut_ptr();
         for vector in 0..self.vectors {
-            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+            // SAFETY: the check above found all columns that the tiles reach, and room for P rows of P points of each
+            // tile and vector; `Level::run`, below which kernels run, has asserted that the machine has the instruction
+            // set.
             unsafe {
                 let step = step(N, P);
                 let mut columns = [[L::zero(); P]; N];
@@ -149,7 +161,7 @@ impl<const N: usize, const P: usize> Kernel for TransformInput<N, P> {
                             row[x] = columns[x][y];
                         }
                         let row = input_line::<L, N, P>(row);
-                        let to = self.to.add(place + y.wrapping_mul(self.panels.row));
+                        let to = to.add(place + y.wrapping_mul(self.panels.row));
                         for x in 0..P {
                             row[x].store(to.add(x * group(P) * L::N));
                         }
@@ -160,15 +172,32 @@ impl<const N: usize, const P: usize> Kernel for TransformInput<N, P> {
     }
 }
 
-impl<const N: usize, const P: usize> TransformInput<N, P> {
+impl<const N: usize, const P: usize> TransformInput<'_, N, P> {
+    const fn columns(&self) -> usize {
+        columns(N, P, self.tiles)
+    }
+
+    /// # Panics
+    /// If the kernel would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes>(&self) {
+        assert!(self.from.len() >= self.vectors * N * self.columns() * L::N, "the layer ends before its last column");
+        let to = self.panels.extent(P, self.place + self.tiles, self.vectors, P * group(P) * L::N);
+        assert!(self.to.len() >= to, "too little room for the tiles");
+    }
+
     /// The points along y of a column.
+    ///
+    /// # Safety
+    /// The transform has passed [`TransformInput::check`], vector and column are below their numbers, and the machine
+    /// has the instruction set of `L`.
     #[inline(always)]
     unsafe fn column<L: Lanes>(&self, vector: usize, column: usize) -> [L; P] {
-        // SAFETY: the caller's column exists.
+        // SAFETY: `TransformInput::check` found a vector for each of the vectors, N rows and columns.
         unsafe {
             let mut values = [L::zero(); N];
             for y in 0..N {
-                values[y] = L::load(self.from.add(((vector * N + y) * self.columns + column) * L::N));
+                values[y] = L::load(self.from.as_ptr().add(((vector * N + y) * self.columns() + column) * L::N));
             }
             input_line(values)
         }
@@ -176,42 +205,69 @@ impl<const N: usize, const P: usize> TransformInput<N, P> {
 }
 
 /// `Aᵀ m A` of neighbouring tiles of a row, from panels whose points along x are results already; adds the bias and
-/// writes the results.
-///
-/// # Safety
-/// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformOutput<const R: usize, const P: usize> {
+/// writes the results. Checks that the panels hold all tiles, and that there is a bias and room for all channels,
+/// before it uses them.
+pub(super) struct TransformOutput<'a, const R: usize, const P: usize> {
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
     pub(super) panels: Panels<P>,
-    pub(super) from: *const f32,
+    pub(super) from: &'a [f32],
     /// One vector for each vector of channels.
-    pub(super) bias: *const f32,
+    pub(super) bias: &'a [f32],
     pub(super) vectors: usize,
     pub(super) tiles: usize,
-    /// The first tile's first result; of its rows along z and y those can be written that `exist`, `width` results of
-    /// `channels` each.
-    pub(super) output: *mut f32,
-    pub(super) row_steps: [usize; 2],
-    pub(super) exist: [usize; 2],
-    pub(super) width: usize,
-    pub(super) channels: usize,
+    pub(super) target: Target<R>,
 }
 
-impl<const R: usize, const P: usize> Kernel for TransformOutput<R, P> {
+/// Where the results of neighbouring tiles of a row are written.
+pub(super) struct Target<const R: usize> {
+    first: *mut f32,
+    row_steps: [usize; 2],
+    exist: [usize; 2],
+    width: usize,
+    step: usize,
+    channels: usize,
+}
+
+impl<const R: usize> Target<R> {
+    /// Of the tiles' R rows along z and y those that `exist`, `row_steps` values apart, `width` results in each, `step`
+    /// values apart, of `channels` channels.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes these results before the kernel has returned.
+    ///
+    /// # Panics
+    /// If `results` has fewer values.
+    pub(super) unsafe fn new(
+        results: Results,
+        row_steps: [usize; 2],
+        exist: [usize; 2],
+        [width, step]: [usize; 2],
+        channels: usize,
+    ) -> Self {
+        let exist = exist.map(|rows| rows.min(R));
+        let rows = [(exist[0], row_steps[0]), (exist[1], row_steps[1]), (width, step)];
+        Self { first: results.place(extent(rows, channels)), row_steps, exist, width, step, channels }
+    }
+}
+
+impl<const R: usize, const P: usize> Kernel for TransformOutput<'_, R, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        self.check::<L>();
         for tile in 0..self.tiles {
             for vector in 0..self.vectors {
                 let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
-                for x in 0..R.min(self.width - R * tile) {
-                    // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+                for x in 0..R.min(self.target.width - R * tile) {
+                    // SAFETY: the check above found panels of all tiles and vectors and a bias for each of these; x is
+                    // below R and the result below the width; `Level::run`, below which kernels run, has asserted that
+                    // the machine has the instruction set.
                     unsafe {
-                        let from = self.from.add(place + x * (group(P) * L::N));
-                        let to = self.output.add((R * tile + x) * self.channels + vector * L::N);
-                        self.results(from, L::load(self.bias.add(vector * L::N)), to);
+                        let from = self.from.as_ptr().add(place + x * (group(P) * L::N));
+                        let to = self.target.first.add((R * tile + x) * self.target.step + vector * L::N);
+                        self.results(from, L::load(self.bias.as_ptr().add(vector * L::N)), to);
                     }
                 }
             }
@@ -219,11 +275,26 @@ impl<const R: usize, const P: usize> Kernel for TransformOutput<R, P> {
     }
 }
 
-impl<const R: usize, const P: usize> TransformOutput<R, P> {
+impl<const R: usize, const P: usize> TransformOutput<'_, R, P> {
+    /// # Panics
+    /// If the kernel would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes>(&self) {
+        let from = self.panels.extent(P * P, self.place + self.tiles, self.vectors, R * group(P) * L::N);
+        assert!(self.from.len() >= from && self.bias.len() >= self.vectors * L::N, "panels or bias end too early");
+        let fits = self.vectors * L::N == self.target.channels && R * self.tiles < self.target.width + R;
+        assert!(fits, "results that are not the target's");
+    }
+
     /// The results of one x.
+    ///
+    /// # Safety
+    /// The transform has passed [`TransformOutput::check`]; `from` is where a point along x of one tile and vector
+    /// starts, `to` the place of a result of the first row that exists; the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn results<L: Lanes>(&self, from: *const f32, bias: L, to: *mut f32) {
-        // SAFETY: the caller's tile lies within the panels, and only results that exist are written.
+        // SAFETY: `TransformOutput::check` found P · P rows of panels; rows of results are written if they `exist`, for
+        // which `Target::new` found room, and its contract gives them to this thread alone.
         unsafe {
             let mut values = [[L::zero(); P]; R];
             for y in 0..P {
@@ -239,8 +310,9 @@ impl<const R: usize, const P: usize> TransformOutput<R, P> {
             for z in 0..R {
                 let line = output_line::<L, R, P>(values[z]);
                 for y in 0..R {
-                    if z < self.exist[0] && y < self.exist[1] {
-                        let place = z.wrapping_mul(self.row_steps[0]).wrapping_add(y.wrapping_mul(self.row_steps[1]));
+                    if z < self.target.exist[0] && y < self.target.exist[1] {
+                        let [along_z, along_y] = self.target.row_steps;
+                        let place = z.wrapping_mul(along_z).wrapping_add(y.wrapping_mul(along_y));
                         line[y].plus(bias).store(to.add(place));
                     }
                 }
@@ -249,14 +321,12 @@ impl<const R: usize, const P: usize> TransformOutput<R, P> {
     }
 }
 
-/// One layer of `A dy Aᵀ`, its points of one z, for neighbouring tiles of a row, into panels.
-///
-/// # Safety
-/// Whoever builds one makes sure of what the fields say.
-pub(super) struct TransformGradient<const R: usize, const P: usize> {
+/// One layer of `A dy Aᵀ`, its points of one z, for neighbouring tiles of a row, into panels. Checks that all rows hold
+/// their voxels, and that there is room for all tiles, before it uses them.
+pub(super) struct TransformGradient<'a, const R: usize, const P: usize> {
     pub(super) layer: usize,
     /// The first tile's first voxel in its rows along z, for every y; rows of zeros beyond the volume's end.
-    pub(super) rows: [[*const f32; R]; R],
+    pub(super) rows: [[&'a [f32]; R]; R],
     /// Voxels left in the row, and values between them.
     pub(super) width: usize,
     pub(super) step: usize,
@@ -266,20 +336,24 @@ pub(super) struct TransformGradient<const R: usize, const P: usize> {
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
     pub(super) panels: Panels<P>,
-    pub(super) to: *mut f32,
+    pub(super) to: &'a mut [f32],
 }
 
-impl<const R: usize, const P: usize> Kernel for TransformGradient<R, P> {
+impl<const R: usize, const P: usize> Kernel for TransformGradient<'_, R, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        self.check::<L>();
+        let to = self.to.as_mut_ptr();
         for vector in 0..self.vectors {
             for tile in 0..self.tiles {
                 let place = self.panels.tile(self.place + tile, L::N) + vector * self.panels.panel;
-                // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+                // SAFETY: the check above found all vectors at each voxel of all rows, and room for P rows of P points
+                // of each tile and vector; `Level::run`, below which kernels run, has asserted that the machine has the
+                // instruction set.
                 unsafe {
-                    let to = self.to.add(place);
+                    let to = to.add(place);
                     match self.layer {
                         0 => self.tile::<L, 0>(tile, vector * L::N, to),
                         1 => self.tile::<L, 1>(tile, vector * L::N, to),
@@ -295,10 +369,24 @@ impl<const R: usize, const P: usize> Kernel for TransformGradient<R, P> {
     }
 }
 
-impl<const R: usize, const P: usize> TransformGradient<R, P> {
+impl<const R: usize, const P: usize> TransformGradient<'_, R, P> {
+    /// # Panics
+    /// If the kernel would read or write beyond what there is.
+    #[inline(always)]
+    fn check<L: Lanes>(&self) {
+        let row = extent([(self.width, self.step)], self.vectors * L::N);
+        assert!(self.rows.as_flattened().iter().all(|values| values.len() >= row), "a row ends before its last voxel");
+        let to = self.panels.extent(P, self.place + self.tiles, self.vectors, P * group(P) * L::N);
+        assert!(self.to.len() >= to, "too little room for the tiles");
+    }
+
+    /// # Safety
+    /// The transform has passed [`TransformGradient::check`], `channel` is the first of one of its vectors, `to` the
+    /// place of a tile and vector in the panels' first row, and the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn tile<L: Lanes, const LAYER: usize>(&self, tile: usize, channel: usize, to: *mut f32) {
-        // SAFETY: the caller's tile and channels exist; its other voxels are read if they do.
+        // SAFETY: voxels are read if they lie within the width, for which `TransformGradient::check` found all vectors;
+        // it also found room for P points in P rows of the panels.
         unsafe {
             let mut columns = [[L::zero(); P]; R];
             for x in 0..R {
@@ -326,26 +414,41 @@ impl<const R: usize, const P: usize> TransformGradient<R, P> {
 }
 
 /// `Gᵀ u G` of the sums of some parts, for some pairs of fine and coarse channels.
-///
-/// # Safety
-/// Whoever builds one makes sure that `values` values, whole vectors, can be read for every part and point and written
-/// for every tap.
-pub(super) struct TransformWeightGradient<const P: usize> {
-    pub(super) sums: *const f32,
-    pub(super) parts: usize,
-    /// Values between points, and between taps.
-    pub(super) step: usize,
-    pub(super) values: usize,
-    pub(super) to: *mut f32,
+pub(super) struct TransformWeightGradient<'a, const P: usize> {
+    sums: &'a [f32],
+    parts: usize,
+    step: usize,
+    values: usize,
+    to: *mut f32,
 }
 
-impl<const P: usize> Kernel for TransformWeightGradient<P> {
+impl<'a, const P: usize> TransformWeightGradient<'a, P> {
+    /// From `values` sums of every part and point, whole vectors, to as many results of every tap; points, and taps,
+    /// lie `step` values apart.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes these results before the kernel has returned.
+    ///
+    /// # Panics
+    /// If there are fewer sums or results.
+    pub(super) unsafe fn new(sums: &'a [f32], parts: usize, step: usize, values: usize, results: Results) -> Self {
+        let points = P * P * P;
+        let enough = sums.len() >= extent([(parts, points.saturating_mul(step)), (points, step)], values);
+        assert!(enough && parts > 0, "the sums end before the last part");
+        Self { sums, parts, step, values, to: results.place(extent([(27, step)], values)) }
+    }
+}
+
+impl<const P: usize> Kernel for TransformWeightGradient<'_, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        assert!(self.values.is_multiple_of(L::N), "values that are not whole vectors");
         for at in (0..self.values).step_by(L::N) {
-            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+            // SAFETY: `new` found the values of all parts, points and taps, of which by the assertion this is a whole
+            // vector, and its contract gives the results to this thread alone; `Level::run`, below which kernels run,
+            // has asserted that the machine has the instruction set.
             unsafe {
                 let mut along_x = [[[L::zero(); 3]; P]; P];
                 for z in 0..P {
@@ -381,13 +484,16 @@ impl<const P: usize> Kernel for TransformWeightGradient<P> {
     }
 }
 
-impl<const P: usize> TransformWeightGradient<P> {
+impl<const P: usize> TransformWeightGradient<'_, P> {
     /// A point's sums over all parts.
+    ///
+    /// # Safety
+    /// `point` is below P³, a vector from `at` on is among the values, and the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn sum<L: Lanes>(&self, point: usize, at: usize) -> L {
-        // SAFETY: see the fields.
+        // SAFETY: `new` found the values of all parts and points.
         unsafe {
-            let mut from = self.sums.add(point.wrapping_mul(self.step) + at);
+            let mut from = self.sums.as_ptr().add(point.wrapping_mul(self.step) + at);
             let mut sum = L::load(from);
             for _ in 1..self.parts {
                 from = from.add((P * P * P).wrapping_mul(self.step));
@@ -399,31 +505,59 @@ impl<const P: usize> TransformWeightGradient<P> {
 }
 
 /// `G w Gᵀ` for one vector of output channels: for each point along z and y and each input channel the points along x.
-///
-/// # Safety
-/// Whoever builds one makes sure that a vector can be read at `taps[t] + c · step` for every tap and channel, and all
-/// points written.
-pub(super) struct TransformWeights<const P: usize> {
-    pub(super) taps: [*const f32; 27],
-    pub(super) step: usize,
-    pub(super) channels: usize,
-    pub(super) to: *mut f32,
+pub(super) struct TransformWeights<'a, const P: usize> {
+    taps: &'a [&'a [f32]; 27],
+    step: usize,
+    channels: usize,
+    lanes: usize,
+    to: *mut f32,
 }
 
-impl<const P: usize> Kernel for TransformWeights<P> {
+impl<'a, const P: usize> TransformWeights<'a, P> {
+    /// From a vector of `lanes` weights of every tap and channel, `step` values from channel to channel, to the points
+    /// of all.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes the first P³ · `channels` · `lanes` results before the kernel has returned.
+    ///
+    /// # Panics
+    /// If there are fewer weights or results.
+    pub(super) unsafe fn new(
+        taps: &'a [&'a [f32]; 27],
+        step: usize,
+        channels: usize,
+        lanes: usize,
+        results: Results,
+    ) -> Self {
+        let tap = extent([(channels, step)], lanes);
+        assert!(taps.iter().all(|weights| weights.len() >= tap), "a tap ends before its last channel");
+        Self {
+            taps,
+            step,
+            channels,
+            lanes,
+            to: results.place(extent([(P * P * P, channels * lanes)], channels * lanes)),
+        }
+    }
+}
+
+impl<const P: usize> Kernel for TransformWeights<'_, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
+        assert!(self.lanes == L::N, "weights that are for another level");
         let row_step = self.channels * P * L::N;
         for channel in 0..self.channels {
-            // SAFETY: see the fields; `Level::run` vouches for the instruction set.
+            // SAFETY: `new` found the vectors of all taps and channels and room for all points, of which by the
+            // assertion these are whole ones, and its contract gives the latter to this thread alone; `Level::run`,
+            // below which kernels run, has asserted that the machine has the instruction set.
             unsafe {
                 let mut along_z = [[[L::zero(); 3]; 3]; P];
                 for row in 0..9 {
                     let mut line = [L::zero(); 3];
                     for z in 0..3 {
-                        line[z] = L::load(self.taps[9 * z + row].add(channel * self.step));
+                        line[z] = L::load(self.taps[9 * z + row].as_ptr().add(channel * self.step));
                     }
                     let line = weight_line::<L, P>(line);
                     for z in 0..P {
