@@ -58,7 +58,7 @@ test('memory and the number of cases decide the size', (t) => {
   const channels = (bytes: number, full = 40) =>
     (choose({ ...found, cases: { ...found.cases, full } }, bytes).config.plan?.network as { stageChannels: number[] })
       .stageChannels[0];
-  t.deepEqual([channels(16 * GIB), channels(16 * GIB, 400), channels(0.7 * GIB)], [16, 32, 8]);
+  t.deepEqual([channels(16 * GIB), channels(16 * GIB, 400), channels(0.55 * GIB)], [16, 32, 8]);
   const small = choose(found, 0.45 * GIB);
   t.true(small.predictedBytes <= 0.45 * GIB);
   t.throws(() => choose(found, 0.1 * GIB), { instanceOf: MemoryError });

@@ -63,8 +63,7 @@ test('one fault of each kind is found, and none stops the others', async (t) => 
   const good = scan();
   await data.add('good', good);
   await data.add('again', good);
-  const [x, y, z] = [3, 7, 11];
-  const beside = labels.affine.map((value, at) => (at === z ? value + 7 : at === x || at === y ? value : value));
+  const beside = labels.affine.map((value, at) => (at === 11 ? value + 7 : value));
   await data.add('beside', scan(), { ...labels, affine: beside });
   await data.add('cut', scan(), { ...labels, shape: [47, 64, 88], data: labels.data.slice(64 * 88) });
   await data.add(
@@ -135,8 +134,8 @@ test('one fault of each kind is found, and none stops the others', async (t) => 
     'one EMPTY_SIDE',
     'shifted NOT_HU',
     'shifted NO_LUNGS',
-    'strange EMPTY_LABEL',
     'strange UNKNOWN_LABEL',
+    'strange EMPTY_LABEL',
     'unlabelled MISSING_LABEL',
     'unseen MISSING_IMAGE',
     'veinless EMPTY_LABEL',
