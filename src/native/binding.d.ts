@@ -690,3 +690,13 @@ export declare function writeProbabilities(path: string, volume: ProbabilityVolu
 
 /** Writes a volume, with another file's header where that is a NIfTI. */
 export declare function writeVolume(path: string, volume: VoxelVolume, like: string | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>
+export interface DatasetSurvey { cases: Array<SurveyedCase>; findings: Array<DatasetFinding> }
+export interface SurveyedCase { name: string; whole: boolean; labelled: boolean; full: boolean; sides: Array<string>; classes: Array<string> }
+export type FindingSeverity = 'error' | 'warning'
+export interface DatasetFinding { case: string | null; code: string; severity: FindingSeverity; message: string; remedy: string }
+export interface CheckRequest { anatomy: boolean; ceilingsMm: Array<number> }
+export interface CheckedCase { findings: Array<DatasetFinding>; facts: CaseFacts | null }
+export interface CaseFacts { shape: Axes; spacingMm: Axes; content: string; classes: Record<string, ClassFacts> }
+export interface ClassFacts { voxels: number; hu: Axes; calibres: Axes; ceilings: Array<number> }
+export declare function surveyDataset(dataset: string): Promise<DatasetSurvey | ErrorInfo>
+export declare function checkCase(dataset: string, name: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>

@@ -46,12 +46,12 @@ export function fingerprint(measured: MeasuredCase[]): Fingerprint {
       unusable: measured.length - usable.length,
     },
     sides: {
-      left: annotated((one) => one.annotated.sides.includes('left')),
-      right: annotated((one) => one.annotated.sides.includes('right')),
+      left: annotated((one) => one.sides.includes('left')),
+      right: annotated((one) => one.sides.includes('right')),
     },
     classes: {
-      artery: annotated((one) => one.annotated.classes.includes('artery')),
-      vein: annotated((one) => one.annotated.classes.includes('vein')),
+      artery: annotated((one) => one.classes.includes('artery')),
+      vein: annotated((one) => one.classes.includes('vein')),
     },
     spacingMm: {
       median: eachAxis(facts, ({ spacingMm }) => spacingMm, median),

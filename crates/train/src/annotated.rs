@@ -1,13 +1,13 @@
 //! What of a case is annotated.
 
 use pulmoav_plan::{BodySide, VesselClass};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::code::{CENTRAL_BIT, RIGHT_BIT};
 
 /// Which sides and classes of a case were annotated; the rest carries no loss. Without a side or a class the scan is
 /// unlabelled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Annotated {
     /// The patient's sides.

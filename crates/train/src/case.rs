@@ -2,8 +2,9 @@
 //!
 //! `imagesTr/NAME_0000.nii.gz`, `labelsTr/NAME.nii.gz` (values as `labels` of `dataset.json` says; without it 0
 //! background, 1 artery, 2 vein) or `labelsTr/NAME_artery.nii.gz` and `labelsTr/NAME_vein.nii.gz` (either ending in
-//! `.npz` too: the array `data` on the scan's grid), `dataset.json` with nnU-Net's own keys and `cases: { NAME: { annotated: { sides, classes, central }, phase } }`. A case that is not named
-//! there is annotated in full; one whose sides or classes are empty is unlabelled and needs no label map.
+//! `.npz` too: the array `data` on the scan's grid), `dataset.json` with nnU-Net's own keys and `cases: { NAME: {
+//! annotated: { sides, classes, central }, phase } }`. A case that is not named there is annotated in full; one whose
+//! sides or classes are empty is unlabelled and needs no label map.
 //! `airwaysTr/NAME.nii.gz` (1 in bronchi and windpipe) may stand beside them: plans with that auxiliary map learn from
 //! it. Validation is every fifth labelled case in the order of names, or what `splits_final.json` says; each fold takes
 //! others.
@@ -104,7 +105,8 @@ impl DataSet {
         if let Some(unknown) = folder.description.cases.keys().find(|name| !names.contains(*name)) {
             let ending = &folder.ending;
             return Err(folder.refused(format!(
-                "cases names {unknown:?}, but labelsTr/{unknown}{ending} does not exist; add the file or remove the entry"
+                "cases names {unknown:?}, but labelsTr/{unknown}{ending} does not exist; add the file or remove the \
+                 entry"
             )));
         }
         check_images(&folder, &names)?;

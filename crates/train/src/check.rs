@@ -28,7 +28,7 @@ const MOST_OUTSIDE: f64 = 0.01;
 const FEW_VOXELS: usize = 200;
 
 /// What was found in a case.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     /// What is wrong, or worth knowing.
     pub findings: Vec<Finding>,
@@ -37,8 +37,7 @@ pub struct Checked {
 }
 
 /// What to look at.
-#[derive(Debug, Clone, PartialEq, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Asked {
     /// Whether body and lungs are looked for, which sides and places are judged by.
     pub anatomy: bool,

@@ -1,10 +1,7 @@
 //! What is found in a data set before anything is learnt from it.
 
-use serde::Serialize;
-
 /// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Must be mended: training would stop, or learn something wrong.
     Error,
@@ -13,8 +10,7 @@ pub enum Severity {
 }
 
 /// One thing to know of a data set or a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The case's name; `None` where it concerns the whole data set.
     pub case: Option<String>,

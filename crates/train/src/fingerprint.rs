@@ -7,7 +7,6 @@ use pulmoav_volume::crop::{Extent, View, VoxelBox, crop};
 use pulmoav_volume::resample::new_shape;
 use pulmoav_volume::{Orientation, Volume};
 use rayon::prelude::*;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ceiling;
@@ -24,8 +23,7 @@ const PERCENTILES: [f64; 3] = [0.005, 0.5, 0.995];
 const MARGIN_MM: f64 = 8.0;
 
 /// Figures of a case, in the canonical frame.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CaseFacts {
     /// Voxels, `[z, y, x]`.
     pub shape: [usize; 3],
@@ -38,8 +36,7 @@ pub struct CaseFacts {
 }
 
 /// Figures of a class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClassFacts {
     /// Labelled voxels.
     pub voxels: u64,
@@ -70,7 +67,7 @@ impl CaseFacts {
 }
 
 /// A class's name in reports.
-pub(crate) fn name(class: VesselClass) -> &'static str {
+pub fn name(class: VesselClass) -> &'static str {
     match class {
         VesselClass::Artery => "artery",
         VesselClass::Vein => "vein",

@@ -32,7 +32,7 @@ impl Default for LabelValues {
 }
 
 impl LabelValues {
-    /// 0 background, 1 artery, 2 vein or [`NO_LOSS`] for a value of the label map; `None` for one that is not described.
+    /// 0 background, 1 artery, 2 vein or [`NO_LOSS`] for a value of the label map; `None` for one that is not named.
     pub fn class_of(&self, value: f64) -> Option<u8> {
         if value == 0.0 {
             return Some(0);

@@ -4,27 +4,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Serialize;
+use pulmoav_plan::BodySide;
 
 use crate::case::{Annotated, Fold, Folder, channel};
 use crate::error::TrainError;
 use crate::finding::{Finding, Findings};
 
 /// A data set by its lists.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     /// Every case that an image, a label map or `dataset.json` names, by name.
     pub cases: Vec<SurveyedCase>,
-    /// Whether `splits_final.json` is there.
-    pub has_splits: bool,
     /// What is wrong, or worth knowing.
     pub findings: Vec<Finding>,
 }
 
 /// A case by its files.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SurveyedCase {
     /// Its name.
     pub name: String,
@@ -74,7 +70,15 @@ pub fn survey(dir: &Path) -> Result<Survey, TrainError> {
     }
     let cases: Vec<SurveyedCase> = names.iter().map(|name| look_at(&folder, name, &mut findings)).collect();
     findings.extend(check_splits(dir, &cases));
-    Ok(Survey { cases, has_splits: dir.join("splits_final.json").is_file(), findings })
+    Ok(Survey { cases, findings })
+}
+
+/// A side's name in reports.
+pub fn side_name(side: BodySide) -> &'static str {
+    match side {
+        BodySide::Left => "left",
+        BodySide::Right => "right",
+    }
 }
 
 fn look_at(folder: &Folder, name: &str, all: &mut Vec<Finding>) -> SurveyedCase {
