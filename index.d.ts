@@ -44,6 +44,26 @@ interface CaseWarning {
 /** Variants of the published family. */
 type CheckpointVariant = 'la-caf' | 'gap'
 
+/** One thing to know of a data set or a case. */
+interface DatasetFinding {
+  /** The case's name; `null` where it concerns the whole data set. */
+  case: string | null
+  /**
+   * A stable code. Of the lists: `NOT_CT`, `NO_CASES`, `LABELS_IGNORED`, `MISSING_IMAGE`, `MISSING_LABEL`,
+   * `SECOND_CHANNEL`, `CLASS_WITHOUT_VALUE`, `BAD_SPLITS`. Of the files: `UNREADABLE`, `NO_ORIENTATION`, `UNITS`,
+   * `FORMS_DIFFER`, `GEOMETRY`, `NOT_HU`, `DUPLICATE`. Of the labels: `UNKNOWN_LABEL`, `EMPTY_LABEL`,
+   * `OTHER_CLASS`, `LABELS_OVERLAP`, `OUTSIDE_BODY`, `OTHER_SIDE`, `EMPTY_SIDE`. Of the anatomy: `NO_LUNGS`,
+   * `ONE_LUNG`, `CUT_LUNGS`, `MIRRORED`.
+   */
+  code: string
+  /** How much it matters. */
+  severity: FindingSeverity
+  /** What was found. */
+  message: string
+  /** What to do about it. */
+  remedy: string
+}
+
 /** Prompts as the network would be given them. */
 interface EncodedText {
   /** Token ids of each prompt, with start and end, no padding. */
@@ -89,6 +109,9 @@ interface FileInfo {
   /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
   warnings: Array<Warning>
 }
+
+/** How much a finding matters. `error`: training would stop, or learn something wrong; `warning`: should be looked at. */
+type FindingSeverity = 'error' | 'warning'
 
 /** What became of every tensor of a checkpoint. */
 interface ImportedCheckpoint {
@@ -412,8 +435,6 @@ interface Warning {
   /** One sentence: what it is and, where something can be done, what to check. */
   message: string
 }
-type FindingSeverity = 'error' | 'warning'
-interface DatasetFinding { case: string | null; code: string; severity: FindingSeverity; message: string; remedy: string }
 
 /** Voxels and where they are in the body: a plain object. */
 interface Volume<Data extends VoxelArray = VoxelArray> extends VoxelVolume {

@@ -87,7 +87,7 @@ export interface CaseWarning {
 }
 
 /** Looks at every voxel of a case whose files are all there. */
-export declare function checkCase(dataset: string, case: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>
+export declare function checkCase(dataset: string, name: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>
 
 /** What was found in a case. */
 export interface CheckedCase {

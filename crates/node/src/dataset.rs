@@ -176,14 +176,14 @@ pub fn survey_dataset(env: &Env, dataset: String) -> Result<PromiseRaw<'_, Eithe
 pub fn check_case<'env>(
     env: &'env Env,
     dataset: String,
-    case: String,
+    name: String,
     asked: CheckRequest,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<CheckedCase, ErrorInfo>>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
         let CheckRequest { anatomy, ceilings_mm } = asked;
-        let found = check(Path::new(&dataset), &case, &Asked { anatomy, ceilings_mm }, &*shared)?;
+        let found = check(Path::new(&dataset), &name, &Asked { anatomy, ceilings_mm }, &*shared)?;
         Ok(CheckedCase {
             findings: found.findings.into_iter().map(DatasetFinding::from).collect(),
             facts: found.facts.map(CaseFacts::from),

@@ -11,7 +11,7 @@ use pulmoav_volume::{Orientation, Volume};
 use rayon::prelude::*;
 
 use crate::case::{Annotated, Case, Folder};
-use crate::code::label;
+use crate::code::{ARTERY, VEIN, label};
 use crate::error::TrainError;
 use crate::finding::{Finding, Findings};
 use crate::fingerprint::{CaseFacts, name};
@@ -79,7 +79,12 @@ pub fn check(dir: &Path, case: &str, asked: &Asked, monitor: &dyn Monitor) -> Re
         let hu = View::new(&scan.ct.data, scan.ct.grid.shape).reordered(orientation.source, orientation.flipped);
         let anatomy = pulmoav_anatomy::find(&hu, &canonical);
         judge_anatomy(&anatomy, &case.annotated, &mut findings);
-        judge_places(&anatomy, &orientation.orient(&reference), &case.annotated, &mut findings);
+        let reference = orientation.orient(&reference);
+        judge_body(&anatomy, &reference, &mut findings);
+        // Sides of a scan that does not say which way the patient lies are a guess.
+        if scan.oriented {
+            judge_sides(&anatomy, &reference, &case.annotated, &mut findings);
+        }
     }
     step(monitor, 3)?;
     let facts = CaseFacts::measure(&scan.ct, &reference, &orientation, &asked.ceilings_mm);
@@ -197,23 +202,33 @@ fn judge_anatomy(anatomy: &Anatomy, annotated: &Annotated, findings: &mut Findin
     }
 }
 
-/// Whether labels lie in the body, and on the sides that are annotated.
-fn judge_places(anatomy: &Anatomy, reference: &Volume<u8>, annotated: &Annotated, findings: &mut Findings) {
-    let Some(lungs) = &anatomy.lungs else { return };
-    let (whole, shape) = (VoxelBox::whole(reference.grid.shape), reference.grid.shape);
-    let count = |places: &[u8], value: u8| {
-        let pairs = reference.data.par_iter().zip(places);
-        pairs.filter(|&(&found, &place)| (found == 1 || found == 2) && place == value).count()
-    };
-    let body = anatomy.body_in(&whole, shape);
-    let (outside, inside) = (count(&body, 0), count(&body, 1));
+/// How many labelled voxels are in places of this value.
+fn labelled_in(reference: &Volume<u8>, places: &[u8], value: u8) -> usize {
+    let pairs = reference.data.par_iter().zip(places);
+    pairs.filter(|&(&found, &place)| (found == ARTERY || found == VEIN) && place == value).count()
+}
+
+/// Whether labels lie in the body.
+fn judge_body(anatomy: &Anatomy, reference: &Volume<u8>, findings: &mut Findings) {
+    if anatomy.lungs.is_none() {
+        return;
+    }
+    let shape = reference.grid.shape;
+    let body = anatomy.body_in(&VoxelBox::whole(shape), shape);
+    let (outside, inside) = (labelled_in(reference, &body, 0), labelled_in(reference, &body, 1));
     if outside as f64 > MOST_OUTSIDE * (outside + inside) as f64 {
         let share = 100.0 * outside as f64 / (outside + inside) as f64;
         let message = format!("{share:.0} % of the labelled voxels lie outside the body");
         findings.error("OUTSIDE_BODY", message, "check that image and label map belong together and are not mirrored");
     }
-    let sides = lungs.sides_in(&whole, shape);
-    let on = [count(&sides, LEFT), count(&sides, RIGHT)];
+}
+
+/// Whether labels lie on the sides that are annotated.
+fn judge_sides(anatomy: &Anatomy, reference: &Volume<u8>, annotated: &Annotated, findings: &mut Findings) {
+    let Some(lungs) = &anatomy.lungs else { return };
+    let shape = reference.grid.shape;
+    let sides = lungs.sides_in(&VoxelBox::whole(shape), shape);
+    let on = [labelled_in(reference, &sides, LEFT), labelled_in(reference, &sides, RIGHT)];
     let total = on[0] + on[1];
     if total < FEW_VOXELS {
         return;
