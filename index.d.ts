@@ -44,6 +44,26 @@ interface CaseWarning {
 /** Variants of the published family. */
 type CheckpointVariant = 'la-caf' | 'gap'
 
+/** One thing to know of a data set or a case. */
+interface DatasetFinding {
+  /** The case's name; `null` where it concerns the whole data set. */
+  case: string | null
+  /**
+   * A stable code. Of the lists: `NOT_CT`, `NO_CASES`, `LABELS_IGNORED`, `MISSING_IMAGE`, `MISSING_LABEL`,
+   * `SECOND_CHANNEL`, `CLASS_WITHOUT_VALUE`, `BAD_SPLITS`. Of the files: `UNREADABLE`, `NO_ORIENTATION`, `UNITS`,
+   * `FORMS_DIFFER`, `GEOMETRY`, `NOT_HU`, `DUPLICATE`. Of the labels: `UNKNOWN_LABEL`, `EMPTY_LABEL`,
+   * `OTHER_CLASS`, `LABELS_OVERLAP`, `OUTSIDE_BODY`, `OTHER_SIDE`, `EMPTY_SIDE`. Of the anatomy: `NO_LUNGS`,
+   * `ONE_LUNG`, `CUT_LUNGS`, `MIRRORED`.
+   */
+  code: string
+  /** How much it matters. */
+  severity: FindingSeverity
+  /** What was found. */
+  message: string
+  /** What to do about it. */
+  remedy: string
+}
+
 /** Prompts as the network would be given them. */
 interface EncodedText {
   /** Token ids of each prompt, with start and end, no padding. */
@@ -89,6 +109,9 @@ interface FileInfo {
   /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
   warnings: Array<Warning>
 }
+
+/** How much a finding matters. `error`: training would stop, or learn something wrong; `warning`: should be looked at. */
+type FindingSeverity = 'error' | 'warning'
 
 /** What became of every tensor of a checkpoint. */
 interface ImportedCheckpoint {
@@ -979,6 +1002,101 @@ interface PhantomCase extends PhantomFiles {
  */
 declare function phantom(options: PhantomOptions): Promise<PhantomCase[]>;
 
+/** The figures of a data set that a plan is made of. */
+interface Fingerprint {
+    /** How many cases are annotated in full, in part (one lung, one class), not at all, or cannot be used. */
+    cases: {
+        full: number;
+        half: number;
+        unlabelled: number;
+        unusable: number;
+    };
+    /** In how many cases each side is annotated. */
+    sides: {
+        left: number;
+        right: number;
+    };
+    /** In how many cases each class is annotated. */
+    classes: {
+        artery: number;
+        vein: number;
+    };
+    /** Voxel size `[z, y, x]` in mm: its median and range over the cases. */
+    spacingMm: {
+        median: Axes;
+        least: Axes;
+        most: Axes;
+    };
+    /** Median number of voxels, `[z, y, x]`. */
+    shape: Axes;
+    /** HU below which 0.5, 50 and 99.5 % of the labelled voxels lie, medians over the cases; `null` without such voxels. */
+    hu: {
+        artery: [number, number, number] | null;
+        vein: [number, number, number] | null;
+    };
+    /** Shares of the labelled voxels in vessels of a radius below 1.5 mm, up to 3 mm, and above. */
+    calibres: {
+        artery: [number, number, number] | null;
+        vein: [number, number, number] | null;
+    };
+    /** Best Dice that the labels keep on isotropic voxels, means over some cases. */
+    ceilings: {
+        edgeMm: number;
+        artery: number | null;
+        vein: number | null;
+    }[];
+}
+
+/** Why a field of a config is what it is. */
+interface PlanReason {
+    /** Path of the field in the config. */
+    field: string;
+    /** Its value, for people. */
+    value: string;
+    reason: string;
+}
+/** What was chosen for a data set. */
+interface Choice {
+    config: TrainSettings;
+    reasons: PlanReason[];
+    /** Best Dice that the chosen spacing allows, by class. */
+    ceiling: {
+        artery: number | null;
+        vein: number | null;
+    };
+    /** Memory that a training step is foreseen to take at its peak. */
+    predictedBytes: number;
+}
+
+/** Options of {@link plan}. */
+interface PlanOptions extends CallOptions {
+    /** File to write the training config to. */
+    out?: string | undefined;
+    /** Memory that training may take. @default half of the machine's */
+    maxMemoryBytes?: number | undefined;
+    /** Writes `splits_final.json` with so many folds into the data set, where there is none. */
+    folds?: number | undefined;
+}
+/** A training config made for a data set. */
+interface TrainingPlan extends Choice {
+    /** What was measured. */
+    fingerprint: Fingerprint;
+    /** Memory that training may take. */
+    budgetBytes: number;
+    /** Whether `splits_final.json` was written, was there, or was not asked for. */
+    splits: 'written' | 'kept' | null;
+}
+/**
+ * Measures a data set and makes a training config for it: what differs from the recipe `tiny`, with the reasons.
+ *
+ * @param dataset folder with imagesTr, labelsTr and dataset.json
+ * @throws IoError, FormatError where the data set cannot be read or has no labelled case; MemoryError; UsageError
+ * @example
+ * const { config, reasons } = await plan('data', { maxMemoryBytes: 8 * 2 ** 30 });
+ * await train({ dataset: 'data', out: 'run', config });
+ */
+declare function plan(dataset: string, options?: PlanOptions): Promise<TrainingPlan>;
+
 /** One scan whose anatomy is written to a folder. */
 interface AnatomyJob {
     /** The scan. */
@@ -1259,6 +1377,27 @@ interface TrainResult {
  */
 declare function train(options: TrainOptions): Promise<TrainResult>;
 
+/** What was found in a data set. */
+interface Verification {
+    /** Cases that were looked at. */
+    cases: number;
+    /** Whether nothing must be mended: no finding is an `error`. */
+    ok: boolean;
+    /** What is wrong, or worth knowing: of the whole data set first, then case by case. */
+    findings: DatasetFinding[];
+}
+/**
+ * Looks through a data set before anything is learnt from it: lists, files, geometry, values, labels, sides,
+ * duplicates. What is wrong with one case is a finding and never stops the others.
+ *
+ * @param dataset folder with imagesTr, labelsTr and dataset.json
+ * @throws IoError, FormatError where the folder or `dataset.json` cannot be read
+ * @example
+ * const { ok, findings } = await verify('data');
+ * if (!ok) console.error(findings.filter(({ severity }) => severity === 'error'));
+ */
+declare function verify(dataset: string, options?: CallOptions): Promise<Verification>;
+
 /** Options of {@link readVolume}. */
 interface ReadOptions extends CallOptions {
     /** Which volume of a file with four or more axes, counted from 0 in file order; such a file needs it. */
@@ -1286,5 +1425,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, pullModel, readVolume, removeModel, segmentToFile, train, understand, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PeakMemory, PhantomCase, PhantomOptions, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, Understood, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

@@ -52,6 +52,8 @@ function object({
 const commands = [
   'segment',
   'anatomy',
+  'verify',
+  'plan',
   'train',
   'evaluate',
   'phantom',

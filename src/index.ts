@@ -8,6 +8,7 @@ export {
 } from './anatomy.js';
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export * from './errors.js';
+export type { DatasetFinding } from './dataset.js';
 export { type EvaluateOptions, evaluate } from './evaluate.js';
 export { type ExportOptions, type ExportReport, exportCheckpoint } from './export.js';
 export {
@@ -33,6 +34,7 @@ export {
   verifyModel,
 } from './models.js';
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
+export { type Fingerprint, type PlanOptions, type PlanReason, plan, type TrainingPlan } from './plan.js';
 export { type AnatomyJob, type AnatomyReport, anatomyToFolder } from './report/anatomy-folder.js';
 export type { Scores, TargetScores } from './scores.js';
 export {
@@ -50,4 +52,5 @@ export type { EndReason, TrainEvent } from './train/events.js';
 export { train } from './train/folds.js';
 export type { TrainOptions, TrainResult } from './train/loop.js';
 export type { Axes, CallOptions, MeasuredStructure, Progress, Volume, VoxelArray, Warning } from './types.js';
+export { type Verification, verify } from './verify.js';
 export { type ReadOptions, readVolume, type WriteOptions, writeVolume } from './volume.js';

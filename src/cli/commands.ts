@@ -7,14 +7,18 @@ import { addImport } from './import.js';
 import { addInfo } from './info.js';
 import { addModels } from './models.js';
 import { addPhantom } from './phantom.js';
+import { addPlan } from './plan.js';
 import { addSegment } from './segment.js';
 import { addText } from './text.js';
 import { addTrain } from './train.js';
+import { addVerify } from './verify.js';
 
 /** Every command, in the order in which the help lists them. */
 export const all = [
   addSegment,
   addAnatomy,
+  addVerify,
+  addPlan,
   addTrain,
   addEvaluate,
   addPhantom,

@@ -54,6 +54,18 @@ export declare function anatomyVolume(volume: VoxelVolume, asked: AnatomyRequest
 /** Three numbers along `[z, y, x]`. */
 export type Axes = [number, number, number]
 
+/** Figures of a case, in the canonical frame. */
+export interface CaseFacts {
+  /** Voxels, `[z, y, x]`. */
+  shape: Axes
+  /** Voxel size, `[z, y, x]`, mm. */
+  spacingMm: Axes
+  /** Equal for equal voxels, whatever the file's packing. */
+  content: string
+  /** By class; none for one without voxels. */
+  classes: Record<string, ClassFacts>
+}
+
 /** Scores of one case, and what it looks like. */
 export interface CaseScores {
   /** The case's name. */
@@ -74,6 +86,17 @@ export interface CaseWarning {
   message: string
 }
 
+/** Looks at every voxel of a case whose files are all there. */
+export declare function checkCase(dataset: string, name: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>
+
+/** What was found in a case. */
+export interface CheckedCase {
+  /** What is wrong, or worth knowing. */
+  findings: Array<DatasetFinding>
+  /** Its figures; `null` where its CT or its label maps could not be read. */
+  facts: CaseFacts | null
+}
+
 /** Finds what is wrong with an output's place before any work is done. */
 export declare function checkOutput(path: string, input: string): Promise<null | ErrorInfo>
 
@@ -88,6 +111,26 @@ export interface CheckpointRequest {
 /** Variants of the published family. */
 export type CheckpointVariant = 'la-caf' | 'gap'
 
+/** What is looked for in a case. */
+export interface CheckRequest {
+  /** Whether body and lungs are looked for, which sides and places are judged by. */
+  anatomy: boolean
+  /** Voxel edges at which the best Dice is wanted, mm. */
+  ceilingsMm: Array<number>
+}
+
+/** Figures of a class in a case. */
+export interface ClassFacts {
+  /** Labelled voxels. */
+  voxels: number
+  /** HU below which 0.5, 50 and 99.5 % of them lie. */
+  hu: Axes
+  /** How many lie in vessels of a radius below 1.5 mm, up to 3 mm, and above. */
+  calibres: Axes
+  /** The best Dice at each of the voxel edges that were asked for. */
+  ceilings: Array<number>
+}
+
 /** Lets go of a trainer. */
 export declare function closeTrainer(handle: number): void
 
@@ -99,6 +142,34 @@ export declare function completePlan(plan: string, text: string): Promise<string
 
 /** Takes the text tensors of a model over into a file of their own. */
 export declare function copyTextTower(model: string, path: string): Promise<null | ErrorInfo>
+
+/** One thing to know of a data set or a case. */
+export interface DatasetFinding {
+  /** The case's name; `null` where it concerns the whole data set. */
+  case: string | null
+  /**
+   * A stable code. Of the lists: `NOT_CT`, `NO_CASES`, `LABELS_IGNORED`, `MISSING_IMAGE`, `MISSING_LABEL`,
+   * `SECOND_CHANNEL`, `CLASS_WITHOUT_VALUE`, `BAD_SPLITS`. Of the files: `UNREADABLE`, `NO_ORIENTATION`, `UNITS`,
+   * `FORMS_DIFFER`, `GEOMETRY`, `NOT_HU`, `DUPLICATE`. Of the labels: `UNKNOWN_LABEL`, `EMPTY_LABEL`,
+   * `OTHER_CLASS`, `LABELS_OVERLAP`, `OUTSIDE_BODY`, `OTHER_SIDE`, `EMPTY_SIDE`. Of the anatomy: `NO_LUNGS`,
+   * `ONE_LUNG`, `CUT_LUNGS`, `MIRRORED`.
+   */
+  code: string
+  /** How much it matters. */
+  severity: FindingSeverity
+  /** What was found. */
+  message: string
+  /** What to do about it. */
+  remedy: string
+}
+
+/** A data set by its lists. */
+export interface DatasetSurvey {
+  /** Every case that an image, a label map or `dataset.json` names, by name. */
+  cases: Array<SurveyedCase>
+  /** What is wrong, or worth knowing. */
+  findings: Array<DatasetFinding>
+}
 
 /** Frees a loaded model. */
 export declare function disposeSegmenter(handle: number): void
@@ -176,6 +247,9 @@ export interface FileInfo {
   /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
   warnings: Array<Warning>
 }
+
+/** How much a finding matters. `error`: training would stop, or learn something wrong; `warning`: should be looked at. */
+export type FindingSeverity = 'error' | 'warning'
 
 /** Looks at the build and the processor. */
 export declare function health(): MachineHealth
@@ -522,6 +596,25 @@ export interface StepSettings {
   sampling: SamplingWeights
   /** What the next step's patches are drawn by, which are made while this step runs. */
   nextSampling: SamplingWeights
+}
+
+/** Lists a data set's cases, and what is wrong with its lists; no voxel is read. */
+export declare function surveyDataset(dataset: string): Promise<DatasetSurvey | ErrorInfo>
+
+/** A case by its files. */
+export interface SurveyedCase {
+  /** Its name. */
+  name: string
+  /** Whether its files are all there, so that its voxels can be looked at. */
+  whole: boolean
+  /** Whether it has a label map. */
+  labelled: boolean
+  /** Whether both lungs, what lies between them and both classes are annotated. */
+  full: boolean
+  /** Sides that are annotated: `left`, `right`. */
+  sides: Array<string>
+  /** Classes that are annotated: `artery`, `vein`. */
+  classes: Array<string>
 }
 
 /** What can be asked for. */

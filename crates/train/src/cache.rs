@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     case::Part,
-    code::SUPERVISED_BIT,
+    code::{IGNORE_BIT, SUPERVISED_BIT},
     error::TrainError,
     patch::Patch,
     places::{Kind, Listed, Places},
@@ -198,7 +198,8 @@ impl CachedCase {
                     *hu = f32::from(i16::from_le_bytes([pair[0], pair[1]]));
                 }
                 for (out, &code) in patch.codes[to..to + count].iter_mut().zip(&codes[from..]) {
-                    *out = code | if knows(Part::of(code)) { SUPERVISED_BIT } else { 0 };
+                    let supervised = code & IGNORE_BIT == 0 && knows(Part::of(code));
+                    *out = code | if supervised { SUPERVISED_BIT } else { 0 };
                 }
             }
         }
@@ -349,6 +350,18 @@ pub(crate) mod tests {
                 assert_eq!(case.codes[(z * 6 + y) * 16 + x] & LABEL_BITS, label);
             }
         }
+    }
+
+    #[test]
+    fn ignored_voxels_are_never_supervised() {
+        let mut case = example([4, 4, 8]);
+        case.codes[5] |= IGNORE_BIT;
+        let path = temporary("ignored").join("a.case");
+        write(&path, &case).unwrap();
+        let patch = CachedCase::open(&path).unwrap().patch([0; 3], [4, 4, 8], |_| true).unwrap();
+        let supervised = |code: &&u8| **code & SUPERVISED_BIT != 0;
+        assert_eq!(patch.codes.iter().filter(supervised).count(), 4 * 4 * 8 - 1);
+        assert_eq!(patch.codes[5] & SUPERVISED_BIT, 0);
     }
 
     #[test]

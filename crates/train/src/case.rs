@@ -1,23 +1,27 @@
 //! A data set: nnU-Net's folders, plus what is annotated in each case.
 //!
 //! `imagesTr/NAME_0000.nii.gz`, `labelsTr/NAME.nii.gz` (values as `labels` of `dataset.json` says; without it 0
-//! background, 1 artery, 2 vein), `dataset.json` with nnU-Net's own keys and `cases: { NAME: { annotated: { sides,
-//! classes, central }, phase } }`. A case that is not named there is annotated in full; one whose sides or classes are
-//! empty is unlabelled and needs no label map. `airwaysTr/NAME.nii.gz` (1 in bronchi
-//! and windpipe) may stand beside them: plans with that auxiliary map learn from it. Validation is every fifth labelled
-//! case in the order of names, or what `splits_final.json` says; each fold takes others.
+//! background, 1 artery, 2 vein) or `labelsTr/NAME_artery.nii.gz` and `labelsTr/NAME_vein.nii.gz` (either ending in
+//! `.npz` too: the array `data` on the scan's grid), `dataset.json` with nnU-Net's own keys and `cases: { NAME: {
+//! annotated: { sides, classes, central }, phase } }`. A case that is not named there is annotated in full; one whose
+//! sides or classes are empty is unlabelled and needs no label map.
+//! `airwaysTr/NAME.nii.gz` (1 in bronchi and windpipe) may stand beside them: plans with that auxiliary map learn from
+//! it. Validation is every fifth labelled case in the order of names, or what `splits_final.json` says; each fold takes
+//! others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use pulmoav_plan::{BodySide, VesselClass};
+use pulmoav_plan::VesselClass;
+use pulmoav_task::Warning;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::code::{CENTRAL_BIT, RIGHT_BIT};
+pub use crate::annotated::{Annotated, Part};
 use crate::error::TrainError;
+use crate::labels::LabelValues;
 
 /// Folds of a data set without `splits_final.json`.
 const FOLDS: usize = 5;
@@ -29,8 +33,8 @@ pub struct Case {
     pub name: String,
     /// The CT.
     pub image: PathBuf,
-    /// The reference label map; `None` for an unlabelled scan.
-    pub label: Option<PathBuf>,
+    /// The reference; `None` for an unlabelled scan.
+    pub label: Option<LabelFiles>,
     /// What of it is annotated.
     pub annotated: Annotated,
     /// Contrast phase, where known (phantoms).
@@ -41,139 +45,29 @@ pub struct Case {
     pub values: LabelValues,
 }
 
-/// Which value of the label maps is which class, as `labels` of `dataset.json` says; `None` for a class that is not
-/// there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LabelValues {
-    /// Pulmonary arteries.
-    pub artery: Option<u8>,
-    /// Pulmonary veins.
-    pub vein: Option<u8>,
+/// Where a case's label maps are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelFiles {
+    /// One file with a value a class.
+    Map(PathBuf),
+    /// A file a class; vessels may lie in both.
+    Separate {
+        /// Arteries.
+        artery: Option<PathBuf>,
+        /// Veins.
+        vein: Option<PathBuf>,
+    },
 }
 
-impl Default for LabelValues {
-    fn default() -> Self {
-        Self { artery: Some(1), vein: Some(2) }
-    }
-}
-
-impl LabelValues {
-    /// 0 background, 1 artery or 2 vein for a value of the label map; `None` for one that is not described.
-    pub fn class_of(self, value: u8) -> Option<u8> {
-        match value {
-            0 => Some(0),
-            _ if Some(value) == self.artery => Some(1),
-            _ if Some(value) == self.vein => Some(2),
-            _ => None,
-        }
-    }
-
-    /// # Errors
-    /// What is wrong with `labels`, in words.
-    fn of(labels: &BTreeMap<String, Value>) -> Result<Self, String> {
-        let mut values = Self { artery: None, vein: None };
-        for (name, value) in labels {
-            let words = name.to_ascii_lowercase().replace(['_', '-'], " ");
-            let class = words.strip_prefix("pulmonary ").unwrap_or(&words);
-            let number = value.as_u64().and_then(|number| u8::try_from(number).ok());
-            let Some(number) = number else {
-                return Err(format!("labels gives {name:?} the value {value}; expected a whole number from 0 to 255"));
-            };
-            match class {
-                "background" if number == 0 => {}
-                "background" => return Err(format!("labels gives the background the value {number}; expected 0")),
-                "artery" | "arteries" if number > 0 => values.artery = Some(number),
-                "vein" | "veins" if number > 0 => values.vein = Some(number),
-                "artery" | "arteries" | "vein" | "veins" => {
-                    return Err(format!(
-                        "labels gives {name:?} the value 0, which is the background's; expected another"
-                    ));
-                }
-                _ => return Err(format!("labels names {name:?}; expected background, artery and vein only")),
+impl LabelFiles {
+    /// Every file, arteries first, with the class that is all it holds.
+    pub fn each(&self) -> Vec<(Option<VesselClass>, &Path)> {
+        match self {
+            Self::Map(path) => vec![(None, path)],
+            Self::Separate { artery, vein } => {
+                let files = [(VesselClass::Artery, artery), (VesselClass::Vein, vein)];
+                files.into_iter().filter_map(|(class, path)| Some((Some(class), path.as_deref()?))).collect()
             }
-        }
-        if values.artery.is_some() && values.artery == values.vein {
-            return Err("labels gives artery and vein one value; expected two".to_owned());
-        }
-        if values.artery.is_none() && values.vein.is_none() {
-            return Err("labels names neither artery nor vein; expected at least one".to_owned());
-        }
-        Ok(values)
-    }
-
-    fn value_of(self, class: VesselClass) -> Option<u8> {
-        match class {
-            VesselClass::Artery => self.artery,
-            VesselClass::Vein => self.vein,
-        }
-    }
-}
-
-/// Which sides and classes of a case were annotated; the rest carries no loss. Without a side or a class the scan is
-/// unlabelled.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Annotated {
-    /// The patient's sides.
-    #[serde(default = "both_sides")]
-    pub sides: Vec<BodySide>,
-    /// Vessel classes.
-    #[serde(default = "both_classes")]
-    pub classes: Vec<VesselClass>,
-    /// Whether the vessels between the lungs were annotated, which belong to neither side; by default they were where
-    /// both sides were.
-    #[serde(default)]
-    pub central: Option<bool>,
-}
-
-impl Default for Annotated {
-    fn default() -> Self {
-        Self { sides: both_sides(), classes: both_classes(), central: None }
-    }
-}
-
-impl Annotated {
-    /// Both lungs, what lies between them, and both classes.
-    pub fn is_full(&self) -> bool {
-        Part::ALL.iter().all(|&part| self.knows(part)) && self.classes.len() == 2
-    }
-
-    /// Whether nothing was annotated.
-    pub fn is_empty(&self) -> bool {
-        self.classes.is_empty() || Part::ALL.iter().all(|&part| !self.knows(part))
-    }
-
-    /// Whether a part was annotated, in the classes that were.
-    pub fn knows(&self, part: Part) -> bool {
-        match part {
-            Part::Left => self.sides.contains(&BodySide::Left),
-            Part::Right => self.sides.contains(&BodySide::Right),
-            Part::Central => self.central.unwrap_or(self.sides.len() == 2),
-        }
-    }
-}
-
-/// A part of the chest that is annotated as a whole or not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The patient's left.
-    Left,
-    /// The patient's right.
-    Right,
-    /// Between the lungs.
-    Central,
-}
-
-impl Part {
-    /// Every part.
-    pub const ALL: [Self; 3] = [Self::Left, Self::Right, Self::Central];
-
-    /// The part of a voxel's code.
-    pub fn of(code: u8) -> Self {
-        match (code & CENTRAL_BIT != 0, code & RIGHT_BIT != 0) {
-            (true, _) => Self::Central,
-            (false, true) => Self::Right,
-            (false, false) => Self::Left,
         }
     }
 }
@@ -187,6 +81,8 @@ pub struct DataSet {
     pub training: Vec<usize>,
     /// Indices into `cases` to score.
     pub validation: Vec<usize>,
+    /// What `dataset.json` gave cause to say.
+    pub warnings: Vec<Warning>,
 }
 
 impl DataSet {
@@ -196,49 +92,126 @@ impl DataSet {
     /// `ERR_IO` if a folder or `dataset.json` is missing, `ERR_FORMAT` if it is malformed, names a case that is not
     /// there, or a label map has no image.
     pub fn open(dir: &Path, fold: usize) -> Result<Self, TrainError> {
-        let file = dir.join("dataset.json");
-        let description = Description::read(&file)?;
-        let values = description.values().map_err(|problem| TrainError::format(&file, problem))?;
-        description.check_channels().map_err(|problem| TrainError::format(&file, problem))?;
-        let ending = description.file_ending.as_deref().unwrap_or(".nii.gz");
-        let mut names = label_names(&dir.join("labelsTr"), ending)?;
-        let unlabelled = description.cases.iter().filter(|(_, case)| case.annotated.is_empty());
-        names.extend(unlabelled.map(|(name, _)| name.clone()));
+        let folder = Folder::read(dir)?;
+        folder.description.check_channels().map_err(|problem| folder.refused(problem))?;
+        let names = folder.names();
         if names.is_empty() {
+            let ending = &folder.ending;
             return Err(TrainError::format(
                 &dir.join("labelsTr"),
                 format!("no file ending in {ending}; expected NAME{ending} for every case"),
             ));
         }
-        if let Some(unknown) = description.cases.keys().find(|name| !names.contains(*name)) {
-            return Err(TrainError::format(
-                &dir.join("dataset.json"),
-                format!(
-                    "cases names {unknown:?}, but labelsTr/{unknown}{ending} does not exist; add the file or remove the entry"
-                ),
-            ));
+        if let Some(unknown) = folder.description.cases.keys().find(|name| !names.contains(*name)) {
+            let ending = &folder.ending;
+            return Err(folder.refused(format!(
+                "cases names {unknown:?}, but labelsTr/{unknown}{ending} does not exist; add the file or remove the \
+                 entry"
+            )));
         }
-        check_images(&dir.join("imagesTr"), ending, &names)?;
-        let cases =
-            names.iter().map(|name| case(dir, name, ending, &description, values)).collect::<Result<Vec<_>, _>>()?;
+        check_images(&folder, &names)?;
+        let cases = names.iter().map(|name| folder.case(name)).collect::<Result<Vec<_>, _>>()?;
         let (training, validation) = split(dir, &cases, fold)?;
-        Ok(Self { cases, training, validation })
+        Ok(Self { cases, training, validation, warnings: folder.warnings })
     }
 }
 
+/// A data set's description and what lies in its folders.
+pub(crate) struct Folder<'a> {
+    dir: &'a Path,
+    pub(crate) description: Description,
+    /// Ending of images and label maps.
+    pub(crate) ending: String,
+    values: LabelValues,
+    /// What `labels` gave cause to say.
+    pub(crate) warnings: Vec<Warning>,
+    /// Label maps by case.
+    pub(crate) labels: BTreeMap<String, LabelFiles>,
+    /// Images without their ending.
+    pub(crate) images: BTreeSet<String>,
+}
+
+impl<'a> Folder<'a> {
+    /// # Errors
+    /// As [`DataSet::open`], for what concerns no single case.
+    pub(crate) fn read(dir: &'a Path) -> Result<Self, TrainError> {
+        let file = dir.join("dataset.json");
+        let description = Description::read(&file)?;
+        let (values, warnings) = description.values().map_err(|problem| TrainError::format(&file, problem))?;
+        let ending = description.file_ending.clone().unwrap_or_else(|| ".nii.gz".to_owned());
+        let images = stems(&dir.join("imagesTr"), &ending)?;
+        let labels = label_files(&dir.join("labelsTr"), &ending, &images)?;
+        Ok(Self { dir, description, ending, values, warnings, labels, images })
+    }
+
+    /// Cases with a label map, and unlabelled ones.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let unlabelled = self.description.cases.iter().filter(|(_, case)| case.annotated.is_empty());
+        self.labels.keys().chain(unlabelled.map(|(name, _)| name)).cloned().collect()
+    }
+
+    /// What of a case is annotated.
+    pub(crate) fn annotated(&self, name: &str) -> Annotated {
+        self.description.cases.get(name).map_or_else(Annotated::default, |case| case.annotated.clone())
+    }
+
+    /// # Errors
+    /// `ERR_FORMAT` where a file is missing or a class has no value.
+    pub(crate) fn case(&self, name: &str) -> Result<Case, TrainError> {
+        let file = |folder: &str, stem: String| self.dir.join(folder).join(stem + &self.ending);
+        let image = file("imagesTr", format!("{name}_0000"));
+        if !image.is_file() {
+            return Err(TrainError::format(&image, format!("missing, though there is a case {name}; add the CT")));
+        }
+        let annotated = self.annotated(name);
+        let label = self.labels.get(name).filter(|_| !annotated.is_empty());
+        if let Some(class) = label.and_then(|label| self.missing(&annotated, label)) {
+            return Err(self.refused(format!(
+                "case {name} is annotated with {class}, which neither labels nor a file names; name it, or list \
+                 annotated.classes"
+            )));
+        }
+        Ok(Case {
+            name: name.to_owned(),
+            values: self.values.clone(),
+            image,
+            label: label.cloned(),
+            annotated,
+            phase: self.description.cases.get(name).and_then(|case| case.phase.clone()),
+            airways: Some(file("airwaysTr", name.to_owned())).filter(|path| path.is_file()),
+        })
+    }
+
+    /// An annotated class that the label maps cannot hold.
+    fn missing(&self, annotated: &Annotated, label: &LabelFiles) -> Option<&'static str> {
+        let holds = |class: VesselClass| match label {
+            LabelFiles::Map(_) => self.values.has(class),
+            LabelFiles::Separate { .. } => label.each().iter().any(|(found, _)| *found == Some(class)),
+        };
+        let class = annotated.classes.iter().find(|&&class| !holds(class))?;
+        Some(if *class == VesselClass::Artery { "artery" } else { "vein" })
+    }
+
+    fn refused(&self, problem: String) -> TrainError {
+        TrainError::format(&self.dir.join("dataset.json"), problem)
+    }
+}
+
+/// `dataset.json`.
 #[derive(Deserialize)]
-struct Description {
+pub(crate) struct Description {
     file_ending: Option<String>,
     labels: Option<BTreeMap<String, Value>>,
     /// Names of the channels by number; older data sets call them modalities.
     #[serde(alias = "modality")]
     channel_names: Option<BTreeMap<String, String>>,
     #[serde(default)]
-    cases: BTreeMap<String, CaseDescription>,
+    pub(crate) cases: BTreeMap<String, CaseDescription>,
 }
 
+/// An entry of `cases`.
 #[derive(Deserialize, Default)]
-struct CaseDescription {
+pub(crate) struct CaseDescription {
     #[serde(default)]
     annotated: Annotated,
     phase: Option<String>,
@@ -250,15 +223,15 @@ impl Description {
         serde_json::from_str(&text).map_err(|error| TrainError::format(path, error.to_string()))
     }
 
-    fn values(&self) -> Result<LabelValues, String> {
+    fn values(&self) -> Result<(LabelValues, Vec<Warning>), String> {
         // A list without a class, as templates have it, says nothing.
         match &self.labels {
-            Some(labels) if labels.keys().any(|name| name != "background") => LabelValues::of(labels),
-            _ => Ok(LabelValues::default()),
+            Some(labels) if labels.keys().any(|name| name != "background") => LabelValues::read(labels),
+            _ => Ok((LabelValues::default(), Vec::new())),
         }
     }
 
-    fn check_channels(&self) -> Result<(), String> {
+    pub(crate) fn check_channels(&self) -> Result<(), String> {
         let Some(channels) = &self.channel_names else { return Ok(()) };
         if channels.len() > 1 {
             return Err(format!("channel_names lists {} channels; expected one, the CT", channels.len()));
@@ -270,21 +243,29 @@ impl Description {
     }
 }
 
+/// An entry of `splits_final.json`.
 #[derive(Deserialize)]
-struct Fold {
+pub(crate) struct Fold {
     train: Vec<String>,
     val: Vec<String>,
 }
 
-fn both_sides() -> Vec<BodySide> {
-    vec![BodySide::Left, BodySide::Right]
+impl Fold {
+    /// What is wrong with it; `is_labelled` knows the cases.
+    pub(crate) fn problem(&self, is_labelled: impl Fn(&str) -> Option<bool>) -> Option<String> {
+        if let Some(name) = self.train.iter().chain(&self.val).find(|name| is_labelled(name).is_none()) {
+            return Some(format!("{name:?} is not a case of this data set"));
+        }
+        if let Some(name) = self.train.iter().find(|name| self.val.contains(name)) {
+            return Some(format!("{name:?} is learnt from and validated on; expected every case in one of both lists"));
+        }
+        let unlabelled = self.val.iter().find(|name| is_labelled(name) == Some(false))?;
+        Some(format!("{unlabelled:?} is unlabelled, so it cannot be validated on; move it to train"))
+    }
 }
 
-fn both_classes() -> Vec<VesselClass> {
-    vec![VesselClass::Artery, VesselClass::Vein]
-}
-
-fn label_names(folder: &Path, ending: &str) -> Result<BTreeSet<String>, TrainError> {
+/// Files of a folder without their ending.
+fn stems(folder: &Path, ending: &str) -> Result<BTreeSet<String>, TrainError> {
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(folder).map_err(TrainError::io(folder))? {
         let file = entry.map_err(TrainError::io(folder))?.file_name();
@@ -296,13 +277,46 @@ fn label_names(folder: &Path, ending: &str) -> Result<BTreeSet<String>, TrainErr
     Ok(names)
 }
 
+/// Label maps by case: `NAME`, or `NAME_artery` and `NAME_vein` of an image `NAME`.
+fn label_files(
+    folder: &Path,
+    ending: &str,
+    images: &BTreeSet<String>,
+) -> Result<BTreeMap<String, LabelFiles>, TrainError> {
+    let mut files = BTreeMap::new();
+    let (mut arteries, mut veins) = (BTreeMap::new(), BTreeMap::new());
+    let own = stems(folder, ending)?.into_iter().map(|stem| (stem, ending));
+    let arrays = stems(folder, ".npz")?.into_iter().map(|stem| (stem, ".npz"));
+    for (stem, ending) in own.chain(arrays.filter(|_| ending != ".npz")) {
+        let path = folder.join(format!("{stem}{ending}"));
+        let of = |class: &str| stem.strip_suffix(class).filter(|name| images.contains(&format!("{name}_0000")));
+        match (of("_artery"), of("_vein")) {
+            _ if images.contains(&format!("{stem}_0000")) => drop(files.insert(stem, LabelFiles::Map(path))),
+            (Some(name), _) => drop(arteries.insert(name.to_owned(), path)),
+            (_, Some(name)) => drop(veins.insert(name.to_owned(), path)),
+            _ => drop(files.insert(stem, LabelFiles::Map(path))),
+        }
+    }
+    let names: BTreeSet<String> = arteries.keys().chain(veins.keys()).cloned().collect();
+    for name in names {
+        let separate = LabelFiles::Separate { artery: arteries.remove(&name), vein: veins.remove(&name) };
+        if files.insert(name.clone(), separate).is_some() {
+            let path = folder.join(format!("{name}{ending}"));
+            return Err(TrainError::format(
+                &path,
+                "stands beside files of artery or vein alone; keep one or the other",
+            ));
+        }
+    }
+    Ok(files)
+}
+
 /// Refuses images without a label map, and second channels.
-fn check_images(folder: &Path, ending: &str, labelled: &BTreeSet<String>) -> Result<(), TrainError> {
-    for stem in label_names(folder, ending)? {
-        let image = folder.join(format!("{stem}{ending}"));
-        let Some((name, channel)) = stem.rsplit_once('_').filter(|(_, channel)| channel.parse::<u32>().is_ok()) else {
-            continue;
-        };
+fn check_images(folder: &Folder, labelled: &BTreeSet<String>) -> Result<(), TrainError> {
+    let ending = &folder.ending;
+    for stem in &folder.images {
+        let image = folder.dir.join("imagesTr").join(format!("{stem}{ending}"));
+        let Some((name, channel)) = channel(stem) else { continue };
         if channel != "0000" {
             return Err(TrainError::format(&image, "is a second channel; expected the CT alone (NAME_0000)"));
         }
@@ -319,37 +333,9 @@ fn check_images(folder: &Path, ending: &str, labelled: &BTreeSet<String>) -> Res
     Ok(())
 }
 
-fn case(
-    dir: &Path,
-    name: &str,
-    ending: &str,
-    description: &Description,
-    values: LabelValues,
-) -> Result<Case, TrainError> {
-    let image = dir.join("imagesTr").join(format!("{name}_0000{ending}"));
-    if !image.is_file() {
-        return Err(TrainError::format(&image, format!("missing, though there is a case {name}; add the CT")));
-    }
-    let described = description.cases.get(name);
-    let annotated = described.map_or_else(Annotated::default, |d| d.annotated.clone());
-    if let Some(class) = annotated.classes.iter().find(|&&class| values.value_of(class).is_none()) {
-        let class = if *class == VesselClass::Artery { "artery" } else { "vein" };
-        return Err(TrainError::format(
-            &dir.join("dataset.json"),
-            format!(
-                "case {name} is annotated with {class}, which labels does not name; name it, or list annotated.classes"
-            ),
-        ));
-    }
-    Ok(Case {
-        name: name.to_owned(),
-        values,
-        image,
-        label: (!annotated.is_empty()).then(|| dir.join("labelsTr").join(format!("{name}{ending}"))),
-        annotated,
-        phase: described.and_then(|d| d.phase.clone()),
-        airways: Some(dir.join("airwaysTr").join(format!("{name}{ending}"))).filter(|path| path.is_file()),
-    })
+/// Name and channel of an image.
+pub(crate) fn channel(stem: &str) -> Option<(&str, &str)> {
+    stem.rsplit_once('_').filter(|(_, channel)| channel.parse::<u32>().is_ok())
 }
 
 /// Indices to learn from and to score. Without `splits_final.json` every fifth labelled case is scored; unlabelled ones
@@ -366,35 +352,25 @@ fn split(dir: &Path, cases: &[Case], fold: usize) -> Result<(Vec<usize>, Vec<usi
     }
     let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
     let folds: Vec<Fold> = serde_json::from_str(&text).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    let refused = |problem: String| Err(TrainError::format(&path, problem));
-    let Some(Fold { train, val }) = folds.get(fold) else {
-        return refused(format!(
+    let refused = |problem: String| TrainError::format(&path, problem);
+    let Some(entry) = folds.get(fold) else {
+        return Err(refused(format!(
             "has {} folds, so there is no fold {fold}; expected {{ train, val }} for it",
             folds.len()
-        ));
+        )));
     };
-    let find = |list: &[String]| -> Result<Vec<usize>, TrainError> {
-        let of_name = |name: &String| {
-            let found = cases.iter().position(|case| case.name == *name);
-            found.ok_or_else(|| TrainError::format(&path, format!("{name:?} is not a case of this data set")))
-        };
-        list.iter().map(of_name).collect()
-    };
-    let (training, validation) = (find(train)?, find(val)?);
-    if let Some(&both) = training.iter().find(|index| validation.contains(index)) {
-        let name = &cases[both].name;
-        return refused(format!("{name:?} is learnt from and validated on; expected every case in one of both lists"));
+    let find = |name: &str| cases.iter().position(|case| case.name == name);
+    if let Some(problem) = entry.problem(|name| find(name).map(|index| cases[index].label.is_some())) {
+        return Err(refused(problem));
     }
-    if let Some(&unlabelled) = validation.iter().find(|&&index| cases[index].label.is_none()) {
-        let name = &cases[unlabelled].name;
-        return refused(format!("{name:?} is unlabelled, so it cannot be validated on; move it to train"));
-    }
-    Ok((training, validation))
+    let indices = |list: &[String]| list.iter().filter_map(|name| find(name)).collect();
+    Ok((indices(&entry.train), indices(&entry.val)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulmoav_plan::BodySide;
 
     fn folder(name: &str, cases: &[&str], description: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("pulmoav-case-{name}-{}", std::process::id()));
@@ -435,24 +411,34 @@ mod tests {
     }
 
     #[test]
-    fn labels_say_which_value_is_which_class() {
-        let values = |labels: &str| {
+    fn labels_are_read_and_what_is_not_learnt_is_said() {
+        let open = |labels: &str| {
             let dir = folder("labels", &["a"], &format!(r#"{{"labels":{labels}}}"#));
-            DataSet::open(&dir, 0).map(|set| set.cases[0].values).map_err(|error| error.to_string())
+            DataSet::open(&dir, 0)
         };
-        let swapped = values(r#"{"background":0,"vein":1,"Pulmonary_Artery":2}"#).unwrap();
-        assert_eq!([1, 2, 3, 0].map(|value| swapped.class_of(value)), [Some(2), Some(1), None, Some(0)]);
-        assert_eq!(values(r#"{"background":0}"#).unwrap(), LabelValues::default());
-        for (labels, problem) in [
-            (r#"{"background":0,"liver":1,"spleen":2}"#, "names \"liver\""),
-            (r#"{"background":0,"artery":"1","vein":2}"#, "whole number"),
-            (r#"{"background":0,"artery":1,"vein":1}"#, "one value"),
-            (r#"{"background":1,"artery":0,"vein":2}"#, "the value 0"),
-            (r#"{"background":0,"artery":1}"#, "annotated with vein"),
-        ] {
-            let error = values(labels).unwrap_err();
-            assert!(error.contains(problem), "{labels}: {error}");
+        let set = open(r#"{"background":0,"vein":1,"artery":2,"airway":3}"#).unwrap();
+        assert_eq!([1.0, 2.0].map(|value| set.cases[0].values.class_of(value)), [Some(2), Some(1)]);
+        assert_eq!(set.warnings[0].code, "LABELS_IGNORED");
+        assert_eq!(open(r#"{"background":0}"#).unwrap().cases[0].values, LabelValues::default());
+        let error = open(r#"{"background":0,"artery":1}"#).unwrap_err().to_string();
+        assert!(error.contains("annotated with vein"), "{error}");
+    }
+
+    #[test]
+    fn a_case_may_have_a_file_a_class() {
+        let dir = folder("separate", &["a", "b", "c"], r#"{"cases":{"b":{"annotated":{"classes":["vein"]}}}}"#);
+        for (from, to) in [("a", "a_artery"), ("b", "b_vein")] {
+            std::fs::rename(dir.join(format!("labelsTr/{from}.nii.gz")), dir.join(format!("labelsTr/{to}.nii.gz")))
+                .unwrap();
         }
+        let error = DataSet::open(&dir, 0).unwrap_err().to_string();
+        assert!(error.contains("case a is annotated with vein"), "{error}");
+        std::fs::write(dir.join("labelsTr/a_vein.nii.gz"), []).unwrap();
+        let set = DataSet::open(&dir, 0).unwrap();
+        let files: Vec<usize> = set.cases.iter().map(|case| case.label.as_ref().unwrap().each().len()).collect();
+        assert_eq!(files, [2, 1, 1]);
+        std::fs::write(dir.join("labelsTr/b.nii.gz"), []).unwrap();
+        assert!(DataSet::open(&dir, 0).unwrap_err().to_string().contains("keep one"));
     }
 
     #[test]
@@ -500,18 +486,6 @@ mod tests {
         let scored = [0, 1, 4].map(|fold| DataSet::open(&dir, fold).unwrap().validation);
         assert_eq!(scored, [vec![], vec![4], vec![0]]);
         assert_eq!(DataSet::open(&dir, 5).unwrap_err().code(), "ERR_CONFIG");
-    }
-
-    #[test]
-    fn a_part_is_annotated_or_not() {
-        let parts = |json: &str| {
-            let annotated: Annotated = serde_json::from_str(json).unwrap();
-            Part::ALL.map(|part| annotated.knows(part))
-        };
-        assert_eq!(parts("{}"), [true; 3]);
-        assert_eq!(parts(r#"{"sides":["left"]}"#), [true, false, false]);
-        assert_eq!(parts(r#"{"sides":["right"],"central":true}"#), [false, true, true]);
-        assert_eq!(parts(r#"{"sides":[]}"#), [false; 3]);
     }
 
     #[test]

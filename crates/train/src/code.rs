@@ -2,7 +2,8 @@
 //!
 //! Bits 0–1 the label (0 background, 1 artery, 2 vein, 3 airway), bit 2 the patient's right side, bit 3 supervised (the
 //! voxel's part was annotated, and the voxel lies inside the scan), bit 4 central (between the lungs, where vessels
-//! belong to neither side), bit 5 near the centreline of its label. Losses, sampling and augmentation work on these
+//! belong to neither side), bit 5 near the centreline of its label, bit 6 ignored (the reference marks the voxel as one
+//! without loss, so it is never supervised). Losses, sampling and augmentation work on these
 //! bytes; float targets are never made.
 
 use pulmoav_plan::{Auxiliary, BodySide, Target, VesselClass};
@@ -25,9 +26,11 @@ pub const SUPERVISED_BIT: u8 = 0b1000;
 pub const CENTRAL_BIT: u8 = 0b1_0000;
 /// Set on the centreline of an artery or a vein and close to it, inside the vessel.
 pub const CENTRELINE_BIT: u8 = 0b10_0000;
+/// Set where the reference says that nothing is learnt.
+pub const IGNORE_BIT: u8 = 0b100_0000;
 /// In codes that a teacher makes, instead of [`CENTRAL_BIT`]: its label counts.
 pub const ACCEPTED_BIT: u8 = CENTRAL_BIT;
-/// Number of different codes.
+/// Number of different codes, but for [`IGNORE_BIT`], of which targets know nothing.
 pub const CODES: usize = 64;
 
 /// What a map should be at a voxel: the share of the voxel that belongs to the target in 1/[`FULL`], or [`IGNORED`].

@@ -92,6 +92,14 @@ impl TrainError {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
+    /// What reading a volume gives, with its file.
+    pub(crate) fn volume(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeError) -> Self + '_ {
+        move |source| match source {
+            pulmoav_volume::VolumeError::Cancelled => Self::Cancelled,
+            source => Self::Volume { path: path.to_owned(), source },
+        }
+    }
+
     pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), problem: problem.into() }
     }

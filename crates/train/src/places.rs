@@ -105,21 +105,29 @@ impl Places {
     }
 }
 
-/// The calibre, as a number, of every voxel with this label: that of the largest ball inside the vessel that holds the
-/// voxel.
-fn calibres(codes: &[u8], label: u8, shape: [usize; 3], spacing_mm: [f64; 3]) -> Vec<u8> {
-    let outside = |voxel: usize| codes[voxel] & LABEL_BITS != label;
+/// The calibre, as a number, of every voxel with this label.
+pub(crate) fn calibres(codes: &[u8], label: u8, shape: [usize; 3], spacing_mm: [f64; 3]) -> Vec<u8> {
+    ball_sizes(|voxel| codes[voxel] & LABEL_BITS != label, shape, spacing_mm, &RADII_MM)
+}
+
+/// How many of these radii, the smallest first, the largest ball inside the vessel that holds the voxel has; 0 outside.
+pub(crate) fn ball_sizes(
+    outside: impl Fn(usize) -> bool + Sync,
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+    radii_mm: &[f64],
+) -> Vec<u8> {
     // Distances run between centres, so a vessel's wall is half a voxel nearer than the first voxel outside.
     let half_voxel_mm = spacing_mm.iter().sum::<f64>() / 6.0;
-    let reach_mm = RADII_MM[1] + half_voxel_mm;
-    let depth = near_squared_distance_mm2(outside, shape, spacing_mm, 2.0 * reach_mm);
-    let mut calibres = vec![0; codes.len()];
-    for radius_mm in RADII_MM.map(|radius_mm| radius_mm + half_voxel_mm) {
+    let reach_mm = radii_mm.last().copied().unwrap_or_default() + half_voxel_mm;
+    let depth = near_squared_distance_mm2(&outside, shape, spacing_mm, 2.0 * reach_mm);
+    let mut sizes = vec![0; shape.iter().product()];
+    for radius_mm in radii_mm.iter().map(|radius_mm| radius_mm + half_voxel_mm) {
         let square = (radius_mm * radius_mm) as f32;
         let wide = dilated(|voxel| !outside(voxel) && depth[voxel] >= square, shape, spacing_mm, radius_mm);
-        calibres.par_iter_mut().zip(&wide).for_each(|(calibre, &wide)| *calibre += u8::from(wide));
+        sizes.par_iter_mut().zip(&wide).for_each(|(size, &wide)| *size += u8::from(wide));
     }
-    calibres
+    sizes
 }
 
 /// The voxels of which something is true, at most [`MAX_LISTED`] of them.

@@ -7,23 +7,23 @@ use pulmoav_plan::{Channel, Plan};
 use pulmoav_segment::prepare::{InverseTransform, Prepared, prepare, prepare_labels};
 use pulmoav_task::{Monitor, Warning};
 use pulmoav_tree::thinning::skeleton_of;
-use pulmoav_volume::{
-    Grid, Volume, crop::View, dilation::dilated, formats, hounsfield::hounsfield, label::labels,
-    resample::resize_within,
-};
+use pulmoav_volume::{Grid, Volume, crop::View, dilation::dilated, formats, hounsfield::hounsfield, label::labels};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::{
     cache::{CachedCase, CaseWarning, PreparedCase, SidePlane, write},
-    case::Case,
-    code::{AIRWAY, ARTERY, CENTRAL_BIT, CENTRELINE_BIT, LABEL_BITS, RIGHT_BIT, VEIN},
+    case::{Case, LabelFiles},
+    ceiling,
+    code::{AIRWAY, ARTERY, CENTRAL_BIT, CENTRELINE_BIT, IGNORE_BIT, LABEL_BITS, RIGHT_BIT, VEIN},
     error::TrainError,
+    labels::NO_LOSS,
     places::Places,
+    reference::{Reference, read_reference},
 };
 
 /// Rises when what a cache file holds changes its meaning.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Half the width of what counts as near a centreline, voxels: a skeleton dilated twice (Kirchhoff et al., "Skeleton
 /// recall loss", ECCV 2024).
 const CENTRELINE_VOXELS: f64 = 2.0;
@@ -53,6 +53,8 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
         let data = std::fs::metadata(path).map_err(TrainError::io(path))?;
         Ok(format!("{} bytes, {:?}", data.len(), data.modified().ok()))
     };
+    let files = case.label.iter().flat_map(LabelFiles::each);
+    let labels: Vec<String> = files.map(|(_, path)| identity(path)).collect::<Result<_, _>>()?;
     let facts = format!(
         "{VERSION}\n{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}\n{}",
         case.values,
@@ -60,7 +62,7 @@ fn cache_path(cache: &Path, plan: &Plan, case: &Case) -> Result<PathBuf, TrainEr
         plan.crop,
         plan.tiles.tile,
         identity(&case.image)?,
-        case.label.as_deref().map(identity).transpose()?.unwrap_or_default(),
+        labels.join(" "),
         case.airways.as_deref().map(identity).transpose()?.unwrap_or_default()
     );
     let digest = Sha256::digest(facts.as_bytes());
@@ -77,9 +79,9 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
              orientation, so mend it, or take the case out of the data set",
         ));
     }
-    let reference = match &case.label {
-        Some(label) => read_reference(case, label, &ct.grid, oriented, monitor)?,
-        None => Volume { data: vec![0; ct.grid.len()], grid: ct.grid },
+    let Reference { labels: reference, warnings: overlaps } = match &case.label {
+        Some(files) => read_reference(case, files, &ct.grid, oriented, monitor)?,
+        None => Reference { labels: Volume { data: vec![0; ct.grid.len()], grid: ct.grid }, warnings: Vec::new() },
     };
     let failed = |source| match source {
         pulmoav_segment::SegmentError::Cancelled => TrainError::Cancelled,
@@ -88,8 +90,9 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
     let prepared = prepare(&ct, &all_hu(plan), monitor).map_err(failed)?;
     drop(ct);
     let mut codes = prepare_labels(&reference, &prepared.inverse).map_err(failed)?;
+    codes.par_iter_mut().filter(|code| **code == NO_LOSS).for_each(|code| *code = IGNORE_BIT);
     if let Some(airways) = &case.airways {
-        let airways = read_labels(airways, &reference.grid, oriented, monitor)?;
+        let airways = read_mask(airways, &reference.grid, oriented, monitor)?;
         let airways = prepare_labels(&airways, &prepared.inverse).map_err(failed)?;
         codes.par_iter_mut().zip(&airways).filter(|(code, airway)| **code == 0 && **airway != 0).for_each(
             |(code, _)| {
@@ -110,7 +113,7 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
         code: warning.code.to_owned(),
         message: warning.message,
     };
-    let warnings = warnings.into_iter().chain(unclear).map(said).collect();
+    let warnings = warnings.into_iter().chain(overlaps).chain(unclear).map(said).collect();
     Ok(PreparedCase {
         shape: prepared.shape,
         hu,
@@ -131,7 +134,7 @@ fn mark_parts(codes: &mut [u8], prepared: &Prepared) -> Option<Vec<u8>> {
     codes.par_iter_mut().enumerate().for_each(|(voxel, code)| {
         let side = if nearest[voxel] == RIGHT { RIGHT_BIT } else { 0 };
         let part = if region[voxel] != 0 && lungs[voxel] == 0 { CENTRAL_BIT } else { 0 };
-        *code = *code & LABEL_BITS | side | part;
+        *code = *code & (LABEL_BITS | IGNORE_BIT) | side | part;
     });
     Some(region)
 }
@@ -180,46 +183,18 @@ pub(crate) struct Scan {
 
 /// Reads a CT.
 pub(crate) fn read_ct(path: &Path, monitor: &dyn Monitor) -> Result<Scan, TrainError> {
-    let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
+    let image = formats::read(path, None, monitor).map_err(TrainError::volume(path))?;
     let (data, not_hu) = hounsfield(&image.voxels);
     let warnings = image.header.warnings.into_iter().chain(not_hu).collect();
     Ok(Scan { ct: Volume { data, grid: image.header.grid }, oriented: image.header.oriented, warnings })
 }
 
-/// A label map of a scan on `grid`.
-fn read_labels(path: &Path, grid: &Grid, oriented: bool, monitor: &dyn Monitor) -> Result<Volume<u8>, TrainError> {
-    let image = formats::read(path, None, monitor).map_err(volume_error(path))?;
-    let data = labels(&image.voxels).map_err(volume_error(path))?;
+/// A mask of a scan on `grid`.
+fn read_mask(path: &Path, grid: &Grid, oriented: bool, monitor: &dyn Monitor) -> Result<Volume<u8>, TrainError> {
+    let image = formats::read(path, None, monitor).map_err(TrainError::volume(path))?;
+    let data = labels(&image.voxels).map_err(TrainError::volume(path))?;
     let place = image.header.grid.beside(image.header.oriented, grid, oriented);
     Ok(Volume { data, grid: place })
-}
-
-/// A case's reference: 0 background, 1 artery, 2 vein, whatever values the data set gives them.
-pub(crate) fn read_reference(
-    case: &Case,
-    label: &Path,
-    grid: &Grid,
-    oriented: bool,
-    monitor: &dyn Monitor,
-) -> Result<Volume<u8>, TrainError> {
-    let mut reference = read_labels(label, grid, oriented, monitor)?;
-    let class_of: [Option<u8>; 256] = std::array::from_fn(|value| case.values.class_of(value as u8));
-    let mapped: Result<Vec<u8>, u8> =
-        reference.data.par_iter().map(|&value| class_of[value as usize].ok_or(value)).collect();
-    reference.data = mapped.map_err(|value| {
-        TrainError::format(
-            label,
-            format!("holds label {value}, which dataset.json does not name; expected background, artery and vein"),
-        )
-    })?;
-    Ok(reference)
-}
-
-pub(crate) fn volume_error(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeError) -> TrainError + '_ {
-    move |source| match source {
-        pulmoav_volume::VolumeError::Cancelled => TrainError::Cancelled,
-        source => TrainError::Volume { path: path.to_owned(), source },
-    }
 }
 
 /// Dice that a class keeps through the plan's grid and back when shares, not labels, are carried: what no model of this
@@ -227,14 +202,8 @@ pub(crate) fn volume_error(path: &Path) -> impl FnOnce(pulmoav_volume::VolumeErr
 fn ceiling(reference: &Volume<u8>, inverse: &InverseTransform, label: u8) -> Option<f64> {
     let moves = inverse.orientation;
     let view = View::new(&reference.data, reference.grid.shape).reordered(moves.source, moves.flipped);
-    let truth: Vec<f32> =
-        view.part(&inverse.part).to_vec().par_iter().map(|&l| f32::from(u8::from(l == label))).collect();
-    let shape = inverse.part.shape();
+    let view = view.part(&inverse.part);
     let extent = inverse.extent.seen_from(&inverse.part);
-    let coarse = resize_within(&View::new(&truth, shape), &extent, inverse.shape);
-    let back = resize_within(&View::new(&coarse, inverse.shape), &extent.inverse(shape, inverse.shape), shape);
-    let kept = back.par_iter().zip(&truth).filter(|&(&b, &t)| b > 0.5 && t > 0.5).count();
-    let found = back.par_iter().filter(|&&b| b > 0.5).count();
     let total = reference.data.par_iter().filter(|&&l| l == label).count();
-    (total > 0).then(|| 2.0 * kept as f64 / (found + total) as f64)
+    ceiling::kept(&view, label, &extent, inverse.shape, total)
 }

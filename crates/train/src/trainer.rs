@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{Channel, Plan};
-use pulmoav_task::{Clock, Monitor};
+use pulmoav_task::{Clock, Monitor, Warning};
 use serde::Serialize;
 
 use crate::{
@@ -160,6 +160,12 @@ impl Trainer {
         let cases = open_cases(&set, cache, &plan, monitor)?;
         let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()))?;
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
+        let of_set = |warning: &Warning| CaseWarning {
+            case: "dataset.json".to_owned(),
+            code: warning.code.to_owned(),
+            message: warning.message.clone(),
+        };
+        trainer.facts.warnings.splice(0..0, set.warnings.iter().map(of_set));
         trainer.facts.training_cases = names(&set.training);
         trainer.facts.validation_cases = names(&set.validation);
         trainer.validation = set.validation.iter().map(|&index| set.cases[index].clone()).collect();

@@ -11,8 +11,14 @@ use rayon::prelude::*;
 
 use crate::case::{Annotated, Case, Part};
 use crate::error::TrainError;
+<<<<<<< HEAD
 use crate::prepare::{Scan, read_ct, read_reference, volume_error};
 use crate::slices::{Scored, Slice, slices};
+=======
+use crate::labels::NO_LOSS;
+use crate::prepare::{Scan, read_ct};
+use crate::reference::read_reference;
+>>>>>>> 1a1174e (train: read ignored, separate and packed labels; look at data sets case by case)
 use crate::trainer::Trainer;
 
 /// Scores of one case, and what it looks like.
@@ -44,17 +50,39 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
     let found = segmenter
         .segment(&ct, &Request::default(), monitor)
         .map_err(|source| TrainError::Segment { case: case.name.clone(), source })?;
+<<<<<<< HEAD
     let label = case.label.as_deref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
     let reference = read_reference(case, label, &ct.grid, oriented, monitor)?;
     let known = annotated_part(&ct, &case.annotated).map_err(volume_error(&case.image))?;
     let shown = Scored { ct: &ct, reference: &reference.data, predicted: &found.labels.data, known: known.as_ref() };
     let slices = slices(&shown).map_err(volume_error(&case.image))?;
+=======
+    let files = case.label.as_ref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
+    let mut reference = read_reference(case, files, &ct.grid, oriented, monitor)?.labels;
+    let known = annotated_part(&ct, &case.annotated).map_err(TrainError::volume(&case.image))?;
+    let known = without_ignored(known, &mut reference);
+>>>>>>> 1a1174e (train: read ignored, separate and packed labels; look at data sets case by case)
     let restrictions = known.iter().map(Restriction::Within).collect();
     let options = Options { restrictions, ..Options::default() };
     let mut scores = evaluate(&found.labels, &reference, &options, monitor)
         .map_err(|source| TrainError::Evaluate { case: case.name.clone(), source })?;
     scores.0.retain(|(target, _)| is_annotated(target, &case.annotated.classes));
     Ok(CaseScores { name: case.name.clone(), scores, slices })
+}
+
+/// Takes the voxels without loss out of the reference and out of what is scored.
+fn without_ignored(known: Option<Mask>, reference: &mut Mask) -> Option<Mask> {
+    if !reference.data.par_iter().any(|&label| label == NO_LOSS) {
+        return known;
+    }
+    let grid = reference.grid;
+    let mut known = known.unwrap_or_else(|| Mask { data: vec![1; grid.len()], grid });
+    known.data.par_iter_mut().zip(&mut reference.data).filter(|(_, label)| **label == NO_LOSS).for_each(
+        |(known, label)| {
+            (*known, *label) = (0, 0);
+        },
+    );
+    Some(known)
 }
 
 /// Whether a row of the scores speaks of annotated classes only.

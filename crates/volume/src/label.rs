@@ -28,6 +28,48 @@ fn of<T: Voxel>(values: &[T]) -> Result<Vec<u8>, VolumeError> {
         .collect()
 }
 
+/// What `meaning` says of each voxel's value.
+///
+/// # Errors
+/// A value of which it says nothing.
+pub fn mapped(voxels: &Voxels, meaning: impl Fn(f64) -> Option<u8> + Sync) -> Result<Vec<u8>, f64> {
+    with_voxels!(voxels, values => {
+        let one = |value: f64| meaning(value).ok_or(value);
+        values.par_iter().map(|&value| one(value.to_f64())).collect()
+    })
+}
+
+/// The values that there are, in order, with their numbers of voxels; no more than [`MOST_DISTINCT`] of them.
+pub fn distinct(voxels: &Voxels) -> Vec<(f64, u64)> {
+    with_voxels!(voxels, values => distinct_of(values))
+}
+
+fn distinct_of<T: Voxel>(values: &[T]) -> Vec<(f64, u64)> {
+    let of_chunk = |chunk: &[T]| {
+        let mut found = Vec::new();
+        for run in chunk.chunk_by(|a, b| a == b) {
+            add(&mut found, run[0].to_f64(), run.len() as u64);
+        }
+        found
+    };
+    let joined = |mut a: Vec<(f64, u64)>, b: Vec<(f64, u64)>| {
+        b.into_iter().for_each(|(value, count)| add(&mut a, value, count));
+        a
+    };
+    values.par_chunks(CHUNK).map(of_chunk).reduce(Vec::new, joined)
+}
+
+fn add(found: &mut Vec<(f64, u64)>, value: f64, count: u64) {
+    match found.binary_search_by(|(other, _)| other.total_cmp(&value)) {
+        Ok(at) => found[at].1 += count,
+        Err(at) if found.len() < MOST_DISTINCT => found.insert(at, (value, count)),
+        Err(_) => {}
+    }
+}
+
+/// A label map has fewer values.
+pub const MOST_DISTINCT: usize = 300;
+
 /// How many voxels hold each value.
 pub fn counts(labels: &[u8]) -> [u64; 256] {
     let of_chunk = |chunk: &[u8]| {
@@ -66,6 +108,14 @@ mod tests {
             assert_eq!(found[value as usize], expected, "{value}");
         }
         assert_eq!(counts(&[]), [0; 256]);
+    }
+
+    #[test]
+    fn values_are_mapped_or_told() {
+        let voxels: Voxels = vec![-999i16, 0, 0, 2, 0, 2].into();
+        assert_eq!(distinct(&voxels), [(-999.0, 1), (0.0, 3), (2.0, 2)]);
+        assert_eq!(mapped(&voxels, |value| if value < 0.0 { None } else { Some(value as u8) }), Err(-999.0));
+        assert_eq!(mapped(&voxels, |value| Some(u8::from(value > 0.0))).unwrap(), [0, 0, 0, 1, 0, 1]);
     }
 
     #[test]

@@ -51,16 +51,25 @@ impl Grid {
 
     /// The largest distance between corresponding corners, mm; corners are taken from this grid's shape.
     pub fn corner_distance_mm(&self, other: &Self) -> f64 {
-        let [depth, height, width] = self.shape.map(|length| length.saturating_sub(1) as f64);
-        let mut distance_mm: f64 = 0.0;
-        for corner in 0..8 {
-            let at = |axis: usize, length: f64| if corner >> axis & 1 == 1 { length } else { 0.0 };
-            let voxel = [at(0, width), at(1, height), at(2, depth)];
-            let (a, b) = (self.affine.apply(voxel), other.affine.apply(voxel));
+        self.far_corner_mm(&Self { shape: self.shape, ..*other })
+    }
+
+    /// The largest distance between corresponding corners, mm, each grid's of its own shape.
+    pub fn far_corner_mm(&self, other: &Self) -> f64 {
+        let distance_mm = |(a, b): ([f64; 3], [f64; 3])| {
             let squared: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-            distance_mm = distance_mm.max(squared.sqrt());
-        }
-        distance_mm
+            squared.sqrt()
+        };
+        self.corners().into_iter().zip(other.corners()).map(distance_mm).fold(0.0, f64::max)
+    }
+
+    /// Centres of the outermost voxels, RAS mm.
+    fn corners(&self) -> [[f64; 3]; 8] {
+        let [depth, height, width] = self.shape.map(|length| length.saturating_sub(1) as f64);
+        std::array::from_fn(|corner| {
+            let at = |axis: usize, length: f64| if corner >> axis & 1 == 1 { length } else { 0.0 };
+            self.affine.apply([at(0, width), at(1, height), at(2, depth)])
+        })
     }
 
     /// Volume of one voxel in ml: of a sheared grid too, such as one of a tilted gantry.
