@@ -134,7 +134,9 @@ fn content(ct: &Volume<f32>) -> String {
             Sha256::digest(&bytes).to_vec()
         })
         .collect();
-    blocks.iter().for_each(|block| digest.update(block));
+    for block in &blocks {
+        digest.update(block);
+    }
     digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 

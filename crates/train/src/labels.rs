@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn names_say_which_value_is_which_class() {
-        let cases: [(&str, &[(f64, Option<u8>)], usize); 5] = [
+        type Expected<'a> = &'a [(f64, Option<u8>)];
+        let cases: [(&str, Expected<'_>, usize); 5] = [
             (
                 r#"{"background":0,"vein":1,"Pulmonary_Artery":2}"#,
                 &[(1.0, Some(2)), (2.0, Some(1)), (3.0, None), (0.0, Some(0)), (1.5, None)],

@@ -11,14 +11,10 @@ use rayon::prelude::*;
 
 use crate::case::{Annotated, Case, Part};
 use crate::error::TrainError;
-<<<<<<< HEAD
-use crate::prepare::{Scan, read_ct, read_reference, volume_error};
-use crate::slices::{Scored, Slice, slices};
-=======
 use crate::labels::NO_LOSS;
 use crate::prepare::{Scan, read_ct};
 use crate::reference::read_reference;
->>>>>>> 1a1174e (train: read ignored, separate and packed labels; look at data sets case by case)
+use crate::slices::{Scored, Slice, slices};
 use crate::trainer::Trainer;
 
 /// Scores of one case, and what it looks like.
@@ -50,18 +46,12 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
     let found = segmenter
         .segment(&ct, &Request::default(), monitor)
         .map_err(|source| TrainError::Segment { case: case.name.clone(), source })?;
-<<<<<<< HEAD
-    let label = case.label.as_deref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
-    let reference = read_reference(case, label, &ct.grid, oriented, monitor)?;
-    let known = annotated_part(&ct, &case.annotated).map_err(volume_error(&case.image))?;
-    let shown = Scored { ct: &ct, reference: &reference.data, predicted: &found.labels.data, known: known.as_ref() };
-    let slices = slices(&shown).map_err(volume_error(&case.image))?;
-=======
     let files = case.label.as_ref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
     let mut reference = read_reference(case, files, &ct.grid, oriented, monitor)?.labels;
     let known = annotated_part(&ct, &case.annotated).map_err(TrainError::volume(&case.image))?;
     let known = without_ignored(known, &mut reference);
->>>>>>> 1a1174e (train: read ignored, separate and packed labels; look at data sets case by case)
+    let shown = Scored { ct: &ct, reference: &reference.data, predicted: &found.labels.data, known: known.as_ref() };
+    let slices = slices(&shown).map_err(TrainError::volume(&case.image))?;
     let restrictions = known.iter().map(Restriction::Within).collect();
     let options = Options { restrictions, ..Options::default() };
     let mut scores = evaluate(&found.labels, &reference, &options, monitor)

@@ -53,7 +53,9 @@ fn distinct_of<T: Voxel>(values: &[T]) -> Vec<(f64, u64)> {
         found
     };
     let joined = |mut a: Vec<(f64, u64)>, b: Vec<(f64, u64)>| {
-        b.into_iter().for_each(|(value, count)| add(&mut a, value, count));
+        for (value, count) in b {
+            add(&mut a, value, count);
+        }
         a
     };
     values.par_chunks(CHUNK).map(of_chunk).reduce(Vec::new, joined)
