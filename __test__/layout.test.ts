@@ -67,7 +67,19 @@ test('crates use each other along the arrows only', (t) => {
 });
 
 /** Layers of src, lowest first; a file may import from lower layers and from its own pipeline. */
-const foundation = ['config', 'check', 'errors', 'types', 'native', 'progress', 'files', 'scores', 'models', 'drawing', 'dataset'];
+const foundation = [
+  'config',
+  'check',
+  'errors',
+  'types',
+  'native',
+  'progress',
+  'files',
+  'scores',
+  'models',
+  'drawing',
+  'dataset',
+];
 /** Pipelines that build on another one by their nature. */
 const mayUse: Record<string, string[]> = {
   'segment-file': ['segment', 'volume'],
