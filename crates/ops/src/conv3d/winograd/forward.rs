@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::product::{CHUNK, Products};
 use super::tiling::{Panels, TileRun, Tiling, columns, group, step};
-use super::transform::{Layers, Target, TransformDepth, TransformInput, TransformOutput, TransformWeights};
+use super::transform::{Layers, Target, TransformDepth, TransformInput, TransformOutput};
+use super::transform_weights::TransformWeights;
 use crate::conv3d::pack::Transposition;
 use crate::conv3d::pass::Pass;
 use crate::memory::{Aligned, Results, product};

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use super::outer::{OuterProducts, Sums};
 use super::tiling::{Panels, TileRun, Tiling, columns, step};
-use super::transform::{Layers, TransformDepth, TransformGradient, TransformInput, TransformWeightGradient};
+use super::transform::{Layers, TransformDepth, TransformGradient, TransformInput};
+use super::transform_weights::TransformWeightGradient;
 use crate::conv3d::geometry::{Geometry, WeightOrder};
 use crate::conv3d::pack::Transposition;
 use crate::memory::{Aligned, Results, product};

@@ -42,8 +42,8 @@
 //! TOMS 2020.
 //!
 //! `forward.rs` drives both directions with the products of `product.rs`, `gradient.rs` the weight's gradient with
-//! those of `outer.rs`; `filter.rs` has the matrices, `transform.rs` applies them, `tiling.rs` says where everything
-//! lies. The plain reference is [`super::reference`], as for the direct kernel.
+//! those of `outer.rs`; `filter.rs` has the matrices, `transform.rs` and `transform_weights.rs` apply them,
+//! `tiling.rs` says where everything lies. The plain reference is [`super::reference`], as for the direct kernel.
 
 mod filter;
 mod forward;
@@ -52,6 +52,7 @@ mod outer;
 mod product;
 mod tiling;
 mod transform;
+mod transform_weights;
 
 use super::geometry::{Geometry, WeightOrder};
 use super::pass::Pass;
