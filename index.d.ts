@@ -583,7 +583,24 @@ declare const trainConfig: z.ZodObject<{
             rotate: z.ZodObject<{
                 probability: z.ZodNumber;
             }, z.core.$strict>;
+            turn: z.ZodObject<{
+                probability: z.ZodNumber;
+                degrees: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            scale: z.ZodObject<{
+                probability: z.ZodNumber;
+                factor: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            elastic: z.ZodObject<{
+                probability: z.ZodNumber;
+                amountMm: z.ZodNumber;
+                gridMm: z.ZodNumber;
+            }, z.core.$strict>;
             gamma: z.ZodObject<{
+                probability: z.ZodNumber;
+                exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            invertedGamma: z.ZodObject<{
                 probability: z.ZodNumber;
                 exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
@@ -607,6 +624,10 @@ declare const trainConfig: z.ZodObject<{
             slices: z.ZodObject<{
                 probability: z.ZodNumber;
                 thicknessMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            lowResolution: z.ZodObject<{
+                probability: z.ZodNumber;
+                voxelMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
             coarse: z.ZodObject<{
                 probability: z.ZodNumber;

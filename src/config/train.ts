@@ -6,6 +6,7 @@ const share = z.number().min(0).max(1);
 const chance = z.number().min(0).max(1).describe('How often it is applied, 0 to 1.');
 const range = z.tuple([z.number(), z.number()]);
 const weight = z.number().min(0);
+const angle = z.number().min(0).max(45);
 
 /** Learning rate by step: linear warm-up, then cosine down to a share of the peak. */
 const schedule = z
@@ -20,9 +21,30 @@ const augment = z
   .strictObject({
     flip: z.strictObject({ probability: chance }).describe('Left and right exchanged, the sides of the labels too.'),
     rotate: z.strictObject({ probability: chance }).describe('Quarter turns in the axial plane.'),
+    turn: z
+      .strictObject({
+        probability: chance,
+        degrees: z.tuple([angle, angle, angle]).describe('Largest angle about the axes z, y and x, degrees, up to 45.'),
+      })
+      .describe('Rotation by any angle.'),
+    scale: z
+      .strictObject({ probability: chance, factor: range.describe('Range of the factor, within 0.5 to 2.') })
+      .describe('Magnification, the same along all axes.'),
+    elastic: z
+      .strictObject({
+        probability: chance,
+        amountMm: weight.describe(
+          "Largest shift along an axis, mm; at most 0.4 of the grid's distance, so that nothing folds.",
+        ),
+        gridMm: z.number().positive().describe("Distance of the grid's points, mm."),
+      })
+      .describe('Elastic deformation: B-splines through random shifts of a coarse grid.'),
     gamma: z
       .strictObject({ probability: chance, exponent: range.describe('Range of the exponent.') })
       .describe('HU from −1000 to 600 on a scale from 0 to 1, raised to a power.'),
+    invertedGamma: z
+      .strictObject({ probability: chance, exponent: range.describe('Range of the exponent.') })
+      .describe('The same from the bright end: 1 minus the power of 1 minus the value.'),
     contrast: z
       .strictObject({ probability: chance, factor: range.describe('Range of the factor.') })
       .describe('HU spread about their mean.'),
@@ -42,6 +64,9 @@ const augment = z
     slices: z
       .strictObject({ probability: chance, thicknessMm: range.describe('Range of the thickness, mm.') })
       .describe('Thick slices, interpolated back.'),
+    lowResolution: z
+      .strictObject({ probability: chance, voxelMm: range.describe('Range of the voxel edge, mm.') })
+      .describe('Larger voxels in every direction, interpolated back; the labels stay.'),
     coarse: z
       .strictObject({ probability: chance, voxelMm: range.describe('Range of the voxel edge, mm.') })
       .describe('Coarse voxels in every direction; the labels become coarse too.'),
@@ -227,12 +252,17 @@ export const tinyTraining: TrainConfig = {
     augment: {
       flip: { probability: 0.5 },
       rotate: { probability: 0 },
+      turn: { probability: 0, degrees: [15, 15, 15] },
+      scale: { probability: 0, factor: [0.85, 1.2] },
+      elastic: { probability: 0, amountMm: 6, gridMm: 32 },
       gamma: { probability: 0.2, exponent: [0.8, 1.25] },
+      invertedGamma: { probability: 0, exponent: [0.8, 1.25] },
       contrast: { probability: 0.2, factor: [0.85, 1.15] },
       shift: { probability: 0.3, amountHu: 40 },
       blur: { probability: 0.25, sigmaVoxels: [0.3, 0.8] },
       noise: { probability: 0.4, sdHu: [5, 40], sigmaVoxels: [0, 0.8] },
       slices: { probability: 0.25, thicknessMm: [1.5, 4] },
+      lowResolution: { probability: 0, voxelMm: [1.5, 2.5] },
       coarse: { probability: 0.12, voxelMm: [2, 4.5] },
     },
     unannotated: 'ignore',
@@ -273,12 +303,17 @@ export const laCafTraining: TrainConfig = {
     augment: {
       flip: { probability: 0 },
       rotate: { probability: 0.1 },
+      turn: { probability: 0, degrees: [15, 15, 15] },
+      scale: { probability: 0, factor: [0.85, 1.2] },
+      elastic: { probability: 0, amountMm: 6, gridMm: 32 },
       gamma: { probability: 0, exponent: [1, 1] },
+      invertedGamma: { probability: 0, exponent: [0.8, 1.25] },
       contrast: { probability: 0, factor: [1, 1] },
       shift: { probability: 0.2, amountHu: 100 },
       blur: { probability: 0, sigmaVoxels: [0, 0] },
       noise: { probability: 0, sdHu: [0, 0], sigmaVoxels: [0, 0] },
       slices: { probability: 0, thicknessMm: [1.5, 1.5] },
+      lowResolution: { probability: 0, voxelMm: [1.5, 2.5] },
       coarse: { probability: 0, voxelMm: [1.5, 1.5] },
     },
     unannotated: 'ignore',
