@@ -8,14 +8,30 @@ const range = z.tuple([z.number(), z.number()]);
 const weight = z.number().min(0);
 const angle = z.number().min(0).max(45);
 
-/** Learning rate by step: linear warm-up, then cosine down to a share of the peak. */
+const rise = {
+  learningRate: z.number().positive().describe('Peak learning rate.'),
+  warmupSteps: z.number().int().min(0).describe('Steps of linear warm-up.'),
+};
+
+/** Learning rate by step: linear warm-up, then down by a cosine or a power. */
 const schedule = z
-  .strictObject({
-    learningRate: z.number().positive().describe('Peak learning rate.'),
-    warmupSteps: z.number().int().min(0).describe('Steps of linear warm-up.'),
-    finalShare: share.describe('Share of the peak that is left at the last step.'),
-  })
-  .describe('Learning rate by step: linear warm-up, then cosine down to a share of the peak.');
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('cosine'),
+        ...rise,
+        finalShare: share.describe('Share of the peak that is left at the last step.'),
+      })
+      .describe('A cosine down to a share of the peak.'),
+    z
+      .strictObject({
+        kind: z.literal('poly'),
+        ...rise,
+        exponent: z.number().positive().describe('Power of the share of steps that is left; published: 0.9.'),
+      })
+      .describe('A power of the share of steps that is left.'),
+  ])
+  .describe('Learning rate by step: linear warm-up, then down.');
 
 const augment = z
   .strictObject({
@@ -73,24 +89,42 @@ const augment = z
   })
   .describe('Augmentations of a patch, in the order in which they are applied.');
 
+const update = {
+  clipNorm: weight.describe('Largest global gradient norm; 0 turns clipping off.'),
+  meanDecay: share.describe(
+    'Decay of the moving average (EMA) of the weights, which is what gets exported and scored.',
+  ),
+};
+
 const optimizer = z
-  .strictObject({
-    beta1: share.describe('Decay of the mean of the gradients.'),
-    beta2: share.describe('Decay of the mean of their squares.'),
-    epsilon: z.number().positive().describe('Keeps the division finite.'),
-    weightDecay: weight.describe('Decoupled weight decay.'),
-    clipNorm: weight.describe('Largest global gradient norm; 0 turns clipping off.'),
-    meanDecay: share.describe(
-      'Decay of the moving average (EMA) of the weights, which is what gets exported and scored.',
-    ),
-  })
-  .describe('AdamW.');
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('adamw'),
+        beta1: share.describe('Decay of the mean of the gradients.'),
+        beta2: share.describe('Decay of the mean of their squares.'),
+        epsilon: z.number().positive().describe('Keeps the division finite.'),
+        weightDecay: weight.describe('Decoupled weight decay.'),
+        ...update,
+      })
+      .describe('AdamW.'),
+    z
+      .strictObject({
+        kind: z.literal('sgd'),
+        momentum: z.number().min(0).lt(1).describe('Nesterov momentum.'),
+        weightDecay: weight.describe('Weight decay, added to the gradient.'),
+        ...update,
+      })
+      .describe('Stochastic gradient descent with Nesterov momentum.'),
+  ])
+  .describe('How the weights follow the gradients.');
 
 /** What a native step needs, complete; it refuses unknown fields. */
 const step = z
   .strictObject({
     seed: z.number().int().min(0).describe('Seed of everything random in the run.'),
-    batch: count.describe('Patches a step.'),
+    batch: count.describe('Patches a batch.'),
+    accumulate: count.max(1024).describe('Batches a step: their gradients are averaged into one update.'),
     sampling: z
       .strictObject({
         artery: weight.describe('Odds of a patch about an artery voxel.'),
@@ -203,6 +237,13 @@ export const trainConfig = z.strictObject({
   step,
   adapt,
   validateEvery: z.number().int().min(0).describe('Steps between validations; 0 validates at the end only.'),
+  earlyStop: z
+    .strictObject({
+      validations: count
+        .nullable()
+        .describe('So many validations in a row without a new best Dice end the run; `null`: never.'),
+    })
+    .describe('Ending a run that does not get better.'),
   validateCases: count.describe('Validation cases scored each time, the first ones by name.'),
   checkpointSeconds: z.number().positive().describe('Seconds between checkpoints.'),
 });
@@ -227,7 +268,7 @@ const tinyTower: TrainConfig['tower'] = {
   batch: 192,
   learningRate: 3e-3,
   smoothing: 0.02,
-  optimizer: { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1, meanDecay: 0 },
+  optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1, meanDecay: 0 },
 };
 
 const noPolicies: TrainConfig['adapt'] = {
@@ -244,10 +285,11 @@ export const tinyTraining: TrainConfig = {
   init: null,
   steps: 'fit:62m',
   fold: 0,
-  schedule: { learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
+  schedule: { kind: 'cosine', learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
   step: {
     seed: 1,
     batch: 2,
+    accumulate: 1,
     sampling: { artery: 1, vein: 1, anywhere: 1, unannotated: 1, jitter: 0.25 },
     augment: {
       flip: { probability: 0.5 },
@@ -275,11 +317,20 @@ export const tinyTraining: TrainConfig = {
       scaleWeights: [1, 0.4],
       mapWeights: { class: 1, sided: 0.1, union: 0.1, auxiliary: 0.3 },
     },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clipNorm: 1, meanDecay: 0.995 },
+    optimizer: {
+      kind: 'adamw',
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: 1e-4,
+      clipNorm: 1,
+      meanDecay: 0.995,
+    },
     frozen: [],
   },
   adapt: noPolicies,
   validateEvery: 1000,
+  earlyStop: { validations: null },
   validateCases: 2,
   checkpointSeconds: 180,
 };
@@ -295,10 +346,11 @@ export const laCafTraining: TrainConfig = {
   init: null,
   steps: 50_000,
   fold: 0,
-  schedule: { learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
+  schedule: { kind: 'cosine', learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
   step: {
     seed: 1,
     batch: 4,
+    accumulate: 1,
     sampling: { artery: 1, vein: 1, anywhere: 1, unannotated: 1, jitter: 0.25 },
     augment: {
       flip: { probability: 0 },
@@ -326,11 +378,12 @@ export const laCafTraining: TrainConfig = {
       scaleWeights: [1],
       mapWeights: { class: 1, sided: 1, union: 1, auxiliary: 0 },
     },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
+    optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
     frozen: [],
   },
   adapt: noPolicies,
   validateEvery: 1000,
+  earlyStop: { validations: null },
   validateCases: 4,
   checkpointSeconds: 180,
 };
