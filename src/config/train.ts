@@ -50,7 +50,7 @@ const augment = z
       .strictObject({
         probability: chance,
         amountMm: weight.describe(
-          "Largest shift along an axis, mm; at most 0.4 of the grid's distance, so that nothing folds.",
+          "Largest shift along an axis, mm; at most 0.403 of the grid's distance, so that nothing folds.",
         ),
         gridMm: z.number().positive().describe("Distance of the grid's points, mm."),
       })

@@ -14,7 +14,7 @@ use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_random::{Philox, Stream};
 use pulmoav_train::augment::{
     Augment, Blur, Coarse, Contrast, Elastic, Flip, Gamma, InvertedGamma, LowResolution, Noise, Randoms, Rotate, Scale,
-    Shift, Slices, Turn,
+    Shift, Slices, Turn, Warp,
 };
 use pulmoav_train::patch::Patch;
 
@@ -57,7 +57,7 @@ fn run(repeats: u64, edge: usize, all: bool) {
             let stream = |stream| Philox::new(1, step, 0, stream);
             let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
             let warp = augment.draw_warp(shape, SPACING_MM, random.choice);
-            let margin = warp.as_ref().map_or([0; 3], |warp| warp.margin());
+            let margin = warp.as_ref().map_or([0; 3], Warp::margin);
             let mut patch = patch(std::array::from_fn(|axis| shape[axis] + 2 * margin[axis]));
             let start = Instant::now();
             augment.apply_geometry(&mut patch, warp.as_ref(), SPACING_MM, &mut random);

@@ -539,10 +539,10 @@ mod tests {
         for (one, two) in one.iter().zip(&two) {
             let zeros = vec![0.0; one.as_ref().or(two.as_ref()).map_or(0, Vec::len)];
             let (one, two) = (one.as_ref().unwrap_or(&zeros), two.as_ref().unwrap_or(&zeros));
-            expected += one.iter().zip(two).map(|(a, b)| f64::from((a + b) / 2.0).powi(2)).sum::<f64>();
+            expected += one.iter().zip(two).map(|(a, b)| f64::from(f32::midpoint(*a, *b)).powi(2)).sum::<f64>();
         }
         let report = both.step(0, &alone).unwrap();
-        assert!((report.loss - (one_loss + two_loss) / 2.0).abs() < 1e-9);
+        assert!((report.loss - f64::midpoint(one_loss, two_loss)).abs() < 1e-9);
         assert!((report.grad_norm / expected.sqrt() - 1.0).abs() < 1e-4, "{} {}", report.grad_norm, expected.sqrt());
     }
 

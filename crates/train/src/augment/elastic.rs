@@ -12,7 +12,7 @@ use crate::error::TrainError;
 use crate::range::within;
 
 /// Largest shift as a share of the grid's spacing.
-const MAX_SHARE: f64 = 0.4;
+const MAX_SHARE: f64 = 0.403;
 
 /// Shifts the points of a grid of `grid_mm` by uniform numbers from ±`amount_mm` along each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -195,7 +195,9 @@ mod tests {
     fn warp(shape: [usize; 3], step: u64, ways: &[&dyn Warping]) -> Warp {
         let mut warp = Warp::none(shape, SPACING_MM);
         let mut choice = Philox::new(3, step, 0, Stream::Augment);
-        ways.iter().for_each(|way| way.add_to(&mut warp, &mut choice));
+        for way in ways {
+            way.add_to(&mut warp, &mut choice);
+        }
         warp
     }
 
