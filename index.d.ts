@@ -549,26 +549,40 @@ declare const trainConfig: z.ZodObject<{
         batch: z.ZodNumber;
         learningRate: z.ZodNumber;
         smoothing: z.ZodNumber;
-        optimizer: z.ZodObject<{
+        optimizer: z.ZodDiscriminatedUnion<[z.ZodObject<{
+            clipNorm: z.ZodNumber;
+            meanDecay: z.ZodNumber;
+            kind: z.ZodLiteral<"adamw">;
             beta1: z.ZodNumber;
             beta2: z.ZodNumber;
             epsilon: z.ZodNumber;
             weightDecay: z.ZodNumber;
+        }, z.core.$strict>, z.ZodObject<{
             clipNorm: z.ZodNumber;
             meanDecay: z.ZodNumber;
-        }, z.core.$strict>;
+            kind: z.ZodLiteral<"sgd">;
+            momentum: z.ZodNumber;
+            weightDecay: z.ZodNumber;
+        }, z.core.$strict>], "kind">;
     }, z.core.$strict>;
     init: z.ZodNullable<z.ZodString>;
     steps: z.ZodUnion<readonly [z.ZodNumber, z.ZodString]>;
     fold: z.ZodNumber;
-    schedule: z.ZodObject<{
+    schedule: z.ZodDiscriminatedUnion<[z.ZodObject<{
         learningRate: z.ZodNumber;
         warmupSteps: z.ZodNumber;
+        kind: z.ZodLiteral<"cosine">;
         finalShare: z.ZodNumber;
-    }, z.core.$strict>;
+    }, z.core.$strict>, z.ZodObject<{
+        learningRate: z.ZodNumber;
+        warmupSteps: z.ZodNumber;
+        kind: z.ZodLiteral<"poly">;
+        exponent: z.ZodNumber;
+    }, z.core.$strict>], "kind">;
     step: z.ZodObject<{
         seed: z.ZodNumber;
         batch: z.ZodNumber;
+        accumulate: z.ZodNumber;
         sampling: z.ZodObject<{
             artery: z.ZodNumber;
             vein: z.ZodNumber;
@@ -583,7 +597,24 @@ declare const trainConfig: z.ZodObject<{
             rotate: z.ZodObject<{
                 probability: z.ZodNumber;
             }, z.core.$strict>;
+            turn: z.ZodObject<{
+                probability: z.ZodNumber;
+                degrees: z.ZodTuple<[z.ZodNumber, z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            scale: z.ZodObject<{
+                probability: z.ZodNumber;
+                factor: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            elastic: z.ZodObject<{
+                probability: z.ZodNumber;
+                amountMm: z.ZodNumber;
+                gridMm: z.ZodNumber;
+            }, z.core.$strict>;
             gamma: z.ZodObject<{
+                probability: z.ZodNumber;
+                exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            invertedGamma: z.ZodObject<{
                 probability: z.ZodNumber;
                 exponent: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
@@ -607,6 +638,10 @@ declare const trainConfig: z.ZodObject<{
             slices: z.ZodObject<{
                 probability: z.ZodNumber;
                 thicknessMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
+            }, z.core.$strict>;
+            lowResolution: z.ZodObject<{
+                probability: z.ZodNumber;
+                voxelMm: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
             }, z.core.$strict>;
             coarse: z.ZodObject<{
                 probability: z.ZodNumber;
@@ -632,14 +667,21 @@ declare const trainConfig: z.ZodObject<{
                 auxiliary: z.ZodNumber;
             }, z.core.$strict>;
         }, z.core.$strict>;
-        optimizer: z.ZodObject<{
+        optimizer: z.ZodDiscriminatedUnion<[z.ZodObject<{
+            clipNorm: z.ZodNumber;
+            meanDecay: z.ZodNumber;
+            kind: z.ZodLiteral<"adamw">;
             beta1: z.ZodNumber;
             beta2: z.ZodNumber;
             epsilon: z.ZodNumber;
             weightDecay: z.ZodNumber;
+        }, z.core.$strict>, z.ZodObject<{
             clipNorm: z.ZodNumber;
             meanDecay: z.ZodNumber;
-        }, z.core.$strict>;
+            kind: z.ZodLiteral<"sgd">;
+            momentum: z.ZodNumber;
+            weightDecay: z.ZodNumber;
+        }, z.core.$strict>], "kind">;
         frozen: z.ZodArray<z.ZodString>;
     }, z.core.$strict>;
     adapt: z.ZodObject<{
@@ -660,6 +702,9 @@ declare const trainConfig: z.ZodObject<{
         }, z.core.$strict>;
     }, z.core.$strict>;
     validateEvery: z.ZodNumber;
+    earlyStop: z.ZodObject<{
+        validations: z.ZodNullable<z.ZodNumber>;
+    }, z.core.$strict>;
     validateCases: z.ZodNumber;
     checkpointSeconds: z.ZodNumber;
 }, z.core.$strict>;
@@ -1329,8 +1374,8 @@ type TrainEvent = {
     step: number;
     reason: EndReason;
 };
-/** Why a run ended: all steps taken, time up, or cancelled. */
-type EndReason = 'finished' | 'time' | 'cancelled';
+/** Why a run ended: all steps taken, no better for so many validations (`earlyStop`), time up, or cancelled. */
+type EndReason = 'finished' | 'converged' | 'time' | 'cancelled';
 
 /** What to train on, where to, and for how long. */
 interface TrainOptions extends CallOptions {

@@ -202,3 +202,28 @@ test('configs and data sets that do not hold are one typed error', async (t) => 
     message: /run\.json/,
   });
 });
+
+test('a run that gets no better ends early, and is resumed to its end', async (t) => {
+  const out = join(folder(), 'run');
+  // At this rate weights do not move, so no validation after the first is better.
+  const schedule = { learningRate: 1e-30, warmupSteps: 0 };
+  const config: TrainSettings = { ...smallest, steps: 8, validateEvery: 1, schedule, earlyStop: { validations: 2 } };
+  t.like(await train({ dataset: data, out, config }), { reason: 'converged', step: 3, best: join(out, 'best') });
+  const validations = () => eventsOf(out).filter(({ type }) => type === 'validation').length;
+  t.is(validations(), 3);
+  t.like(await train({ dataset: data, out, resume: true }), { reason: 'converged', step: 3 });
+  t.is(validations(), 3);
+});
+
+test('several batches a step by momentum resume to the weights of a run that never stopped', async (t) => {
+  const [whole, stopped] = [join(folder(), 'run'), join(folder(), 'run')];
+  const optimizer = { kind: 'sgd', momentum: 0.9, weightDecay: 3e-5, clipNorm: 12, meanDecay: 0.9 } as const;
+  const schedule = { kind: 'poly', learningRate: 1e-2, warmupSteps: 0, exponent: 0.9 } as const;
+  const config: TrainSettings = { ...fourSteps, schedule, step: { ...smallest.step, accumulate: 2, optimizer } };
+  await train({ dataset: data, out: whole, config });
+  const halfway = new AbortController();
+  const onEvent = (event: TrainEvent) => event.type === 'step' && event.step === 1 && halfway.abort();
+  await t.throwsAsync(train({ dataset: data, out: stopped, config, onEvent, signal: halfway.signal }));
+  await train({ dataset: data, out: stopped, resume: true });
+  t.true(weights(whole).equals(weights(stopped)));
+});

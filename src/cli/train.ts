@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { TrainConfig } from '../config/train.js';
-import type { TrainEvent } from '../train/events.js';
+import type { EndReason, TrainEvent } from '../train/events.js';
 import { train } from '../train/folds.js';
 import { readTrainConfig } from '../train/run.js';
 import { interruption } from './exit.js';
@@ -44,10 +44,17 @@ export function addTrain(program: Command): void {
         onEvent: tell,
       }).finally(printer.done);
       if (json) return printJson(result);
-      const how = `${result.reason === 'finished' ? 'finished' : 'stopped'} after ${result.step} steps`;
+      const how = `${ending[result.reason]} after ${result.step} steps`;
       say(`${how}: ${result.best ?? 'no model yet, go on with --resume'}`);
     });
 }
+
+const ending: Record<EndReason, string> = {
+  finished: 'finished',
+  converged: 'no better for long, ended',
+  time: 'stopped',
+  cancelled: 'stopped',
+};
 
 /** The config of a new run; `undefined` where neither flag says something, as for a run that is resumed. */
 async function configOf(config: string | undefined, init: string | undefined): Promise<TrainConfig | undefined> {

@@ -6,23 +6,61 @@ const share = z.number().min(0).max(1);
 const chance = z.number().min(0).max(1).describe('How often it is applied, 0 to 1.');
 const range = z.tuple([z.number(), z.number()]);
 const weight = z.number().min(0);
+const angle = z.number().min(0).max(45);
 
-/** Learning rate by step: linear warm-up, then cosine down to a share of the peak. */
+const rise = {
+  learningRate: z.number().positive().describe('Peak learning rate.'),
+  warmupSteps: z.number().int().min(0).describe('Steps of linear warm-up.'),
+};
+
+/** Learning rate by step: linear warm-up, then down by a cosine or a power. */
 const schedule = z
-  .strictObject({
-    learningRate: z.number().positive().describe('Peak learning rate.'),
-    warmupSteps: z.number().int().min(0).describe('Steps of linear warm-up.'),
-    finalShare: share.describe('Share of the peak that is left at the last step.'),
-  })
-  .describe('Learning rate by step: linear warm-up, then cosine down to a share of the peak.');
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('cosine'),
+        ...rise,
+        finalShare: share.describe('Share of the peak that is left at the last step.'),
+      })
+      .describe('A cosine down to a share of the peak.'),
+    z
+      .strictObject({
+        kind: z.literal('poly'),
+        ...rise,
+        exponent: z.number().positive().describe('Power of the share of steps that is left; published: 0.9.'),
+      })
+      .describe('A power of the share of steps that is left.'),
+  ])
+  .describe('Learning rate by step: linear warm-up, then down.');
 
 const augment = z
   .strictObject({
     flip: z.strictObject({ probability: chance }).describe('Left and right exchanged, the sides of the labels too.'),
     rotate: z.strictObject({ probability: chance }).describe('Quarter turns in the axial plane.'),
+    turn: z
+      .strictObject({
+        probability: chance,
+        degrees: z.tuple([angle, angle, angle]).describe('Largest angle about the axes z, y and x, degrees, up to 45.'),
+      })
+      .describe('Rotation by any angle.'),
+    scale: z
+      .strictObject({ probability: chance, factor: range.describe('Range of the factor, within 0.5 to 2.') })
+      .describe('Magnification, the same along all axes.'),
+    elastic: z
+      .strictObject({
+        probability: chance,
+        amountMm: weight.describe(
+          "Largest shift along an axis, mm; at most 0.403 of the grid's distance, so that nothing folds.",
+        ),
+        gridMm: z.number().positive().describe("Distance of the grid's points, mm."),
+      })
+      .describe('Elastic deformation: B-splines through random shifts of a coarse grid.'),
     gamma: z
       .strictObject({ probability: chance, exponent: range.describe('Range of the exponent.') })
       .describe('HU from −1000 to 600 on a scale from 0 to 1, raised to a power.'),
+    invertedGamma: z
+      .strictObject({ probability: chance, exponent: range.describe('Range of the exponent.') })
+      .describe('The same from the bright end: 1 minus the power of 1 minus the value.'),
     contrast: z
       .strictObject({ probability: chance, factor: range.describe('Range of the factor.') })
       .describe('HU spread about their mean.'),
@@ -42,30 +80,51 @@ const augment = z
     slices: z
       .strictObject({ probability: chance, thicknessMm: range.describe('Range of the thickness, mm.') })
       .describe('Thick slices, interpolated back.'),
+    lowResolution: z
+      .strictObject({ probability: chance, voxelMm: range.describe('Range of the voxel edge, mm.') })
+      .describe('Larger voxels in every direction, interpolated back; the labels stay.'),
     coarse: z
       .strictObject({ probability: chance, voxelMm: range.describe('Range of the voxel edge, mm.') })
       .describe('Coarse voxels in every direction; the labels become coarse too.'),
   })
   .describe('Augmentations of a patch, in the order in which they are applied.');
 
+const update = {
+  clipNorm: weight.describe('Largest global gradient norm; 0 turns clipping off.'),
+  meanDecay: share.describe(
+    'Decay of the moving average (EMA) of the weights, which is what gets exported and scored.',
+  ),
+};
+
 const optimizer = z
-  .strictObject({
-    beta1: share.describe('Decay of the mean of the gradients.'),
-    beta2: share.describe('Decay of the mean of their squares.'),
-    epsilon: z.number().positive().describe('Keeps the division finite.'),
-    weightDecay: weight.describe('Decoupled weight decay.'),
-    clipNorm: weight.describe('Largest global gradient norm; 0 turns clipping off.'),
-    meanDecay: share.describe(
-      'Decay of the moving average (EMA) of the weights, which is what gets exported and scored.',
-    ),
-  })
-  .describe('AdamW.');
+  .discriminatedUnion('kind', [
+    z
+      .strictObject({
+        kind: z.literal('adamw'),
+        beta1: share.describe('Decay of the mean of the gradients.'),
+        beta2: share.describe('Decay of the mean of their squares.'),
+        epsilon: z.number().positive().describe('Keeps the division finite.'),
+        weightDecay: weight.describe('Decoupled weight decay.'),
+        ...update,
+      })
+      .describe('AdamW.'),
+    z
+      .strictObject({
+        kind: z.literal('sgd'),
+        momentum: z.number().min(0).lt(1).describe('Nesterov momentum.'),
+        weightDecay: weight.describe('Weight decay, added to the gradient.'),
+        ...update,
+      })
+      .describe('Stochastic gradient descent with Nesterov momentum.'),
+  ])
+  .describe('How the weights follow the gradients.');
 
 /** What a native step needs, complete; it refuses unknown fields. */
 const step = z
   .strictObject({
     seed: z.number().int().min(0).describe('Seed of everything random in the run.'),
-    batch: count.describe('Patches a step.'),
+    batch: count.describe('Patches a batch.'),
+    accumulate: count.max(1024).describe('Batches a step: their gradients are averaged into one update.'),
     sampling: z
       .strictObject({
         artery: weight.describe('Odds of a patch about an artery voxel.'),
@@ -178,6 +237,13 @@ export const trainConfig = z.strictObject({
   step,
   adapt,
   validateEvery: z.number().int().min(0).describe('Steps between validations; 0 validates at the end only.'),
+  earlyStop: z
+    .strictObject({
+      validations: count
+        .nullable()
+        .describe('So many validations in a row without a new best Dice end the run; `null`: never.'),
+    })
+    .describe('Ending a run that does not get better.'),
   validateCases: count.describe('Validation cases scored each time, the first ones by name.'),
   checkpointSeconds: z.number().positive().describe('Seconds between checkpoints.'),
 });
@@ -202,7 +268,7 @@ const tinyTower: TrainConfig['tower'] = {
   batch: 192,
   learningRate: 3e-3,
   smoothing: 0.02,
-  optimizer: { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1, meanDecay: 0 },
+  optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weightDecay: 0.05, clipNorm: 1, meanDecay: 0 },
 };
 
 const noPolicies: TrainConfig['adapt'] = {
@@ -219,20 +285,26 @@ export const tinyTraining: TrainConfig = {
   init: null,
   steps: 'fit:62m',
   fold: 0,
-  schedule: { learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
+  schedule: { kind: 'cosine', learningRate: 2e-3, warmupSteps: 60, finalShare: 0 },
   step: {
     seed: 1,
     batch: 2,
+    accumulate: 1,
     sampling: { artery: 1, vein: 1, anywhere: 1, unannotated: 1, jitter: 0.25 },
     augment: {
       flip: { probability: 0.5 },
       rotate: { probability: 0 },
+      turn: { probability: 0, degrees: [15, 15, 15] },
+      scale: { probability: 0, factor: [0.85, 1.2] },
+      elastic: { probability: 0, amountMm: 6, gridMm: 32 },
       gamma: { probability: 0.2, exponent: [0.8, 1.25] },
+      invertedGamma: { probability: 0, exponent: [0.8, 1.25] },
       contrast: { probability: 0.2, factor: [0.85, 1.15] },
       shift: { probability: 0.3, amountHu: 40 },
       blur: { probability: 0.25, sigmaVoxels: [0.3, 0.8] },
       noise: { probability: 0.4, sdHu: [5, 40], sigmaVoxels: [0, 0.8] },
       slices: { probability: 0.25, thicknessMm: [1.5, 4] },
+      lowResolution: { probability: 0, voxelMm: [1.5, 2.5] },
       coarse: { probability: 0.12, voxelMm: [2, 4.5] },
     },
     unannotated: 'ignore',
@@ -245,11 +317,20 @@ export const tinyTraining: TrainConfig = {
       scaleWeights: [1, 0.4],
       mapWeights: { class: 1, sided: 0.1, union: 0.1, auxiliary: 0.3 },
     },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-4, clipNorm: 1, meanDecay: 0.995 },
+    optimizer: {
+      kind: 'adamw',
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: 1e-4,
+      clipNorm: 1,
+      meanDecay: 0.995,
+    },
     frozen: [],
   },
   adapt: noPolicies,
   validateEvery: 1000,
+  earlyStop: { validations: null },
   validateCases: 2,
   checkpointSeconds: 180,
 };
@@ -265,20 +346,26 @@ export const laCafTraining: TrainConfig = {
   init: null,
   steps: 50_000,
   fold: 0,
-  schedule: { learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
+  schedule: { kind: 'cosine', learningRate: 8e-4, warmupSteps: 500, finalShare: 0 },
   step: {
     seed: 1,
     batch: 4,
+    accumulate: 1,
     sampling: { artery: 1, vein: 1, anywhere: 1, unannotated: 1, jitter: 0.25 },
     augment: {
       flip: { probability: 0 },
       rotate: { probability: 0.1 },
+      turn: { probability: 0, degrees: [15, 15, 15] },
+      scale: { probability: 0, factor: [0.85, 1.2] },
+      elastic: { probability: 0, amountMm: 6, gridMm: 32 },
       gamma: { probability: 0, exponent: [1, 1] },
+      invertedGamma: { probability: 0, exponent: [0.8, 1.25] },
       contrast: { probability: 0, factor: [1, 1] },
       shift: { probability: 0.2, amountHu: 100 },
       blur: { probability: 0, sigmaVoxels: [0, 0] },
       noise: { probability: 0, sdHu: [0, 0], sigmaVoxels: [0, 0] },
       slices: { probability: 0, thicknessMm: [1.5, 1.5] },
+      lowResolution: { probability: 0, voxelMm: [1.5, 2.5] },
       coarse: { probability: 0, voxelMm: [1.5, 1.5] },
     },
     unannotated: 'ignore',
@@ -291,11 +378,12 @@ export const laCafTraining: TrainConfig = {
       scaleWeights: [1],
       mapWeights: { class: 1, sided: 1, union: 1, auxiliary: 0 },
     },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
+    optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 1e-5, clipNorm: 0, meanDecay: 0 },
     frozen: [],
   },
   adapt: noPolicies,
   validateEvery: 1000,
+  earlyStop: { validations: null },
   validateCases: 4,
   checkpointSeconds: 180,
 };

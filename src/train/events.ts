@@ -37,8 +37,13 @@ export type TrainEvent =
   | { type: 'checkpoint'; step: number; best: boolean }
   | { type: 'end'; step: number; reason: EndReason };
 
-/** Why a run ended: all steps taken, time up, or cancelled. */
-export type EndReason = 'finished' | 'time' | 'cancelled';
+/** Why a run ended: all steps taken, no better for so many validations (`earlyStop`), time up, or cancelled. */
+export type EndReason = 'finished' | 'converged' | 'time' | 'cancelled';
+
+/** Whether a run that ended so has come to its end, and does not wait to be resumed. */
+export function isWhole(reason: EndReason): boolean {
+  return reason === 'finished' || reason === 'converged';
+}
 
 /** The run's log, `events.jsonl`: one JSON object a line, appended as things happen. */
 export class EventLog {

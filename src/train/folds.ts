@@ -5,7 +5,7 @@ import { FormatError, UsageError } from '../errors.js';
 import { readJson } from '../files.js';
 import { foldFolder, modelsOfRun } from '../models/run.js';
 import { meanScores, type Scores } from '../scores.js';
-import { EventLog } from './events.js';
+import { EventLog, isWhole } from './events.js';
 import { modelOf, type TrainOptions, type TrainResult, trainFold } from './loop.js';
 import { configOf, openRun } from './run.js';
 
@@ -53,7 +53,7 @@ async function trainFolds(options: Omit<TrainOptions, 'fold'>): Promise<TrainRes
     else setting.maxSeconds = Math.max(left, Number.MIN_VALUE);
     const result = (await finished(setting)) ?? (await trainFold(setting, out));
     results.push(result);
-    if (result.reason !== 'finished') break;
+    if (!isWhole(result.reason)) break;
   }
   const validations = results.map(({ validation }) => validation).filter((scores): scores is Scores => scores !== null);
   return {
@@ -69,7 +69,7 @@ async function trainFolds(options: Omit<TrainOptions, 'fold'>): Promise<TrainRes
 async function finished({ out, config, fold }: TrainOptions & { fold: number }): Promise<TrainResult | undefined> {
   const log = new EventLog(out);
   const last = log.read().at(-1);
-  if (last?.type !== 'end' || last.reason !== 'finished') return undefined;
+  if (last?.type !== 'end' || !isWhole(last.reason)) return undefined;
   await openRun(out, config, { resume: true, fold });
   return { reason: last.reason, step: last.step, validation: log.lastValidation(), best: modelOf(out) };
 }

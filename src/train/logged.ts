@@ -41,7 +41,7 @@ const validation = z.object({
 const end = z.object({
   type: z.literal('end'),
   step: z.number(),
-  reason: z.enum(['finished', 'time', 'cancelled']),
+  reason: z.enum(['finished', 'converged', 'time', 'cancelled']),
 });
 
 /** What is read back of a run's log: the lines with numbers, and how it ended. */

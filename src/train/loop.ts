@@ -159,16 +159,21 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     log.write({ type: 'checkpoint', step, best: false });
     await refreshRecords(options.out, log, run.steps);
   };
-  const validation = new Validation(trainer, { out: options.out, cases: config.validateCases, log, save });
+  const { validateCases: cases, earlyStop } = config;
+  const patience = earlyStop.validations;
+  const validation = new Validation(trainer, { out: options.out, cases, patience, log, save });
   const pace = new Pace(run, options.out, log);
   let saved = elapsed();
   let reason: EndReason = 'finished';
   let unapplied = 0;
-  const validatedInTime = () => inTime(context, () => validation.take(step, { ...options, signal }));
+  const validated = async (): Promise<EndReason> => {
+    if (!(await inTime(context, () => validation.take(step, { ...options, signal })))) return 'time';
+    return validation.converged ? 'converged' : 'finished';
+  };
   const warnings = warningsOf(trainer.facts).map((warning) => ({ type: 'warning', step, ...warning }) as const);
   log.write(startEvent(trainer, run), ...warnings);
   // A kill may have come between a checkpoint and the validation that was due.
-  if (isDue(config.validateEvery, step) && step < end() && !(await validatedInTime())) reason = 'time';
+  if (isDue(config.validateEvery, step) && step < end()) reason = await validated();
   while (step < end() && reason === 'finished') {
     const rate = learningRate(config.schedule, step, end());
     const wanted = adapt(config, policies, step, end());
@@ -193,13 +198,10 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
       await checkpoint();
       saved = elapsed();
     }
-    if (validate && !(await validatedInTime())) {
-      reason = 'time';
-      break;
-    }
+    if (validate) reason = await validated();
   }
   await checkpoint();
-  if (reason === 'finished' && !(await validatedInTime())) reason = 'time';
+  if (reason === 'finished' && (await validated()) === 'time') reason = 'time';
   log.write({ type: 'end', step, reason });
   await refreshRecords(options.out, log, run.steps);
   if (reason === 'cancelled') options.signal?.throwIfAborted();

@@ -13,6 +13,8 @@ import { drawValidation } from './validation-picture.js';
 interface Setting {
   out: string;
   cases: number;
+  /** So many validations in a row without a new best Dice are enough; `null`: never. */
+  patience: number | null;
   log: EventLog;
   save: Save;
 }
@@ -56,6 +58,20 @@ export class Validation {
     // Last: a validation that is written down was made whole, and a resumed run need not make it again.
     log.write(made, ...(best ? [{ type: 'checkpoint', step, best } as const] : []));
   }
+
+  /** Whether the best Dice has stood for long enough, by what is written down: a resumed run knows it too. */
+  get converged(): boolean {
+    const { patience, log } = this.#setting;
+    if (patience === null) return false;
+    const dices = log.read().flatMap((event) => (event.type === 'validation' ? [meanDice(event.mean)] : []));
+    return withoutRise(dices) >= patience;
+  }
+}
+
+/** How many values at the end are none better than what came before them. */
+export function withoutRise(values: number[]): number {
+  const best = values.indexOf(Math.max(...values));
+  return values.length === 0 ? 0 : values.length - 1 - best;
 }
 
 /** Mean Dice of arteries and veins; 0 where neither is defined. */

@@ -247,15 +247,15 @@ pub struct Verdict {
     pub confidence: f64,
 }
 
-impl From<pulmoav_train::trainer::SampleReport> for SampleReport {
-    fn from(sample: pulmoav_train::trainer::SampleReport) -> Self {
-        let pulmoav_train::trainer::SampleReport { case, calibre, loss } = sample;
+impl From<pulmoav_train::report::SampleReport> for SampleReport {
+    fn from(sample: pulmoav_train::report::SampleReport) -> Self {
+        let pulmoav_train::report::SampleReport { case, calibre, loss } = sample;
         Self { case: case as u32, calibre: calibre.map(|calibre| calibre as u32), loss: loss.and_then(finite) }
     }
 }
 
-impl From<pulmoav_train::trainer::TeacherReport> for TeacherReport {
-    fn from(report: pulmoav_train::trainer::TeacherReport) -> Self {
+impl From<pulmoav_train::report::TeacherReport> for TeacherReport {
+    fn from(report: pulmoav_train::report::TeacherReport) -> Self {
         let verdicts = report.verdicts.map(|verdict| Verdict {
             voxels: verdict.voxels as f64,
             accepted: verdict.accepted as f64,
@@ -282,7 +282,7 @@ impl From<pulmoav_train::StepReport> for StepReport {
     fn from(report: pulmoav_train::StepReport) -> Self {
         let pulmoav_train::StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, samples, teacher } =
             report;
-        let pulmoav_train::trainer::StepSeconds { batch, forward, backward, update } = parts;
+        let pulmoav_train::StepSeconds { batch, forward, backward, update } = parts;
         Self {
             loss: finite(loss),
             grad_norm: finite(grad_norm),

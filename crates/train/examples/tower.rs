@@ -5,7 +5,7 @@ use std::time::Instant;
 use pulmoav_task::Monitor;
 use pulmoav_text::TARGETS;
 use pulmoav_text::corpus::{HELD_OUT, read_table};
-use pulmoav_train::optimizer::AdamWConfig;
+use pulmoav_train::optimizer::{AdamWConfig, OptimizerConfig};
 use pulmoav_train::tower::{TowerConfig, train_tower};
 
 struct Lines(Instant);
@@ -34,14 +34,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         batch: 192,
         learning_rate: 3e-3,
         smoothing: 0.02,
-        optimizer: AdamWConfig {
+        optimizer: OptimizerConfig::Adamw(AdamWConfig {
             beta1: 0.9,
             beta2: 0.98,
             epsilon: 1e-8,
             weight_decay: 0.05,
             clip_norm: 1.0,
             mean_decay: 0.0,
-        },
+        }),
     };
     let tower = train_tower(&config, &Lines(Instant::now()))?;
     candle_core::safetensors::save(&tower.tensors().iter().cloned().collect(), &out)?;

@@ -147,9 +147,13 @@ impl BatchMaker {
 
     fn sample(&self, step: u64, sample: u32, weights: &SamplingWeights) -> Result<Sample<'_>, TrainError> {
         let stream = |stream| Philox::new(self.config.seed, step, sample, stream);
-        let (mut patch, draw) = self.crop(&mut stream(Stream::Sample), weights)?;
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
-        self.config.augment.apply_geometry(&mut patch, self.plan.spacing_mm, &mut random);
+        let warp = self.config.augment.draw_warp(self.plan.patch, self.plan.spacing_mm, random.choice);
+        let (mut patch, draw) = self.crop(&mut stream(Stream::Sample), weights)?;
+        if let Some(warp) = &warp {
+            patch = self.cut(&draw, warp.margin())?;
+        }
+        self.config.augment.apply_geometry(&mut patch, warp.as_ref(), self.plan.spacing_mm, &mut random);
         let plain = (self.config.unannotated == Unannotated::Teacher).then(|| {
             let mut image = Vec::new();
             append_channels(&mut image, &patch, &self.plan.channels);
@@ -170,15 +174,22 @@ impl BatchMaker {
         let mut draws = 1;
         loop {
             let draw = sampling.draw(&self.cases, weights, self.plan.patch, random)?;
-            let case = &self.cases[draw.case];
-            let background = self.config.unannotated == Unannotated::Background;
-            let knows = |part| background || !case.annotated.classes.is_empty() && case.annotated.knows(part);
-            let patch = case.cached.patch(draw.origin, self.plan.patch, knows)?;
+            let patch = self.cut(&draw, [0; 3])?;
             if draw.unannotated || draws == DRAWS || patch.codes.iter().any(|code| code & SUPERVISED_BIT != 0) {
                 return Ok((patch, draw));
             }
             draws += 1;
         }
+    }
+
+    /// The patch that was drawn, with so many voxels around it.
+    fn cut(&self, draw: &Draw, margin: [usize; 3]) -> Result<Patch, TrainError> {
+        let case = &self.cases[draw.case];
+        let background = self.config.unannotated == Unannotated::Background;
+        let knows = |part| background || !case.annotated.classes.is_empty() && case.annotated.knows(part);
+        let origin = std::array::from_fn(|axis| draw.origin[axis] - margin[axis] as isize);
+        let size = std::array::from_fn(|axis| self.plan.patch[axis] + 2 * margin[axis]);
+        case.cached.patch(origin, size, knows)
     }
 }
 

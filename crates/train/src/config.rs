@@ -8,7 +8,7 @@ use crate::{
     augment::Augment,
     error::TrainError,
     loss::LossConfig,
-    optimizer::AdamWConfig,
+    optimizer::OptimizerConfig,
     range::within,
     sampler::{Sampling, SamplingWeights},
     teacher::TeacherSettings,
@@ -22,6 +22,8 @@ pub struct StepConfig {
     pub seed: u64,
     /// Patches a step.
     pub batch: usize,
+    /// Batches a step: their gradients are averaged into one update.
+    pub accumulate: u64,
     /// Where patches are taken.
     pub sampling: Sampling,
     /// What is done to them.
@@ -31,7 +33,7 @@ pub struct StepConfig {
     /// What is minimised.
     pub loss: LossConfig,
     /// How.
-    pub optimizer: AdamWConfig,
+    pub optimizer: OptimizerConfig,
     /// Beginnings of the names of parameters that the run leaves as they are.
     pub frozen: Vec<String>,
 }
@@ -87,6 +89,9 @@ impl StepConfig {
     pub fn validate(&self, scales: usize) -> Result<(), TrainError> {
         if self.batch == 0 || self.batch > 1024 {
             return Err(TrainError::Config(format!("batch is {}, expected 1 to 1024", self.batch)));
+        }
+        if self.accumulate == 0 || self.accumulate > 1024 {
+            return Err(TrainError::Config(format!("accumulate is {}, expected 1 to 1024", self.accumulate)));
         }
         self.sampling.validate()?;
         self.augment.validate()?;

@@ -1,12 +1,15 @@
-//! `AdamW` with gradient clipping and a moving average (EMA) of the weights, fused and parallel.
+//! `AdamW`, and stochastic gradient descent with Nesterov momentum, with gradient clipping, fused and parallel.
 //!
-//! Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, in PyTorch's arithmetic:
+//! Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019; Sutskever et al., "On the importance of
+//! initialization and momentum in deep learning", ICML 2013. Both in PyTorch's arithmetic:
 //!
 //! ```text
-//! g ← g · min(1, clip / (‖g‖ + 1e-6))        w ← w − lr · λ · w
-//! m ← β₁ m + (1 − β₁) g                      v ← β₂ v + (1 − β₂) g²
-//! w ← w − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
-//! mean ← mean + (1 − d) (w − mean),  d = min(decay, (1 + t) / (10 + t))
+//! g ← g · min(1, clip / (‖g‖ + 1e-6))
+//!
+//! adamw   w ← w − lr · λ · w                   m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
+//!         w ← w − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+//! sgd     g ← g + λ w                          m ← μ m + g
+//!         w ← w − lr (g + μ m)
 //! ```
 
 use std::cell::RefCell;
@@ -20,7 +23,17 @@ use crate::{error::TrainError, range::within};
 /// Values a block: never depends on the number of threads.
 const BLOCK: usize = 16_384;
 
-/// Numbers of the optimiser; the learning rate comes with each step.
+/// Which optimiser, and its numbers; the learning rate comes with each step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum OptimizerConfig {
+    /// Two moments.
+    Adamw(AdamWConfig),
+    /// Nesterov momentum.
+    Sgd(SgdConfig),
+}
+
+/// Numbers of `AdamW`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AdamWConfig {
@@ -38,14 +51,55 @@ pub struct AdamWConfig {
     pub mean_decay: f64,
 }
 
-impl AdamWConfig {
+/// Numbers of stochastic gradient descent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SgdConfig {
+    /// Nesterov momentum.
+    pub momentum: f64,
+    /// Weight decay, added to the gradient.
+    pub weight_decay: f64,
+    /// Largest global gradient norm; 0 turns clipping off.
+    pub clip_norm: f64,
+    /// Decay of the moving average (EMA) of the weights, which is what gets exported and scored.
+    pub mean_decay: f64,
+}
+
+impl OptimizerConfig {
+    /// Decay of the moving average (EMA) of the weights.
+    pub fn mean_decay(&self) -> f64 {
+        match self {
+            Self::Adamw(config) => config.mean_decay,
+            Self::Sgd(config) => config.mean_decay,
+        }
+    }
+
+    fn clip_norm(&self) -> f64 {
+        match self {
+            Self::Adamw(config) => config.clip_norm,
+            Self::Sgd(config) => config.clip_norm,
+        }
+    }
+
+    fn weight_decay(&self) -> f64 {
+        match self {
+            Self::Adamw(config) => config.weight_decay,
+            Self::Sgd(config) => config.weight_decay,
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
-        within("optimizer.beta1", self.beta1, 0.0, 0.999_999)?;
-        within("optimizer.beta2", self.beta2, 0.0, 0.999_999_9)?;
-        within("optimizer.epsilon", self.epsilon, 1e-16, 1.0)?;
-        within("optimizer.weightDecay", self.weight_decay, 0.0, 10.0)?;
-        within("optimizer.clipNorm", self.clip_norm, 0.0, 1e9)?;
-        within("optimizer.meanDecay", self.mean_decay, 0.0, 0.999_999)
+        match self {
+            Self::Adamw(config) => {
+                within("optimizer.beta1", config.beta1, 0.0, 0.999_999)?;
+                within("optimizer.beta2", config.beta2, 0.0, 0.999_999_9)?;
+                within("optimizer.epsilon", config.epsilon, 1e-16, 1.0)?;
+            }
+            Self::Sgd(config) => within("optimizer.momentum", config.momentum, 0.0, 0.999_999)?,
+        }
+        within("optimizer.weightDecay", self.weight_decay(), 0.0, 10.0)?;
+        within("optimizer.clipNorm", self.clip_norm(), 0.0, 1e9)?;
+        within("optimizer.meanDecay", self.mean_decay(), 0.0, 0.999_999)
     }
 }
 
@@ -55,17 +109,15 @@ pub struct Slot {
     pub name: String,
     /// The parameter.
     pub var: Var,
-    /// First moment.
+    /// First moment, or momentum.
     pub first: Vec<f32>,
-    /// Second moment.
-    pub second: Vec<f32>,
-    /// Running mean of the weights.
-    pub mean: Vec<f32>,
+    /// Second moment; `None` without one.
+    pub second: Option<Vec<f32>>,
 }
 
 /// The optimiser: parameters in the order of their names.
-pub struct AdamW {
-    config: AdamWConfig,
+pub struct Optimizer {
+    config: OptimizerConfig,
     slots: Vec<Slot>,
 }
 
@@ -78,12 +130,16 @@ pub struct Update {
     pub applied: bool,
 }
 
-impl AdamW {
-    /// Moments start at zero, the mean at the weights.
-    pub fn new(config: AdamWConfig, mut variables: Vec<(String, Var)>) -> Result<Self, TrainError> {
+impl Optimizer {
+    /// Moments start at zero.
+    pub fn new(config: OptimizerConfig, mut variables: Vec<(String, Var)>) -> Self {
         variables.sort_by(|a, b| a.0.cmp(&b.0));
-        let slots = variables.into_iter().map(|(name, var)| slot(name, var)).collect::<Result<_, TrainError>>()?;
-        Ok(Self { config, slots })
+        let slots = variables.into_iter().map(|(name, var)| {
+            let zeros = vec![0.0; var.elem_count()];
+            let second = matches!(config, OptimizerConfig::Adamw(_)).then(|| zeros.clone());
+            Slot { name, var, first: zeros, second }
+        });
+        Self { config, slots: slots.collect() }
     }
 
     /// Every parameter with its state, by name.
@@ -106,24 +162,19 @@ impl AdamW {
         if !grad_norm.is_finite() {
             return Ok(Update { grad_norm, applied: false });
         }
-        let rates = Rates::new(&self.config, count, learning_rate, grad_norm);
+        let clip = clip(self.config.clip_norm(), grad_norm);
+        let rule = Rule::new(&self.config, count, learning_rate);
         for (slot, gradient) in self.slots.iter_mut().zip(&gradients) {
             if let Some(gradient) = gradient {
-                apply(slot, gradient, rates)?;
+                apply(slot, gradient, clip, rule)?;
             }
         }
         Ok(Update { grad_norm, applied: true })
     }
 }
 
-fn slot(name: String, var: Var) -> Result<Slot, TrainError> {
-    let mean = var.flatten_all()?.to_vec1::<f32>()?;
-    let zeros = vec![0.0; mean.len()];
-    Ok(Slot { name, var, first: zeros.clone(), second: zeros, mean })
-}
-
 /// Runs `f` on a contiguous f32 CPU tensor's values.
-fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> candle_core::Result<R> {
+pub(crate) fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> candle_core::Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
         (Storage::Cpu(storage), Some((start, end))) => Ok(f(&storage.as_slice::<f32>()?[start..end])),
@@ -146,88 +197,98 @@ fn norm(gradients: &[Option<Tensor>]) -> Result<f64, TrainError> {
     Ok(sum.sqrt())
 }
 
-/// The step's numbers, computed once in f64.
-#[derive(Clone, Copy)]
-struct Rates {
-    clip: f32,
-    keep: f32,
-    beta1: f32,
-    beta2: f32,
-    step_size: f32,
-    second_root: f32,
-    epsilon: f32,
-    mean: f32,
+/// What every gradient is multiplied by.
+fn clip(most: f64, grad_norm: f64) -> f32 {
+    if most > 0.0 { (most / (grad_norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
 }
 
-impl Rates {
-    fn new(config: &AdamWConfig, count: u64, learning_rate: f64, grad_norm: f64) -> Self {
+/// The step's numbers, computed once in f64.
+#[derive(Clone, Copy)]
+enum Rule {
+    Adamw { keep: f32, beta1: f32, beta2: f32, step_size: f32, second_root: f32, epsilon: f32 },
+    Sgd { rate: f32, momentum: f32, decay: f32 },
+}
+
+impl Rule {
+    fn new(config: &OptimizerConfig, count: u64, rate: f64) -> Self {
         let t = count as f64;
-        let clip = if config.clip_norm > 0.0 { (config.clip_norm / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
-        Self {
-            clip: clip as f32,
-            keep: (1.0 - learning_rate * config.weight_decay) as f32,
-            beta1: config.beta1 as f32,
-            beta2: config.beta2 as f32,
-            step_size: (learning_rate / (1.0 - config.beta1.powf(t))) as f32,
-            second_root: (1.0 - config.beta2.powf(t)).sqrt() as f32,
-            epsilon: config.epsilon as f32,
-            mean: (1.0 - config.mean_decay.min((1.0 + t) / (10.0 + t))) as f32,
+        match config {
+            OptimizerConfig::Adamw(config) => Self::Adamw {
+                keep: (1.0 - rate * config.weight_decay) as f32,
+                beta1: config.beta1 as f32,
+                beta2: config.beta2 as f32,
+                step_size: (rate / (1.0 - config.beta1.powf(t))) as f32,
+                second_root: (1.0 - config.beta2.powf(t)).sqrt() as f32,
+                epsilon: config.epsilon as f32,
+            },
+            OptimizerConfig::Sgd(config) => {
+                Self::Sgd { rate: rate as f32, momentum: config.momentum as f32, decay: config.weight_decay as f32 }
+            }
+        }
+    }
+
+    /// One block; `second` is as long as the others, or empty where there is no second moment.
+    fn update(self, weights: &mut [f32], gradient: &[f32], clip: f32, first: &mut [f32], second: &mut [f32]) {
+        match self {
+            Self::Adamw { keep, beta1, beta2, step_size, second_root, epsilon } => {
+                for i in 0..weights.len() {
+                    let g = gradient[i] * clip;
+                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
+                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
+                    let denominator = second[i].sqrt() / second_root + epsilon;
+                    weights[i] = weights[i] * keep - step_size * first[i] / denominator;
+                }
+            }
+            Self::Sgd { rate, momentum, decay } => {
+                for ((weight, gradient), first) in weights.iter_mut().zip(gradient).zip(first) {
+                    let g = gradient * clip + decay * *weight;
+                    *first = momentum * *first + g;
+                    *weight -= rate * (g + momentum * *first);
+                }
+            }
         }
     }
 }
 
-fn apply(slot: &mut Slot, gradient: &Tensor, rates: Rates) -> Result<(), TrainError> {
-    let state = RefCell::new((&mut slot.first, &mut slot.second, &mut slot.mean));
-    slot.var.as_tensor().inplace_op1(&Apply { gradient, state, rates })?;
+fn apply(slot: &mut Slot, gradient: &Tensor, clip: f32, rule: Rule) -> Result<(), TrainError> {
+    let state = RefCell::new((slot.first.as_mut_slice(), slot.second.as_deref_mut().unwrap_or_default()));
+    slot.var.as_tensor().inplace_op1(&Apply { gradient, state, clip, rule })?;
     Ok(())
 }
 
 struct Apply<'a> {
     gradient: &'a Tensor,
-    state: RefCell<(&'a mut Vec<f32>, &'a mut Vec<f32>, &'a mut Vec<f32>)>,
-    rates: Rates,
+    state: RefCell<(&'a mut [f32], &'a mut [f32])>,
+    clip: f32,
+    rule: Rule,
 }
 
 impl InplaceOp1 for Apply<'_> {
     fn name(&self) -> &'static str {
-        "adamw"
+        "optimizer"
     }
 
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
         let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
-            candle_core::bail!("adamw: expected contiguous f32 parameters");
+            candle_core::bail!("optimizer: expected contiguous f32 parameters");
         };
         let mut state = self.state.borrow_mut();
-        let (first, second, mean) = &mut *state;
+        let (first, second) = &mut *state;
         let weights = &mut values[start..end];
-        with_values(self.gradient, |gradient| update_all(weights, gradient, first, second, mean, self.rates))
-    }
-}
-
-fn update_all(
-    weights: &mut [f32],
-    gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
-    mean: &mut [f32],
-    rates: Rates,
-) {
-    weights
-        .par_chunks_mut(BLOCK)
-        .zip(gradient.par_chunks(BLOCK))
-        .zip(first.par_chunks_mut(BLOCK))
-        .zip(second.par_chunks_mut(BLOCK))
-        .zip(mean.par_chunks_mut(BLOCK))
-        .for_each(|((((weights, gradient), first), second), mean)| {
-            for i in 0..weights.len() {
-                let g = gradient[i] * rates.clip;
-                first[i] = rates.beta1 * first[i] + (1.0 - rates.beta1) * g;
-                second[i] = rates.beta2 * second[i] + (1.0 - rates.beta2) * g * g;
-                let denominator = second[i].sqrt() / rates.second_root + rates.epsilon;
-                weights[i] = weights[i] * rates.keep - rates.step_size * first[i] / denominator;
-                mean[i] += rates.mean * (weights[i] - mean[i]);
+        let (rule, clip) = (self.rule, self.clip);
+        with_values(self.gradient, |gradient| {
+            let blocks = weights.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK)).zip(first.par_chunks_mut(BLOCK));
+            if second.is_empty() {
+                blocks.for_each(|((weights, gradient), first)| {
+                    rule.update(weights, gradient, clip, first, &mut []);
+                });
+            } else {
+                blocks.zip(second.par_chunks_mut(BLOCK)).for_each(|(((weights, gradient), first), second)| {
+                    rule.update(weights, gradient, clip, first, second);
+                });
             }
-        });
+        })
+    }
 }
 
 #[cfg(test)]
@@ -235,18 +296,23 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
+    use crate::ema::Ema;
 
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Golden {
         clip: f64,
         weight_decay: f64,
+        #[serde(default)]
         mean_decay: f64,
+        #[serde(default)]
+        momentum: f64,
         start: Vec<f32>,
         gradients: Vec<Vec<f32>>,
         rates: Vec<f64>,
         norms: Vec<f64>,
         weights: Vec<Vec<f32>>,
+        #[serde(default)]
         means: Vec<Vec<f32>>,
     }
 
@@ -261,9 +327,25 @@ mod tests {
         }
     }
 
+    fn follows(golden: &Golden, config: OptimizerConfig) {
+        let var = Var::new(&*golden.start, &Device::Cpu).unwrap();
+        let mut optimizer = Optimizer::new(config, vec![("w".into(), var.clone())]);
+        let mut ema = Ema::new(golden.mean_decay, optimizer.slots()).unwrap();
+        for t in 0..golden.rates.len() {
+            let mut gradients = gradient_of(&var, &golden.gradients[t]);
+            let update = optimizer.update(t as u64 + 1, golden.rates[t], &mut gradients).unwrap();
+            assert!(update.applied && (update.grad_norm - golden.norms[t]).abs() < 1e-5);
+            close(&var.to_vec1().unwrap(), &golden.weights[t]);
+            ema.follow(t as u64 + 1, optimizer.slots()).unwrap();
+            if let Some(mean) = golden.means.get(t) {
+                close(ema.means()[0].values(), mean);
+            }
+        }
+    }
+
     /// `crates/testing/goldens/train.py` computed these with torch.optim.AdamW.
     #[test]
-    fn equals_pytorch() {
+    fn adamw_equals_pytorch() {
         let goldens: Vec<Golden> =
             serde_json::from_str(include_str!("../../testing/goldens/train/adamw.json")).unwrap();
         for golden in goldens {
@@ -275,27 +357,44 @@ mod tests {
                 clip_norm: golden.clip,
                 mean_decay: golden.mean_decay,
             };
-            let var = Var::new(&*golden.start, &Device::Cpu).unwrap();
-            let mut optimizer = AdamW::new(config, vec![("w".into(), var.clone())]).unwrap();
-            for t in 0..golden.rates.len() {
-                let mut gradients = gradient_of(&var, &golden.gradients[t]);
-                let update = optimizer.update(t as u64 + 1, golden.rates[t], &mut gradients).unwrap();
-                assert!(update.applied && (update.grad_norm - golden.norms[t]).abs() < 1e-5);
-                close(&var.to_vec1().unwrap(), &golden.weights[t]);
-                close(&optimizer.slots()[0].mean, &golden.means[t]);
-            }
+            follows(&golden, OptimizerConfig::Adamw(config));
+        }
+    }
+
+    /// `crates/testing/goldens/sgd.py` computed these from the formula in PyTorch's documentation.
+    #[test]
+    fn sgd_equals_its_formula() {
+        let goldens: Vec<Golden> = serde_json::from_str(include_str!("../../testing/goldens/train/sgd.json")).unwrap();
+        for golden in goldens {
+            let config = SgdConfig {
+                momentum: golden.momentum,
+                weight_decay: golden.weight_decay,
+                clip_norm: golden.clip,
+                mean_decay: 0.0,
+            };
+            follows(&golden, OptimizerConfig::Sgd(config));
         }
     }
 
     #[test]
     fn a_gradient_that_is_not_finite_changes_nothing() {
-        let config =
-            AdamWConfig { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, clip_norm: 1.0, mean_decay: 0.9 };
+        let sgd = SgdConfig { momentum: 0.9, weight_decay: 0.1, clip_norm: 1.0, mean_decay: 0.9 };
         let var = Var::new(&[1.0f32, 2.0], &Device::Cpu).unwrap();
-        let mut optimizer = AdamW::new(config, vec![("w".into(), var.clone())]).unwrap();
+        let mut optimizer = Optimizer::new(OptimizerConfig::Sgd(sgd), vec![("w".into(), var.clone())]);
         let update = optimizer.update(1, 0.1, &mut gradient_of(&var, &[f32::NAN, 1.0])).unwrap();
         assert!(!update.applied);
         assert_eq!(var.to_vec1::<f32>().unwrap(), [1.0, 2.0]);
         assert_eq!(optimizer.slots()[0].first, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn kinds_are_closed_and_fields_known() {
+        let read = |json: &str| serde_json::from_str::<OptimizerConfig>(json);
+        let sgd = r#"{"kind":"sgd","momentum":0.99,"weightDecay":3e-5,"clipNorm":12,"meanDecay":0}"#;
+        assert!(matches!(read(sgd).unwrap(), OptimizerConfig::Sgd(_)));
+        assert!(read(&sgd.replace("sgd", "lion")).is_err());
+        assert!(read(&sgd.replace("momentum", "beta1")).is_err());
+        assert!(read(&sgd.replace("0.99", "0.99,\"beta1\":0.9")).is_err());
+        assert!(read(&sgd.replace("0.99", "1.0")).unwrap().validate().is_err());
     }
 }

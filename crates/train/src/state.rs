@@ -1,7 +1,7 @@
 //! Checkpoints of a run: parameters, moments, running means and the count of updates, exact to the bit.
 //!
-//! One safetensors file `training.safetensors`, replaced atomically: `parameter.*`, `first.*`, `second.*`, `mean.*` in
-//! f32, and the metadata key `training` with the rest as JSON. Random numbers need no state (see [`pulmoav_random`]).
+//! One safetensors file `training.safetensors`, replaced atomically: `parameter.*`, `first.*`, `second.*` (where the optimiser
+//! has second moments), `mean.*` in f32, and the metadata key `training` with the rest as JSON. Random numbers need no state (see [`pulmoav_random`]).
 
 use std::{collections::HashMap, path::Path};
 
@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{cache::write_atomically, error::TrainError, optimizer::AdamW};
+use crate::{cache::write_atomically, ema::Ema, error::TrainError, optimizer::Optimizer};
 
 /// Name of the file inside a checkpoint folder.
 pub const FILE: &str = "training.safetensors";
@@ -39,14 +39,18 @@ impl Progress {
 }
 
 /// Writes `dir/training.safetensors`.
-pub fn save(dir: &Path, optimizer: &AdamW, progress: &Progress) -> Result<(), TrainError> {
+pub fn save(dir: &Path, optimizer: &Optimizer, ema: &Ema, progress: &Progress) -> Result<(), TrainError> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    for slot in optimizer.slots() {
+    for (slot, mean) in optimizer.slots().iter().zip(ema.means()) {
         let shape = slot.var.dims().to_vec();
         let values = slot.var.flatten_all()?.to_vec1::<f32>()?;
-        for (part, values) in
-            [("parameter", &values), ("first", &slot.first), ("second", &slot.second), ("mean", &slot.mean)]
-        {
+        let parts = [
+            ("parameter", Some(values.as_slice())),
+            ("first", Some(slot.first.as_slice())),
+            ("second", slot.second.as_deref()),
+            ("mean", Some(mean.values())),
+        ];
+        for (part, values) in parts.into_iter().filter_map(|(part, values)| Some((part, values?))) {
             let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             tensors.push((format!("{part}.{}", slot.name), shape.clone(), bytes));
         }
@@ -67,19 +71,21 @@ pub fn save(dir: &Path, optimizer: &AdamW, progress: &Progress) -> Result<(), Tr
 ///
 /// # Errors
 /// `ERR_IO`; `ERR_FORMAT` if the file is damaged or belongs to another network.
-pub fn load(dir: &Path, optimizer: &mut AdamW) -> Result<Progress, TrainError> {
+pub fn load(dir: &Path, optimizer: &mut Optimizer, ema: &mut Ema) -> Result<Progress, TrainError> {
     let path = dir.join(FILE);
     let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
     let progress = progress(&path, &bytes)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| TrainError::format(&path, error.to_string()))?;
-    for slot in optimizer.slots_mut() {
+    let mut expected = 0;
+    for (slot, mean) in optimizer.slots_mut().iter_mut().zip(ema.means_mut()) {
         let shape = slot.var.dims().to_vec();
         let read = |part: &str| values(&path, &tensors, &format!("{part}.{}", slot.name), &shape);
-        let (parameter, first, second, mean) = (read("parameter")?, read("first")?, read("second")?, read("mean")?);
-        slot.var.set(&Tensor::from_vec(parameter, shape.as_slice(), &Device::Cpu)?)?;
-        (slot.first, slot.second, slot.mean) = (first, second, mean);
+        slot.var.set(&Tensor::from_vec(read("parameter")?, shape.as_slice(), &Device::Cpu)?)?;
+        slot.first = read("first")?;
+        slot.second = slot.second.is_some().then(|| read("second")).transpose()?;
+        mean.set(read("mean")?);
+        expected += if slot.second.is_some() { 4 } else { 3 };
     }
-    let expected = 4 * optimizer.slots().len();
     if tensors.len() != expected {
         return Err(TrainError::format(
             &path,
@@ -121,55 +127,78 @@ mod tests {
     use candle_core::Var;
 
     use super::*;
-    use crate::{cache::tests::temporary, optimizer::AdamWConfig};
+    use crate::{
+        cache::tests::temporary,
+        optimizer::{AdamWConfig, OptimizerConfig, SgdConfig},
+    };
 
-    const CONFIG: AdamWConfig =
-        AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-2, clip_norm: 1.0, mean_decay: 0.995 };
+    const ADAMW: OptimizerConfig = OptimizerConfig::Adamw(AdamWConfig {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 1e-2,
+        clip_norm: 1.0,
+        mean_decay: 0.995,
+    });
+    const SGD: OptimizerConfig =
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 1e-2, clip_norm: 1.0, mean_decay: 0.995 });
 
-    fn optimizer(first: f32) -> AdamW {
+    fn run(config: OptimizerConfig, first: f32) -> (Optimizer, Ema) {
         let variables =
             ["b", "a"].map(|name| (name.to_owned(), Var::new(&[[first, 2.0], [-3.0, 0.1]], &Device::Cpu).unwrap()));
-        AdamW::new(CONFIG, variables.to_vec()).unwrap()
+        let optimizer = Optimizer::new(config, variables.to_vec());
+        let ema = Ema::new(config.mean_decay(), optimizer.slots()).unwrap();
+        (optimizer, ema)
     }
 
-    fn step(optimizer: &mut AdamW, count: u64) {
+    fn step((optimizer, ema): &mut (Optimizer, Ema), count: u64) {
         let squares = optimizer.slots().iter().map(|slot| slot.var.sqr().unwrap().sum_all().unwrap());
         let loss = squares.reduce(|a, b| (a + b).unwrap()).unwrap();
         optimizer.update(count, 0.01, &mut loss.backward().unwrap()).unwrap();
+        ema.follow(count, optimizer.slots()).unwrap();
     }
 
-    fn bits(optimizer: &AdamW) -> Vec<u32> {
+    fn bits((optimizer, ema): &(Optimizer, Ema)) -> Vec<u32> {
         let of = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        let slots = optimizer.slots().iter();
+        let slots = optimizer.slots().iter().zip(ema.means());
         slots
-            .flat_map(|slot| {
+            .flat_map(|(slot, mean)| {
                 let weights = slot.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                [of(&weights), of(&slot.first), of(&slot.second), of(&slot.mean)].concat()
+                let second = slot.second.as_deref().unwrap_or_default();
+                [of(&weights), of(&slot.first), of(second), of(mean.values())].concat()
             })
             .collect()
     }
 
     #[test]
     fn a_resumed_run_goes_on_to_the_bit() {
-        let dir = temporary("state");
-        let progress = Progress::new(3, 3, "{}".into(), "{}".into());
-        let mut whole = optimizer(1.0);
-        (1..=3).for_each(|count| step(&mut whole, count));
-        save(&dir, &whole, &progress).unwrap();
-        (4..=6).for_each(|count| step(&mut whole, count));
-        let mut resumed = optimizer(77.0);
-        assert_eq!(load(&dir, &mut resumed).unwrap(), progress);
-        (4..=6).for_each(|count| step(&mut resumed, count));
-        assert_eq!(bits(&resumed), bits(&whole));
+        for (name, config) in [("state-adamw", ADAMW), ("state-sgd", SGD)] {
+            let dir = temporary(name);
+            let progress = Progress::new(3, 3, "{}".into(), "{}".into());
+            let mut whole = run(config, 1.0);
+            (1..=3).for_each(|count| step(&mut whole, count));
+            save(&dir, &whole.0, &whole.1, &progress).unwrap();
+            (4..=6).for_each(|count| step(&mut whole, count));
+            let mut resumed = run(config, 77.0);
+            assert_eq!(load(&dir, &mut resumed.0, &mut resumed.1).unwrap(), progress);
+            (4..=6).for_each(|count| step(&mut resumed, count));
+            assert_eq!(bits(&resumed), bits(&whole), "{name}");
+        }
     }
 
     #[test]
-    fn another_network_and_damage_are_refused() {
+    fn another_network_another_optimizer_and_damage_are_refused() {
         let dir = temporary("state-other");
-        save(&dir, &optimizer(1.0), &Progress::new(0, 0, String::new(), String::new())).unwrap();
-        let mut other = AdamW::new(CONFIG, vec![("a".into(), Var::new(&[1.0f32], &Device::Cpu).unwrap())]).unwrap();
-        assert_eq!(load(&dir, &mut other).unwrap_err().code(), "ERR_FORMAT");
+        let (optimizer, ema) = run(ADAMW, 1.0);
+        save(&dir, &optimizer, &ema, &Progress::new(0, 0, String::new(), String::new())).unwrap();
+        let one = Optimizer::new(ADAMW, vec![("a".into(), Var::new(&[1.0f32], &Device::Cpu).unwrap())]);
+        let refused = |(mut optimizer, mut ema): (Optimizer, Ema)| {
+            assert_eq!(load(&dir, &mut optimizer, &mut ema).unwrap_err().code(), "ERR_FORMAT");
+        };
+        let means = Ema::new(0.0, one.slots()).unwrap();
+        refused((one, means));
+        refused(run(SGD, 1.0));
         std::fs::write(dir.join(FILE), b"nonsense").unwrap();
-        assert_eq!(load(&dir, &mut optimizer(1.0)).unwrap_err().code(), "ERR_FORMAT");
+        refused(run(ADAMW, 1.0));
     }
 }

@@ -23,9 +23,9 @@ use crate::{
     batch::View,
     case::Annotated,
     code::{ACCEPTED_BIT, LABEL_BITS, RIGHT_BIT, SUPERVISED_BIT, TargetTable, label, side_bit},
+    ema::Ema,
     error::TrainError,
     loss::TargetGrid,
-    optimizer::AdamW,
     range::within,
 };
 
@@ -64,7 +64,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.voxels += other.voxels;
         self.accepted += other.accepted;
         self.confidence += other.confidence;
@@ -93,14 +93,9 @@ impl Teacher {
         Ok(Self { network: Network::build(plan, &mut parameters)?, parameters, maps: ClassMaps::new(plan) })
     }
 
-    /// Takes over the optimiser's moving average.
-    pub fn follow(&mut self, optimizer: &AdamW) -> Result<(), TrainError> {
-        for slot in optimizer.slots() {
-            if let Some(var) = self.parameters.get(&slot.name) {
-                var.set(&Tensor::from_slice(&slot.mean, var.shape(), &Device::Cpu)?)?;
-            }
-        }
-        Ok(())
+    /// Takes over the moving average.
+    pub fn follow(&mut self, ema: &Ema) -> Result<(), TrainError> {
+        ema.copy_to(&self.parameters)
     }
 
     /// Labels what nobody annotated.

@@ -9,7 +9,7 @@ use pulmoav_text::{PromptHead, TextConfig, TextEncoder, Tokenizer, Tower};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::optimizer::{AdamW, AdamWConfig};
+use crate::optimizer::{Optimizer, OptimizerConfig};
 
 /// How the tower is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct TowerConfig {
     /// Share of the answer spread over the other classes.
     pub smoothing: f64,
     /// The optimiser.
-    pub optimizer: AdamWConfig,
+    pub optimizer: OptimizerConfig,
 }
 
 impl TowerConfig {
@@ -72,7 +72,7 @@ pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower,
     let encoder = TextEncoder::build(&sizes, &mut parameters)?;
     let head = PromptHead::build(&sizes, &mut parameters)?;
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
-    let mut optimizer = AdamW::new(config.optimizer, variables)?;
+    let mut optimizer = Optimizer::new(config.optimizer, variables);
     for step in 0..config.steps {
         if monitor.cancelled() {
             return Err(TrainError::Cancelled);
@@ -114,6 +114,7 @@ fn cross_entropy(logits: &Tensor, classes: &[usize], smoothing: f64) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimizer::AdamWConfig;
     use pulmoav_task::Silent;
 
     pub(crate) fn tiny() -> TowerConfig {
@@ -125,14 +126,14 @@ mod tests {
             batch: 16,
             learning_rate: 1e-2,
             smoothing: 0.02,
-            optimizer: AdamWConfig {
+            optimizer: OptimizerConfig::Adamw(AdamWConfig {
                 beta1: 0.9,
                 beta2: 0.99,
                 epsilon: 1e-8,
                 weight_decay: 0.01,
                 clip_norm: 1.0,
                 mean_decay: 0.0,
-            },
+            }),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, backprop::GradStore};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{Channel, Plan};
@@ -14,14 +14,16 @@ use crate::{
     cache::CaseWarning,
     case::{Case, DataSet},
     config::{StepConfig, StepSettings, Unannotated},
+    ema::Ema,
     error::TrainError,
     loss::{LossConfig, TargetLoss, sample_losses, supervised},
-    optimizer::{AdamW, Update},
+    optimizer::{Optimizer, Update},
     prefetch::Prefetch,
     prepare::{KEPT_HU, cached},
+    report::{Pass, SampleReport, StepReport, StepSeconds, TeacherReport},
     sampler::Draw,
     state::{self, Progress},
-    teacher::{Lesson, Teacher, Verdict},
+    teacher::{Lesson, Teacher},
 };
 
 /// What a run is opened with.
@@ -67,66 +69,6 @@ pub struct Facts {
     pub warnings: Vec<CaseWarning>,
 }
 
-/// What a step came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StepReport {
-    /// The loss over all scales and targets.
-    pub loss: f64,
-    /// Global gradient norm before clipping.
-    pub grad_norm: f64,
-    /// False where the gradient was not finite and the weights were left alone.
-    pub applied: bool,
-    /// Wall time.
-    pub seconds: f64,
-    /// Of which: waiting for the batch, forward with loss, backward, update.
-    pub parts: StepSeconds,
-    /// Loss of each target and auxiliary map at the finest scale; those without supervision in this batch are left out.
-    pub targets: BTreeMap<String, f64>,
-    /// Each loss at the finest scale before its weight, by the name of the weight.
-    pub terms: BTreeMap<&'static str, f64>,
-    /// The patches of the batch.
-    pub samples: Vec<SampleReport>,
-    /// What was learnt from the teacher; `None` where it took no part.
-    pub teacher: Option<TeacherReport>,
-}
-
-/// What one patch came to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SampleReport {
-    /// Index of its case among those learnt from.
-    pub case: usize,
-    /// Calibre of the vessel it was drawn for: 0 small, 1 medium, 2 large; `None` where it was drawn for none.
-    pub calibre: Option<usize>,
-    /// Soft Dice loss of artery and vein at the finest scale, 0 to 1; `None` where the reference has neither.
-    pub loss: Option<f64>,
-}
-
-/// What a step learnt from its teacher.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TeacherReport {
-    /// The loss over all scales and targets, before its weight.
-    pub loss: f64,
-    /// Of background, artery and vein.
-    pub verdicts: [Verdict; 3],
-}
-
-/// Where a step's time went.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StepSeconds {
-    /// Waiting for the batch.
-    pub batch: f64,
-    /// Forward pass and loss.
-    pub forward: f64,
-    /// Backward pass.
-    pub backward: f64,
-    /// Optimiser, and freeing the graph.
-    pub update: f64,
-}
-
 /// A training run.
 pub struct Trainer {
     pub(crate) plan: Plan,
@@ -140,7 +82,8 @@ pub struct Trainer {
     /// How many cases are learnt from.
     cases: usize,
     teacher: Option<Teacher>,
-    optimizer: AdamW,
+    optimizer: Optimizer,
+    ema: Ema,
     batches: Prefetch,
     facts: Facts,
     updates: u64,
@@ -214,6 +157,8 @@ impl Trainer {
         let teacher = (config.unannotated == Unannotated::Teacher).then(|| Teacher::new(&plan)).transpose()?;
         let single = plan.targets.iter().enumerate().filter(|(_, target)| target.classes.len() == 1);
         let class_maps = single.map(|(map, _)| map).collect();
+        let optimizer = Optimizer::new(config.optimizer, trained);
+        let ema = Ema::new(config.optimizer.mean_decay(), optimizer.slots())?;
         let count = cases.len();
         let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases);
         Ok(Self {
@@ -223,7 +168,8 @@ impl Trainer {
             cases: count,
             teacher,
             batches: Prefetch::start(maker)?,
-            optimizer: AdamW::new(config.optimizer, trained)?,
+            optimizer,
+            ema,
             validation: Vec::new(),
             plan,
             config,
@@ -239,14 +185,42 @@ impl Trainer {
         &self.facts
     }
 
-    /// Takes step number `step` (from 0): batch, forward, loss, backward, update.
+    /// Takes step number `step` (from 0): for each of its batches forward, loss and backward, then one update.
     ///
     /// # Errors
     /// `ERR_CONFIG` for settings out of their range; what reading a case gives.
     pub fn step(&mut self, step: u64, settings: &StepSettings) -> Result<StepReport, TrainError> {
         settings.validate(self.cases)?;
+        if let (Some(teacher), Some(_)) = (&mut self.teacher, &settings.teacher) {
+            teacher.follow(&self.ema)?;
+        }
+        let batches = self.config.accumulate;
+        let (first, mut gradients) = self.pass(step * batches, settings, batches == 1)?;
+        let mut passes = vec![first];
+        for batch in 1..batches {
+            let (pass, more) = self.pass(step * batches + batch, settings, batch + 1 == batches)?;
+            gradients.extend(more)?;
+            passes.push(pass);
+        }
         let mut clock = Clock::start();
-        let batch = self.batches.take(step, &settings.sampling, &settings.next_sampling)?;
+        let count = self.updates + 1;
+        let Update { grad_norm, applied } = self.optimizer.update(count, settings.learning_rate, &mut gradients)?;
+        if applied {
+            self.ema.follow(count, self.optimizer.slots())?;
+            self.updates = count;
+        }
+        self.facts.step = step + 1;
+        drop(gradients);
+        let parts = StepSeconds::of(&passes, clock.lap());
+        let Pass { loss, targets, terms, samples, teacher, .. } = Pass::joined(passes);
+        Ok(StepReport { loss, grad_norm, applied, seconds: parts.sum(), parts, targets, terms, samples, teacher })
+    }
+
+    /// Forward, loss and backward of one batch, and its share of the step's gradient.
+    fn pass(&mut self, number: u64, settings: &StepSettings, is_last: bool) -> Result<(Pass, GradStore), TrainError> {
+        let mut clock = Clock::start();
+        let next = if is_last { &settings.next_sampling } else { &settings.sampling };
+        let batch = self.batches.take(number, &settings.sampling, next)?;
         let waited = clock.lap();
         let lesson = self.lesson(&batch, settings)?;
         let (logits, tape) = Tape::record(|| self.forward(&batch))?;
@@ -264,25 +238,21 @@ impl Trainer {
             _ => None,
         };
         loss += teacher.as_ref().zip(settings.teacher.as_ref()).map_or(0.0, |(taught, by)| by.weight * taught.loss);
+        if self.config.accumulate > 1 {
+            let share = 1.0 / self.config.accumulate as f64;
+            slopes = slopes.into_iter().map(|slope| slope * share).collect::<Result<_, _>>()?;
+        }
         let forward = clock.lap();
-        let mut gradients = tape.backward(logits.into_iter().zip(slopes).collect())?;
-        let backward = clock.lap();
-        let update = self.optimizer.update(self.updates + 1, settings.learning_rate, &mut gradients)?;
-        self.updates += u64::from(update.applied);
-        self.facts.step = step + 1;
-        drop(gradients);
-        let parts = StepSeconds { batch: waited, forward, backward, update: clock.lap() };
-        let seconds = waited + forward + backward + parts.update;
-        let Update { grad_norm, applied } = update;
-        Ok(StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, samples, teacher })
+        let gradients = tape.backward(logits.into_iter().zip(slopes).collect())?;
+        let seconds = StepSeconds { batch: waited, forward, backward: clock.lap(), update: 0.0 };
+        Ok((Pass { loss, targets, terms, samples, teacher, seconds }, gradients))
     }
 
     /// What the teacher says of the batch; `None` where it takes no part or has nothing to say.
-    fn lesson(&mut self, batch: &Batch, settings: &StepSettings) -> Result<Option<Lesson>, TrainError> {
-        let (Some(teacher), Some(view), Some(settings)) = (&mut self.teacher, &batch.view, &settings.teacher) else {
+    fn lesson(&self, batch: &Batch, settings: &StepSettings) -> Result<Option<Lesson>, TrainError> {
+        let (Some(teacher), Some(view), Some(settings)) = (&self.teacher, &batch.view, &settings.teacher) else {
             return Ok(None);
         };
-        teacher.follow(&self.optimizer)?;
         teacher.label(view, &self.prompts, &settings.thresholds).map(Some)
     }
 
@@ -338,7 +308,7 @@ impl Trainer {
     /// Writes a model directory (the moving average (EMA) of the weights) with the training state beside it.
     pub fn save(&self, directory: &Path) -> Result<(), TrainError> {
         self.export_model(directory, None)?;
-        state::save(directory, &self.optimizer, &self.progress()?)
+        state::save(directory, &self.optimizer, &self.ema, &self.progress()?)
     }
 
     /// Writes a model directory: the moving average (EMA) of the weights.
@@ -349,16 +319,12 @@ impl Trainer {
     /// The moving average (EMA) of the weights, in storage of its own, with the text tensors.
     pub fn mean_parameters(&self) -> Result<Parameters, TrainError> {
         let mean = self.parameters.duplicate()?;
-        for slot in self.optimizer.slots() {
-            if let Some(var) = mean.get(&slot.name) {
-                var.set(&Tensor::from_slice(&slot.mean, var.shape(), &Device::Cpu)?)?;
-            }
-        }
+        self.ema.copy_to(&mean)?;
         Ok(mean)
     }
 
     fn resume(&mut self, checkpoint: &Path) -> Result<(), TrainError> {
-        let found = state::load(checkpoint, &mut self.optimizer)?;
+        let found = state::load(checkpoint, &mut self.optimizer, &mut self.ema)?;
         let ours = self.progress()?;
         if found.plan != ours.plan || found.config != ours.config {
             let what = if found.plan == ours.plan { "config" } else { "plan" };
@@ -370,7 +336,7 @@ impl Trainer {
         if self.facts.frozen > 0 {
             take_weights(checkpoint, &self.parameters)?;
             // The model holds the moving average, the run goes on with the weights themselves.
-            state::load(checkpoint, &mut self.optimizer)?;
+            state::load(checkpoint, &mut self.optimizer, &mut self.ema)?;
         }
         self.facts.step = found.step;
         self.updates = found.updates;
@@ -469,6 +435,7 @@ mod tests {
     use crate::{
         cache::{CachedCase, tests::example, tests::temporary, write},
         case::Annotated,
+        optimizer::{OptimizerConfig, SgdConfig},
         sampler::SamplingWeights,
         teacher::TeacherSettings,
     };
@@ -529,6 +496,54 @@ mod tests {
         assert_ne!(first, rest);
         let (plan, parameters) = weights::load(&dir.join("latest")).unwrap();
         assert_eq!((plan, parameters.len()), (whole.plan.clone(), whole.parameters.len()));
+    }
+
+    /// Three batches a step, by momentum.
+    fn gatherer(dir: &Path, batch: usize, accumulate: u64) -> Trainer {
+        let mut config: StepConfig = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
+        let sgd = SgdConfig { momentum: 0.9, weight_decay: 3e-5, clip_norm: 12.0, mean_decay: 0.9 };
+        (config.batch, config.accumulate, config.optimizer) = (batch, accumulate, OptimizerConfig::Sgd(sgd));
+        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None).unwrap()
+    }
+
+    #[test]
+    fn momentum_and_several_batches_a_step_resume_to_the_bit() {
+        let dir = temporary("trainer-accumulate");
+        let mut whole = gatherer(&dir, 1, 3);
+        run(&mut whole, 0..2);
+        whole.save(&dir.join("latest")).unwrap();
+        let rest = run(&mut whole, 2..4);
+        let mut resumed = gatherer(&dir, 1, 3);
+        resumed.resume(&dir.join("latest")).unwrap();
+        assert_eq!(run(&mut resumed, 2..4), rest);
+        assert_eq!(weights_of(&resumed), weights_of(&whole));
+        let report = resumed.step(4, &settings()).unwrap();
+        assert_eq!((report.samples.len(), resumed.updates), (3, 5));
+    }
+
+    #[test]
+    fn a_step_of_several_batches_is_the_mean_of_their_steps() {
+        let dir = temporary("trainer-mean");
+        let alone = StepSettings { teacher: None, ..settings() };
+        let gradient = |trainer: &mut Trainer, number| {
+            let (pass, gradients) = trainer.pass(number, &alone, true).unwrap();
+            let of = |slot: &crate::optimizer::Slot| {
+                gradients.get(&slot.var).map(|g| g.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            };
+            (pass.loss, trainer.optimizer.slots().iter().map(of).collect::<Vec<_>>())
+        };
+        let (one_loss, one) = gradient(&mut gatherer(&dir, 1, 1), 0);
+        let (two_loss, two) = gradient(&mut gatherer(&dir, 1, 1), 1);
+        let mut both = gatherer(&dir, 1, 2);
+        let mut expected = 0.0;
+        for (one, two) in one.iter().zip(&two) {
+            let zeros = vec![0.0; one.as_ref().or(two.as_ref()).map_or(0, Vec::len)];
+            let (one, two) = (one.as_ref().unwrap_or(&zeros), two.as_ref().unwrap_or(&zeros));
+            expected += one.iter().zip(two).map(|(a, b)| f64::from(f32::midpoint(*a, *b)).powi(2)).sum::<f64>();
+        }
+        let report = both.step(0, &alone).unwrap();
+        assert!((report.loss - f64::midpoint(one_loss, two_loss)).abs() < 1e-9);
+        assert!((report.grad_norm / expected.sqrt() - 1.0).abs() < 1e-4, "{} {}", report.grad_norm, expected.sqrt());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::error::TrainError;
 use crate::patch::Patch;
 use crate::range::rising;
 
-const LOW_HU: f32 = -1000.0;
-const HIGH_HU: f32 = 600.0;
+pub(super) const LOW_HU: f32 = -1000.0;
+pub(super) const HIGH_HU: f32 = 600.0;
 
 /// Maps −1000…600 HU through `t ↦ t^e`, with e log-uniform in `exponent`; other voxels stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -42,19 +42,19 @@ impl Augmentation for Gamma {
 
 /// The curve at some places and lines between them: within 0.3 HU of the power for exponents in 0.8…1.25, a tenth of
 /// the time.
-struct Curve(Vec<f32>);
+pub(super) struct Curve(Vec<f32>);
 
 impl Curve {
     const PIECES: usize = 4096;
 
-    fn new(exponent: f32) -> Self {
+    pub(super) fn new(exponent: f32) -> Self {
         let place = |piece: usize| (piece as f32 / Self::PIECES as f32).powf(exponent);
         // One beyond the end, so that the last place has a line too.
         Self((0..Self::PIECES + 2).map(|piece| LOW_HU + (HIGH_HU - LOW_HU) * place(piece)).collect())
     }
 
     /// For `LOW_HU..=HIGH_HU`.
-    fn at(&self, hu: f32) -> f32 {
+    pub(super) fn at(&self, hu: f32) -> f32 {
         let place = (hu - LOW_HU) * (Self::PIECES as f32 / (HIGH_HU - LOW_HU));
         let piece = (place as usize).min(Self::PIECES);
         let (low, high) = (self.0[piece], self.0[piece + 1]);

@@ -6,20 +6,28 @@
 mod blur;
 mod coarse;
 mod contrast;
+mod elastic;
 mod flip;
 mod gamma;
+mod inverted_gamma;
+mod low_resolution;
 mod noise;
 mod rotate;
+mod scale;
 mod shift;
 mod slices;
 mod smooth;
+mod turn;
+mod warp;
 
 use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
+use self::warp::Warping;
 pub use self::{
-    blur::Blur, coarse::Coarse, contrast::Contrast, flip::Flip, gamma::Gamma, noise::Noise, rotate::Rotate,
-    shift::Shift, slices::Slices,
+    blur::Blur, coarse::Coarse, contrast::Contrast, elastic::Elastic, flip::Flip, gamma::Gamma,
+    inverted_gamma::InvertedGamma, low_resolution::LowResolution, noise::Noise, rotate::Rotate, scale::Scale,
+    shift::Shift, slices::Slices, turn::Turn, warp::Warp,
 };
 use crate::{error::TrainError, patch::Patch, range::within};
 
@@ -34,8 +42,16 @@ pub struct Augment {
     pub flip: Flip,
     /// Quarter turns in the axial plane.
     pub rotate: Rotate,
+    /// Rotation by any angle.
+    pub turn: Turn,
+    /// Magnification.
+    pub scale: Scale,
+    /// Elastic deformation.
+    pub elastic: Elastic,
     /// Gamma curve over the vessels' range.
     pub gamma: Gamma,
+    /// Gamma curve on inverted values.
+    pub inverted_gamma: InvertedGamma,
     /// Stretch about the patch's mean.
     pub contrast: Contrast,
     /// Constant shift.
@@ -46,6 +62,8 @@ pub struct Augment {
     pub noise: Noise,
     /// Thick slices.
     pub slices: Slices,
+    /// Low resolution along all axes.
+    pub low_resolution: LowResolution,
     /// Coarse voxels.
     pub coarse: Coarse,
 }
@@ -78,29 +96,52 @@ trait Augmentation {
 impl Augment {
     /// Every augmentation by its name in the config, in the order in which they are applied: geometry, brightness, then
     /// what a scanner adds.
-    fn all(&self) -> [(&'static str, &dyn Augmentation); 9] {
+    fn all(&self) -> [(&'static str, &dyn Augmentation); 11] {
         [
             ("flip", &self.flip),
             ("rotate", &self.rotate),
             ("gamma", &self.gamma),
+            ("invertedGamma", &self.inverted_gamma),
             ("contrast", &self.contrast),
             ("shift", &self.shift),
             ("blur", &self.blur),
             ("noise", &self.noise),
             ("slices", &self.slices),
+            ("lowResolution", &self.low_resolution),
             ("coarse", &self.coarse),
         ]
     }
 
-    /// Applies each as often as it should happen.
-    pub fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        self.apply_geometry(patch, spacing_mm, random);
-        self.apply_intensity(patch, spacing_mm, random);
+    /// Every way of moving voxels off their grid, by its name in the config. They share one resampling ([`Warp`]), after
+    /// mirrors and quarter turns.
+    fn warpings(&self) -> [(&'static str, &dyn Warping); 3] {
+        [("turn", &self.turn), ("scale", &self.scale), ("elastic", &self.elastic)]
     }
 
-    /// Moves voxels, each way as often as it should happen.
-    pub fn apply_geometry(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+    /// Draws how a patch of this shape moves off its grid, each way as often as it should happen. This comes before the
+    /// patch is cut, since it is cut with [`Warp::margin`] around it.
+    pub fn draw_warp(&self, shape: [usize; 3], spacing_mm: [f64; 3], choice: &mut Philox) -> Option<Warp> {
+        let mut warp = None;
+        for (_, warping) in self.warpings() {
+            if happens(warping.probability(), choice) {
+                warping.add_to(warp.get_or_insert_with(|| Warp::none(shape, spacing_mm)), choice);
+            }
+        }
+        warp
+    }
+
+    /// Moves voxels, each way as often as it should happen; `warp` is what was drawn for this patch.
+    pub fn apply_geometry(
+        &self,
+        patch: &mut Patch,
+        warp: Option<&Warp>,
+        spacing_mm: [f64; 3],
+        random: &mut Randoms<'_>,
+    ) {
         apply(&self.all()[..GEOMETRIC], patch, spacing_mm, random);
+        if let Some(warp) = warp {
+            warp.apply(patch);
+        }
     }
 
     /// Changes values, each way as often as it should happen.
@@ -112,8 +153,17 @@ impl Augment {
         for (name, augmentation) in self.all() {
             within(&format!("augment.{name}.probability"), f64::from(augmentation.probability()), 0.0, 1.0)?;
         }
-        self.all().into_iter().try_for_each(|(_, augmentation)| augmentation.check_ranges())
+        for (name, warping) in self.warpings() {
+            within(&format!("augment.{name}.probability"), f64::from(warping.probability()), 0.0, 1.0)?;
+        }
+        self.all().into_iter().try_for_each(|(_, augmentation)| augmentation.check_ranges())?;
+        self.warpings().into_iter().try_for_each(|(_, warping)| warping.check_ranges())
     }
+}
+
+/// What never happens draws no number, so that a run stays the same when an augmentation is added that it does not use.
+fn happens(probability: f32, choice: &mut Philox) -> bool {
+    probability > 0.0 && choice.chance(probability)
 }
 
 fn apply(
@@ -123,7 +173,7 @@ fn apply(
     random: &mut Randoms<'_>,
 ) {
     for (_, augmentation) in augmentations {
-        if random.choice.chance(augmentation.probability()) {
+        if happens(augmentation.probability(), random.choice) {
             augmentation.apply(patch, spacing_mm, random);
         }
     }

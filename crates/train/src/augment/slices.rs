@@ -48,9 +48,11 @@ pub(super) fn thicken(hu: &[f32], shape: [usize; 3], axis: usize, thickness: f32
         let mut weights = vec![0.0f32; shape[axis]];
         add_slice(&mut weights, (below + offset) * thickness, thickness, 1.0 - share);
         add_slice(&mut weights, (below + 1.0 + offset) * thickness, thickness, share);
+        let first = weights.iter().position(|&weight| weight > 0.0).unwrap_or(0);
+        let end = weights.iter().rposition(|&weight| weight > 0.0).map_or(0, |last| last + 1);
         for (thick, hu) in thick.chunks_exact_mut(stack).zip(hu.chunks_exact(stack)) {
             let out = &mut thick[at * plane..(at + 1) * plane];
-            for (source, &weight) in hu.chunks_exact(plane).zip(&weights).filter(|(_, weight)| **weight > 0.0) {
+            for (source, &weight) in hu[first * plane..end * plane].chunks_exact(plane).zip(&weights[first..end]) {
                 out.iter_mut().zip(source).for_each(|(out, hu)| *out += weight * hu);
             }
         }
