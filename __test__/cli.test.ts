@@ -179,6 +179,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'schemaVersion',
     'output',
     'model',
+    'folds',
     'device',
     'seconds',
     'memory',

@@ -125,7 +125,7 @@ test('a damaged checkpoint is told before it is used', async (t) => {
   await train({ dataset: data, out, config: { ...smallest, steps: 2 } });
   const file = join(out, 'latest', 'adapt.json');
   writeFileSync(file, readFileSync(file, 'utf8').replace('0.3', '0.4'));
-  const wrong = { code: 'ERR_FORMAT', message: /adapt\.json" is damaged/ };
+  const wrong = { code: 'ERR_MODEL', message: /adapt\.json" is damaged/ };
   await t.throwsAsync(train({ dataset: data, out, resume: true }), wrong);
   await t.throwsAsync(verifyModel(join(out, 'latest')), wrong);
 });

@@ -7,8 +7,8 @@ export {
   type PeakMemory,
 } from './anatomy.js';
 export type { TrainConfig, TrainSettings } from './config/train.js';
-export * from './errors.js';
 export type { DatasetFinding } from './dataset.js';
+export * from './errors.js';
 export { type EvaluateOptions, evaluate } from './evaluate.js';
 export { type ExportOptions, type ExportReport, exportCheckpoint } from './export.js';
 export {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { FormatError } from '../errors.js';
+import { ModelError } from '../errors.js';
 import { readJson, writeAtomic } from '../files.js';
 import { hashOf } from './hash.js';
 
@@ -44,7 +44,7 @@ export async function writeManifest(
 /**
  * Checks a folder's files against its manifest, if it has one.
  *
- * @throws FormatError where one is missing, cut or changed; IoError
+ * @throws ModelError where one is missing, cut or changed; IoError
  */
 export async function checkManifest(folder: string): Promise<Manifest | undefined> {
   const file = join(folder, MANIFEST);
@@ -64,8 +64,8 @@ export async function checkManifest(folder: string): Promise<Manifest | undefine
 /** As long as a SHA-256 in hex: the kind of hash wanted. */
 const SHA_256 = '0'.repeat(64);
 
-function damaged(path: string, how: string): FormatError {
-  return new FormatError('ERR_FORMAT', `The checkpoint's "${path}" is damaged: ${how}.`, {
+function damaged(path: string, how: string): ModelError {
+  return new ModelError('ERR_MODEL', `The checkpoint's "${path}" is damaged: ${how}.`, {
     hint: 'Use the other one of "best" and "latest", or train anew.',
   });
 }

@@ -1,4 +1,3 @@
-import type { Volume } from '../types.js';
 import {
   type Canonical,
   type Colour,
@@ -11,6 +10,7 @@ import {
   stack,
   VIEWS,
 } from '../drawing/slices.js';
+import type { Volume } from '../types.js';
 
 /** How a label value is drawn; `tint` is the colour's share inside, outlines have all of it. */
 interface Style {

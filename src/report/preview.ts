@@ -1,4 +1,3 @@
-import type { Volume } from '../types.js';
 import {
   type Canonical,
   type Colour,
@@ -12,6 +11,7 @@ import {
   VIEWS,
   type View,
 } from '../drawing/slices.js';
+import type { Volume } from '../types.js';
 
 /** Colours of label values 1 to 9: arteries blue, veins red, as they are drawn in anatomy. */
 const COLOURS: readonly Colour[] = [

@@ -86,7 +86,7 @@ pub enum Crop {
         /// Margin in mm on each side.
         margin_mm: f64,
         /// Whether what is outside the body (table, clothes, arms) is shown as air.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         body_only: bool,
     },
 }
