@@ -103,7 +103,9 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
 /** A signal that aborts when the time is up. */
 function timeLimit(seconds: number | undefined): AbortSignal | undefined {
   // Node's timers end at 2³¹ ms.
-  return seconds === undefined ? undefined : AbortSignal.timeout(Math.min(Math.max(1, Math.round(seconds * 1000)), 2 ** 31 - 1));
+  return seconds === undefined
+    ? undefined
+    : AbortSignal.timeout(Math.min(Math.max(1, Math.round(seconds * 1000)), 2 ** 31 - 1));
 }
 
 async function openTrainer(run: RunFile, threads: number, options: FoldOptions, shared: string): Promise<Trainer> {
