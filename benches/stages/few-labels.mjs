@@ -100,8 +100,8 @@ async function scored(model, count, context) {
 /** The folder of an arm: links to phantoms made once in full and once half-labelled, and what is annotated of each. */
 async function dataSet({ first, rest }, count, { work, say }) {
   const onProgress = ({ done, total }) => say(`training phantoms ${done}/${total}`);
-  const make = (kind, halfLabelled) =>
-    phantom({ out: join(work, kind), count, seed: FIRST_TRAINING_SEED, size: 'small', halfLabelled, onProgress });
+  const wanted = { count, seed: FIRST_TRAINING_SEED, size: 'small', style: 'plain', onProgress };
+  const make = (kind, halfLabelled) => phantom({ ...wanted, out: join(work, kind), halfLabelled });
   const made = { full: await make('full', false), half: await make('half', true) };
   const folder = join(work, `${first}-${rest}-${count}`);
   rmSync(folder, { recursive: true, force: true });
