@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::teacher::Verdict;
 
 /// What a step came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// The loss over all scales and targets.
     pub loss: f64,
@@ -31,8 +28,7 @@ pub struct StepReport {
 }
 
 /// What one patch came to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleReport {
     /// Index of its case among those learnt from.
     pub case: usize,
@@ -43,8 +39,7 @@ pub struct SampleReport {
 }
 
 /// What a step learnt from its teacher.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TeacherReport {
     /// The loss over all scales and targets, before its weight.
     pub loss: f64,
@@ -53,8 +48,7 @@ pub struct TeacherReport {
 }
 
 /// Where a step's time went.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSeconds {
     /// Waiting for the batch.
     pub batch: f64,

@@ -28,8 +28,7 @@ pub struct Sampling {
 }
 
 /// How much likelier cases and calibres are than without a policy; decided by the loop.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SamplingWeights {
     /// One factor a training case; empty: all alike.
     pub cases: Vec<f64>,

@@ -17,7 +17,6 @@ use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters};
 use pulmoav_plan::{BodySide, Plan, VesselClass};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::View,
@@ -35,8 +34,7 @@ const BLOCK: usize = 4096;
 const CLASSES: usize = 3;
 
 /// How the teacher takes part in a step; decided by the loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TeacherSettings {
     /// Weight of what is learnt from the teacher, 0 to 1; the reference has 1.
     pub weight: f64,
@@ -52,8 +50,7 @@ impl TeacherSettings {
 }
 
 /// What the teacher said of the voxels without a reference that it gave one class.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Verdict {
     /// How many there are.
     pub voxels: u64,
@@ -87,15 +84,20 @@ pub struct Lesson {
 }
 
 impl Teacher {
-    /// A teacher that knows nothing yet.
-    pub fn new(plan: &Plan) -> Result<Self, TrainError> {
-        let mut parameters = Parameters::new(0);
+    /// A teacher that knows what `parameters` hold.
+    pub fn new(plan: &Plan, parameters: &Parameters) -> Result<Self, TrainError> {
+        let mut parameters = parameters.duplicate()?;
         Ok(Self { network: Network::build(plan, &mut parameters)?, parameters, maps: ClassMaps::new(plan) })
     }
 
-    /// Takes over the moving average.
+    /// Takes over the moving average; what the run leaves as it is has none, and stays as it was.
     pub fn follow(&mut self, ema: &Ema) -> Result<(), TrainError> {
         ema.copy_to(&self.parameters)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// Labels what nobody annotated.

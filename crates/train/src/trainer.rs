@@ -7,7 +7,6 @@ use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_task::{Clock, Monitor, Warning};
-use serde::Serialize;
 
 use crate::{
     batch::{Batch, BatchMaker, TrainingCase},
@@ -48,8 +47,7 @@ pub struct Setup<'a> {
 }
 
 /// What an opened run says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// The next step to take.
     pub step: u64,
@@ -100,6 +98,7 @@ impl Trainer {
         step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
         let set = DataSet::open(dataset, fold)?;
+        let unused = unused(&set, step.unannotated)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
         let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()))?;
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
@@ -108,7 +107,7 @@ impl Trainer {
             code: warning.code.to_owned(),
             message: warning.message.clone(),
         };
-        trainer.facts.warnings.splice(0..0, set.warnings.iter().map(of_set));
+        trainer.facts.warnings.splice(0..0, set.warnings.iter().map(of_set).chain(unused));
         trainer.facts.training_cases = names(&set.training);
         trainer.facts.validation_cases = names(&set.validation);
         trainer.validation = set.validation.iter().map(|&index| set.cases[index].clone()).collect();
@@ -154,7 +153,7 @@ impl Trainer {
             ceiling: mean_ceiling(&cases),
             warnings: cases.iter().flat_map(|case| case.cached.warnings()).cloned().collect(),
         };
-        let teacher = (config.unannotated == Unannotated::Teacher).then(|| Teacher::new(&plan)).transpose()?;
+        let teacher = teacher(&config, &plan, &parameters)?;
         let single = plan.targets.iter().enumerate().filter(|(_, target)| target.classes.len() == 1);
         let class_maps = single.map(|(map, _)| map).collect();
         let optimizer = Optimizer::new(config.optimizer, trained);
@@ -337,6 +336,7 @@ impl Trainer {
             take_weights(checkpoint, &self.parameters)?;
             // The model holds the moving average, the run goes on with the weights themselves.
             state::load(checkpoint, &mut self.optimizer, &mut self.ema)?;
+            self.teacher = teacher(&self.config, &self.plan, &self.parameters)?;
         }
         self.facts.step = found.step;
         self.updates = found.updates;
@@ -349,6 +349,36 @@ impl Trainer {
         let config = serde_json::to_string(&self.config).map_err(internal)?;
         Ok(Progress::new(self.facts.step, self.updates, plan, config))
     }
+}
+
+/// What to say of unlabelled cases that nothing is learnt from.
+///
+/// # Errors
+/// `ERR_CONFIG` where no case learnt from has a label.
+fn unused(set: &DataSet, unannotated: Unannotated) -> Result<Vec<CaseWarning>, TrainError> {
+    let learnt = || set.training.iter().map(|&index| &set.cases[index]);
+    if learnt().all(|case| case.annotated.is_empty()) {
+        return Err(TrainError::Config(
+            "no case learnt from is annotated; expected at least one with labels, for a teacher has to learn first"
+                .into(),
+        ));
+    }
+    if unannotated == Unannotated::Teacher {
+        return Ok(Vec::new());
+    }
+    let of_case = |case: &Case| CaseWarning {
+        case: case.name.clone(),
+        code: "UNUSED".to_owned(),
+        message:
+            "is unlabelled, so nothing is learnt from it; only step.unannotated \"teacher\" learns from such scans"
+                .to_owned(),
+    };
+    Ok(learnt().filter(|case| case.annotated.is_empty()).map(of_case).collect())
+}
+
+/// A teacher, where the run has one.
+fn teacher(config: &StepConfig, plan: &Plan, parameters: &Parameters) -> Result<Option<Teacher>, TrainError> {
+    (config.unannotated == Unannotated::Teacher).then(|| Teacher::new(plan, parameters)).transpose()
 }
 
 /// The cache keeps HU of a range; a window beyond would see other values than in use.
@@ -555,6 +585,11 @@ mod tests {
         assert_eq!(one.resume(&dir.join("latest")).unwrap_err().code(), "ERR_CONFIG");
     }
 
+    fn encoder_of(parameters: &Parameters) -> Vec<f32> {
+        let parts = parameters.iter().filter(|(name, _)| name.starts_with("encoder."));
+        parts.flat_map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+    }
+
     #[test]
     fn frozen_parts_stay_what_they_began_with() {
         let dir = temporary("trainer-frozen");
@@ -569,10 +604,8 @@ mod tests {
         };
         let mut whole = begun();
         assert_eq!(whole.facts.fresh, Vec::<String>::new());
-        let encoder = |trainer: &Trainer| -> Vec<f32> {
-            let parts = trainer.parameters.iter().filter(|(name, _)| name.starts_with("encoder."));
-            parts.flat_map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
-        };
+        assert_eq!(encoder_of(whole.teacher.as_ref().unwrap().parameters()), encoder_of(&whole.parameters));
+        let encoder = |trainer: &Trainer| encoder_of(&trainer.parameters);
         let (_, model) = weights::load(&dir.join("model")).unwrap();
         let before = encoder(&whole);
         assert_eq!(before.len(), whole.facts.frozen);
@@ -584,6 +617,7 @@ mod tests {
         assert_eq!(encoder(&whole), before);
         let mut resumed = begun();
         resumed.resume(&dir.join("latest")).unwrap();
+        assert_eq!(encoder_of(resumed.teacher.as_ref().unwrap().parameters()), before);
         run(&mut resumed, 2..4);
         assert_eq!(weights_of(&resumed), weights_of(&whole));
         let unknown = StepConfig { frozen: vec!["nose".to_owned()], ..one.config.clone() };

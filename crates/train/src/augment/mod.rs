@@ -31,9 +31,6 @@ pub use self::{
 };
 use crate::{error::TrainError, patch::Patch, range::within};
 
-/// So many augmentations at the head of the list move voxels, the others change values.
-const GEOMETRIC: usize = 2;
-
 /// The settings of every augmentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -94,12 +91,16 @@ trait Augmentation {
 }
 
 impl Augment {
-    /// Every augmentation by its name in the config, in the order in which they are applied: geometry, brightness, then
+    /// Every way of moving voxels from place to place on their grid, by its name in the config, in the order in which
+    /// they are applied.
+    fn moves(&self) -> [(&'static str, &dyn Augmentation); 2] {
+        [("flip", &self.flip), ("rotate", &self.rotate)]
+    }
+
+    /// Every way of changing values, by its name in the config, in the order in which they are applied: brightness, then
     /// what a scanner adds.
-    fn all(&self) -> [(&'static str, &dyn Augmentation); 11] {
+    fn values(&self) -> [(&'static str, &dyn Augmentation); 9] {
         [
-            ("flip", &self.flip),
-            ("rotate", &self.rotate),
             ("gamma", &self.gamma),
             ("invertedGamma", &self.inverted_gamma),
             ("contrast", &self.contrast),
@@ -138,7 +139,7 @@ impl Augment {
         spacing_mm: [f64; 3],
         random: &mut Randoms<'_>,
     ) {
-        apply(&self.all()[..GEOMETRIC], patch, spacing_mm, random);
+        apply(&self.moves(), patch, spacing_mm, random);
         if let Some(warp) = warp {
             warp.apply(patch);
         }
@@ -146,17 +147,18 @@ impl Augment {
 
     /// Changes values, each way as often as it should happen.
     pub fn apply_intensity(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        apply(&self.all()[GEOMETRIC..], patch, spacing_mm, random);
+        apply(&self.values(), patch, spacing_mm, random);
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
-        for (name, augmentation) in self.all() {
+        let all = || self.moves().into_iter().chain(self.values());
+        for (name, augmentation) in all() {
             within(&format!("augment.{name}.probability"), f64::from(augmentation.probability()), 0.0, 1.0)?;
         }
         for (name, warping) in self.warpings() {
             within(&format!("augment.{name}.probability"), f64::from(warping.probability()), 0.0, 1.0)?;
         }
-        self.all().into_iter().try_for_each(|(_, augmentation)| augmentation.check_ranges())?;
+        all().try_for_each(|(_, augmentation)| augmentation.check_ranges())?;
         self.warpings().into_iter().try_for_each(|(_, warping)| warping.check_ranges())
     }
 }

@@ -227,6 +227,7 @@ fn share(target: u8) -> f32 {
 mod tests {
     use candle_core::{Device, Tensor};
 
+    use crate::code::IGNORED;
     use crate::loss::conformance::{Golden, goldens};
     use crate::loss::{LossConfig, ScaleLoss, supervised};
 
@@ -249,6 +250,16 @@ mod tests {
                 assert!((f64::from(*ours) - theirs).abs() < 1e-7 + 1e-5 * theirs.abs(), "{ours} {theirs}");
             }
         }
+    }
+
+    #[test]
+    fn every_known_voxel_has_a_gradient_and_no_other() {
+        let golden = goldens().pop().unwrap();
+        let loss = run(&golden, &golden.config(), &vec![1.0; golden.shape[4]]).unwrap();
+        for (gradient, target) in flat(&loss).iter().zip(&golden.targets().data) {
+            assert_eq!(*gradient == 0.0, *target == IGNORED);
+        }
+        assert!(loss.targets[0].value.is_finite() && loss.targets[1].value.is_nan());
     }
 
     #[test]
