@@ -159,7 +159,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
   const checkpoint = async () => {
     await keep(options.out, 'latest', save);
     log.write({ type: 'checkpoint', step, best: false });
-    await refreshRecords(options.out, log, run.steps);
+    await refreshRecords(options.out, run.steps);
   };
   const { validateCases: cases, earlyStop } = config;
   const patience = earlyStop.validations;
@@ -205,7 +205,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
   await checkpoint();
   if (reason === 'finished' && (await validated()) === 'time') reason = 'time';
   log.write({ type: 'end', step, reason });
-  await refreshRecords(options.out, log, run.steps);
+  await refreshRecords(options.out, run.steps);
   if (reason === 'cancelled') options.signal?.throwIfAborted();
   return { reason, step, validation: validation.last, best: modelOf(options.out) };
 }

@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
 import { writeAtomic } from '../files.js';
 import type { EventLog } from './events.js';
-import { metricsCsv } from './metrics.js';
-import { drawProgress } from './progress-picture.js';
 import { TensorBoard } from './tensorboard.js';
 import { cutBackPictures } from './validation-picture.js';
 
@@ -18,13 +19,18 @@ export async function openRecords(run: string, log: EventLog, step: number): Pro
   log.follow((event) => board.write(event));
 }
 
+/** What the thread answers. */
+const answer = z.object({ metrics: z.string(), progress: z.instanceof(Uint8Array) });
+
 /**
  * Writes what is derived from a run's log anew, `metrics.csv` and `progress.png`: they never disagree with it.
  *
  * @throws IoError
  */
-export async function refreshRecords(run: string, log: EventLog, steps: number | null): Promise<void> {
-  const events = log.read();
-  await writeAtomic(join(run, 'metrics.csv'), metricsCsv(events));
-  await writeAtomic(join(run, 'progress.png'), drawProgress(events, steps));
+export async function refreshRecords(run: string, steps: number | null): Promise<void> {
+  const thread = new Worker(new URL('./records-worker.js', import.meta.url), { workerData: { run, steps } });
+  const [message] = await once(thread, 'message');
+  const { metrics, progress } = answer.parse(message);
+  await writeAtomic(join(run, 'metrics.csv'), metrics);
+  await writeAtomic(join(run, 'progress.png'), progress);
 }
