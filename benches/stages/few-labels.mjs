@@ -36,7 +36,7 @@ export async function run(context) {
   const names = context.kinds?.split(',') ?? Object.keys(ARMS);
   const unknown = names.filter((name) => !(name in ARMS));
   if (unknown.length > 0) throw new Error(`There is no arm ${unknown}; expected ${Object.keys(ARMS)}.`);
-  const runs = keptRuns(settings);
+  const runs = keptRuns(settings, context);
   for (let seed = 1; seed <= (context.seeds ?? 1); seed++) {
     for (const arm of names) {
       const done = runs.find((one) => one.arm === arm && one.seed === seed);
@@ -126,17 +126,21 @@ async function dataSet({ first, rest }, count, { work, say }) {
 }
 
 /** Runs of these settings that the record or an earlier, broken-off call holds. */
-function keptRuns(settings) {
-  if (!existsSync(recordFile)) return [];
-  const { settings: recorded, runs } = JSON.parse(readFileSync(recordFile, 'utf8'));
-  return JSON.stringify(recorded) === JSON.stringify(settings) ? runs : [];
+function keptRuns(settings, { work }) {
+  const same = [join(work, 'runs.json'), join(root, 'benches', 'record', 'few-labels.json')]
+    .filter((file) => existsSync(file))
+    .map((file) => JSON.parse(readFileSync(file, 'utf8')))
+    .filter((kept) => JSON.stringify(kept.settings) === JSON.stringify(settings));
+  return same.flatMap(({ runs }) => runs).filter(isFirst);
 }
 
-const recordFile = join(root, 'benches', 'record', 'few-labels.json');
+function isFirst({ arm, seed }, index, runs) {
+  return runs.findIndex((one) => one.arm === arm && one.seed === seed) === index;
+}
 
 /** Writes what there is, so that a kill loses one run at most. */
-function keep(settings, runs, { say }) {
-  writeFileSync(recordFile, `${JSON.stringify({ schemaVersion: 1, stage: 'few-labels', settings, runs }, null, 2)}\n`);
+function keep(settings, runs, { work, say }) {
+  writeFileSync(join(work, 'runs.json'), JSON.stringify({ settings, runs }));
   say(`${runs.length} runs are kept`);
 }
 
