@@ -122,3 +122,12 @@ test('data sets without labels and too many folds are refused', async (t) => {
   writeFileSync(file, JSON.stringify({ ...description, cases: { one: { annotated }, two: { annotated } } }));
   await t.throwsAsync(plan(data), { instanceOf: FormatError, message: /no labelled case/ });
 });
+
+test('a config never takes the place of what the data set needs', async (t) => {
+  const data = await unsplit();
+  for (const name of ['dataset.json', 'splits_final.json']) {
+    await t.throwsAsync(plan(data, { out: join(data, name) }), { instanceOf: UsageError, message: /would replace/ });
+  }
+  const nowhere = join(data, 'nowhere', 'config.json');
+  await t.throwsAsync(plan(data, { out: nowhere }), { code: 'ERR_IO', message: /there is no folder/ });
+});

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkInteger, checkPath } from './check.js';
 import { type CheckedCase, checkCase, type SurveyedCase, surveyDataset } from './dataset.js';
-import { FormatError, isPulmoavError, UsageError } from './errors.js';
-import { writeAtomic } from './files.js';
+import { FormatError, IoError, isPulmoavError, UsageError } from './errors.js';
+import { refuseSamePlace, writeAtomic } from './files.js';
 import { type Choice, choose } from './plan/choose.js';
 import { EDGES_MM, type Fingerprint, fingerprint, type MeasuredCase } from './plan/fingerprint.js';
 import { makeFolds } from './plan/splits.js';
@@ -49,7 +49,7 @@ export async function plan(dataset: string, options: PlanOptions = {}): Promise<
   checkPath('dataset', dataset);
   const { out, folds, maxMemoryBytes: budgetBytes = Math.floor(os.totalmem() / 2) } = options;
   checkInteger('maxMemoryBytes', budgetBytes, 1, Number.MAX_SAFE_INTEGER);
-  if (out !== undefined) checkPath('out', out);
+  if (out !== undefined) checkPlace(out, dataset);
   if (folds !== undefined) checkInteger('folds', folds, 2, 1000);
   const survey = await surveyDataset(dataset, options);
   const measured = await measure(dataset, survey.cases, options);
@@ -64,6 +64,15 @@ export async function plan(dataset: string, options: PlanOptions = {}): Promise<
   const splits = folds === undefined ? null : await split(dataset, measured, folds);
   if (out !== undefined) await writeAtomic(out, `${JSON.stringify(chosen.config, null, 2)}\n`);
   return { ...chosen, fingerprint: found, budgetBytes, splits };
+}
+
+/** Refuses a wrong place for the config before anything is measured. */
+function checkPlace(out: string, dataset: string): void {
+  checkPath('out', out);
+  refuseSamePlace(out, [join(dataset, 'dataset.json'), join(dataset, 'splits_final.json')]);
+  if (!existsSync(dirname(out))) {
+    throw new IoError('ERR_IO', `"${out}" cannot be written: there is no folder "${dirname(out)}".`);
+  }
 }
 
 async function measure(dataset: string, cases: SurveyedCase[], options: CallOptions): Promise<MeasuredCase[]> {
