@@ -8,7 +8,7 @@ use crate::{
     augment::Randoms,
     cache::CachedCase,
     case::Annotated,
-    code::{SUPERVISED_BIT, TargetTable},
+    code::{IGNORE_BIT, SUPERVISED_BIT, TargetTable},
     config::{StepConfig, Unannotated},
     error::TrainError,
     loss::TargetGrid,
@@ -137,7 +137,7 @@ impl BatchMaker {
         for Sample { case, plain, .. } in samples {
             let (image, codes) = plain?;
             let both = case.annotated.classes.len() == 2;
-            unknown |= !both || codes.iter().any(|code| code & SUPERVISED_BIT == 0);
+            unknown |= !both || codes.iter().any(|code| code & (SUPERVISED_BIT | IGNORE_BIT) == 0);
             view.image.extend(image);
             let table = TargetTable::taught(&self.plan.targets, self.plan.auxiliary(), &case.annotated);
             view.samples.push(ViewSample { codes, annotated: case.annotated.clone(), table });

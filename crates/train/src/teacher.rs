@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use crate::{
     batch::View,
     case::Annotated,
-    code::{ACCEPTED_BIT, LABEL_BITS, RIGHT_BIT, SUPERVISED_BIT, TargetTable, label, side_bit},
+    code::{ACCEPTED_BIT, IGNORE_BIT, LABEL_BITS, RIGHT_BIT, SUPERVISED_BIT, TargetTable, label, side_bit},
     ema::Ema,
     error::TrainError,
     loss::TargetGrid,
@@ -174,7 +174,7 @@ impl Rules<'_> {
     fn voxel(&self, code: u8, logits: &[f32], verdicts: &mut [Verdict; CLASSES]) -> u8 {
         let place = code & (RIGHT_BIT | SUPERVISED_BIT);
         let supervised = code & SUPERVISED_BIT != 0;
-        if supervised && self.annotated.classes.len() == 2 {
+        if code & IGNORE_BIT != 0 || supervised && self.annotated.classes.len() == 2 {
             return place;
         }
         let annotated = |class: u8| supervised && self.annotated.classes.iter().any(|&known| label(known) == class);
@@ -250,6 +250,8 @@ mod tests {
         let (out, verdicts) = shares(half, RIGHT_BIT, [-0.2, 0.3, 0.0]);
         assert_eq!(out, [IGNORED; 3]);
         assert_eq!((verdicts[2].voxels, verdicts[2].accepted), (1, 0));
+        let (out, verdicts) = shares(half, RIGHT_BIT | IGNORE_BIT, [-9.0, 9.0, 0.0]);
+        assert_eq!((out, verdicts), (vec![IGNORED; 3], [Verdict::default(); 3]), "left out on purpose");
         let (out, _) = shares(half, 0, [-9.0, 9.0, 0.0]);
         assert_eq!(out, [0; 3], "no map speaks of a vein on the left, so it is background");
         assert_eq!(label(VesselClass::Vein), VEIN);
