@@ -34,6 +34,9 @@ impl Plan {
         match &self.network {
             Network::LaCaf(network) => self.validate_la_caf(network),
             Network::Pulmoav(network) => Self::validate_pulmoav(network),
+            Network::PlainUnet(_) | Network::ResidualUnet(_) => {
+                ensure(false, "network.preset", self.network.preset(), "la-caf or pulmoav, which take prompts")
+            }
         }
     }
 
