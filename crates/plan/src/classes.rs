@@ -2,6 +2,8 @@
 //!
 //! Normalisation, resampling, output and what can be asked for are data here.
 
+mod validate;
+
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;

@@ -10,10 +10,9 @@ mod network;
 mod recipe;
 mod validate;
 
-pub use classes::{
-    CLASS_PLAN_VERSION, Class, ClassChannel, ClassPlan, Normalisation, Output, Resampling, Source,
-};
+pub use classes::{CLASS_PLAN_VERSION, Class, ClassChannel, ClassPlan, Normalisation, Output, Resampling, Source};
 pub use error::PlanError;
+pub use json::AnyPlan;
 pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav, Unet};
 pub use recipe::{
     Blend, BodySide, BoundaryRefinement, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass,

@@ -37,7 +37,17 @@ impl Network {
         match self {
             Self::LaCaf(_) => 8,
             Self::Pulmoav(network) => 1 << (network.stage_channels.len().clamp(1, 16) - 1),
-            Self::PlainUnet(network) | Self::ResidualUnet(network) => network.reduction().into_iter().max().unwrap_or(1),
+            Self::PlainUnet(network) | Self::ResidualUnet(network) => {
+                network.reduction().into_iter().max().unwrap_or(1)
+            }
+        }
+    }
+
+    /// Every edge of a patch or tile along an axis must be a multiple of that axis' number, voxels.
+    pub fn edge_multiples(&self) -> [usize; 3] {
+        match self {
+            Self::LaCaf(_) | Self::Pulmoav(_) => [self.edge_multiple(); 3],
+            Self::PlainUnet(network) | Self::ResidualUnet(network) => network.reduction(),
         }
     }
 
@@ -56,7 +66,7 @@ impl Network {
             // One map more: its transposed convolution keeps twice the full width.
             Self::LaCaf(network) => 5 * (64 / network.width_divisor).max(1),
             Self::Pulmoav(network) => 4 * network.stage_channels[0],
-            Self::PlainUnet(network) | Self::ResidualUnet(network) => 4 * network.stage_channels[0],
+            Self::PlainUnet(network) | Self::ResidualUnet(network) => network.channels_alive(),
         }
     }
 
@@ -168,6 +178,23 @@ impl Unet {
     /// How much smaller the lowest stage's grid is, per axis.
     pub fn reduction(&self) -> [usize; 3] {
         self.strides.iter().fold([1; 3], |product, stride| [0, 1, 2].map(|axis| product[axis] * stride[axis]))
+    }
+
+    /// Channels of full resolution alive at once at most.
+    ///
+    /// Counted from what each step holds: the skips above it and three maps of its own (a residual block's input and
+    /// convolutions; the decoder's skip, what was transposed and their convolution), two more where kernels cannot
+    /// read the skip in place; at the end the logits. A quarter of the widest map is added for the kernels.
+    fn channels_alive(&self) -> usize {
+        let (mut share, mut held, mut most) = (1.0, 0.0, (self.stage_channels[0] + self.outputs) as f64);
+        for ((&channels, stride), kernel) in self.stage_channels.iter().zip(&self.strides).zip(&self.kernels) {
+            share /= stride.iter().product::<usize>() as f64;
+            let map = channels as f64 * share;
+            let in_place = channels.is_multiple_of(16) && [[3, 3, 3], [1, 3, 3]].contains(kernel);
+            most = f64::max(most, held + map * if in_place { 3.0 } else { 5.0 });
+            held += map;
+        }
+        (most + self.stage_channels[0] as f64 / 4.0).ceil() as usize
     }
 }
 
