@@ -6,10 +6,8 @@
 mod block;
 mod dynamic_head;
 mod error;
-pub mod export;
 mod fusion;
 mod image;
-pub mod import;
 mod la_caf;
 mod network;
 pub mod parameters;

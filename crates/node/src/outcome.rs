@@ -60,7 +60,7 @@ failures!(
     pulmoav_volume::VolumeError,
     pulmoav_phantom::PhantomError,
     pulmoav_model::ModelError,
-    pulmoav_model::import::ImportError,
+    pulmoav_checkpoint::la_caf::ImportError,
     pulmoav_plan::PlanError,
     pulmoav_segment::SegmentError,
     pulmoav_train::TrainError,

@@ -1,7 +1,7 @@
 //! What a walked pickle holds. Objects lie in one arena and speak of each other by number, so neither shared nor deeply
 //! nested ones cost more than the bytes that wrote them; strings are slices of the file.
 
-use super::globals::Global;
+use crate::globals::Global;
 
 /// An object's number.
 pub(crate) type Id = u32;

@@ -1,11 +1,11 @@
-//! Pickle, walked as data. A name of Python's is a word from a closed list ([`super::globals`]), a call is a note of
+//! Pickle, walked as data. A name of Python's is a word from a closed list ([`crate::globals`]), a call is a note of
 //! who was to be called with what: nothing is imported, called or built, and every other opcode or name ends the walk.
 
 use std::collections::HashMap;
 
-use super::error::{Fault, damaged, refused};
-use super::globals::{Global, known};
-use super::objects::{Id, Object, Pickle};
+use crate::error::{Fault, damaged, refused};
+use crate::globals::{Global, known};
+use crate::objects::{Id, Object, Pickle};
 
 /// More opcodes than any checkpoint of tensors has; each costs a few dozen bytes at most.
 const MAX_OPCODES: usize = 4_000_000;

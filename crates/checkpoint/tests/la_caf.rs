@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use pulmoav_model::export::export;
-use pulmoav_model::import::{ImportError, ImportReport, ImportRequest, Imported, import, read};
+use pulmoav_checkpoint::la_caf::{ImportError, ImportReport, ImportRequest, Imported, export, import, read};
 use pulmoav_model::{Mode, ModelError, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_plan::{LaCafVariant, Plan};
 

@@ -11,15 +11,20 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::error::{Fault, ImportError, damaged, refused};
-use super::globals::ElementType;
-use super::objects::{Object, Pickle};
-use super::tensors::{Dictionary, StoredTensor, dictionaries, storage_id};
+use crate::error::{CheckpointError, Fault, damaged, refused};
+use crate::globals::ElementType;
+use crate::objects::{Object, Pickle};
+use crate::tensors::{Dictionary, StoredTensor, dictionaries, storage_id};
 
 /// Largest pickle in a zip: names and shapes only.
 const MAX_PICKLE_BYTES: u64 = 64 << 20;
 /// Largest file that is read whole.
 const MAX_BYTES: u64 = 4 << 30;
+/// A checkpoint's tensors take at most so many bytes in f32 for each byte of the file: f16 doubles, some views share
+/// storages.
+const MAX_GROWTH: usize = 8;
+/// A file smaller than this counts as this large.
+const MIN_BYTES: usize = 1 << 16;
 /// The number that PyTorch's older files begin with, little-endian.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
@@ -43,8 +48,8 @@ enum Storages {
 
 impl Container {
     /// Opens a checkpoint and lists the tensors of each of its dictionaries.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Dictionary>), ImportError> {
-        let io = |source| ImportError::Io { path: path.to_owned(), source };
+    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Dictionary>), CheckpointError> {
+        let io = |source| CheckpointError::Io { path: path.to_owned(), source };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
             return Err(Fault::NotACheckpoint.of(path));
@@ -68,7 +73,7 @@ impl Container {
         }
         if length > MAX_BYTES {
             let problem = format!("it is {length} bytes long, more than the {MAX_BYTES} that are read");
-            return Err(ImportError::Refused { path: path.to_owned(), problem });
+            return Err(CheckpointError::Refused { path: path.to_owned(), problem });
         }
         let mut bytes = Vec::with_capacity(length as usize);
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
@@ -79,6 +84,21 @@ impl Container {
         };
         let (ranges, found) = opened.map_err(|fault| fault.of(path))?;
         Ok((Self { kind, sha256, length, storages: Storages::Whole { bytes, ranges } }, found))
+    }
+
+    /// Refuses tensors that claim to be larger than the file can hold, before any of them is read.
+    pub(crate) fn bound<'a>(
+        &self,
+        file: &Path,
+        tensors: impl Iterator<Item = &'a StoredTensor>,
+    ) -> Result<(), CheckpointError> {
+        let most = (self.length as usize).max(MIN_BYTES).saturating_mul(MAX_GROWTH) / size_of::<f32>();
+        let count = tensors.map(StoredTensor::count).try_fold(0_usize, |sum, count| sum.checked_add(count?));
+        if count.is_some_and(|count| count <= most) {
+            return Ok(());
+        }
+        let problem = format!("its tensors claim to be larger than its {} bytes can hold", self.length);
+        Err(CheckpointError::Damaged { path: file.to_owned(), problem })
     }
 
     /// The bytes of a storage.

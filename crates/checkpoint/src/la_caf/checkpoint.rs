@@ -4,26 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use pulmoav_model::{ModelError, Network, Parameters, weights};
 use pulmoav_plan::{LaCafVariant, PLAN_VERSION, Plan, PlanError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::card::card;
-use super::container::Container;
-use super::error::{ImportError, told, variant_name};
+use super::error::{ImportError, variant_name};
 use super::names::{BOTTLENECK, EMBEDDINGS, FIRST, IMAGE_ADAPTER, Layout, reason, variant_of, wanted};
-use super::tensors::{Dictionary, StoredTensor};
-use crate::{ModelError, Network, Parameters, weights};
+use crate::container::Container;
+use crate::error::told;
+use crate::tensors::{Dictionary, StoredTensor};
 
 /// Published width of the bottleneck.
 const PUBLISHED_WIDTH: usize = 512;
 /// The patch's edge is so many times the edge of the bottleneck's grid.
 const REDUCTION: usize = 8;
-/// A checkpoint's tensors take at most so many bytes in f32 for each byte of the file: f16 doubles, some views share
-/// storages.
-const MAX_GROWTH: usize = 8;
-/// A file smaller than this counts as this large.
-const MIN_BYTES: usize = 1 << 16;
 /// `textEncoder.id` of a plan whose embeddings came from a checkpoint, which does not say what made them.
 const UNKNOWN_ENCODER: &str = "unknown";
 
@@ -120,7 +116,7 @@ pub fn read(file: &Path, request: ImportRequest) -> Result<Imported, ImportError
     let draft = draft(request.plan)?;
     let prompts = prompt_count(file, &tensors, &draft, variant)?;
     let taken = take(file, &mut tensors, variant, prompts)?;
-    bound(file, &container, taken.values().map(|taken| &taken.tensor))?;
+    container.bound(file, taken.values().map(|taken| &taken.tensor))?;
 
     let (mut parameters, mut embeddings) = (BTreeMap::new(), Vec::new());
     for (name, Taken { layout, tensor }) in &taken {
@@ -266,21 +262,6 @@ fn prompt_count(
     let &[found, _] = embeddings.shape.as_slice() else { return Err(of_other_rank(EMBEDDINGS, embeddings, 2)) };
     let given = draft["targets"].as_array().map_or(0, Vec::len);
     if found == given { Ok(found) } else { Err(ImportError::PromptCount { found, given }) }
-}
-
-/// Refuses tensors that claim to be larger than the file can hold, before any of them is read.
-fn bound<'a>(
-    file: &Path,
-    container: &Container,
-    tensors: impl Iterator<Item = &'a StoredTensor>,
-) -> Result<(), ImportError> {
-    let most = (container.length as usize).max(MIN_BYTES).saturating_mul(MAX_GROWTH) / size_of::<f32>();
-    let count = tensors.map(StoredTensor::count).try_fold(0_usize, |sum, count| sum.checked_add(count?));
-    if count.is_some_and(|count| count <= most) {
-        return Ok(());
-    }
-    let problem = format!("its tensors claim to be larger than its {} bytes can hold", container.length);
-    Err(ImportError::Damaged { path: file.to_owned(), problem })
 }
 
 fn values(

@@ -2,9 +2,8 @@
 //! (docs/method.md, Import of published checkpoints).
 
 use candle_core::Tensor;
+use pulmoav_model::ModelError;
 use pulmoav_plan::LaCafVariant;
-
-use crate::ModelError;
 
 /// The prompts' embeddings, `[p, text_width]`.
 pub(crate) const EMBEDDINGS: &str = "organ_embedding";

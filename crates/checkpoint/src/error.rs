@@ -1,17 +1,13 @@
-//! What can be wrong with other people's checkpoints.
+//! What can be wrong with other people's files.
 
 use std::path::{Path, PathBuf};
-
-use pulmoav_plan::{LaCafVariant, PlanError};
-
-use crate::ModelError;
 
 /// How many names a message lists.
 const NAMES_TOLD: usize = 12;
 
-/// Why a checkpoint cannot be imported, or a model not exported.
+/// Why the file of a checkpoint cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ImportError {
+pub enum CheckpointError {
     /// The file cannot be read.
     #[error("{path}: cannot be read: {source}", path = path.display())]
     Io {
@@ -45,66 +41,16 @@ pub enum ImportError {
         /// The opcode, the global or the container's feature that is not read.
         problem: String,
     },
-    /// The tensors are not those of this family, or a model is of another one.
-    #[error("{path}: {problem}", path = path.display())]
-    OtherFamily {
-        /// The file or the model directory.
-        path: PathBuf,
-        /// What was found and what was expected.
-        problem: String,
-    },
-    /// Tensors that the network needs are not there.
-    #[error(
-        "{path} lacks {count} tensors of variant `{variant}`: {told}",
-        path = path.display(), count = names.len(), variant = variant_name(*variant), told = told(names)
-    )]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// The variant that was looked for.
-        variant: LaCafVariant,
-        /// Every name that is missing, sorted.
-        names: Vec<String>,
-    },
-    /// The checkpoint has another number of prompts than was said.
-    #[error(
-        "the checkpoint has {found} prompts, but {given} were named; name all of them in the checkpoint's order with --prompts"
-    )]
-    PromptCount {
-        /// Rows of its embeddings.
-        found: usize,
-        /// Prompts given or assumed.
-        given: usize,
-    },
-    /// The plan does not hold.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The tensors do not make the network, or the model directory cannot be read or written.
-    #[error(transparent)]
-    Model(#[from] ModelError),
 }
 
-impl ImportError {
+impl CheckpointError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "ERR_IO",
             Self::NotACheckpoint { .. } => "ERR_FORMAT",
-            Self::Damaged { .. } | Self::Refused { .. } | Self::OtherFamily { .. } | Self::Missing { .. } => {
-                "ERR_MODEL"
-            }
-            Self::PromptCount { .. } => "ERR_USAGE",
-            Self::Plan(error) => error.code(),
-            Self::Model(error) => error.code(),
+            Self::Damaged { .. } | Self::Refused { .. } => "ERR_MODEL",
         }
-    }
-}
-
-/// As it stands in a plan.
-pub(crate) fn variant_name(variant: LaCafVariant) -> &'static str {
-    match variant {
-        LaCafVariant::LaCaf => "la-caf",
-        LaCafVariant::Gap => "gap",
     }
 }
 
@@ -118,22 +64,22 @@ pub(crate) fn told(names: &[String]) -> String {
 /// What is wrong with the bytes of a file whose name is known further up.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Fault {
-    /// See [`ImportError::Damaged`].
+    /// See [`CheckpointError::Damaged`].
     Damaged(String),
-    /// See [`ImportError::Refused`].
+    /// See [`CheckpointError::Refused`].
     Refused(String),
-    /// See [`ImportError::NotACheckpoint`].
+    /// See [`CheckpointError::NotACheckpoint`].
     NotACheckpoint,
 }
 
 impl Fault {
     /// The error of that file.
-    pub(crate) fn of(self, path: &Path) -> ImportError {
+    pub(crate) fn of(self, path: &Path) -> CheckpointError {
         let path = path.to_owned();
         match self {
-            Self::Damaged(problem) => ImportError::Damaged { path, problem },
-            Self::Refused(problem) => ImportError::Refused { path, problem },
-            Self::NotACheckpoint => ImportError::NotACheckpoint { path },
+            Self::Damaged(problem) => CheckpointError::Damaged { path, problem },
+            Self::Refused(problem) => CheckpointError::Refused { path, problem },
+            Self::NotACheckpoint => CheckpointError::NotACheckpoint { path },
         }
     }
 }

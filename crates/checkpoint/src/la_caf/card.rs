@@ -6,7 +6,8 @@ use std::fmt::Write;
 use pulmoav_plan::{Channel, Plan};
 
 use super::checkpoint::ImportReport;
-use super::error::{told, variant_name};
+use super::error::variant_name;
+use crate::error::told;
 
 /// Writes the card.
 pub(crate) fn card(plan: &Plan, report: &ImportReport) -> String {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Tensor;
+use pulmoav_model::{prompt_embeddings, weights};
 use pulmoav_plan::Network;
 use serde::Serialize;
 
-use crate::import::ImportError;
-use crate::import::names::{EMBEDDINGS, wanted};
-use crate::{prompt_embeddings, weights};
+use super::error::ImportError;
+use super::names::{EMBEDDINGS, wanted};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ pub struct ExportReport {
     pub parameters: usize,
 }
 
-/// Writes a `la-caf` model directory's weights as [`crate::import::read`] takes them; the file is replaced at once or
+/// Writes a `la-caf` model directory's weights as [`super::read`] takes them; the file is replaced at once or
 /// not at all.
 ///
 /// # Errors

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::error::{Fault, damaged, refused};
-use super::globals::{ElementType, Global};
-use super::objects::{Id, Object, Pickle};
+use crate::error::{Fault, damaged, refused};
+use crate::globals::{ElementType, Global};
+use crate::objects::{Id, Object, Pickle};
 
 /// Dictionaries are looked for so deep: `checkpoint["state_dict"]`, `checkpoint["model"]["net"]`.
 const DEPTH: usize = 3;
