@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{CheckpointError, Fault, damaged, refused};
-use crate::globals::ElementType;
+use crate::facts::{Facts, facts};
+use crate::globals::{ElementType, Strangers};
 use crate::objects::{Object, Pickle};
 use crate::tensors::{Dictionary, StoredTensor, dictionaries, storage_id};
 
@@ -32,23 +33,30 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 pub(crate) struct Container {
     /// `PyTorch zip`, `PyTorch legacy` or `safetensors`.
     pub(crate) kind: &'static str,
-    /// SHA-256 of the file, hex.
-    pub(crate) sha256: String,
     /// Length of the file, bytes.
     pub(crate) length: u64,
+    path: PathBuf,
     storages: Storages,
 }
 
+/// What a checkpoint speaks of.
+pub(crate) struct Contents {
+    /// Its tensors.
+    pub(crate) dictionaries: Vec<Dictionary>,
+    /// Its plain values.
+    pub(crate) facts: Facts,
+}
+
 enum Storages {
-    /// Entries of a zip below this folder, read when asked for, each once; together no longer than the file.
+    /// Entries of a zip below this folder, read when asked for, each once while it is held; together no longer than the file.
     Zip { archive: ZipArchive<BufReader<File>>, folder: String, read: HashMap<String, Vec<u8>>, left: u64 },
     /// Ranges of a file that was read whole.
     Whole { bytes: Vec<u8>, ranges: HashMap<String, Range<usize>> },
 }
 
 impl Container {
-    /// Opens a checkpoint and lists the tensors of each of its dictionaries.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Dictionary>), CheckpointError> {
+    /// Opens a checkpoint and lists what it speaks of.
+    pub(crate) fn open(path: &Path, strangers: Strangers) -> Result<(Self, Contents), CheckpointError> {
         let io = |source| CheckpointError::Io { path: path.to_owned(), source };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
@@ -65,40 +73,49 @@ impl Container {
             return Err(Fault::NotACheckpoint.of(path));
         }
         file.seek(SeekFrom::Start(0)).map_err(io)?;
-        let sha256 = hash(&mut file).map_err(io)?;
-        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let path = path.to_owned();
         if is_zip {
-            let (storages, found) = open_zip(file, length).map_err(|fault| fault.of(path))?;
-            return Ok((Self { kind: "PyTorch zip", sha256, length, storages }, found));
+            let (storages, found) = open_zip(file, length, strangers).map_err(|fault| fault.of(&path))?;
+            return Ok((Self { kind: "PyTorch zip", length, path, storages }, found));
         }
         if length > MAX_BYTES {
             let problem = format!("it is {length} bytes long, more than the {MAX_BYTES} that are read");
-            return Err(CheckpointError::Refused { path: path.to_owned(), problem });
+            return Err(CheckpointError::Refused { path, problem });
         }
         let mut bytes = Vec::with_capacity(length as usize);
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        let read = file.take(MAX_BYTES).read_to_end(&mut bytes);
+        read.map_err(|source| CheckpointError::Io { path: path.clone(), source })?;
         let (kind, opened) = if is_safetensors {
             ("safetensors", open_safetensors(&bytes))
         } else {
-            ("PyTorch legacy", open_legacy(&bytes))
+            ("PyTorch legacy", open_legacy(&bytes, strangers))
         };
-        let (ranges, found) = opened.map_err(|fault| fault.of(path))?;
-        Ok((Self { kind, sha256, length, storages: Storages::Whole { bytes, ranges } }, found))
+        let (ranges, found) = opened.map_err(|fault| fault.of(&path))?;
+        Ok((Self { kind, length, path, storages: Storages::Whole { bytes, ranges } }, found))
+    }
+
+    /// SHA-256 of the file, hex.
+    pub(crate) fn sha256(&self) -> Result<String, CheckpointError> {
+        let hash = File::open(&self.path).and_then(|mut file| hash(&mut file));
+        hash.map_err(|source| CheckpointError::Io { path: self.path.clone(), source })
     }
 
     /// Refuses tensors that claim to be larger than the file can hold, before any of them is read.
-    pub(crate) fn bound<'a>(
-        &self,
-        file: &Path,
-        tensors: impl Iterator<Item = &'a StoredTensor>,
-    ) -> Result<(), CheckpointError> {
+    pub(crate) fn bound<'a>(&self, tensors: impl Iterator<Item = &'a StoredTensor>) -> Result<(), CheckpointError> {
         let most = (self.length as usize).max(MIN_BYTES).saturating_mul(MAX_GROWTH) / size_of::<f32>();
         let count = tensors.map(StoredTensor::count).try_fold(0_usize, |sum, count| sum.checked_add(count?));
         if count.is_some_and(|count| count <= most) {
             return Ok(());
         }
         let problem = format!("its tensors claim to be larger than its {} bytes can hold", self.length);
-        Err(CheckpointError::Damaged { path: file.to_owned(), problem })
+        Err(CheckpointError::Damaged { path: self.path.clone(), problem })
+    }
+
+    /// Lets the bytes of a storage go.
+    pub(crate) fn release(&mut self, key: &str) {
+        if let Storages::Zip { read, left, .. } = &mut self.storages {
+            *left += read.remove(key).map_or(0, |bytes| bytes.len() as u64);
+        }
     }
 
     /// The bytes of a storage.
@@ -133,7 +150,7 @@ fn hash(file: &mut File) -> std::io::Result<String> {
 }
 
 /// `FOLDER/data.pkl` names the tensors, `FOLDER/data/KEY` holds a storage; nothing is compressed.
-fn open_zip(file: File, length: u64) -> Result<(Storages, Vec<Dictionary>), Fault> {
+fn open_zip(file: File, length: u64, strangers: Strangers) -> Result<(Storages, Contents), Fault> {
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| zip_fault("it", &error))?;
     let pickle_name = archive.file_names().flatten().find(|name| is_pickle(name)).map(String::from);
     let Some(pickle_name) = pickle_name else { return Err(Fault::NotACheckpoint) };
@@ -143,7 +160,7 @@ fn open_zip(file: File, length: u64) -> Result<(Storages, Vec<Dictionary>), Faul
         return refused("it was written on a big-endian machine");
     }
     let bytes = entry(&mut archive, &pickle_name, length.min(MAX_PICKLE_BYTES))?;
-    let found = dictionaries(&Pickle::walk(&bytes)?)?;
+    let found = contents(&Pickle::walk(&bytes, strangers)?, strangers)?;
     Ok((Storages::Zip { archive, folder, read: HashMap::new(), left: length }, found))
 }
 
@@ -179,14 +196,18 @@ fn zip_fault(name: &str, error: &zip::result::ZipError) -> Fault {
     }
 }
 
-type Opened = (HashMap<String, Range<usize>>, Vec<Dictionary>);
+fn contents(pickle: &Pickle, strangers: Strangers) -> Result<Contents, Fault> {
+    Ok(Contents { dictionaries: dictionaries(pickle, strangers)?, facts: facts(pickle) })
+}
+
+type Opened = (HashMap<String, Range<usize>>, Contents);
 
 /// Pickles one behind another (magic number, version, system, object, keys), then each storage: its count and its
 /// numbers.
-fn open_legacy(bytes: &[u8]) -> Result<Opened, Fault> {
+fn open_legacy(bytes: &[u8], strangers: Strangers) -> Result<Opened, Fault> {
     let mut at = 0;
     let mut next = || -> Result<Pickle, Fault> {
-        let pickle = Pickle::walk(&bytes[at..])?;
+        let pickle = Pickle::walk(&bytes[at..], strangers)?;
         at += pickle.length();
         Ok(pickle)
     };
@@ -219,7 +240,7 @@ fn open_legacy(bytes: &[u8]) -> Result<Opened, Fault> {
         ranges.insert(key.to_owned(), at..end);
         at = end;
     }
-    Ok((ranges, dictionaries(&object)?))
+    Ok((ranges, contents(&object, strangers)?))
 }
 
 fn is_big_endian(system: &Pickle) -> bool {
@@ -242,7 +263,8 @@ fn open_safetensors(bytes: &[u8]) -> Result<Opened, Fault> {
         let Some(element) = element(info.dtype) else { continue };
         tensors.push((name.clone(), StoredTensor::whole(element, info.shape.clone(), name)));
     }
-    Ok((ranges, vec![Dictionary { key: String::new(), tensors }]))
+    let dictionaries = vec![Dictionary { key: String::new(), tensors, others: Vec::new() }];
+    Ok((ranges, Contents { dictionaries, facts: Facts::new() }))
 }
 
 fn element(dtype: Dtype) -> Option<ElementType> {

@@ -20,6 +20,17 @@ pub(crate) enum Global {
     Element(ElementType),
     /// Plain data that no tensor depends on: numbers of numpy, paths, the trainer's settings.
     Data,
+    /// A name that is not on the list, where such names are ignored.
+    Stranger,
+}
+
+/// What becomes of names that are not on the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strangers {
+    /// The first one ends the reading.
+    Refused,
+    /// They are data like any other, of which nothing is asked.
+    Ignored,
 }
 
 /// Types of stored numbers.

@@ -5,8 +5,10 @@
 
 mod container;
 mod error;
+mod facts;
 mod globals;
 pub mod la_caf;
+pub mod nnunet;
 mod objects;
 mod opcodes;
 mod tensors;

@@ -9,8 +9,10 @@ pub(crate) type Id = u32;
 /// What a pickle can hold here.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Object<'a> {
-    /// `None`, a float, a byte string, a set: things of which nothing is asked.
+    /// A float, a byte string, a set: things of which nothing is asked.
     Other,
+    /// `None`.
+    None,
     /// `True` or `False`.
     Bool(bool),
     /// An integer of at most 64 bits.

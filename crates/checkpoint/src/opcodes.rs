@@ -1,10 +1,11 @@
 //! Pickle, walked as data. A name of Python's is a word from a closed list ([`crate::globals`]), a call is a note of
-//! who was to be called with what: nothing is imported, called or built, and every other opcode or name ends the walk.
+//! who was to be called with what: nothing is imported, called or built. Every other opcode ends the walk; every other
+//! name ends it too, or is ignored as data.
 
 use std::collections::HashMap;
 
 use crate::error::{Fault, damaged, refused};
-use crate::globals::{Global, known};
+use crate::globals::{Global, Strangers, known};
 use crate::objects::{Id, Object, Pickle};
 
 /// More opcodes than any checkpoint of tensors has; each costs a few dozen bytes at most.
@@ -19,9 +20,16 @@ impl<'a> Pickle<'a> {
     ///
     /// # Errors
     /// [`Fault::Refused`] names the opcode or the global that is not known, [`Fault::Damaged`] says what does not fit.
-    pub(crate) fn walk(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let mut walk =
-            Walk { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+    pub(crate) fn walk(bytes: &'a [u8], strangers: Strangers) -> Result<Self, Fault> {
+        let mut walk = Walk {
+            bytes,
+            strangers,
+            at: 0,
+            objects: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        };
         for _ in 0..MAX_OPCODES {
             if walk.step()? {
                 let root = walk.pop()?;
@@ -34,6 +42,7 @@ impl<'a> Pickle<'a> {
 
 struct Walk<'a> {
     bytes: &'a [u8],
+    strangers: Strangers,
     at: usize,
     objects: Vec<Object<'a>>,
     stack: Vec<Id>,
@@ -65,7 +74,7 @@ impl<'a> Walk<'a> {
             b'1' => {
                 self.since_mark()?;
             }
-            b'N' => self.push(Object::Other),
+            b'N' => self.push(Object::None),
             0x88 | 0x89 => self.push(Object::Bool(opcode == 0x88)),
             b'J' | b'K' | b'M' | 0x8a | 0x8b => self.integer(opcode)?,
             b'G' => {
@@ -187,7 +196,7 @@ impl<'a> Walk<'a> {
         match self.top()? {
             Object::List(list) if !keyed => list.extend(members),
             Object::Dict(entries) if keyed => entries.extend(pairs(&members)?),
-            Object::Other | Object::Call { function: Global::Data, .. } => {}
+            Object::Other | Object::Call { function: Global::Data | Global::Stranger, .. } => {}
             _ => return damaged("its pickle fills something that is no collection"),
         }
         Ok(())
@@ -203,7 +212,8 @@ impl<'a> Walk<'a> {
                 _ => return damaged("STACK_GLOBAL in its pickle finds no strings"),
             }
         };
-        let Some(global) = known(module, name) else {
+        let stranger = (self.strangers == Strangers::Ignored).then_some(Global::Stranger);
+        let Some(global) = known(module, name).or(stranger) else {
             let asked: String = format!("{module}.{name}").chars().take(LONGEST_TOLD).collect();
             return refused(format!("its pickle asks for the global `{}`", asked.escape_debug()));
         };
@@ -225,6 +235,7 @@ impl<'a> Walk<'a> {
         let object = match self.objects.get(function as usize) {
             Some(Object::Global(Global::Dictionary)) => Object::Dict(Vec::new()),
             Some(&Object::Global(function)) => Object::Call { function, arguments },
+            Some(_) if self.strangers == Strangers::Ignored => Object::Other,
             _ => return refused("its pickle calls something that is no global (opcode REDUCE)"),
         };
         self.push(object);
@@ -349,7 +360,7 @@ mod tests {
     use super::*;
 
     fn fault(bytes: &[u8]) -> String {
-        match Pickle::walk(bytes) {
+        match Pickle::walk(bytes, Strangers::Refused) {
             Err(Fault::Damaged(problem)) => format!("damaged: {problem}"),
             Err(Fault::Refused(problem)) => format!("refused: {problem}"),
             other => panic!("{bytes:?} was walked: {other:?}"),
@@ -390,25 +401,37 @@ mod tests {
     }
 
     #[test]
+    fn strangers_can_be_ignored_as_data() {
+        // {'a': os.system('id') with items and state, 'b': (lambda)()} as far as opcodes go.
+        let bytes =
+            b"\x80\x02}X\x01\0\0\0acos\nsystem\nX\x02\0\0\0id\x85RX\x01\0\0\0kNsNbsX\x01\0\0\0bcos\nsystem\n)R)Rs.";
+        let pickle = Pickle::walk(bytes, Strangers::Ignored).expect("walks");
+        let Object::Dict(entries) = pickle.get(pickle.root()) else { panic!("no dict") };
+        assert!(matches!(pickle.get(entries[0].1), Object::Call { function: Global::Stranger, .. }));
+        assert_eq!(pickle.get(entries[1].1), &Object::Other);
+        assert!(matches!(Pickle::walk(bytes, Strangers::Refused), Err(Fault::Refused(_))));
+    }
+
+    #[test]
     fn nesting_and_sharing_cost_what_they_take_in_the_file() {
         let mut deep = b"N".to_vec();
         deep.extend(vec![0x85; 1_000_000]);
         deep.push(b'.');
-        assert!(Pickle::walk(&deep).is_ok());
+        assert!(Pickle::walk(&deep, Strangers::Refused).is_ok());
         let mut laughs = b"]q\0".to_vec();
         for level in 0..200 {
             // [last, last] each time: 2^200 leaves if it were copied.
             laughs.extend([b']', b'q', level + 1, b'(', b'h', level, b'h', level, b'e']);
         }
         laughs.push(b'.');
-        assert_eq!(Pickle::walk(&laughs).expect("walks").objects().len(), 201);
+        assert_eq!(Pickle::walk(&laughs, Strangers::Refused).expect("walks").objects().len(), 201);
     }
 
     #[test]
     fn plain_data_is_what_python_wrote() {
         // pickle.dumps({'a': (1, -2, 300, 2**40, True, None, 1.5, [3])}, protocol=2)
         let bytes = b"\x80\x02}q\0X\x01\0\0\0aq\x01(K\x01J\xfe\xff\xff\xffM,\x01\x8a\x06\0\0\0\0\0\x01\x88NG?\xf8\0\0\0\0\0\0]q\x02K\x03atq\x03s.rest";
-        let pickle = Pickle::walk(bytes).expect("walks");
+        let pickle = Pickle::walk(bytes, Strangers::Refused).expect("walks");
         assert_eq!(pickle.length(), bytes.len() - 4);
         let Object::Dict(entries) = pickle.get(pickle.root()) else { panic!("no dict") };
         assert_eq!(pickle.text(entries[0].0), Some("a"));
@@ -419,7 +442,7 @@ mod tests {
             Object::Int(300),
             Object::Int(1 << 40),
             Object::Bool(true),
-            Object::Other,
+            Object::None,
             Object::Other,
         ];
         for (&member, wanted) in members.iter().zip(&wanted) {

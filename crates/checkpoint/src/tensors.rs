@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::{Fault, damaged, refused};
-use crate::globals::{ElementType, Global};
+use crate::globals::{ElementType, Global, Strangers};
 use crate::objects::{Id, Object, Pickle};
 
 /// Dictionaries are looked for so deep: `checkpoint["state_dict"]`, `checkpoint["model"]["net"]`.
@@ -13,6 +13,9 @@ const MAX_ENTRIES: usize = 100_000;
 /// Longer names and more axes than any tensor has.
 const LONGEST_NAME: usize = 512;
 const MAX_AXES: usize = 8;
+
+/// Why something in a dictionary of tensors is not read.
+const NO_TENSOR: &str = "it is made by code, which is never run";
 
 /// A tensor as a file describes it: a view of a storage. Nothing of it has been compared with the file yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +37,8 @@ pub(crate) struct Dictionary {
     pub(crate) key: String,
     /// In the order of writing.
     pub(crate) tensors: Vec<(String, StoredTensor)>,
+    /// Names of what is no tensor that can be read, each with the reason; kept where strangers are ignored.
+    pub(crate) others: Vec<(String, String)>,
 }
 
 /// A storage's persistent id: `('storage', type, key, location, count[, view])`.
@@ -43,7 +48,7 @@ pub(crate) struct StorageId<'a> {
 }
 
 /// Every dictionary that holds tensors, outer ones first.
-pub(crate) fn dictionaries(pickle: &Pickle) -> Result<Vec<Dictionary>, Fault> {
+pub(crate) fn dictionaries(pickle: &Pickle, strangers: Strangers) -> Result<Vec<Dictionary>, Fault> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     let mut level = vec![(String::new(), pickle.root())];
@@ -55,7 +60,7 @@ pub(crate) fn dictionaries(pickle: &Pickle) -> Result<Vec<Dictionary>, Fault> {
             if !seen.insert(id) {
                 continue;
             }
-            let mut tensors = Vec::new();
+            let (mut tensors, mut others) = (Vec::new(), Vec::new());
             for &(name, value) in entries {
                 let Some(name) = pickle.text(name) else { continue };
                 if !matches!(pickle.get(value), Object::Dict(_) | Object::Call { .. }) {
@@ -69,11 +74,18 @@ pub(crate) fn dictionaries(pickle: &Pickle) -> Result<Vec<Dictionary>, Fault> {
                     Object::Dict(_) => {
                         below.push((if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }, value));
                     }
-                    _ => tensors.extend(tensor(pickle, value)?.map(|tensor| (name.to_owned(), tensor))),
+                    _ => match (tensor(pickle, value), strangers) {
+                        (Ok(Some(tensor)), _) => tensors.push((name.to_owned(), tensor)),
+                        (Ok(None), _) => others.push((name.to_owned(), NO_TENSOR.to_owned())),
+                        (Err(Fault::Damaged(why) | Fault::Refused(why)), Strangers::Ignored) => {
+                            others.push((name.to_owned(), why));
+                        }
+                        (Err(fault), _) => return Err(fault),
+                    },
                 }
             }
             if !tensors.is_empty() {
-                found.push(Dictionary { key, tensors });
+                found.push(Dictionary { key, tensors, others });
             }
         }
         level = below;
@@ -84,7 +96,7 @@ pub(crate) fn dictionaries(pickle: &Pickle) -> Result<Vec<Dictionary>, Fault> {
 /// Reads a storage's persistent id.
 pub(crate) fn storage_id<'a>(pickle: &Pickle<'a>, id: Id) -> Result<StorageId<'a>, Fault> {
     let members = pickle.tuple(id).unwrap_or_default();
-    if members.len() > 5 && *pickle.get(members[5]) != Object::Other {
+    if members.len() > 5 && !matches!(pickle.get(members[5]), Object::None | Object::Other) {
         return refused("it holds views of storages, as PyTorch before 0.4 wrote them");
     }
     let (Some(&kind), Some(&key)) = (members.get(1), members.get(2)) else {

@@ -14,6 +14,7 @@ use super::error::{ImportError, variant_name};
 use super::names::{BOTTLENECK, EMBEDDINGS, FIRST, IMAGE_ADAPTER, Layout, reason, variant_of, wanted};
 use crate::container::Container;
 use crate::error::told;
+use crate::globals::Strangers;
 use crate::tensors::{Dictionary, StoredTensor};
 
 /// Published width of the bottleneck.
@@ -108,15 +109,15 @@ pub fn import(file: &Path, directory: &Path, request: ImportRequest) -> Result<I
 /// # Errors
 /// [`ImportError`].
 pub fn read(file: &Path, request: ImportRequest) -> Result<Imported, ImportError> {
-    let (mut container, dictionaries) = Container::open(file)?;
-    let Chosen { key, prefix, mut tensors, others: mut unused } = choose(file, dictionaries)?;
+    let (mut container, contents) = Container::open(file, Strangers::Refused)?;
+    let Chosen { key, prefix, mut tensors, others: mut unused } = choose(file, contents.dictionaries)?;
     let variant = request.variant.or_else(|| variant_of(tensors.keys().map(String::as_str)));
     let variant =
         variant.ok_or_else(|| other_family(file, "it has parts of neither variant; name one with --variant"))?;
     let draft = draft(request.plan)?;
     let prompts = prompt_count(file, &tensors, &draft, variant)?;
     let taken = take(file, &mut tensors, variant, prompts)?;
-    container.bound(file, taken.values().map(|taken| &taken.tensor))?;
+    container.bound(taken.values().map(|taken| &taken.tensor))?;
 
     let (mut parameters, mut embeddings) = (BTreeMap::new(), Vec::new());
     for (name, Taken { layout, tensor }) in &taken {
@@ -147,7 +148,7 @@ pub fn read(file: &Path, request: ImportRequest) -> Result<Imported, ImportError
     });
     let report = ImportReport {
         file: file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        sha256: container.sha256,
+        sha256: container.sha256()?,
         container: container.kind,
         key,
         prefix,
