@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pulmoav_model::ClassNetwork;
 use pulmoav_model::weights::Fold;
-use pulmoav_plan::{CLASS_PLAN_VERSION, ClassPlan, PlanError, Source};
+use pulmoav_plan::{CLASS_PLAN_VERSION, ClassPlan, Output, PlanError, Source};
 use serde::Serialize;
 
 use super::architecture::network;
@@ -157,8 +157,10 @@ fn plan(
     let configuration = plans.configuration(name)?;
     plans.check_label_manager()?;
     let labels = dataset.labels(&files.dataset)?;
+    // The background has a channel of its own where labels exclude each other.
+    let outputs = labels.classes.len() + usize::from(labels.output == Output::Softmax);
     let data_set = plans.dataset_name()?.or(dataset.name()).map_or_else(|| name_of(request.dir), str::to_owned);
-    let mut plan = ClassPlan {
+    let plan = ClassPlan {
         version: CLASS_PLAN_VERSION,
         name: shortened(&format!("{data_set} {name}")),
         source: Source {
@@ -180,10 +182,8 @@ fn plan(
         output: labels.output,
         classes: labels.classes,
         folds: files.folds.len(),
-        network: network(&configuration.place(), 1)?,
+        network: network(&configuration.place(), outputs)?,
     };
-    // The network ends in a channel a class, of which the output knows how many there are.
-    plan.network = network(&configuration.place(), plan.outputs())?;
     let wrong = |source: PlanError| FolderError::Plan { path: request.dir.to_owned(), source };
     plan.validate().map_err(wrong)?;
     Ok(plan)
