@@ -46,8 +46,12 @@ impl PlainEncoder {
             if level > 0 {
                 x = ops::max_pool3d(&x, [2; 3])?;
             }
-            x = first.forward(&x, mode)?;
-            x = second.forward(&x, mode)?;
+            let [first, second] = [first.clone(), second.clone()];
+            x = mode.run([x], move |[x], mode| {
+                let y = first.forward(&x, mode)?;
+                drop(x);
+                second.forward(&y, mode)
+            })?;
             if level + 1 < self.levels.len() {
                 skips.push(x.clone());
             }
@@ -99,7 +103,8 @@ impl ResidualEncoder {
         let mut skips = Vec::with_capacity(self.stages.len());
         for (stage, blocks) in self.stages.iter().enumerate() {
             for block in blocks {
-                x = block.forward(&x, mode)?;
+                let block = block.clone();
+                x = mode.run([x], move |[x], mode| block.forward(&x, mode))?;
             }
             if stage + 1 < self.stages.len() {
                 skips.push(x.clone());
@@ -125,7 +130,7 @@ fn leaky_shape(channels_in: usize, channels_out: usize, stride: usize) -> ConvSh
 }
 
 /// act(norm(conv(act(norm(conv x)))) + skip x).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ResidualBlock {
     first: ConvBlock,
     second: ConvBlock,
@@ -133,7 +138,7 @@ struct ResidualBlock {
 }
 
 /// The short way around a [`ResidualBlock`]: average pooling when strided, then a projection when the width changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Skip {
     stride: usize,
     projection: Option<(Conv, Norm)>,
