@@ -7,6 +7,7 @@ mod error;
 mod json;
 mod network;
 mod recipe;
+mod training;
 mod validate;
 
 pub use error::PlanError;
@@ -14,3 +15,4 @@ pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav};
 pub use recipe::{
     Blend, BodySide, BoundaryRefinement, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass,
 };
+pub use training::StepShape;
