@@ -20,6 +20,7 @@ function meanOf(rows: TargetScores[]): TargetScores {
     precision: mean('precision'),
     recall: mean('recall'),
     swapRate: mean('swapRate'),
+    clDice: mean('clDice'),
   };
 }
 

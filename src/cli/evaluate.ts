@@ -10,6 +10,7 @@ interface Flags {
   ref: string;
   output?: string;
   within?: string;
+  centrelines?: boolean;
 }
 
 export function addEvaluate(program: Command): void {
@@ -20,12 +21,14 @@ export function addEvaluate(program: Command): void {
     .requiredOption('--ref <path>', 'its reference, or a folder with the same names')
     .option('-o, --output <file>', 'write the scores as JSON')
     .option('--within <path>', 'score inside this mask only, or a folder of masks with the same names')
+    .option('--centrelines', 'compare centrelines too: clDice, by 3-D thinning')
     .action(async (flags: Flags) => {
       if (flags.output !== undefined) {
         refuseSamePlace(flags.output, evaluatedFiles(flags.pred, flags.ref, flags.within));
       }
       const printer = progressPrinter();
-      const options = { within: flags.within, signal: interruption, onProgress: printer.onProgress };
+      const { within, centrelines } = flags;
+      const options = { within, centrelines, signal: interruption, onProgress: printer.onProgress };
       const scored = await evaluateFolders(flags.pred, flags.ref, options).finally(printer.done);
       const scores = { cases: scored.cases.map(caseJson), mean: scored.mean };
       if (scored.cases.some((one) => 'error' in one)) process.exitCode = PARTIAL_FAILURE;
@@ -42,6 +45,8 @@ function caseJson(one: CaseScores): object {
 
 function words(one: CaseScores): string {
   if ('error' in one) return `failed: ${one.error.message} [${one.error.code}]`;
-  const dice = Object.entries(one.scores).map(([target, score]) => `${target} ${score.dice?.toFixed(4) ?? '–'}`);
-  return `Dice ${dice.join(', ')}`;
+  const rows = Object.entries(one.scores);
+  const told = (score: 'dice' | 'clDice') => rows.map(([target, row]) => `${target} ${row[score]?.toFixed(4) ?? '–'}`);
+  const compared = rows.some(([, row]) => row.clDice !== null);
+  return `Dice ${told('dice').join(', ')}${compared ? `; clDice ${told('clDice').join(', ')}` : ''}`;
 }

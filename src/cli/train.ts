@@ -4,8 +4,8 @@ import type { EndReason, TrainEvent } from '../train/events.js';
 import { train } from '../train/folds.js';
 import { readTrainConfig } from '../train/run.js';
 import { interruption } from './exit.js';
-import { duration, integer } from './flags.js';
-import { printJson, progressPrinter, say } from './output.js';
+import { bytes, duration, integer } from './flags.js';
+import { printJson, progressPrinter, readableBytes, say } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -16,6 +16,7 @@ interface Flags {
   resume?: boolean;
   maxTime?: number;
   threads?: number;
+  maxMemory?: number;
 }
 
 const STEPS_A_LINE = 50;
@@ -32,13 +33,15 @@ export function addTrain(program: Command): void {
     .option('--resume', 'go on with the run that the directory holds')
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
-    .action(async (dataset: string, { json, config, init, maxTime, ...rest }: Flags) => {
+    .option('--max-memory <bytes>', 'most memory a step may take: 2G, 900M, …', bytes('--max-memory'))
+    .action(async (dataset: string, { json, config, init, maxTime, maxMemory, ...rest }: Flags) => {
       const printer = progressPrinter();
       const result = await train({
         dataset,
         ...rest,
         config: await configOf(config, init),
         maxSeconds: maxTime,
+        maxMemoryBytes: maxMemory,
         signal: interruption,
         onProgress: printer.onProgress,
         onEvent: tell,
@@ -71,6 +74,8 @@ function tell(event: TrainEvent): void {
   if (event.type === 'start') {
     const cases = `${event.trainingCases} training and ${event.validationCases} validation cases`;
     say(`fold ${event.fold}: ${event.parameters} parameters, ${cases}`);
+    const how = event.recompute ? ', blocks are computed twice to keep to it' : '';
+    say(`a step takes about ${readableBytes(event.predictedBytes)} of memory${how}`);
     const ceiling = Object.entries(event.ceiling).map(([name, dice]) => `${name} ${dice.toFixed(3)}`);
     say(`best Dice this plan's grid allows: ${ceiling.join(', ')}`);
   } else if (event.type === 'warning') {

@@ -124,7 +124,7 @@ export const ourTargets: PlanConfig['targets'] = [
 ];
 
 /** The bundled model's plan. */
-export const tinyPlan: PlanConfig = {
+export const tinyPlan: PlanConfig & { network: { preset: 'pulmoav' } } = {
   name: 'tiny',
   spacingMm: [1.25, 1.25, 1.25],
   channels: [{ kind: 'window', windowHu: [-1000, -400] }, { kind: 'window', windowHu: [-500, 400] }, { kind: 'side' }],

@@ -207,6 +207,8 @@ export declare function evaluateVolumes(pred: VoxelVolume, reference: VoxelVolum
 export interface EvaluationRequest {
   /** A mask, as a path: what lies outside does not count. */
   within: string | null
+  /** Whether centrelines are compared too. */
+  centrelines: boolean
 }
 
 /** Writes a model's weights under PyTorch's names. */
@@ -643,6 +645,8 @@ export interface TargetScores {
    * artery and vein together. `null` when none of them was called vessel.
    */
   swapRate: number | null
+  /** Overlap of centrelines and vessels; `null` when both are empty, or when centrelines were not asked for. */
+  clDice: number | null
 }
 
 /** What a step learnt from its teacher. */
@@ -701,6 +705,25 @@ export interface TrainerSetup {
   resume: string | null
   /** Threads to compute with. */
   threads: number
+  /** Whether a step computes blocks twice instead of keeping what they made. */
+  recompute: boolean
+}
+
+/** Peak memory of a process that trains a network, bytes; `network` is the JSON of a plan's field. */
+export declare function trainingBytes(network: string, shape: TrainingShape): number | ErrorInfo
+
+/** What the memory of a training step depends on beside the network. */
+export interface TrainingShape {
+  /** Patch, voxels, `[z, y, x]`. */
+  patch: Axes
+  /** Patches a batch. */
+  batch: number
+  /** Maps that the network gives. */
+  outputs: number
+  /** Whether a teacher labels what is not annotated. */
+  teacher: boolean
+  /** Whether blocks are computed again in the backward pass instead of kept. */
+  recompute: boolean
 }
 
 /** Takes one step. */

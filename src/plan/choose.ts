@@ -2,6 +2,7 @@ import { tinyPlan } from '../config/plan.js';
 import type { TrainSettings } from '../config/train.js';
 import { tinyTraining } from '../config/train.js';
 import { MemoryError } from '../errors.js';
+import { stepBytes } from '../train/memory.js';
 import type { Axes } from '../types.js';
 import type { Fingerprint } from './fingerprint.js';
 
@@ -34,12 +35,6 @@ const LEAST_WINDOW_HU = 200;
 const MOST_WINDOW_HU = 800;
 /** Wider networks than the recipe's are for data sets of so many labelled cases. */
 const MANY_CASES = 100;
-/** Bytes of a process before the first patch. */
-const BASE_BYTES = 350 * 2 ** 20;
-/** Copies of a map of the first stage that a training step holds at its peak, all stages taken together. */
-const MAPS_ALIVE = 18;
-/** What a teacher adds to a step: a network and a pass of its own. */
-const TEACHER_FACTOR = 1.3;
 
 /** Chooses what differs from the recipe `tiny` for a data set and a memory budget. */
 export function choose(found: Fingerprint, budgetBytes: number): Choice {
@@ -52,7 +47,7 @@ export function choose(found: Fingerprint, budgetBytes: number): Choice {
   because('plan.spacingMm', edgeMm, reason);
   const unannotated = chooseUnannotated(found);
   because('step.unannotated', unannotated.value, unannotated.reason);
-  const size = chooseSize(found, edgeMm, budgetBytes, unannotated.value === 'teacher');
+  const size = chooseSize(found, edgeMm, budgetBytes, unannotated.value);
   because('plan.network.stageChannels', size.stageChannels, size.networkReason);
   because('plan.patch', size.patch, size.patchReason);
   because('step.batch', size.batch, size.batchReason);
@@ -118,7 +113,7 @@ interface Size {
 }
 
 /** The widest network with the largest patch that fits; narrower networks before patches below three quarters. */
-function chooseSize(found: Fingerprint, edgeMm: number, budgetBytes: number, teacher: boolean) {
+function chooseSize(found: Fingerprint, edgeMm: number, budgetBytes: number, unannotated: 'teacher' | 'ignore') {
   const labelled = found.cases.full + found.cases.half;
   const widths = labelled >= MANY_CASES ? [32, 16, 8] : [16, 8];
   const multiple = 2 ** 3;
@@ -130,7 +125,8 @@ function chooseSize(found: Fingerprint, edgeMm: number, budgetBytes: number, tea
         const patch = wanted.map((edge) => Math.max(LEAST_PATCH, roundUp(share * edge, multiple))) as Axes;
         const stageChannels = [1, 2, 4, 8].map((factor) => factor * width);
         const size = { stageChannels, multiple, patch, batch };
-        sizes.push({ ...size, predictedBytes: stepBytes(size, teacher) });
+        const plan = { network: { ...tinyPlan.network, stageChannels }, patch, targets: tinyPlan.targets };
+        sizes.push({ ...size, predictedBytes: stepBytes({ plan, step: { batch, unannotated } }, false) });
       }
     }
   }
@@ -155,13 +151,6 @@ function wantedPatch({ shape, spacingMm }: Fingerprint, edgeMm: number, multiple
     const scan = roundUp((voxels * (spacingMm.median[axis] ?? edgeMm)) / edgeMm, multiple);
     return Math.max(LEAST_PATCH, Math.min(MOST_PATCH, roundUp(PATCH_MM / edgeMm, multiple), scan));
   }) as Axes;
-}
-
-/** Peak of a training step. */
-function stepBytes({ stageChannels, patch, batch }: Omit<Size, 'predictedBytes'>, teacher: boolean): number {
-  const voxels = batch * patch.reduce((product, edge) => product * edge, 1);
-  const maps = voxels * (stageChannels[0] ?? 0) * 4 * MAPS_ALIVE;
-  return Math.round(BASE_BYTES + maps * (teacher ? TEACHER_FACTOR : 1));
 }
 
 function tooSmall(least: number, budgetBytes: number): MemoryError {

@@ -29,6 +29,7 @@ const scores = z.object({
   precision: known,
   recall: known,
   swapRate: known,
+  clDice: known,
 });
 
 const validation = z.object({

@@ -10,6 +10,7 @@ import type { CallOptions } from '../types.js';
 import { type Adaptation, adapt, observe } from './adapt.js';
 import { findCheckpoint, keep, readAdaptState, saveAdaptState, sealCheckpoint } from './checkpoints.js';
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
+import { planMemory } from './memory.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { openRecords, refreshRecords } from './records.js';
@@ -38,6 +39,13 @@ export interface TrainOptions extends CallOptions {
   maxSeconds?: number | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
+  /**
+   * Most memory a step may take, bytes. Where it would take more, blocks of the network are computed twice instead of
+   * kept, which gives the same bits; where that does not help, the run is refused.
+   *
+   * @default as much as it takes
+   */
+  maxMemoryBytes?: number | undefined;
   /** Called with every line of the run's log. */
   onEvent?: ((event: TrainEvent) => void) | undefined;
 }
@@ -76,6 +84,8 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   const started = performance.now();
   const { out, resume = false, threads = defaultThreads() } = options;
   checkInteger('threads', threads, 1, MAX_THREADS);
+  const { maxMemoryBytes } = options;
+  if (maxMemoryBytes !== undefined) checkInteger('maxMemoryBytes', maxMemoryBytes, 1, Number.MAX_SAFE_INTEGER);
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
@@ -111,6 +121,7 @@ function timeLimit(seconds: number | undefined): AbortSignal | undefined {
 async function openTrainer(run: RunFile, threads: number, options: FoldOptions, shared: string): Promise<Trainer> {
   const { out, dataset } = options;
   const { config } = run;
+  const { recompute } = planMemory(config, options.maxMemoryBytes);
   const completed = await completePlan(config, join(shared, 'text.safetensors'), options);
   const setup = {
     ...completed,
@@ -120,6 +131,7 @@ async function openTrainer(run: RunFile, threads: number, options: FoldOptions, 
     init: config.init === null ? null : findModel(config.init),
     cache: join(shared, 'cache'),
     threads,
+    recompute,
   };
   await findCheckpoint(out, 'best');
   const resume = (await findCheckpoint(out, 'latest')) ?? null;
@@ -173,7 +185,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     return validation.converged ? 'converged' : 'finished';
   };
   const warnings = warningsOf(trainer.facts).map((warning) => ({ type: 'warning', step, ...warning }) as const);
-  log.write(startEvent(trainer, run), ...warnings);
+  log.write(startEvent(trainer, run, options.maxMemoryBytes), ...warnings);
   // A kill may have come between a checkpoint and the validation that was due.
   if (isDue(config.validateEvery, step) && step < end()) reason = await validated();
   while (step < end() && reason === 'finished') {
@@ -240,14 +252,15 @@ function stepEvent(step: number, learningRate: number, wanted: Adaptation, repor
   };
 }
 
-function startEvent({ facts }: Trainer, { steps, config: { fold } }: RunFile): TrainEvent {
+function startEvent({ facts }: Trainer, { steps, config }: RunFile, maxMemoryBytes: number | undefined): TrainEvent {
   const { step, parameters, ceiling, trainingCases, validationCases } = facts;
   return {
     type: 'start',
     step,
     steps,
-    fold,
+    fold: config.fold,
     parameters,
+    ...planMemory(config, maxMemoryBytes),
     ceiling,
     trainingCases: trainingCases.length,
     validationCases: validationCases.length,

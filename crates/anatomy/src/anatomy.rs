@@ -1,6 +1,6 @@
 //! Everything that is found in one scan.
 
-use pulmoav_task::Warning;
+use pulmoav_task::{Cancelled, Monitor, Warning};
 use pulmoav_volume::Grid;
 use pulmoav_volume::crop::{Extent, View};
 use rayon::prelude::*;
@@ -43,14 +43,22 @@ pub struct Anatomy {
 ///
 /// # Shapes
 /// `hu`: `[z, y, x]` in the canonical frame, Hounsfield units; `grid`: its grid.
-pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
+///
+/// # Errors
+/// [`Cancelled`], asked between the structures.
+pub fn find(hu: &View<'_, f32>, grid: &Grid, monitor: &dyn Monitor) -> Result<Anatomy, Cancelled> {
     let coarse = Coarse::average(hu, grid);
+    monitor.proceed()?;
     let body = Body::find(&coarse);
+    monitor.proceed()?;
     let air = Air::find(&coarse, &body);
+    monitor.proceed()?;
     let airways = Airways::find(hu, grid, &coarse, &body, &air);
+    monitor.proceed()?;
     let lungs = lungs::find(hu, &coarse, &body, &air, &airways, grid);
+    monitor.proceed()?;
     let airways = if lungs.is_some() { airways } else { Airways::default() };
-    Anatomy {
+    Ok(Anatomy {
         grid: *grid,
         warnings: findings::warnings(&coarse, &air, lungs.as_ref(), &airways),
         trunk: trunk::find(&coarse, &body, &air, lungs.as_ref().map(|lungs| &lungs.sides[..])),
@@ -58,7 +66,7 @@ pub fn find(hu: &View<'_, f32>, grid: &Grid) -> Anatomy {
         unseen: coarse.unseen,
         airways,
         lungs,
-    }
+    })
 }
 
 impl Anatomy {

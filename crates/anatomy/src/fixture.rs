@@ -128,7 +128,7 @@ impl Chest {
     }
 
     pub(crate) fn find(&self) -> Anatomy {
-        crate::find(&View::new(&self.hu, self.grid.shape), &self.grid)
+        crate::find(&View::new(&self.hu, self.grid.shape), &self.grid, &Silent).expect("nobody cancels")
     }
 
     pub(crate) fn lungs(&self) -> Lungs {

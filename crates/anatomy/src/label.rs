@@ -42,16 +42,17 @@ pub struct Measured {
 /// `ct`: `[z, y, x]` → labels on the same grid.
 ///
 /// # Errors
-/// `ERR_GEOMETRY` for an affine without three directions.
+/// `ERR_GEOMETRY` for an affine without three directions; `CANCELLED`.
 pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, VolumeError> {
     let orientation = Orientation::of(&ct.grid.affine)?;
     let canonical = orientation.orient_grid(&ct.grid);
     let hu = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);
     monitor.report("anatomy", 0, 2);
     let mut clock = Clock::start();
-    let anatomy = find(&hu, &canonical);
+    let anatomy = find(&hu, &canonical, monitor)?;
     let find_seconds = clock.lap();
     monitor.report("anatomy", 1, 2);
+    monitor.proceed()?;
     let found = anatomy.label_map(&hu);
     let data = orientation.inverse().orient_data(&found, canonical.shape, 1);
     let counts = counts(&data);
@@ -60,6 +61,7 @@ pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, Volume
         Measured { structure, voxels, volume_ml: voxels as f64 * ct.grid.voxel_ml() }
     });
     monitor.report("anatomy", 2, 2);
+    monitor.proceed()?;
     Ok(Labelled {
         labels: Volume { data, grid: ct.grid },
         structures: structures.to_vec(),
@@ -84,6 +86,20 @@ mod tests {
             pool.install(|| chest.label().labels.data)
         };
         assert!(with(1) == with(2));
+    }
+
+    #[test]
+    fn a_caller_who_asks_to_stop_gets_no_labels() {
+        struct Stop;
+        impl Monitor for Stop {
+            fn report(&self, _: &'static str, _: u64, _: u64) {}
+            fn cancelled(&self) -> bool {
+                true
+            }
+        }
+        let chest = chest();
+        let stopped = label(&Volume { data: chest.hu.clone(), grid: chest.grid }, &Stop);
+        assert!(matches!(stopped, Err(VolumeError::Cancelled)));
     }
 
     #[test]

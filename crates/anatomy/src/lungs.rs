@@ -268,6 +268,7 @@ fn border_contact_mm2(sides: &[u8], coarse: &Coarse) -> f64 {
 mod tests {
     use super::*;
     use crate::fixture::{self, CENTRE_Y_MM, LUNGS_Z_MM, MIDDLE_MM, STEP_MM, chest, chest_with_gap};
+    use pulmoav_task::Silent;
     use pulmoav_volume::crop::View;
     use pulmoav_volume::volume::Affine;
 
@@ -344,8 +345,9 @@ mod tests {
         let grid = Grid { shape, spacing_mm, affine: Affine::from_spacing(spacing_mm) };
         for hu in [40.0, -1000.0, f32::NAN] {
             let data = vec![hu; grid.len()];
-            assert!(crate::find(&View::new(&data, shape), &grid).lungs.is_none());
+            assert!(crate::find(&View::new(&data, shape), &grid, &Silent).expect("nobody cancels").lungs.is_none());
         }
-        assert!(crate::find(&View::new(&[], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid }).lungs.is_none());
+        let nothing = crate::find(&View::new(&[], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid }, &Silent);
+        assert!(nothing.expect("nobody cancels").lungs.is_none());
     }
 }

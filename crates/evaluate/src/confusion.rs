@@ -62,9 +62,7 @@ impl Confusion {
         let partial: Vec<Result<Vec<u64>, EvaluateError>> = (0..blocks)
             .into_par_iter()
             .map(|block| {
-                if monitor.cancelled() {
-                    return Err(EvaluateError::Cancelled);
-                }
+                monitor.proceed()?;
                 let range = block * BLOCK..pred.data.len().min((block + 1) * BLOCK);
                 let mut counts = vec![0; width * width];
                 for voxel in range {
@@ -122,7 +120,8 @@ impl Confusion {
 }
 
 impl Restriction<'_> {
-    fn lets(&self, voxel: usize) -> bool {
+    /// Whether the voxel counts.
+    pub(crate) fn lets(&self, voxel: usize) -> bool {
         match self {
             Self::Within(mask) => mask.data[voxel] != 0,
             Self::Sides(sides, annotated) => annotated.contains(&sides.data[voxel]),

@@ -1,5 +1,7 @@
 //! Why two label maps cannot be compared.
 
+use pulmoav_task::Cancelled;
+
 /// A failure to compare two label maps.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +41,12 @@ pub enum EvaluateError {
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<Cancelled> for EvaluateError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 impl EvaluateError {

@@ -1,8 +1,10 @@
 //! Scores of a label map against a reference on the same grid.
 //!
 //! One metric a file, its formula first, and a line in the list of `scores.rs`. All of them are read off one table of
-//! counts, so an empty reference means the same everywhere: what cannot be divided is `None`, and `null` in JSON.
+//! counts, or of one count of centrelines, so an empty reference means the same everywhere: what cannot be divided is `None`, and `null` in JSON.
 
+mod centreline;
+mod cl_dice;
 mod confusion;
 mod dice;
 mod error;
@@ -14,6 +16,8 @@ mod row;
 mod scores;
 mod swap;
 
+pub use centreline::Lines;
+pub use cl_dice::cl_dice;
 pub use confusion::{Confusion, Counts};
 pub use dice::dice;
 pub use error::EvaluateError;

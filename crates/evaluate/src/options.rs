@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub targets: Vec<Target>,
     /// Voxels must pass every one of these to count.
     pub restrictions: Vec<Restriction<'a>>,
+    /// Whether vessels are thinned to their centrelines too, which takes much longer than all the rest.
+    pub centrelines: bool,
 }
 
 impl Default for Options<'_> {
@@ -57,6 +59,7 @@ impl Default for Options<'_> {
                 row("right vessels", &[4, 6, 9], &[], false),
             ],
             restrictions: Vec::new(),
+            centrelines: false,
         }
     }
 }

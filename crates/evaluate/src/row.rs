@@ -1,5 +1,6 @@
 //! What the scores of one target are read off.
 
+use crate::centreline::Lines;
 use crate::confusion::{Confusion, Counts};
 use crate::options::Target;
 
@@ -10,6 +11,8 @@ pub(crate) struct Row<'a> {
     pub(crate) target: &'a Target,
     /// Its voxels.
     pub(crate) counts: Counts,
+    /// Its centrelines; `None` where nobody asked.
+    pub(crate) lines: Option<Lines>,
     /// All voxels.
     pub(crate) confusion: &'a Confusion,
     /// The targets of all rows.

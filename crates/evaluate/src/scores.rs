@@ -4,6 +4,8 @@ use pulmoav_task::Monitor;
 use pulmoav_volume::Mask;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::centreline::Lines;
+use crate::cl_dice::cl_dice;
 use crate::confusion::Confusion;
 use crate::dice::dice;
 use crate::error::EvaluateError;
@@ -17,7 +19,7 @@ use crate::swap::row_swap_rate;
 type Formula = fn(&Row<'_>) -> Score;
 
 /// Every score of a target by its name, in the order of the report: the one list.
-const ALL: [(&str, Formula); 7] = [
+const ALL: [(&str, Formula); 8] = [
     ("dice", |row| Score::Share(dice(&row.counts))),
     ("predVoxels", |row| Score::Count(row.counts.pred)),
     ("refVoxels", |row| Score::Count(row.counts.reference)),
@@ -25,6 +27,7 @@ const ALL: [(&str, Formula); 7] = [
     ("precision", |row| Score::Share(precision(&row.counts))),
     ("recall", |row| Score::Share(recall(&row.counts))),
     ("swapRate", |row| Score::Share(row_swap_rate(row))),
+    ("clDice", |row| Score::Share(row.lines.as_ref().and_then(cl_dice))),
 ];
 
 /// Scores by target, in the order of the options. In JSON an object with a key a target.
@@ -63,7 +66,9 @@ pub fn evaluate(
     for target in &options.targets {
         let counts = confusion.counts(&target.labels);
         if target.always || counts.reference > 0 {
-            let row = Row { target, counts, confusion: &confusion, targets: &options.targets };
+            let lines =
+                options.centrelines.then(|| Lines::count(pred, reference, target, options, monitor)).transpose()?;
+            let row = Row { target, counts, lines, confusion: &confusion, targets: &options.targets };
             scores.push((target.name.clone(), TargetScores(ALL.map(|(name, score)| (name, score(&row))).into())));
         }
     }

@@ -1,6 +1,7 @@
 //! Building blocks that both presets share.
 
 use candle_core::{Tensor, Var};
+use pulmoav_ops::tape::{Pass, recomputed};
 use pulmoav_ops::{self as ops, Activation, Input};
 
 use crate::ModelError;
@@ -14,6 +15,9 @@ pub(crate) const NORM_EPS: f64 = 1e-5;
 pub enum Mode {
     /// Keeps the graph; gives the logits of every supervised scale.
     Train,
+    /// As [`Mode::Train`], but the blocks of an encoder and a decoder are computed again in the backward pass instead of
+    /// kept: the same bits in less memory and more time.
+    Recompute,
     /// Keeps no graph, frees each tensor when it has been used; gives the finest logits only.
     Infer,
 }
@@ -22,9 +26,25 @@ impl Mode {
     /// The parameter as the arithmetic sees it: with its gradient or without, in the same storage.
     pub(crate) fn of(self, parameter: &Var) -> Tensor {
         match self {
-            Self::Train => parameter.as_tensor().clone(),
+            Self::Train | Self::Recompute => parameter.as_tensor().clone(),
             Self::Infer => parameter.as_detached_tensor(),
         }
+    }
+
+    /// Runs a block in this mode.
+    pub(crate) fn run<const N: usize>(
+        self,
+        inputs: [Tensor; N],
+        block: impl Fn([Tensor; N], Self) -> Result<Tensor, ModelError> + 'static,
+    ) -> Result<Tensor, ModelError> {
+        if self != Self::Recompute {
+            return block(inputs, self);
+        }
+        let again = move |inputs: &[Tensor], pass| {
+            let mode = if pass == Pass::Forward { Self::Infer } else { Self::Train };
+            block(std::array::from_fn(|at| inputs[at].clone()), mode).map_err(ModelError::into_candle)
+        };
+        Ok(recomputed(&inputs.each_ref(), again)?)
     }
 }
 
@@ -118,7 +138,7 @@ pub(crate) enum NormKind {
 }
 
 /// A norm over space with an activation behind it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Norm {
     kind: NormKind,
     gamma: Var,
@@ -167,7 +187,7 @@ pub(crate) struct ConvShape {
 }
 
 /// A convolution with a kernel of odd edges.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Conv {
     weight: Var,
     bias: Option<Var>,
@@ -203,7 +223,7 @@ impl Conv {
 }
 
 /// Convolution, norm, activation; the last two the other way round if the activation comes first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConvBlock {
     conv: Conv,
     norm: Norm,
@@ -255,7 +275,7 @@ impl ConvBlock {
 }
 
 /// Transposed convolution whose kernel is its stride.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Up {
     weight: Var,
     bias: Option<Var>,

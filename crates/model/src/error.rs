@@ -91,4 +91,12 @@ impl ModelError {
             _ => "ERR_MODEL",
         }
     }
+
+    /// The same as an error of the tape, which walks through blocks again.
+    pub(crate) fn into_candle(self) -> candle_core::Error {
+        match self {
+            Self::Tensor(error) => error,
+            error => candle_core::Error::wrap(error),
+        }
+    }
 }

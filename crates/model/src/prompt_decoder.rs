@@ -208,7 +208,9 @@ impl MaskHead {
         let embeddings = self.embedding.forward(queries, mode)?;
         let biases = ops::linear(queries, &mode.of(&self.bias_weight), Some(&mode.of(&self.bias)))?;
         let masks = Tensor::cat(&[embeddings, biases], 2)?.transpose(1, 2)?;
-        let (Some(auxiliary), Mode::Train) = (&self.auxiliary, mode) else { return Ok(masks.contiguous()?) };
+        let (Some(auxiliary), Mode::Train | Mode::Recompute) = (&self.auxiliary, mode) else {
+            return Ok(masks.contiguous()?);
+        };
         let (n, rows, _) = masks.dims3()?;
         let auxiliary = mode.of(auxiliary).broadcast_as((n, rows, auxiliary.dim(1)?))?;
         Ok(Tensor::cat(&[masks, auxiliary], 2)?.contiguous()?)

@@ -49,7 +49,7 @@ impl PulmoavNetwork {
         mode: Mode,
     ) -> Result<Vec<Tensor>, ModelError> {
         let scales = match mode {
-            Mode::Train => self.supervised_scales,
+            Mode::Train | Mode::Recompute => self.supervised_scales,
             Mode::Infer => 1,
         };
         let encoded = self.encoder.forward(x, mode)?;

@@ -4,6 +4,7 @@ mod plans;
 
 use candle_core::{Device, Tensor, Var};
 use pulmoav_model::{Mode, ModelError, Network, Parameters, prompt_embeddings};
+use pulmoav_ops::tape::Tape;
 use pulmoav_plan::{LaCafVariant, Plan};
 use pulmoav_random::normals;
 
@@ -98,6 +99,26 @@ fn gradients_are_finite_differences() -> Result<(), ModelError> {
             let error = (found - slope).abs() / slope.abs().max(2e-3);
             assert!(error < 0.1, "{name}: {parameter}[{place}]: difference {found}, gradient {slope}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn recomputed_blocks_give_the_same_bits() -> Result<(), ModelError> {
+    for (name, plan) in small_plans() {
+        let mut parameters = Parameters::new(2);
+        let network = Network::build(&plan, &mut parameters)?;
+        let (x, prompts) = (image(&plan, 2)?, prompt_embeddings(&plan)?);
+        let bits = |mode| -> Result<Vec<Vec<u32>>, ModelError> {
+            let (logits, tape) = Tape::record(|| network.forward(&x, &prompts, mode))?;
+            let seed = |logits: &Tensor| Ok((logits.clone(), logits.sin()?.detach()));
+            let gradients = tape.backward(logits.iter().map(seed).collect::<Result<_, ModelError>>()?)?;
+            let gradients = parameters.iter().filter_map(|(_, var)| gradients.get(var).cloned());
+            let bits =
+                |tensor: Tensor| Ok(tensor.flatten_all()?.to_vec1::<f32>()?.iter().map(|v| v.to_bits()).collect());
+            logits.iter().cloned().chain(gradients).map(bits).collect()
+        };
+        assert!(bits(Mode::Recompute)? == bits(Mode::Train)?, "{name}");
     }
     Ok(())
 }

@@ -7,8 +7,6 @@ use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::{Labelled, label};
-use pulmoav_task::Monitor;
-use pulmoav_volume::VolumeError;
 
 use crate::engine::Engine;
 use crate::memory::peak_bytes;
@@ -91,9 +89,6 @@ fn run(scan: Scan, shared: &Shared) -> std::result::Result<Anatomy, Failure> {
     let Scan { ct, oriented, mut warnings, load_seconds, .. } = scan;
     let Labelled { labels, structures, carina_mm, warnings: found, find_seconds, draw_seconds } = label(&ct, shared)?;
     drop(ct);
-    if shared.cancelled() {
-        return Err(VolumeError::Cancelled.into());
-    }
     warnings.extend(found);
     Ok(Anatomy {
         labels: LabelMap::of(labels, oriented),

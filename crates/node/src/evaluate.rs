@@ -20,6 +20,8 @@ use crate::volume::{Given, VoxelVolume, labels};
 pub struct EvaluationRequest {
     /// A mask, as a path: what lies outside does not count.
     pub within: Option<String>,
+    /// Whether centrelines are compared too.
+    pub centrelines: bool,
 }
 
 /// Scores of one target.
@@ -42,6 +44,8 @@ pub struct TargetScores {
     /// Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
     /// artery and vein together. `null` when none of them was called vessel.
     pub swap_rate: Option<f64>,
+    /// Overlap of centrelines and vessels; `null` when both are empty, or when centrelines were not asked for.
+    pub cl_dice: Option<f64>,
 }
 
 /// Scores of one case by target: `artery`, `vein`, …
@@ -116,7 +120,7 @@ fn score(
     let within = within.map(|mask| mask.beside(reference));
     let pred = pred.beside(reference);
     let restrictions = within.iter().map(Restriction::Within).collect();
-    let options = Options { restrictions, ..Options::default() };
+    let options = Options { restrictions, centrelines: asked.centrelines, ..Options::default() };
     scores(evaluate(&pred, &reference.map, &options, shared)?)
 }
 

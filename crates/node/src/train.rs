@@ -7,15 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use napi::bindgen_prelude::{Either, Int16Array, Null, PromiseRaw, ToNapiValue, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_plan::Plan;
+use pulmoav_plan::{Network, Plan, StepShape};
 use pulmoav_train::{Facts, Setup, StepConfig, Trainer};
 
 use crate::engine::Engine;
 use crate::evaluate::{Scores, scores};
 use crate::memory::{Afterwards, Job};
 use crate::monitor::CallMonitor;
-use crate::outcome::{ErrorInfo, Failure, Outcome, parse};
+use crate::outcome::{ErrorInfo, Failure, Outcome, outcome, parse};
 use crate::registry::Registry;
+use crate::volume::Axes;
 
 static TRAINERS: Registry<OpenTrainer> = Registry::new("trainer");
 
@@ -51,6 +52,40 @@ pub struct TrainerSetup {
     pub resume: Option<String>,
     /// Threads to compute with.
     pub threads: u32,
+    /// Whether a step computes blocks twice instead of keeping what they made.
+    pub recompute: bool,
+}
+
+/// What the memory of a training step depends on beside the network.
+#[napi(object, object_to_js = false)]
+pub struct TrainingShape {
+    /// Patch, voxels, `[z, y, x]`.
+    pub patch: Axes,
+    /// Patches a batch.
+    pub batch: u32,
+    /// Maps that the network gives.
+    pub outputs: u32,
+    /// Whether a teacher labels what is not annotated.
+    pub teacher: bool,
+    /// Whether blocks are computed again in the backward pass instead of kept.
+    pub recompute: bool,
+}
+
+/// Peak memory of a process that trains a network, bytes; `network` is the JSON of a plan's field.
+#[napi(catch_unwind)]
+pub fn training_bytes(network: String, shape: TrainingShape) -> Either<f64, ErrorInfo> {
+    outcome(parse::<Network>("the plan's network", &network).and_then(|network| {
+        let (z, y, x) = shape.patch;
+        let step = StepShape {
+            patch: [z, y, x].map(|edge| edge as usize),
+            batch: shape.batch as usize,
+            outputs: shape.outputs as usize,
+            teacher: shape.teacher,
+            recompute: shape.recompute,
+        };
+        let refused = || Failure::new("ERR_CONFIG", format!("a network {} is not ours to train", network.preset()));
+        network.training_bytes(&step).ok_or_else(refused)
+    }))
 }
 
 /// An opened trainer.
@@ -131,6 +166,7 @@ pub fn open_trainer<'env>(
             text: setup.text.as_deref().map(Path::new),
             init: setup.init.as_deref().map(Path::new),
             resume: setup.resume.as_deref().map(Path::new),
+            recompute: setup.recompute,
         };
         let trainer = Trainer::open(setup, &*shared)?;
         let facts = trainer.facts().into();

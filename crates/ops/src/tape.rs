@@ -37,6 +37,18 @@ enum Node {
     Two { op: Op2, x: [Tensor; 2], y: Tensor },
     Three { op: Op3, x: [Tensor; 3], y: Tensor },
     Region { inputs: Vec<(Tensor, Var)>, outputs: Vec<Tensor> },
+    Recomputed { inputs: Vec<Tensor>, output: Tensor, work: Work },
+}
+
+type Work = Box<dyn Fn(&[Tensor], Pass) -> Result<Tensor>>;
+
+/// For which pass the work of [`recomputed`] runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// For its result alone: parameters may be detached.
+    Forward,
+    /// For gradients: every parameter must be tracked.
+    Backward,
 }
 
 /// What was computed on this thread, in order.
@@ -102,6 +114,31 @@ pub fn region<E: From<Error>>(
     let outer: Vec<&Tensor> = inputs.iter().map(|(outer, _)| outer).collect();
     note(&outer, &outputs, || Node::Region { inputs: inputs.clone(), outputs: outputs.clone() })?;
     Ok(outputs)
+}
+
+/// Runs `work` for its result now, and again in the backward pass for its gradients: what it makes in between is not
+/// kept, which costs a second forward pass of it. The same bits either way. Without a tape it is a plain call.
+///
+/// # Errors
+/// What `work` gives, or copying its result.
+pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<Tensor> + 'static) -> Result<Tensor> {
+    if !RECORDING.with_borrow(Option::is_some) {
+        let inputs: Vec<Tensor> = inputs.iter().map(|&input| input.clone()).collect();
+        return work(&inputs, Pass::Backward);
+    }
+    let detached: Vec<Tensor> = inputs.iter().map(|input| input.detach()).collect();
+    let replaced = Replaced::by(None);
+    let result = work(&detached, Pass::Forward)?;
+    drop(replaced);
+    // A variable of its own: what is computed from it is tracked.
+    let output = Var::from_tensor(&result)?.as_tensor().clone();
+    let kept = || inputs.iter().map(|&input| input.clone()).collect();
+    note(inputs, std::slice::from_ref(&output), || Node::Recomputed {
+        inputs: kept(),
+        output: output.clone(),
+        work: Box::new(work),
+    })?;
+    Ok(output)
 }
 
 /// [`Tensor::apply_op1`], recorded.
@@ -194,6 +231,20 @@ impl Node {
                 gradients.offer(c, to_c)
             }
             Self::Region { inputs, outputs } => region_backward(inputs, outputs, gradients),
+            Self::Recomputed { inputs, output, work } => {
+                let Some(gradient) = gradients.take(output) else { return Ok(()) };
+                let inner: Vec<Var> =
+                    inputs.iter().map(|input| Var::from_tensor(&input.detach())).collect::<Result<_>>()?;
+                let tensors: Vec<Tensor> = inner.iter().map(|var| var.as_tensor().clone()).collect();
+                let (again, tape) = Tape::record(|| work(&tensors, Pass::Backward))?;
+                let mut seeds = vec![(again, gradient)];
+                // What an input has already got comes first in the sum, as without recomputation.
+                seeds.extend(
+                    inputs.iter().zip(tensors).filter_map(|(outer, inner)| Some((inner, gradients.take(outer)?))),
+                );
+                let store = tape.backward(seeds)?;
+                gradients.take_over(store, inputs.iter().zip(&inner))
+            }
         }
     }
 }
@@ -210,17 +261,8 @@ fn region_backward(inputs: &[(Tensor, Var)], outputs: &[Tensor], gradients: &mut
         });
     }
     let Some(total) = total else { return Ok(()) };
-    let mut store = total.backward()?;
-    for (outer, inner) in inputs {
-        gradients.offer(outer, store.remove(inner))?;
-    }
-    let rest: Vec<TensorId> = store.get_ids().copied().collect();
-    for id in rest {
-        if let Some(gradient) = store.get_id(id) {
-            gradients.add(id, gradient.clone())?;
-        }
-    }
-    Ok(())
+    let store = total.backward()?;
+    gradients.take_over(store, inputs.iter().map(|(outer, inner)| (outer, inner)))
 }
 
 #[derive(Default)]
@@ -229,6 +271,24 @@ struct Gradients(HashMap<TensorId, Tensor>);
 impl Gradients {
     fn take(&mut self, result: &Tensor) -> Option<Tensor> {
         self.0.remove(&result.id())
+    }
+
+    /// Takes the gradients of a part that was walked through apart; `inputs` are its own inputs, outside and inside.
+    fn take_over<'a>(
+        &mut self,
+        mut store: GradStore,
+        inputs: impl Iterator<Item = (&'a Tensor, &'a Var)>,
+    ) -> Result<()> {
+        for (outer, inner) in inputs {
+            self.offer(outer, store.remove(inner))?;
+        }
+        let rest: Vec<TensorId> = store.get_ids().copied().collect();
+        for id in rest {
+            if let Some(gradient) = store.get_id(id) {
+                self.add(id, gradient.clone())?;
+            }
+        }
+        Ok(())
     }
 
     fn offer(&mut self, to: &Tensor, gradient: Option<Tensor>) -> Result<()> {
@@ -299,6 +359,28 @@ mod tests {
             let flat = |store: &GradStore| store.get(var).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(flat(&ours), flat(&theirs));
         }
+    }
+
+    #[test]
+    fn what_is_recomputed_has_the_same_gradients() {
+        let x = parameter(&[5, 4], 0.1).as_detached_tensor();
+        let (weight, gate) = (parameter(&[4, 4], 0.0), parameter(&[4], 0.5));
+        let seed = parameter(&[5, 4], -0.2).as_detached_tensor();
+        let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let gradients = |recompute: bool| {
+            let (y, tape) = Tape::record(|| -> Result<Tensor> {
+                let first = linear(&x, &weight, None)?;
+                if !recompute {
+                    return network(&first, &weight, &gate);
+                }
+                let (weight, gate) = (weight.clone(), gate.clone());
+                recomputed(&[&first], move |inputs, _| network(&inputs[0], &weight, &gate))
+            })
+            .unwrap();
+            let store = tape.backward(vec![(y.clone(), seed.clone())]).unwrap();
+            (flat(&y), flat(store.get(&weight).unwrap()), flat(store.get(&gate).unwrap()))
+        };
+        assert_eq!(gradients(true), gradients(false));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What can go wrong while a phantom is made.
 
+use pulmoav_task::Cancelled;
+
 /// Why there is no phantom.
 #[derive(Debug, thiserror::Error)]
 pub enum PhantomError {
@@ -16,6 +18,12 @@ pub enum PhantomError {
         /// What is allowed.
         wanted: &'static str,
     },
+}
+
+impl From<Cancelled> for PhantomError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 impl PhantomError {

@@ -146,7 +146,7 @@ pub(crate) fn draw(
 ) -> Result<Layers, PhantomError> {
     let stage = |done: u64| {
         monitor.report("phantom", done, 4);
-        if monitor.cancelled() { Err(PhantomError::Cancelled) } else { Ok(()) }
+        monitor.proceed()
     };
     let PhantomConfig { seed, style, .. } = *config;
     let look = Appearance::of(config);

@@ -8,6 +8,7 @@ mod error;
 mod json;
 mod network;
 mod recipe;
+mod training;
 mod validate;
 
 pub use classes::{CLASS_PLAN_VERSION, Class, ClassChannel, ClassPlan, Normalisation, Output, Resampling, Source};
@@ -17,3 +18,4 @@ pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav, Unet};
 pub use recipe::{
     Blend, BodySide, BoundaryRefinement, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass,
 };
+pub use training::StepShape;

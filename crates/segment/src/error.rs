@@ -1,6 +1,7 @@
 //! What can go wrong while a scan is segmented.
 
 use pulmoav_model::ModelError;
+use pulmoav_task::Cancelled;
 use pulmoav_volume::VolumeError;
 
 use crate::classes::ClassError;
@@ -90,6 +91,12 @@ pub enum SegmentError {
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<Cancelled> for SegmentError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 impl SegmentError {

@@ -106,7 +106,7 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let canonical = orientation.orient_grid(&ct.grid);
     let hu = View::new(&ct.data, shape).reordered(orientation.source, orientation.flipped);
     stage(monitor, 0)?;
-    let anatomy = anatomy::find(&hu, &canonical);
+    let anatomy = anatomy::find(&hu, &canonical, monitor)?;
     let lungs = anatomy.lungs.as_ref();
     stage(monitor, 1)?;
     let (extent, plan_shape) = extent_to_see(&hu, &canonical, lungs, plan);
@@ -152,7 +152,7 @@ pub fn prepare_labels(labels: &Volume<u8>, inverse: &InverseTransform) -> Result
 
 fn stage(monitor: &dyn Monitor, done: u64) -> Result<(), SegmentError> {
     monitor.report("prepare", done, 3);
-    if monitor.cancelled() { Err(SegmentError::Cancelled) } else { Ok(()) }
+    Ok(monitor.proceed()?)
 }
 
 fn shape_at(grid: &Grid, spacing_mm: [f64; 3]) -> [usize; 3] {

@@ -88,9 +88,7 @@ pub fn run(
     let mut sum = Sum::new(prepared.shape, asked.len());
     let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
     for (done, &Place { origin, odd }) in (0..).zip(&layout.places) {
-        if monitor.cancelled() {
-            return Err(SegmentError::Cancelled);
-        }
+        monitor.proceed()?;
         monitor.report("network", done, total);
         let mirrored = may_mirror && odd;
         let mut input = cut(prepared, plan, &layout, origin);

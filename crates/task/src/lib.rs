@@ -5,5 +5,5 @@ mod monitor;
 mod warning;
 
 pub use clock::Clock;
-pub use monitor::{Monitor, Silent};
+pub use monitor::{Cancelled, Monitor, Silent};
 pub use warning::Warning;

@@ -7,7 +7,19 @@ pub trait Monitor: Sync {
 
     /// Whether the caller has asked to stop; polled at least once a tile or step.
     fn cancelled(&self) -> bool;
+
+    /// Goes on unless the caller has asked to stop.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    fn proceed(&self) -> Result<(), Cancelled> {
+        if self.cancelled() { Err(Cancelled) } else { Ok(()) }
+    }
 }
+
+/// The caller asked to stop; every pipeline's error has a variant for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled;
 
 /// Reports to nobody and never stops.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,11 +1,12 @@
-//! Where a training step's time goes: `step PLAN.json [BATCH] [STEPS]`, on noise instead of a data set.
+//! Where a training step's time and memory go: `step PLAN.json [BATCH] [STEPS] [recompute]`, on noise instead of a data
+//! set.
 
 use std::{path::Path, time::Instant};
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings};
 use pulmoav_ops::{block_cache::BlockCache, tape::Tape};
-use pulmoav_plan::Plan;
+use pulmoav_plan::{Plan, StepShape};
 use pulmoav_train::{
     loss::{LossConfig, MapWeights, TargetGrid, supervised},
     optimizer::{AdamWConfig, Optimizer, OptimizerConfig},
@@ -17,9 +18,11 @@ static ALLOCATOR: BlockCache = BlockCache::new();
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let plan = arguments.next().ok_or("usage: step PLAN.json [BATCH] [STEPS]")?;
+    let plan = arguments.next().ok_or("usage: step PLAN.json [BATCH] [STEPS] [recompute]")?;
     let batch = arguments.next().map_or(Ok(2), |n| n.parse())?;
     let steps: u64 = arguments.next().map_or(Ok(4), |n| n.parse())?;
+    let recompute = arguments.next().is_some();
+    let mode = if recompute { Mode::Recompute } else { Mode::Train };
     let plan = Plan::from_json(&std::fs::read_to_string(Path::new(&plan))?)?;
     let mut parameters = Parameters::new(1);
     let network = Network::build(&plan, &mut parameters)?;
@@ -34,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dice: 1.0,
         bce: 1.0,
         skeleton_recall: 0.0,
+        soft_cl_dice: 0.0,
         smooth: 1.0,
         batch_dice: true,
         scale_weights: vec![1.0; scales],
@@ -54,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             print!("{name} {:.0} ms  ", clock.elapsed().as_secs_f64() * 1000.0);
             clock = Instant::now();
         };
-        let (logits, tape) = Tape::record(|| network.forward(&image, &prompts, Mode::Train))?;
+        let (logits, tape) = Tape::record(|| network.forward(&image, &prompts, mode))?;
         lap("forward");
         let losses = supervised(&logits, &targets, &loss_config, &map_weights.of(&plan))?;
         lap("loss");
@@ -65,6 +69,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         lap("update");
         println!();
     }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("no peak is told");
+    let shape = StepShape { patch: plan.patch, batch, outputs: shape[4], teacher: false, recompute };
+    println!("{peak}, foreseen {:.0} kB", plan.network.training_bytes(&shape).unwrap_or_default() / 1024.0);
     Ok(())
 }
 

@@ -120,7 +120,7 @@ impl BatchMaker {
             })
             .collect();
         let mut finest = TargetGrid::new(self.plan.patch, &codes);
-        if self.config.loss.skeleton_recall > 0.0 {
+        if self.config.loss.needs_centrelines() {
             finest = finest.with_centrelines(codes.iter().map(|(codes, _)| *codes));
         }
         let mut scales = vec![finest];

@@ -77,7 +77,7 @@ pub fn check(dir: &Path, case: &str, asked: &Asked, monitor: &dyn Monitor) -> Re
     if asked.anatomy {
         let canonical = orientation.orient_grid(&scan.ct.grid);
         let hu = View::new(&scan.ct.data, scan.ct.grid.shape).reordered(orientation.source, orientation.flipped);
-        let anatomy = pulmoav_anatomy::find(&hu, &canonical);
+        let anatomy = pulmoav_anatomy::find(&hu, &canonical, monitor)?;
         judge_anatomy(&anatomy, &case.annotated, &mut findings);
         let reference = orientation.orient(&reference);
         judge_body(&anatomy, &reference, &mut findings);
@@ -94,7 +94,7 @@ pub fn check(dir: &Path, case: &str, asked: &Asked, monitor: &dyn Monitor) -> Re
 
 fn step(monitor: &dyn Monitor, done: u64) -> Result<(), TrainError> {
     monitor.report("check", done, 4);
-    if monitor.cancelled() { Err(TrainError::Cancelled) } else { Ok(()) }
+    Ok(monitor.proceed()?)
 }
 
 /// What the header and the range of the values say.

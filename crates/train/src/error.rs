@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pulmoav_model::ModelError;
 use pulmoav_segment::SegmentError;
+use pulmoav_task::Cancelled;
 use pulmoav_text::corpus::LexiconError;
 
 /// A failure of the training pipeline.
@@ -69,6 +70,12 @@ pub enum TrainError {
 impl From<LexiconError> for TrainError {
     fn from(error: LexiconError) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl From<Cancelled> for TrainError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
     }
 }
 

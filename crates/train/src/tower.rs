@@ -74,9 +74,7 @@ pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower,
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
     let mut optimizer = Optimizer::new(config.optimizer, variables);
     for step in 0..config.steps {
-        if monitor.cancelled() {
-            return Err(TrainError::Cancelled);
-        }
+        monitor.proceed()?;
         let (ids, classes) = batch(&corpus, config, step);
         let logits = head.logits(&encoder.embed(&ids)?)?;
         let loss = cross_entropy(&logits, &classes, config.smoothing)?;

@@ -44,6 +44,9 @@ pub struct Setup<'a> {
     pub init: Option<&'a Path>,
     /// A checkpoint folder to go on from.
     pub resume: Option<&'a Path>,
+    /// Whether a step computes the network's blocks twice instead of keeping what they made: less memory, more time,
+    /// the same bits.
+    pub recompute: bool,
 }
 
 /// What an opened run says of itself.
@@ -72,6 +75,7 @@ pub struct Trainer {
     pub(crate) plan: Plan,
     config: StepConfig,
     network: Network,
+    mode: Mode,
     pub(crate) parameters: Parameters,
     prompts: Tensor,
     map_weights: Vec<f64>,
@@ -94,13 +98,14 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
-        let Setup { plan, step, dataset, fold, cache, text, init, resume } = setup;
+        let Setup { plan, step, dataset, fold, cache, text, init, resume, recompute } = setup;
         step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
         let set = DataSet::open(dataset, fold)?;
         let unused = unused(&set, step.unannotated)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
         let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()))?;
+        trainer.mode = if recompute { Mode::Recompute } else { Mode::Train };
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
         let of_set = |warning: &Warning| CaseWarning {
             case: "dataset.json".to_owned(),
@@ -173,6 +178,7 @@ impl Trainer {
             plan,
             config,
             network,
+            mode: Mode::Train,
             parameters,
             facts,
             updates: 0,
@@ -290,7 +296,7 @@ impl Trainer {
 
     fn forward(&self, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
         let image = Tensor::from_slice(&batch.image, &batch.shape, &Device::Cpu)?;
-        Ok(self.network.forward(&image, &self.prompts, Mode::Train)?)
+        Ok(self.network.forward(&image, &self.prompts, self.mode)?)
     }
 
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
@@ -407,9 +413,7 @@ fn open_cases(
     let mut cases = Vec::with_capacity(set.training.len());
     for (done, &index) in set.training.iter().enumerate() {
         monitor.report("cases", done as u64, total);
-        if monitor.cancelled() {
-            return Err(TrainError::Cancelled);
-        }
+        monitor.proceed()?;
         let case = &set.cases[index];
         let cached = cached(cache, plan, case, monitor)?;
         cases.push(TrainingCase { cached, annotated: case.annotated.clone() });

@@ -48,7 +48,7 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
         .map_err(|source| TrainError::Segment { case: case.name.clone(), source })?;
     let files = case.label.as_ref().ok_or_else(|| TrainError::Internal(format!("{} has no label map", case.name)))?;
     let mut reference = read_reference(case, files, &ct.grid, oriented, monitor)?.labels;
-    let known = annotated_part(&ct, &case.annotated).map_err(TrainError::volume(&case.image))?;
+    let known = annotated_part(&ct, &case.annotated, monitor).map_err(TrainError::volume(&case.image))?;
     let known = without_ignored(known, &mut reference);
     let shown = Scored { ct: &ct, reference: &reference.data, predicted: &found.labels.data, known: known.as_ref() };
     let slices = slices(&shown).map_err(TrainError::volume(&case.image))?;
@@ -86,14 +86,18 @@ fn is_annotated(target: &str, annotated: &[VesselClass]) -> bool {
 
 /// 1 where the reference knows the vessels, on the scan's own grid; `None` where it knows them everywhere. A scan
 /// without lungs has no parts, so nothing of it is known.
-fn annotated_part(ct: &Volume<f32>, annotated: &Annotated) -> Result<Option<Mask>, VolumeError> {
+fn annotated_part(
+    ct: &Volume<f32>,
+    annotated: &Annotated,
+    monitor: &dyn Monitor,
+) -> Result<Option<Mask>, VolumeError> {
     if Part::ALL.iter().all(|&part| annotated.knows(part)) {
         return Ok(None);
     }
     let orientation = Orientation::of(&ct.grid.affine)?;
     let grid = orientation.orient_grid(&ct.grid);
     let view = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);
-    let data = match pulmoav_anatomy::find(&view, &grid).lungs {
+    let data = match pulmoav_anatomy::find(&view, &grid, monitor)?.lungs {
         Some(lungs) => known_voxels(&lungs, &grid, annotated),
         None => vec![0; grid.len()],
     };

@@ -16,7 +16,7 @@ pub(crate) struct Decoder {
     steps: Vec<Step>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Step {
     up: Up,
     /// Joins the skip.
@@ -69,20 +69,26 @@ impl Decoder {
         let Encoded { mut skips, bottleneck: mut x } = encoded;
         let mut features = Vec::with_capacity(scales);
         for (done, step) in self.steps.iter().enumerate() {
-            x = step.up.forward(&x, mode)?;
+            let step = step.clone();
             // One skip a step: both are built from the same list.
-            x = match skips.pop() {
-                Some(skip) => step.first.forward_joined(x, skip, mode)?,
-                None => step.first.forward(&x, mode)?,
-            };
-            for conv in &step.others {
-                x = conv.forward(&x, mode)?;
-            }
+            let skip = skips.pop().ok_or_else(|| candle_core::Error::msg("the decoder has more steps than skips"))?;
+            x = mode.run([x, skip], move |[x, skip], mode| step.forward(&x, skip, mode))?;
             if done + scales >= self.steps.len() {
                 features.push(x.clone());
             }
         }
         features.reverse();
         Ok(features)
+    }
+}
+
+impl Step {
+    fn forward(&self, x: &Tensor, skip: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
+        let up = self.up.forward(x, mode)?;
+        let mut y = self.first.forward_joined(up, skip, mode)?;
+        for conv in &self.others {
+            y = conv.forward(&y, mode)?;
+        }
+        Ok(y)
     }
 }

@@ -43,8 +43,12 @@ impl PlainEncoder {
             if level > 0 {
                 x = ops::max_pool3d(&x, [2; 3])?;
             }
-            x = first.forward(&x, mode)?;
-            x = second.forward(&x, mode)?;
+            let [first, second] = [first.clone(), second.clone()];
+            x = mode.run([x], move |[x], mode| {
+                let y = first.forward(&x, mode)?;
+                drop(x);
+                second.forward(&y, mode)
+            })?;
             if level + 1 < self.levels.len() {
                 skips.push(x.clone());
             }

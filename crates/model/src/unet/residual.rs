@@ -45,7 +45,8 @@ impl ResidualEncoder {
         let mut skips = Vec::with_capacity(self.stages.len());
         for (stage, blocks) in self.stages.iter().enumerate() {
             for block in blocks {
-                x = block.forward(&x, mode)?;
+                let block = block.clone();
+                x = mode.run([x], move |[x], mode| block.forward(&x, mode))?;
             }
             if stage + 1 < self.stages.len() {
                 skips.push(x.clone());
@@ -56,7 +57,7 @@ impl ResidualEncoder {
 }
 
 /// act(norm(conv(act(norm(conv x)))) + skip x).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ResidualBlock {
     first: ConvBlock,
     second: ConvBlock,
@@ -65,7 +66,7 @@ struct ResidualBlock {
 }
 
 /// The short way around a [`ResidualBlock`]: average pooling when strided, then a projection when the width changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Skip {
     stride: [usize; 3],
     projection: Option<(Conv, Norm)>,

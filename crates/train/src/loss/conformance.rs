@@ -31,6 +31,7 @@ impl Golden {
             dice: self.dice,
             bce: self.bce,
             skeleton_recall: 0.6,
+            soft_cl_dice: 0.7,
             smooth: self.smooth,
             batch_dice: self.batch_dice,
             scale_weights: vec![self.weight],
@@ -55,10 +56,11 @@ fn compute(loss: &dyn Loss, golden: &Golden, logits: &[f32]) -> Part {
     loss.compute(&Scale { logits, targets: &golden.targets(), maps: &maps, weight: golden.weight })
 }
 
+/// Soft clDice has kinks, where two voxels change places in a skeleton: `soft_cl_dice.rs` compares it with PyTorch.
 #[test]
 fn gradients_equal_finite_differences() {
     for golden in goldens() {
-        for loss in golden.config().losses() {
+        for loss in (LossConfig { soft_cl_dice: 0.0, ..golden.config() }).losses() {
             let gradient = compute(&*loss, &golden, &golden.logits).gradient;
             for at in (0..gradient.len()).step_by(7) {
                 let loss_at = |shift: f32| {

@@ -233,7 +233,7 @@ mod tests {
 
     fn run(golden: &Golden, config: &LossConfig, maps: &[f64]) -> Result<ScaleLoss, crate::TrainError> {
         let logits = Tensor::from_vec(golden.logits.clone(), &golden.shape, &Device::Cpu)?;
-        let config = LossConfig { skeleton_recall: 0.0, ..config.clone() };
+        let config = LossConfig { skeleton_recall: 0.0, soft_cl_dice: 0.0, ..config.clone() };
         Ok(supervised(&[logits], &[golden.targets()], &config, maps)?.remove(0))
     }
 

@@ -9,6 +9,8 @@ mod dice_bce;
 mod sample;
 mod scale;
 mod skeleton_recall;
+mod soft_cl_dice;
+mod soft_skeleton;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use self::{
     dice_bce::DiceBce,
     scale::{Loss, Part, Scale},
     skeleton_recall::SkeletonRecall,
+    soft_cl_dice::SoftClDice,
 };
 pub use self::{
     sample::sample_losses,
@@ -39,6 +42,8 @@ pub struct LossConfig {
     pub bce: f64,
     /// Weight of skeleton recall.
     pub skeleton_recall: f64,
+    /// Weight of soft clDice.
+    pub soft_cl_dice: f64,
     /// Added to both sides of the Dice quotient, voxels.
     pub smooth: f64,
     /// Whether Dice is taken over the batch as a whole (else per sample, then averaged).
@@ -79,12 +84,20 @@ impl MapWeights {
 impl LossConfig {
     /// Every loss, the published one first; they are added up.
     fn losses(&self) -> Vec<Box<dyn Loss>> {
-        let Self { dice, bce, smooth, batch_dice, skeleton_recall, .. } = *self;
+        let Self { dice, bce, smooth, batch_dice, skeleton_recall, soft_cl_dice, .. } = *self;
         let mut losses: Vec<Box<dyn Loss>> = vec![Box::new(DiceBce { dice, bce, smooth, batch_dice })];
         if skeleton_recall != 0.0 {
             losses.push(Box::new(SkeletonRecall { weight: skeleton_recall }));
         }
+        if soft_cl_dice != 0.0 {
+            losses.push(Box::new(SoftClDice { weight: soft_cl_dice }));
+        }
         losses
+    }
+
+    /// Whether a loss asks where the reference's centrelines are.
+    pub(crate) fn needs_centrelines(&self) -> bool {
+        self.skeleton_recall > 0.0 || self.soft_cl_dice > 0.0
     }
 
     /// The config with each loss's weight times its factor; a loss without one keeps its weight.
@@ -99,6 +112,7 @@ impl LossConfig {
                 "dice" => scaled.dice *= factor,
                 "bce" => scaled.bce *= factor,
                 "skeletonRecall" => scaled.skeleton_recall *= factor,
+                "softClDice" => scaled.soft_cl_dice *= factor,
                 _ => return Err(TrainError::Config(format!("lossFactors names {name:?}, which is no loss"))),
             }
         }

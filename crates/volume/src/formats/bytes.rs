@@ -292,9 +292,7 @@ impl Bytes {
         let mut values = bytemuck::allocation::try_zeroed_vec::<T>(count).map_err(|()| self.no_memory(total))?;
         let mut done = 0;
         for out in bytemuck::cast_slice_mut(&mut values).chunks_mut(STEP_BYTES) {
-            if monitor.cancelled() {
-                return Err(VolumeError::Cancelled);
-            }
+            monitor.proceed()?;
             self.fill(out, total)?;
             done += out.len() as u64;
             monitor.report("read", done, total);
@@ -335,9 +333,7 @@ impl Bytes {
             let empty = empty;
             for piece in filled {
                 let piece = piece?;
-                if monitor.cancelled() {
-                    return Err(VolumeError::Cancelled);
-                }
+                monitor.proceed()?;
                 values.extend_from_slice(&piece);
                 monitor.report("read", (values.len() * size_of::<T>()) as u64, total);
                 let _ = empty.send(piece);

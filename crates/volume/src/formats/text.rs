@@ -22,9 +22,7 @@ pub(super) fn read_numbers(
     let count = header.grid.len();
     // The shortest number is a digit and a space; the last needs no space.
     bytes.expect((count as u128 * header.volumes() as u128 * 2).saturating_sub(1))?;
-    if monitor.cancelled() {
-        return Err(VolumeError::Cancelled);
-    }
+    monitor.proceed()?;
     let most = (count * header.volumes()).saturating_mul(LONGEST_NUMBER).saturating_add(1 << 16);
     let text = bytes.take_rest(most)?;
     let words = text
