@@ -13,7 +13,7 @@ use pulmoav_volume::{Grid, Volume, formats};
 use crate::memory::peak_bytes;
 use crate::monitor::Shared;
 use crate::outcome::Failure;
-use crate::segment::{SegmentMemory, SegmentSeconds, SegmentedTarget, Segmentation};
+use crate::segment::{SegmentMemory, SegmentSeconds, Segmentation, SegmentedTarget};
 use crate::volume::{Axes, Given, LabelMap};
 use crate::warning::Warning;
 
@@ -95,7 +95,12 @@ pub(super) struct Told {
     pub(super) budget: Budget,
 }
 
-pub(super) fn answer(found: ClassOutcome, wanted: &[Wanted], tile: Axes, told: Told) -> std::result::Result<Segmentation, Failure> {
+pub(super) fn answer(
+    found: ClassOutcome,
+    wanted: &[Wanted],
+    tile: Axes,
+    told: Told,
+) -> std::result::Result<Segmentation, Failure> {
     let Voxels::U8(mut data) = found.labels else {
         return Err(Failure::new("ERR_MODEL", "this model has classes above 255; values up to 255 are written"));
     };

@@ -51,9 +51,11 @@ pub fn segment_lung_vessels_file<'env>(
         let wanted = vessels.wanted(&asked)?;
         let lobes = lobes?;
         let memory = ClassMemory { weight_bytes: vessels.weight_bytes + lobes.weight_bytes, ..ClassMemory::default() };
-        let budget = Budget::of_file(&vessels.plan, Path::new(&path), memory, asked.max_memory_bytes)?;
+        // What is foreseen for the whole scan; each model's run, on its part, is held against the limit there.
+        let foreseen = Budget::of_file(&vessels.plan, Path::new(&path), memory, None)?;
+        let budget = Budget { allowed: asked.max_memory_bytes, ..foreseen };
         let scan = Scan::read(Path::new(&path), asked.index, &shared)?;
-        lung_vessels(&lobes, vessels, scan, &wanted, budget, &shared)
+        Run { lobes: &lobes, vessels, memory, budget }.on(scan, &wanted, &shared)
     })
 }
 
@@ -78,8 +80,9 @@ pub fn segment_lung_vessels_volume<'env>(
             held_bytes: (scan.volume.data.len() * size_of::<f32>()) as u64,
             ..ClassMemory::default()
         };
-        let budget = Budget::of_grid(&vessels.plan, &scan.volume.grid, memory, asked.max_memory_bytes)?;
-        lung_vessels(&lobes, vessels, scan, &wanted, budget, &shared)
+        let foreseen = Budget::of_grid(&vessels.plan, &scan.volume.grid, memory, None)?;
+        let budget = Budget { allowed: asked.max_memory_bytes, ..foreseen };
+        Run { lobes: &lobes, vessels, memory, budget }.on(scan, &wanted, &shared)
     })
 }
 
@@ -108,22 +111,28 @@ impl Loaded {
     }
 }
 
-fn lung_vessels(
-    lobes: &Loaded,
-    vessels: &Loaded,
-    scan: Scan,
-    wanted: &[Wanted],
+/// Both models, and what they may take.
+struct Run<'a> {
+    lobes: &'a Loaded,
+    vessels: &'a Loaded,
+    memory: ClassMemory,
     budget: Budget,
-    shared: &Arc<Shared>,
-) -> std::result::Result<Segmentation, Failure> {
-    let clock = Instant::now();
-    let models = LungVessels {
-        lobes: ClassModel { plan: &lobes.plan, networks: &lobes.networks },
-        vessels: ClassModel { plan: &vessels.plan, networks: &vessels.networks },
-    };
-    let Scan { volume, oriented, mut warnings, load_seconds: load } = scan;
-    let found = segment_lung_vessels(&models, volume, &**shared)?;
-    warnings.extend(found.warnings.clone());
-    let told = Told { oriented, warnings, load, total: load + clock.elapsed().as_secs_f64(), budget };
-    answer(found, wanted, axes(vessels.plan.patch), told)
+}
+
+impl Run<'_> {
+    fn on(&self, scan: Scan, wanted: &[Wanted], shared: &Arc<Shared>) -> std::result::Result<Segmentation, Failure> {
+        let Self { lobes, vessels, memory, budget } = *self;
+        let clock = Instant::now();
+        let models = LungVessels {
+            lobes: ClassModel { plan: &lobes.plan, networks: &lobes.networks },
+            vessels: ClassModel { plan: &vessels.plan, networks: &vessels.networks },
+            memory,
+            max_memory_bytes: budget.allowed.map(|bytes| bytes as u64),
+        };
+        let Scan { volume, oriented, mut warnings, load_seconds: load } = scan;
+        let found = segment_lung_vessels(&models, volume, &**shared)?;
+        warnings.extend(found.warnings.clone());
+        let told = Told { oriented, warnings, load, total: load + clock.elapsed().as_secs_f64(), budget };
+        answer(found, wanted, axes(vessels.plan.patch), told)
+    }
 }

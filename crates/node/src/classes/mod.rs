@@ -13,7 +13,7 @@ use pulmoav_checkpoint::nnunet::{self, FolderRequest};
 use pulmoav_model::weights::load_classes;
 use pulmoav_plan::ClassPlan;
 use pulmoav_segment::classes::words::{AskedClasses, classes_of};
-use pulmoav_segment::classes::{WindowNetwork, networks};
+use pulmoav_segment::classes::{FoldNetwork, WindowNetwork};
 use pulmoav_segment::words::understood;
 use pulmoav_text::Tower;
 
@@ -114,11 +114,7 @@ fn info(plan: &ClassPlan, folds: Vec<String>, parameters: usize, notes: Vec<Stri
 }
 
 fn request(source: &ClassModelSource) -> FolderRequest<'_> {
-    FolderRequest {
-        dir: Path::new(&source.directory),
-        folds: source.folds.as_deref(),
-        checkpoint: &source.checkpoint,
-    }
+    FolderRequest { dir: Path::new(&source.directory), folds: source.folds.as_deref(), checkpoint: &source.checkpoint }
 }
 
 /// Says what a model is; of nnU-Net's folders no number is read.
@@ -174,7 +170,10 @@ pub fn load_class_model<'env>(
         let (each, all) = (parameters.clone().next().unwrap_or(0), parameters.sum::<usize>());
         let names = folds.iter().map(|fold| fold.name.clone()).collect();
         let info = info(&plan, names, each, notes);
-        let networks = networks(&plan, folds)?;
+        let networks = folds.into_iter().map(|mut fold| -> std::result::Result<Box<dyn WindowNetwork>, Failure> {
+            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters)?))
+        });
+        let networks = networks.collect::<std::result::Result<_, _>>()?;
         let weight_bytes = (all * size_of::<f32>()) as u64;
         let loaded = Loaded { plan, networks, weight_bytes, words: PathBuf::from(words), threads };
         Ok(OpenedClassModel { handle: MODELS.keep(loaded), info })
@@ -208,7 +207,10 @@ impl Loaded {
             for class in classes {
                 let class = &self.plan.classes[class];
                 let value = u8::try_from(class.value).map_err(|_| {
-                    let problem = format!("this model's class {} has the value {}; values up to 255 are written", class.name, class.value);
+                    let problem = format!(
+                        "this model's class {} has the value {}; values up to 255 are written",
+                        class.name, class.value
+                    );
                     Failure::new("ERR_MODEL", problem)
                 })?;
                 wanted.push(Wanted { name: class.name.clone(), prompt: prompt.clone(), from: value, to: value });

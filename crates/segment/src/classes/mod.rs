@@ -25,6 +25,7 @@ mod slide;
 mod sums;
 pub mod totalsegmentator;
 mod windows;
+pub mod words;
 
 pub use error::ClassError;
 pub use fold::FoldNetwork;

@@ -97,9 +97,12 @@ fn of_kind(stem: &str, names: &[&str], classes: &[Class]) -> Vec<usize> {
         each.filter(|(_, words)| test(words)).map(|(at, _)| at).collect()
     };
     let begins = |words: &[String], stem: &str| words.iter().any(|word| word.starts_with(stem));
-    let in_lungs =
-        matching(&|words| begins(words, stem) && LUNG_WORDS.iter().any(|lung| begins(words, lung)));
-    if in_lungs.is_empty() { matching(&|words| matches!(words, [only] if names.contains(&only.as_str()))) } else { in_lungs }
+    let in_lungs = matching(&|words| begins(words, stem) && LUNG_WORDS.iter().any(|lung| begins(words, lung)));
+    if in_lungs.is_empty() {
+        matching(&|words| matches!(words, [only] if names.contains(&only.as_str())))
+    } else {
+        in_lungs
+    }
 }
 
 fn refused(plan: &ClassPlan, problem: String) -> SegmentError {
