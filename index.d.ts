@@ -1257,36 +1257,6 @@ interface AnatomyReport {
  */
 declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
 
-/** Published pipelines of several models. */
-declare const PRESETS: readonly ['totalsegmentator-lung-vessels'];
-/** The name of a published pipeline. */
-type Preset = (typeof PRESETS)[number];
-/** Where and with what a {@link Segmenter} runs. */
-interface LoadOptions extends CallOptions {
-    /**
-     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
-     * their probabilities counts. Or the trainer's folder of an nnU-Net v2 model.
-     *
-     * @default 'tiny'
-     */
-    model?: string | undefined;
-    /** A published pipeline of several models, instead of `model`. */
-    preset?: Preset | undefined;
-    /**
-     * Folder of the preset's models.
-     *
-     * @default where TotalSegmentator itself looks: TOTALSEG_WEIGHTS_PATH, TOTALSEG_HOME_DIR, ~/.totalsegmentator
-     */
-    weights?: string | undefined;
-    /** Folds of an nnU-Net folder whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
-    folds?: string[] | undefined;
-    /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
-    checkpoint?: string | undefined;
-    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
-    device?: string | undefined;
-    /** Threads to compute with; results do not depend on it. @default all */
-    threads?: number | undefined;
-}
 /** What is asked of one scan. */
 interface SegmentOptions extends CallOptions {
     /** What to look for, in words. @default the plan's own: artery, vein */
@@ -1326,6 +1296,37 @@ interface SegmentOptions extends CallOptions {
     rawLabels?: boolean | undefined;
     /** Most memory the process may use, bytes. @default no limit */
     maxMemory?: number | undefined;
+}
+
+/** Published pipelines of several models. */
+declare const PRESETS: readonly ['totalsegmentator-lung-vessels'];
+/** The name of a published pipeline. */
+type Preset = (typeof PRESETS)[number];
+/** Where and with what a {@link Segmenter} runs. */
+interface LoadOptions extends CallOptions {
+    /**
+     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
+     * their probabilities counts. Or the trainer's folder of an nnU-Net v2 model.
+     *
+     * @default 'tiny'
+     */
+    model?: string | undefined;
+    /** A published pipeline of several models, instead of `model`. */
+    preset?: Preset | undefined;
+    /**
+     * Folder of the preset's models.
+     *
+     * @default where TotalSegmentator itself looks: TOTALSEG_WEIGHTS_PATH, TOTALSEG_HOME_DIR, ~/.totalsegmentator
+     */
+    weights?: string | undefined;
+    /** Folds of an nnU-Net folder whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
+    folds?: string[] | undefined;
+    /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
+    checkpoint?: string | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+    device?: string | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
 }
 /**
  * A loaded model, ready for any number of scans.

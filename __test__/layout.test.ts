@@ -79,6 +79,7 @@ const foundation = [
   'files',
   'scores',
   'models',
+  'networks',
   'drawing',
   'dataset',
 ];

@@ -3,9 +3,9 @@ import { bundledModel } from '../models.js';
 import type { CallMonitor, ClassModelInfo, ClassModelSource } from '../native/binding.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
-import type { SegmentOptions } from '../segment.js';
 import type { CallOptions, Volume } from '../types.js';
 import type { Answer, Network, Terms } from './network.js';
+import type { SegmentOptions } from './options.js';
 
 /** The checkpoint that nnU-Net itself takes. */
 export const FINAL_CHECKPOINT = 'checkpoint_final.pth';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { ModelError } from '../errors.js';
 import type { CallMonitor } from '../native/binding.js';
 import { addon } from '../native/load.js';
-import type { SegmentOptions } from '../segment.js';
 import type { CallOptions, Volume } from '../types.js';
 import { ClassNetwork, FINAL_CHECKPOINT, refuse } from './classes.js';
 import type { Answer, Network, Terms } from './network.js';
+import type { SegmentOptions } from './options.js';
 import { only } from './prompted.js';
 
 /** One of TotalSegmentator's models, as its releases have it. */

@@ -1,6 +1,6 @@
 import type { CallMonitor, ErrorInfo, Segmentation } from '../native/binding.js';
-import type { SegmentOptions } from '../segment.js';
 import type { Volume } from '../types.js';
+import type { SegmentOptions } from './options.js';
 
 /** What a network answers, or why it does not. */
 export type Answer = Promise<Segmentation | ErrorInfo>;

@@ -3,9 +3,9 @@ import { bundledModel } from '../models.js';
 import type { CallMonitor, SegmentRequest } from '../native/binding.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
-import type { SegmentOptions } from '../segment.js';
 import type { CallOptions, Volume } from '../types.js';
 import { type Answer, type Network, noTerms } from './network.js';
+import type { SegmentOptions } from './options.js';
 
 /** A network of ours: one map a prompt. */
 export class PromptedNetwork implements Network {
