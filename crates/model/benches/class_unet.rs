@@ -3,14 +3,12 @@
 //! Input: noise; random weights. Expected: the numbers that PyTorch gives (held by `crates/checkpoint`'s tests). Peer:
 //! `benches/nnunet_window_torch.py`, which starts this program in turn with PyTorch.
 //!
-//! `cargo bench --workspace --profile dev --bench class_unet -- [--net plain] [--threads 2] [--repeats 3]`: one line of
-//! JSON. Networks: `plain`, `residual`, `anisotropic`.
+//! `cargo bench --workspace --profile dev --bench class_unet -- [--net plain] [--threads 2] [--repeats 3] [--cpu-time]`:
+//! one line of JSON; with `--cpu-time` seconds on a core instead of wall time. Networks: `plain`, `residual`, `anisotropic`.
 #![allow(missing_docs)]
 
 #[path = "../../ops/benches/machine/mod.rs"]
 mod machine;
-
-use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{ClassNetwork, Parameters};
@@ -48,10 +46,10 @@ fn measure(plan: &ClassPlan, repeats: usize) -> Result<(Vec<f64>, usize), Failur
     let x = Tensor::rand(0f32, 1.0, (1, depth, height, width, 1), &Device::Cpu)?;
     let mut seconds = vec![];
     for repeat in 0..=repeats {
-        let start = Instant::now();
+        let start = machine::Clock::start();
         std::hint::black_box(network.forward(&x)?);
         if repeat > 0 {
-            seconds.push(start.elapsed().as_secs_f64());
+            seconds.push(start.seconds());
         }
     }
     Ok((seconds, parameters.element_count()))

@@ -11,7 +11,7 @@ use crate::parameters::Scope;
 use crate::prompt_decoder::PromptDecoder;
 use crate::unet::residual::ResidualEncoder;
 
-/// Slope of its leaky ReLUs.
+/// Slope of its leaky `ReLU`s.
 const SLOPE: f64 = 0.01;
 
 /// The default network.

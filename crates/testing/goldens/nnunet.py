@@ -70,7 +70,7 @@ def old_format(new):
     """What nnU-Net before 2.4 wrote for the same network."""
     old = copy.deepcopy(new)
     old["foreground_intensity_properties_by_modality"] = old.pop("foreground_intensity_properties_per_channel")
-    for entry in old["configurations"].values():
+    for entry in [entry for entry in old["configurations"].values() if "architecture" in entry]:
         given = entry.pop("architecture")["arch_kwargs"]
         entry.update({
             "UNet_class_name": "PlainConvUNet", "UNet_base_num_features": given["features_per_stage"][0],

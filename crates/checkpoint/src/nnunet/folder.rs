@@ -155,7 +155,8 @@ fn there(dir: &Path, checkpoint: &str) -> String {
 /// Other checkpoints that are there, in words.
 fn others(folder: &Path, checkpoint: &str) -> String {
     let known = [FINAL, BEST].into_iter().find(|name| *name != checkpoint && folder.join(name).is_file());
-    let any = || entries(folder).unwrap_or_default().into_iter().find(|name| name.ends_with(".pth"));
+    let is_checkpoint = |name: &String| Path::new(name).extension().is_some_and(|ending| ending == "pth");
+    let any = || entries(folder).unwrap_or_default().into_iter().find(is_checkpoint);
     match known.map(str::to_owned).or_else(any) {
         Some(name) => format!(", but {name}; ask for that checkpoint by its name"),
         None => " and no other checkpoint".to_owned(),
