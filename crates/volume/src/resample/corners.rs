@@ -58,7 +58,7 @@ pub fn corner_nearest<T: Copy + Default + Send + Sync>(source: &View<'_, T>, sha
 /// Where new voxels lie in the source.
 fn places(size: usize, new_size: usize) -> impl Iterator<Item = f64> {
     let step = if new_size > 1 { (size - 1) as f64 / (new_size - 1) as f64 } else { 1.0 };
-    (0..new_size).map(move |voxel| (voxel as f64 * step).clamp(0.0, (size - 1) as f64))
+    (0..new_size).map(move |voxel| voxel as f64 * step)
 }
 
 /// The two voxels that a new one lies between, and their weights.
@@ -71,7 +71,8 @@ fn pairs(size: usize, new_size: usize) -> Vec<Pair> {
     let pair = |at: f64| {
         let below = at.floor() as usize;
         let first = 1.0 - (at - at.floor());
-        Pair { from: [below, (below + 1).min(size - 1)], weights: [first, 1.0 - first] }
+        // Rounding may put the last place behind the last voxel, which then counts with both weights.
+        Pair { from: [below, below + 1].map(|at| at.min(size - 1)), weights: [first, 1.0 - first] }
     };
     places(size, new_size).map(pair).collect()
 }

@@ -76,8 +76,8 @@ impl<T: Real> Line<T> {
 impl Line<f64> {
     /// `scipy.ndimage.zoom(order = order, grid_mode = True, mode = "nearest")` along one axis, orders 0 to 3.
     ///
-    /// New voxel `o` lies at `(o + ½) · n / m − ½`. Below order 2 that place is held within the source; above, the line
-    /// goes on with its edge voxels instead.
+    /// New voxel `o` lies at `(o + ½) · n / m − ½`. Beyond its ends the line goes on with its edge voxels: at order 1 both
+    /// neighbours of a new one may be the same, and its value as good as that.
     pub(super) fn spline(size: usize, new_size: usize, order: u8) -> Self {
         if size == new_size {
             return Self::identity(size);
@@ -87,11 +87,11 @@ impl Line<f64> {
         match order {
             0 => Self::nearest(size, places.map(|at| (at.clamp(0.0, last) + 0.5).floor() as usize).collect()),
             1 => {
-                let taps = places.map(|at| at.clamp(0.0, last)).map(|at| {
-                    let behind = at - at.floor();
-                    (at.floor() as usize, [1.0 - behind, behind, 0.0, 0.0])
+                let taps = places.map(|at| {
+                    let first = 1.0 - (at - at.floor());
+                    ((at.floor() + 1.0) as usize, [first, 1.0 - first, 0.0, 0.0])
                 });
-                Self::of(size, [0, 1], 2, taps, None)
+                Self::of(size, [1, 1], 2, taps, None)
             }
             2 => {
                 let taps = places.map(|at| at + PAD as f64).map(|at| {

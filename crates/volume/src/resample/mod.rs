@@ -14,6 +14,7 @@ pub mod corners;
 mod filter;
 mod line;
 mod linear;
+mod products;
 mod rows;
 pub mod skimage;
 mod slabs;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::line::Line;
+use super::products;
 use super::slabs::{Clip, Ranges, Slabs};
 
 /// What to resize, and how.
@@ -42,11 +43,12 @@ pub fn resize<E>(
 ) -> Result<(), E> {
     let orders = [how.apart.unwrap_or(how.order), how.order, how.order];
     let lines = [0, 1, 2].map(|axis| Line::spline(how.shape[axis], how.new_shape[axis], orders[axis]));
-    // Weights of order 0 and 1 leave nothing to hold back.
-    let clip = match (how.order > 1, how.apart) {
-        (false, _) => Clip::None,
-        (true, Some(_)) => Clip::Planes,
-        (true, None) => Clip::Ranges(ranges(how, &read)),
+    // Weights of orders 0 and 1 leave nothing to hold back.
+    let clip = match (how.order, how.apart) {
+        (0 | 1, None | Some(0)) => return products::run(&lines, how.channels, &read, sink),
+        (0 | 1, Some(_)) => Clip::None,
+        (_, Some(_)) => Clip::Planes,
+        (_, None) => Clip::Ranges(ranges(how, &read)),
     };
     Slabs { lines, channels: how.channels, clip }.run(&read, sink)
 }
