@@ -151,7 +151,7 @@ impl Export<'_> {
     /// Makes probabilities of logits within the crop; gives the labels.
     fn normalised(&self, values: &mut [f32]) -> Vec<u16> {
         let [depth, height, width] = self.prepared.frame.grid.shape;
-        let part = self.prepared.frame.to_scan(&self.prepared.part);
+        let part = self.prepared.frame.scan_box(&self.prepared.part);
         let mut planes: Vec<Vec<&mut [f32]>> = (0..depth).map(|_| Vec::with_capacity(self.outputs)).collect();
         for (index, plane) in values.chunks_exact_mut(height * width).enumerate() {
             planes[index % depth].push(plane);
@@ -175,15 +175,21 @@ impl Export<'_> {
     fn label_of(&self, voxel: &mut [f32]) -> u16 {
         match self.plan.output {
             Output::Regions => {
-                voxel.iter_mut().for_each(|value| *value = sigmoid(*value));
+                for value in voxel.iter_mut() {
+                    *value = sigmoid(*value);
+                }
                 let painted = voxel.iter().rposition(|&value| value > 0.5);
                 painted.map_or(0, |class| self.plan.classes[class].value)
             }
             Output::Softmax => {
                 let most = voxel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                voxel.iter_mut().for_each(|value| *value = (*value - most).exp());
+                for value in voxel.iter_mut() {
+                    *value = (*value - most).exp();
+                }
                 let sum: f32 = voxel.iter().sum();
-                voxel.iter_mut().for_each(|value| *value /= sum);
+                for value in voxel.iter_mut() {
+                    *value /= sum;
+                }
                 match largest(voxel, f32::NEG_INFINITY) {
                     None | Some((0, _)) => 0,
                     Some((class, _)) => self.plan.classes[class - 1].value,
@@ -235,7 +241,7 @@ impl Export<'_> {
         let from = |z: usize, y: usize| &self.logits[z * strides[0] + y * strides[1] + classes.start..];
         let (step, count) = (strides[2], classes.len());
         let singly = |z: usize, y: usize, row: &mut [f32]| {
-            each_voxel(from(z, y), step, count, row, |from, to| from.convert_to_f32_slice(to));
+            each_voxel(from(z, y), step, count, row, HalfFloatSliceExt::convert_to_f32_slice);
         };
         let mut singles: Vec<f32> = Vec::new();
         match &choice.method {
@@ -250,7 +256,7 @@ impl Export<'_> {
             }
             Method::Spline(how) => {
                 let doubly = |z: usize, y: usize, row: &mut [f64]| {
-                    each_voxel(from(z, y), step, count, row, |from, to| from.convert_to_f64_slice(to));
+                    each_voxel(from(z, y), step, count, row, HalfFloatSliceExt::convert_to_f64_slice);
                 };
                 let mut halves = Vec::new();
                 skimage::resize(how, doubly, |first, slab| {

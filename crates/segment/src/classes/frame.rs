@@ -46,7 +46,7 @@ impl Frame {
     }
 
     /// A box of the scan's array along the network's axes.
-    pub(super) fn to_network(&self, part: &VoxelBox) -> VoxelBox {
+    pub(super) fn network_box(&self, part: &VoxelBox) -> VoxelBox {
         let bounds: [[usize; 2]; 3] = std::array::from_fn(|axis| {
             let (source, size) = (self.moves.source[axis], self.shape[axis]);
             let (low, high) = (part.low[source], part.high[source]);
@@ -56,7 +56,7 @@ impl Frame {
     }
 
     /// A box along the network's axes in the scan's array.
-    pub(super) fn to_scan(&self, part: &VoxelBox) -> VoxelBox {
+    pub(super) fn scan_box(&self, part: &VoxelBox) -> VoxelBox {
         let mut scan = *part;
         for axis in 0..3 {
             let (source, size) = (self.moves.source[axis], self.shape[axis]);
@@ -123,7 +123,7 @@ mod tests {
             let view = frame.view(&data);
             assert_eq!(view.shape(), frame.shape);
             let part = VoxelBox { low: [1, 0, 1], high: frame.shape };
-            assert_eq!(frame.to_network(&frame.to_scan(&part)), part);
+            assert_eq!(frame.network_box(&frame.scan_box(&part)), part);
             let order = [1, 2, 0];
             let seen = view.part(&part);
             let place = frame.place(&part, order);

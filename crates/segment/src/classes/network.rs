@@ -49,7 +49,9 @@ pub(super) fn mirrored_logits(
         sum.iter_mut().zip(&answer).for_each(|(sum, value)| *sum += value);
     }
     let count = (turns.len() + 1) as f32;
-    sum.iter_mut().for_each(|sum| *sum /= count);
+    for sum in &mut sum {
+        *sum /= count;
+    }
     Ok(sum)
 }
 

@@ -38,7 +38,9 @@ pub(super) fn filled_mask(channels: &[View<'_, f32>]) -> Vec<u8> {
         }
     }
     waiting.retain(|&at| mask[at] == 0);
-    waiting.iter().for_each(|&at| mask[at] = OUTSIDE);
+    for &at in &waiting {
+        mask[at] = OUTSIDE;
+    }
     while let Some(at) = waiting.pop() {
         let place = [at / strides[0], at / strides[1] % height, at % width];
         for axis in 0..3 {
@@ -52,7 +54,9 @@ pub(super) fn filled_mask(channels: &[View<'_, f32>]) -> Vec<u8> {
             }
         }
     }
-    mask.iter_mut().for_each(|value| *value = u8::from(*value != OUTSIDE));
+    for value in &mut mask {
+        *value = u8::from(*value != OUTSIDE);
+    }
     mask
 }
 

@@ -51,7 +51,7 @@ pub(super) fn prepare(
     let Some(scan_box) = nonzero_box(channels.iter().map(|channel| channel.data.as_slice()), grid.shape) else {
         return Ok(None);
     };
-    let part = frame.to_network(&scan_box);
+    let part = frame.network_box(&scan_box);
     let from = Sampling { shape: part.shape(), spacing_mm: frame.spacing_mm };
     let to = from.seen_by(plan);
     refuse_giants(grid, to.shape)?;

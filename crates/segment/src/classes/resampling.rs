@@ -88,11 +88,10 @@ fn axis_apart(separate: Option<bool>, current: [f64; 3], new: [f64; 3]) -> Optio
     let anisotropic =
         |spacing: [f64; 3]| greatest(spacing) / spacing.into_iter().fold(f64::INFINITY, f64::min) > ANISOTROPIC;
     let spacing = match separate {
-        Some(false) => return None,
         Some(true) => current,
         None if anisotropic(current) => current,
         None if anisotropic(new) => new,
-        None => return None,
+        Some(false) | None => return None,
     };
     let mut coarse = (0..3).filter(|&axis| greatest(spacing) / spacing[axis] == 1.0);
     coarse.next().filter(|_| coarse.next().is_none())

@@ -78,7 +78,9 @@ impl<'a> Sums<'a> {
                 update(values, buffer, |sums| {
                     for (sums, weight) in sums.chunks_exact_mut(outputs).zip(weights) {
                         let weight = weight.to_f32();
-                        sums.iter_mut().for_each(|sum| *sum /= weight);
+                        for sum in sums.iter_mut() {
+                            *sum /= weight;
+                        }
                     }
                 });
                 values.iter().filter(|value| value.is_infinite()).count()

@@ -67,7 +67,9 @@ fn read_weighted(
 ) {
     let row = &mut buffer[inner.start * channels..inner.end * channels];
     read(z, y, row);
-    row.iter_mut().for_each(|value| *value = *value * to_z * to_y);
+    for value in row.iter_mut() {
+        *value = *value * to_z * to_y;
+    }
     let padded = buffer.len() / channels;
     for at in (0..inner.start).chain(inner.end..padded) {
         let edge = at.clamp(inner.start, inner.end - 1) * channels;

@@ -7,6 +7,7 @@ use half::f16;
 use pulmoav_plan::ClassPlan;
 use pulmoav_task::Silent;
 use pulmoav_volume::Volume;
+use pulmoav_volume::voxels::Voxel;
 use pulmoav_volume::with_voxels;
 use serde_json::Value;
 
@@ -125,7 +126,7 @@ fn labels_are_nnunets() {
     for fixture in fixtures() {
         for (mirror, run) in RUNS {
             let labels = fixture.export(mirror).labels(&Silent).unwrap();
-            let labels: Vec<f32> = with_voxels!(&labels, values => values.iter().map(|&value| value as f32).collect());
+            let labels: Vec<f32> = with_voxels!(&labels, values => values.iter().map(|value| value.to_f32()).collect());
             let stored = volume(&fixture.dir.join(format!("{run}.nii.gz")));
             same_affine(&fixture.prepared.frame.grid, &stored.grid);
             let differing = differing(&labels, &stored.data);

@@ -57,7 +57,9 @@ impl Fixture {
     /// The vessels' stage and its crop.
     fn vessels(&self) -> (Stage<'_>, Volume<f32>) {
         let mut part = crop(&self.scan, &self.part());
-        part.data.iter_mut().for_each(|value| *value = value.trunc());
+        for value in &mut part.data {
+            *value = value.trunc();
+        }
         let stage = Stage::new(class_model(&self.vessels), VESSELS_STEP, &part.grid, VESSELS_SPACING_MM);
         (stage.unwrap(), part)
     }
