@@ -18,10 +18,7 @@ fn request(dir: &Path) -> FolderRequest<'_> {
 
 /// The refusal, which is one line.
 fn refused(what: &str, request: &FolderRequest) -> FolderError {
-    let error = match open(request) {
-        Err(error) => error,
-        Ok(_) => panic!("{what} was accepted"),
-    };
+    let Err(error) = open(request) else { panic!("{what} was accepted") };
     let told = error.to_string();
     assert!(!told.contains('\n') && !told.is_empty(), "{what}: {told}");
     error
@@ -29,13 +26,10 @@ fn refused(what: &str, request: &FolderRequest) -> FolderError {
 
 fn edit(path: &Path, pointer: &str, value: Value) {
     let mut document: Value = serde_json::from_slice(&std::fs::read(path).expect("read")).expect("JSON");
-    match document.pointer_mut(pointer) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
-            let parent = document.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object");
-            parent.insert(name.to_owned(), value);
-        }
+    let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+    match document.pointer_mut(parent).expect("a parent") {
+        Value::Object(entries) => drop(entries.insert(name.to_owned(), value)),
+        other => *other.get_mut(name.parse::<usize>().expect("a place")).expect("an entry") = value,
     }
     std::fs::write(path, document.to_string()).expect("written");
 }
@@ -246,6 +240,9 @@ impl Draft {
     }
 }
 
+/// Does harm to a checkpoint.
+type Spoil = fn(&mut Draft);
+
 const ONE: &str = "encoder.stages.1.0.convs.0.conv.weight";
 
 #[test]
@@ -254,7 +251,6 @@ fn tensors_that_do_not_fit_are_refused_by_key() {
     let draft = Draft::plain();
     draft.write(&folder.checkpoint());
     open(&request(folder.dir())).expect("as drafted");
-    type Spoil = fn(&mut Draft);
     let cases: [(&str, Spoil, &[&str]); 11] = [
         ("missing", |d| drop(d.weights.remove(d.place(ONE))), &["no tensor", ONE, "[16, 8, 3, 3, 3]"]),
         ("extra", |d| d.add("encoder.stages.7.weight", &[3], 1.0), &["encoder.stages.7.weight", "[3]", "unchanged"]),
