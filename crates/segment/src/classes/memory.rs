@@ -7,6 +7,7 @@ use pulmoav_plan::{ClassPlan, Output};
 use pulmoav_volume::Grid;
 
 use super::export::is_wide;
+use super::frame::Frame;
 use super::prepare::needs_mask;
 use super::resampling::Sampling;
 use crate::budget::{BASE_BYTES, F32, with_slack};
@@ -42,10 +43,10 @@ pub struct ClassMemory {
 /// it less.
 pub fn predict_classes(plan: &ClassPlan, grid: &Grid, asked: &ClassMemory) -> u64 {
     let count = |shape: [usize; 3]| shape.iter().map(|&edge| edge as u64).product::<u64>();
-    let from = Sampling {
-        shape: plan.axes.map(|axis| grid.shape[axis]),
-        spacing_mm: plan.axes.map(|axis| grid.spacing_mm[axis]),
-    };
+    // A grid that has no frame is refused before any of this matters.
+    let (shape, spacing_mm) =
+        Frame::of(grid, plan).map_or((grid.shape, grid.spacing_mm), |frame| (frame.shape, frame.spacing_mm));
+    let from = Sampling { shape, spacing_mm };
     let to = from.seen_by(plan);
     let (voxels, seen, patch) = (count(grid.shape), count(to.shape), count(plan.patch));
     let channels = plan.channels.len() as u64;
@@ -107,7 +108,8 @@ mod tests {
     fn what_is_asked_for_costs_memory() {
         let (plan, grid) = (plan(), grid_of(300));
         let plain = ClassMemory { folds: 1, ..ClassMemory::default() };
-        let need = |asked: ClassMemory| predict_classes(&plan, &grid, &asked);
+        let of = plan.clone();
+        let need = |asked: ClassMemory| predict_classes(&of, &grid, &asked);
         assert!(need(ClassMemory { probabilities: true, ..plain }) > need(plain));
         assert!(need(ClassMemory { weight_bytes: 1 << 30, ..plain }) > need(plain) + (1 << 30));
         assert!(need(ClassMemory { held_bytes: 1 << 30, ..plain }) > need(plain) + (1 << 30));
@@ -116,6 +118,10 @@ mod tests {
         let of_fine = |folds| predict_classes(&fine, &grid, &ClassMemory { folds, ..plain });
         assert!(of_fine(1) > need(plain) && of_fine(2) > of_fine(1));
         assert!(predict_classes(&plan, &grid_of(400), &plain) > need(plain));
+        // The same scan with its axes in another order needs the same where the plan turns it.
+        let turning = ClassPlan { reorient: true, spacing_mm: [3.0, 1.0, 0.5], ..plan };
+        let turned = pulmoav_volume::Orientation { source: [2, 0, 1], flipped: [false; 3] }.orient_grid(&grid);
+        assert_eq!(predict_classes(&turning, &turned, &plain), predict_classes(&turning, &grid, &plain));
     }
 
     #[test]

@@ -218,3 +218,40 @@ impl Target<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pulmoav_plan::Resampling;
+    use pulmoav_task::Silent;
+    use pulmoav_volume::Affine;
+
+    use super::*;
+    use crate::classes::fixture::plan;
+
+    /// Two ways to name the axes, one image: the coarse axis is the last of the network's, or its first.
+    #[test]
+    fn any_axis_may_be_the_coarse_one() {
+        let (shape, spacing_mm) = ([6, 7, 12], [1.0, 1.0, 4.0]);
+        let data: Vec<f32> = (0..504).map(|at| if at % 5 == 0 { 0.0 } else { (at * 7919 % 1777) as f32 }).collect();
+        let scan = Volume { data, grid: Grid { shape, spacing_mm, affine: Affine::from_spacing(spacing_mm) } };
+        for image_resampling in [
+            Resampling::Spline { order: 3, order_z: 0, separate_z: None },
+            Resampling::Spline { order: 1, order_z: 1, separate_z: Some(true) },
+            Resampling::Torch { separate_z: None },
+        ] {
+            let mut plan = ClassPlan { spacing_mm: [0.7, 1.3, 2.5], image_resampling, ..plan() };
+            plan.channels[0].normalisation = Normalisation::ZScore { masked: true };
+            let seen = |axes: [usize; 3]| {
+                let plan = ClassPlan { axes, spacing_mm: axes.map(|axis| plan.spacing_mm[axis]), ..plan.clone() };
+                prepare(&plan, &scan.grid, std::slice::from_ref(&scan), &Silent).unwrap().unwrap()
+            };
+            let (last, first) = (seen([0, 1, 2]), seen([2, 0, 1]));
+            let [depth, height, width] = last.shape;
+            assert_eq!(first.shape, [width, depth, height]);
+            for (index, value) in last.image.iter().enumerate() {
+                let [z, y, x] = [index / (height * width), index / width % height, index % width];
+                assert_eq!(*value, first.image[(x * depth + z) * height + y], "{image_resampling:?} {z} {y} {x}");
+            }
+        }
+    }
+}
