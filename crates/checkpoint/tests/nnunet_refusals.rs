@@ -228,6 +228,11 @@ impl Draft {
         self.weights.iter().position(|(own, _)| own == name).expect("a tensor")
     }
 
+    fn numbers(&mut self, name: &str) -> &mut Vec<f32> {
+        let place = self.place(name);
+        &mut self.storages[place].1
+    }
+
     fn put_beside(&mut self, name: &str, value: Vec<u8>) {
         self.beside.retain(|(own, _)| own != name);
         self.beside.push((name.to_owned(), value));
@@ -272,31 +277,10 @@ fn tensors_that_do_not_fit_are_refused_by_key() {
             |d| d.add("decoder.encoder.stages.1.0.convs.0.all_modules.0.weight", &[16, 8, 3, 3, 3], 2.0),
             &[ONE, "decoder.encoder.", "differ"],
         ),
-        (
-            "not finite",
-            |d| {
-                let at = d.place(ONE);
-                d.storages[at].1[5] = f32::NAN;
-            },
-            &[ONE, "not finite"],
-        ),
-        (
-            "infinite",
-            |d| {
-                let at = d.place(ONE);
-                d.storages[at].1[5] = f32::INFINITY;
-            },
-            &[ONE, "not finite"],
-        ),
+        ("not finite", |d| d.numbers(ONE)[5] = f32::NAN, &[ONE, "not finite"]),
+        ("infinite", |d| d.numbers(ONE)[5] = f32::INFINITY, &[ONE, "not finite"]),
         ("no storage", |d| drop(d.storages.remove(d.place(ONE))), &["damaged", "is not in it"]),
-        (
-            "small storage",
-            |d| {
-                let at = d.place(ONE);
-                d.storages[at].1.truncate(9);
-            },
-            &[ONE, "beyond its storage of 9"],
-        ),
+        ("small storage", |d| d.numbers(ONE).truncate(9), &[ONE, "beyond its storage of 9"]),
         (
             "made by code",
             |d| {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use pulmoav_checkpoint::nnunet::{FolderRequest, open};
+use pulmoav_checkpoint::nnunet::{FolderRequest, inspect, open};
 use pulmoav_model::{ClassNetwork, ModelError};
 
 /// The stored logits are every so many-th voxel of each axis.
@@ -35,15 +35,20 @@ fn trainer(fixture: &Path) -> PathBuf {
     only(only(fixture.join("model")))
 }
 
+fn shared() -> Option<PathBuf> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/nnunet");
+    if shared.is_dir() {
+        return Some(shared);
+    }
+    println!("skipped: no ../shared/data/nnunet");
+    None
+}
+
 /// The gate: errors of at most 1e-3, and 2e-5 of the largest logit; nnunetv2 on another instruction set is within 4e-4
 /// and 1.1e-5.
 #[test]
 fn logits_of_a_patch_are_nnunetv2_s() -> Result<(), ModelError> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/nnunet");
-    if !shared.is_dir() {
-        println!("skipped: no ../shared/data/nnunet");
-        return Ok(());
-    }
+    let Some(shared) = shared() else { return Ok(()) };
     for name in ["a", "c", "d"] {
         let fixture = shared.join(name);
         let dir = trainer(&fixture);
@@ -76,4 +81,27 @@ fn logits_of_a_patch_are_nnunetv2_s() -> Result<(), ModelError> {
         assert!(error <= 1e-3 && error <= 2e-5 * scale, "{name}: error {error:e} of {scale:e}");
     }
     Ok(())
+}
+
+/// TotalSegmentator's folders, whose plans are in the format of before 2024.
+#[test]
+fn folders_of_totalsegmentator_are_read() {
+    let Some(shared) = shared() else { return };
+    let results = shared.join("t/home/nnunet/results");
+    let cases = [
+        ("Dataset117_lung_airways_arteries_veins_282subj", "nnUNetTrainerSkeletonRecall__nnUNetPlans__3d_fullres", 4),
+        (
+            "Dataset297_TotalSegmentator_total_3mm_1559subj",
+            "nnUNetTrainer_4000epochs_NoMirroring__nnUNetPlans__3d_fullres",
+            117,
+        ),
+    ];
+    for (dataset, trainer, classes) in cases {
+        let dir = results.join(dataset).join(trainer);
+        let model = inspect(&FolderRequest { dir: &dir, folds: None, checkpoint: "checkpoint_final.pth" });
+        let model = model.expect(dataset);
+        println!("{}: {} classes, patch {:?}", model.plan.name, model.plan.classes.len(), model.plan.patch);
+        assert_eq!((model.plan.classes.len(), model.folds.len(), model.notes.len()), (classes, 1, 0), "{dataset}");
+        assert_eq!(model.plan.source.dataset, dataset);
+    }
 }
