@@ -105,8 +105,12 @@ pub(super) fn answer(
         return Err(Failure::new("ERR_MODEL", "this model has classes above 255; values up to 255 are written"));
     };
     let mut values = [0u8; 256];
-    wanted.iter().for_each(|one| values[usize::from(one.from)] = one.to);
-    data.iter_mut().for_each(|label| *label = values[usize::from(*label)]);
+    for one in wanted {
+        values[usize::from(one.from)] = one.to;
+    }
+    for label in &mut data {
+        *label = values[usize::from(*label)];
+    }
     let counts = pulmoav_volume::label::counts(&data);
     let voxel_ml = found.grid.voxel_ml();
     let targets = wanted.iter().map(|one| {

@@ -63,7 +63,6 @@ fn named(prompt: &str, classes: &[Class]) -> Option<usize> {
         classes.iter().enumerate().filter_map(|(at, class)| Some((extra(class)?, at))).collect();
     found.sort_unstable();
     match found.as_slice() {
-        [] => None,
         [(least, _), (next, _), ..] if least == next => None,
         [(_, at), ..] if !wanted.is_empty() => Some(*at),
         _ => None,
@@ -107,4 +106,47 @@ fn of_kind(stem: &str, names: &[&str], classes: &[Class]) -> Vec<usize> {
 
 fn refused(plan: &ClassPlan, problem: String) -> SegmentError {
     SegmentError::Prompt { problem, known: plan.classes.iter().map(|class| format!("`{}`", class.name)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classes::fixture::plan;
+
+    fn known(names: &[&str]) -> ClassPlan {
+        let class = |(at, name): (usize, &&str)| Class { name: (*name).to_owned(), value: at as u16 + 1 };
+        ClassPlan { classes: names.iter().enumerate().map(class).collect(), ..plan() }
+    }
+
+    fn meant(prompt: &str, target: Option<&str>, plan: &ClassPlan) -> Result<Vec<usize>, String> {
+        let asked = classes_of(&[prompt.to_owned()], &[target.map(str::to_owned)], plan);
+        asked.map(|asked| asked[0].classes.clone()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_prompt_means_the_class_it_names_or_the_vessels_it_is_taken_for() {
+        let lungs = known(&["lung_airways", "lung_airways_wall", "lung_arteries", "lung_veins"]);
+        assert_eq!(meant("Lung arteries", None, &lungs), Ok(vec![2]));
+        // The class with the fewest other words.
+        assert_eq!(meant("airways", None, &lungs), Ok(vec![0]));
+        assert_eq!(meant("blue vessels", Some("vein"), &lungs), Ok(vec![3]));
+        assert_eq!(meant("all of them", Some("vessels"), &lungs), Ok(vec![2, 3]));
+        // Other vessels of the body are not the lungs'.
+        let body = known(&["pulmonary_vein", "iliac_artery_left", "portal_vein_and_splenic_vein"]);
+        assert_eq!(meant("blue vessels", Some("vein"), &body), Ok(vec![0]));
+        assert!(meant("red vessels", Some("artery"), &body).is_err());
+        assert_eq!(meant("red vessels", Some("artery"), &known(&["Artery", "Vein"])), Ok(vec![0]));
+    }
+
+    #[test]
+    fn what_the_model_does_not_tell_apart_is_refused_with_what_it_does() {
+        let lungs = known(&["lung_arteries", "lung_veins"]);
+        for (prompt, target) in [("liver", None), ("left artery", Some("left artery")), ("", None), ("lung", None)] {
+            let error = meant(prompt, target, &lungs).unwrap_err();
+            assert!(error.contains("`lung_veins`"), "{error}");
+        }
+        let twice = ["lung veins".to_owned(), "lung_veins".to_owned()];
+        assert_eq!(classes_of(&twice, &[], &lungs).unwrap_err().code(), "ERR_PROMPT");
+        assert_eq!(classes_of(&[], &[], &lungs).unwrap().len(), 2);
+    }
 }
