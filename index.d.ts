@@ -44,6 +44,42 @@ interface CaseWarning {
 /** Variants of the published family. */
 type CheckpointVariant = 'la-caf' | 'gap'
 
+/** Something that a model tells apart. */
+interface ClassInfo {
+  /** Its name, as the model has it. */
+  name: string
+  /** Its value in label maps. */
+  value: number
+}
+
+/** What a model that answers with classes is. */
+interface ClassModelInfo {
+  /** The plan's name. */
+  name: string
+  /** `plain-unet` or `residual-unet`. */
+  preset: string
+  /** Voxel size the network works at, mm, along its own axes. */
+  spacingMm: Axes
+  /** What the network sees at once, voxels, along its own axes. */
+  patch: Axes
+  /** Numbers of one network. */
+  parameters: number
+  /** Names of the folds, whose mean answers. */
+  folds: Array<string>
+  /** Names of the scans that it looks at, one a channel. */
+  channels: Array<string>
+  /** What it tells apart. */
+  classes: Array<ClassInfo>
+  /** Name of the data set it was trained on. */
+  dataset: string
+  /** Name of its trainer. */
+  trainer: string
+  /** Its licence, where known. */
+  licence: string | null
+  /** What a user should know, a sentence each. */
+  notes: Array<string>
+}
+
 /** One thing to know of a data set or a case. */
 interface DatasetFinding {
   /** The case's name; `null` where it concerns the whole data set. */
@@ -1004,6 +1040,42 @@ declare function removeModel(name: string): Promise<{
     bytes: number;
 }>;
 
+/** Which model of nnU-Net's is meant. */
+interface NnunetSource {
+    /** The trainer's folder: `TRAINER__PLANS__CONFIGURATION`. */
+    directory: string;
+    /** Folds whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
+    folds?: string[] | undefined;
+    /** File name of the checkpoints. @default 'checkpoint_final.pth' */
+    checkpoint?: string | undefined;
+}
+/** What to import. */
+interface NnunetImportOptions extends NnunetSource, CallOptions {
+    /** The model directory to write: a new one, an empty one, or a model to replace. */
+    out: string;
+}
+/** An imported model. */
+interface NnunetImport extends ClassModelInfo {
+    /** The model directory. */
+    output: string;
+}
+/**
+ * Makes a model directory of an nnU-Net v2 model: the networks' weights only, without a pickle. It labels scans as the
+ * folder does, bit for bit. The directory appears whole or not at all.
+ *
+ * @throws ModelError for a folder that cannot be used; UsageError, IoError
+ * @example
+ * const { output } = await importNnunet({ directory: 'nnUNetTrainer__nnUNetPlans__3d_fullres', out: 'imported' });
+ * using segmenter = await Segmenter.load({ model: output });
+ */
+declare function importNnunet(options: NnunetImportOptions): Promise<NnunetImport>;
+/**
+ * Says what an nnU-Net v2 model, or one that was made of it, is. Of nnU-Net's own folder no weights are read.
+ *
+ * @throws ModelError for a folder that cannot be used; UsageError
+ */
+declare function inspectNnunet(options: NnunetSource & CallOptions): Promise<ClassModelInfo>;
+
 /** Which sides and classes of a case were annotated; the rest is 0 in the file. Without either it is unlabelled. */
 declare const annotated: z.ZodObject<{
     sides: z.ZodArray<z.ZodEnum<{
@@ -1185,20 +1257,6 @@ interface AnatomyReport {
  */
 declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
 
-/** Where and with what a {@link Segmenter} runs. */
-interface LoadOptions extends CallOptions {
-    /**
-     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
-     * their probabilities counts.
-     *
-     * @default 'tiny'
-     */
-    model?: string | undefined;
-    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
-    device?: string | undefined;
-    /** Threads to compute with; results do not depend on it. @default all */
-    threads?: number | undefined;
-}
 /** What is asked of one scan. */
 interface SegmentOptions extends CallOptions {
     /** What to look for, in words. @default the plan's own: artery, vein */
@@ -1212,7 +1270,12 @@ interface SegmentOptions extends CallOptions {
      * @default false
      */
     keepLungs?: boolean | undefined;
-    /** Write the airways into the label map too, with the value after the right lung's. @default false */
+    /**
+     * Write the airways into the label map too, with the value after the right lung's; of the preset, airways and their
+     * walls get 10 and 11.
+     *
+     * @default false
+     */
     keepAirways?: boolean | undefined;
     /**
      * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
@@ -1225,8 +1288,45 @@ interface SegmentOptions extends CallOptions {
     strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
+    mirror?: boolean | undefined;
+    /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
+    step?: number | undefined;
+    /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
+    rawLabels?: boolean | undefined;
     /** Most memory the process may use, bytes. @default no limit */
     maxMemory?: number | undefined;
+}
+
+/** Published pipelines of several models. */
+declare const PRESETS: readonly ['totalsegmentator-lung-vessels'];
+/** The name of a published pipeline. */
+type Preset = (typeof PRESETS)[number];
+/** Where and with what a {@link Segmenter} runs. */
+interface LoadOptions extends CallOptions {
+    /**
+     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
+     * their probabilities counts. Or the trainer's folder of an nnU-Net v2 model.
+     *
+     * @default 'tiny'
+     */
+    model?: string | undefined;
+    /** A published pipeline of several models, instead of `model`. */
+    preset?: Preset | undefined;
+    /**
+     * Folder of the preset's models.
+     *
+     * @default where TotalSegmentator itself looks: TOTALSEG_WEIGHTS_PATH, TOTALSEG_HOME_DIR, ~/.totalsegmentator
+     */
+    weights?: string | undefined;
+    /** Folds of an nnU-Net folder whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
+    folds?: string[] | undefined;
+    /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
+    checkpoint?: string | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+    device?: string | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
 }
 /**
  * A loaded model, ready for any number of scans.
@@ -1239,6 +1339,12 @@ declare class Segmenter {
     #private;
     /** How many models answer together: those of a run's folds, else 1. */
     readonly folds: number;
+    /** The model's directory; the run's where several folds answer. */
+    readonly model: string;
+    /** Its licence, `null` where nobody says. */
+    readonly licence: string | null;
+    /** Papers to cite. */
+    readonly citations: string[];
     private constructor();
     /**
      * Loads a model.
@@ -1247,11 +1353,12 @@ declare class Segmenter {
      */
     static load(options?: LoadOptions): Promise<Segmenter>;
     /**
-     * Labels one scan, given by path or as a volume in Hounsfield units.
+     * Labels one scan, given by path or as a volume in Hounsfield units; an nnU-Net model of several channels takes one a
+     * channel.
      *
      * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
      */
-    segment(scan: string | Volume, options?: SegmentOptions): Promise<Segmentation>;
+    segment(scan: string | Volume | string[] | Volume[], options?: SegmentOptions): Promise<Segmentation>;
     /** Frees the model's memory; the segmenter cannot be used afterwards. */
     dispose(): void;
     [Symbol.dispose](): void;
@@ -1259,14 +1366,28 @@ declare class Segmenter {
 
 /** One scan to label, from file to file. */
 interface SegmentJob {
-    /** The scan. */
-    input: string;
+    /** The scan; of a model with several channels, one file a channel. */
+    input: string | string[];
     /** The label map, `.nii` or `.nii.gz`; never the input itself. */
     output: string;
     /** What to look for, in words. */
     prompts?: string[] | undefined;
-    /** Name or directory of a model, or directory of a run. */
+    /** Name or directory of a model, or directory of a run, or the trainer's folder of an nnU-Net v2 model. */
     model?: string | undefined;
+    /** A published pipeline of several models, instead of a model. */
+    preset?: Preset | undefined;
+    /** Folder of the preset's models. */
+    weights?: string | undefined;
+    /** Folds of an nnU-Net folder whose mean answers. */
+    folds?: string[] | undefined;
+    /** File name of an nnU-Net folder's checkpoints. */
+    checkpoint?: string | undefined;
+    /** Show an nnU-Net model's windows mirrored too. */
+    mirror?: boolean | undefined;
+    /** Share of a window by which an nnU-Net model's windows move on. */
+    step?: number | undefined;
+    /** Keep the values that a preset's model gives. */
+    rawLabels?: boolean | undefined;
     /** `auto`, `cpu` or `cuda[:N]`. */
     device?: string | undefined;
     /** Threads to compute with. */
@@ -1293,6 +1414,10 @@ interface SegmentReport {
     model: string;
     /** How many folds answered together; 1 for a single model. */
     folds: number;
+    /** The model's licence, `null` where nobody says. */
+    licence: string | null;
+    /** Papers to cite. */
+    citations: string[];
     device: string;
     seconds: Segmentation['seconds'] & {
         write: number;
@@ -1489,5 +1614,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, info, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

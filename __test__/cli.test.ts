@@ -123,7 +123,8 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['train', directory, '-o', join(directory, 'run'), '--config', 'none.json'], 3, 'ERR_CONFIG'],
     [['train', directory, '-o', join(directory, 'run'), '--max-time', '5'], 2, 'ERR_USAGE'],
     [['info', 'missing.nii'], 3, 'ERR_IO'],
-    [['info', directory], 3, 'ERR_IO'],
+    // A folder is taken for a model's.
+    [['info', directory], 3, 'ERR_MODEL'],
     [['models', 'dance'], 2, 'ERR_USAGE'],
     [['models', 'pull'], 2, 'ERR_USAGE'],
     [['models', 'verify', 'none'], 3, 'ERR_MODEL'],
@@ -180,6 +181,8 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'output',
     'model',
     'folds',
+    'licence',
+    'citations',
     'device',
     'seconds',
     'memory',

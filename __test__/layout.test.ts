@@ -18,6 +18,7 @@ const arrows: Record<string, string[]> = {
   anatomy: ['task', 'volume', 'simd'],
   ops: ['simd'],
   model: ['random', 'ops', 'plan'],
+  checkpoint: ['plan', 'model'],
   text: ['random', 'ops', 'plan', 'model'],
   phantom: ['task', 'random', 'volume', 'tree'],
   segment: ['task', 'plan', 'simd', 'volume', 'anatomy', 'tree', 'ops', 'model', 'text'],
@@ -31,6 +32,7 @@ const arrows: Record<string, string[]> = {
     'tree',
     'ops',
     'model',
+    'checkpoint',
     'text',
     'phantom',
     'segment',
@@ -38,7 +40,7 @@ const arrows: Record<string, string[]> = {
     'train',
   ],
 };
-const seesCandle = ['ops', 'model', 'text', 'segment', 'train'];
+const seesCandle = ['ops', 'model', 'checkpoint', 'text', 'segment', 'train'];
 
 interface Metadata {
   packages: { name: string; dependencies: { name: string; kind: string | null }[] }[];
@@ -77,6 +79,7 @@ const foundation = [
   'files',
   'scores',
   'models',
+  'networks',
   'drawing',
   'dataset',
 ];

@@ -59,7 +59,7 @@ test('memory and the number of cases decide the size', (t) => {
     choose({ ...found, cases: { ...found.cases, full } }, bytes).reasons.find(({ field }) => field.endsWith('Channels'))
       ?.value;
   t.deepEqual(
-    [channels(16 * GIB), channels(16 * GIB, 400), channels(0.55 * GIB)],
+    [channels(16 * GIB), channels(16 * GIB, 400), channels(0.3 * GIB)],
     ['[16, 32, 64, 128]', '[32, 64, 128, 256]', '[8, 16, 32, 64]'],
   );
   const small = choose(found, 0.45 * GIB);

@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import { checkPath } from './check.js';
 import { laCafPlan, ourTargets, type PlanConfig, planConfig } from './config/plan.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
+import { checkReplaceable } from './models/directory.js';
 import type { CheckpointVariant, ImportedCheckpoint } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
@@ -127,18 +127,4 @@ function checkPrompts(prompts: unknown): PromptTarget[] {
     }
   }
   return parsed.data;
-}
-
-/** Files of a model directory that holds nothing else. */
-const modelFiles = ['card.md', 'model.safetensors', 'plan.json'];
-
-/** Refuses a place that holds something other than a model. */
-function checkReplaceable(out: string): void {
-  if (!existsSync(out)) return;
-  const isFolder = statSync(out).isDirectory();
-  const found = isFolder ? readdirSync(out) : [];
-  const isModel = found.includes('model.safetensors') && found.every((name) => modelFiles.includes(name));
-  if (isFolder && (found.length === 0 || isModel)) return;
-  const problem = isFolder ? 'holds something other than a model' : 'is a file';
-  throw new UsageError(`"${out}" ${problem}, and stays as it is.`, { hint: 'Choose another directory.' });
 }

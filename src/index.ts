@@ -33,12 +33,23 @@ export {
   type VerifiedFile,
   verifyModel,
 } from './models.js';
+export {
+  type ClassInfo,
+  type ClassModelInfo,
+  importNnunet,
+  inspectNnunet,
+  type NnunetImport,
+  type NnunetImportOptions,
+  type NnunetSource,
+} from './nnunet.js';
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
 export { type Fingerprint, type PlanOptions, type PlanReason, plan, type TrainingPlan } from './plan.js';
 export { type AnatomyJob, type AnatomyReport, anatomyToFolder } from './report/anatomy-folder.js';
 export type { Scores, TargetScores } from './scores.js';
 export {
   type LoadOptions,
+  PRESETS,
+  type Preset,
   type Segmentation,
   type SegmentedTarget,
   Segmenter,

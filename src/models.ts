@@ -5,6 +5,7 @@ import { checkPath } from './check.js';
 import { FormatError, ModelError, UsageError } from './errors.js';
 import { cachedNames, findSnapshot, removeRepository, repository, WEIGHTS } from './models/cache.js';
 import { hubCache } from './models/environment.js';
+import { looksLikeNnunet } from './models/family.js';
 import { checkClipConfig, kindOf, type ModelKind } from './models/kind.js';
 import { checkManifest } from './models/manifest.js';
 import { isHubName } from './models/names.js';
@@ -99,6 +100,7 @@ function findModels(model: string): string[] {
   if (ofRun.length > 0) return ofRun;
   const pulled = isHubName(model) ? findSnapshot(hubCache(), model)?.path : undefined;
   if (pulled) return [pulled];
+  if (looksLikeNnunet(model)) return [model];
   if (existsSync(model)) {
     const found = statSync(model).isDirectory() ? 'a folder' : 'a file';
     throw unknown(`"${model}" is ${found}, but not a model directory: it has no ${WEIGHTS}.`);

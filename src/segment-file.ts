@@ -1,22 +1,35 @@
 import { UsageError } from './errors.js';
 import { isSamePlace } from './files.js';
-import { findNetworks } from './models.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
-import { type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
+import { type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
 import type { CallOptions, Warning } from './types.js';
 import { writeVolume } from './volume.js';
 
 /** One scan to label, from file to file. */
 export interface SegmentJob {
-  /** The scan. */
-  input: string;
+  /** The scan; of a model with several channels, one file a channel. */
+  input: string | string[];
   /** The label map, `.nii` or `.nii.gz`; never the input itself. */
   output: string;
   /** What to look for, in words. */
   prompts?: string[] | undefined;
-  /** Name or directory of a model, or directory of a run. */
+  /** Name or directory of a model, or directory of a run, or the trainer's folder of an nnU-Net v2 model. */
   model?: string | undefined;
+  /** A published pipeline of several models, instead of a model. */
+  preset?: Preset | undefined;
+  /** Folder of the preset's models. */
+  weights?: string | undefined;
+  /** Folds of an nnU-Net folder whose mean answers. */
+  folds?: string[] | undefined;
+  /** File name of an nnU-Net folder's checkpoints. */
+  checkpoint?: string | undefined;
+  /** Show an nnU-Net model's windows mirrored too. */
+  mirror?: boolean | undefined;
+  /** Share of a window by which an nnU-Net model's windows move on. */
+  step?: number | undefined;
+  /** Keep the values that a preset's model gives. */
+  rawLabels?: boolean | undefined;
   /** `auto`, `cpu` or `cuda[:N]`. */
   device?: string | undefined;
   /** Threads to compute with. */
@@ -44,6 +57,10 @@ export interface SegmentReport {
   model: string;
   /** How many folds answered together; 1 for a single model. */
   folds: number;
+  /** The model's licence, `null` where nobody says. */
+  licence: string | null;
+  /** Papers to cite. */
+  citations: string[];
   device: string;
   seconds: Segmentation['seconds'] & { write: number };
   memory: Segmentation['memory'];
@@ -62,11 +79,16 @@ export interface SegmentReport {
  */
 export async function segmentToFile(job: SegmentJob, options: CallOptions = {}): Promise<SegmentReport> {
   const started = performance.now();
-  const { input, output, model, device = 'auto', threads, probabilities } = job;
+  const { output, model, preset, weights, folds, checkpoint, device = 'auto', threads, probabilities } = job;
+  const inputs = typeof job.input === 'string' ? [job.input] : job.input;
+  const [input] = inputs;
+  if (input === undefined) throw new UsageError('No scan was given.');
   checkDevice(device);
-  await checkFiles(job);
-  using segmenter = await Segmenter.load({ model, device, threads, signal: options.signal });
-  const result = await segmenter.segment(input, {
+  await checkFiles(inputs, job);
+  const { signal } = options;
+  const loading = { model, preset, weights, folds, checkpoint, device, threads, signal };
+  using segmenter = await Segmenter.load(loading);
+  const result = await segmenter.segment(inputs, {
     ...options,
     prompts: job.prompts,
     index: job.index,
@@ -75,21 +97,25 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     keepAirways: job.keepAirways,
     postprocess: job.postprocess,
     strict: job.strict,
+    mirror: job.mirror,
+    step: job.step,
+    rawLabels: job.rawLabels,
     probabilities: probabilities !== undefined,
   });
   const writing = performance.now();
   if (probabilities !== undefined && result.probabilities) {
-    const { labels, targets, probabilities: data } = result;
-    const volume = { ...labels, data, prompts: targets.length };
+    const { labels, probabilities: data } = result;
+    const volume = { ...labels, data, prompts: data.length / labels.data.length };
     await call(options, (monitor) => addon().writeProbabilities(probabilities, volume, input, monitor));
   }
-  await writeVolume(output, result.labels, { like: input, signal: options.signal });
+  await writeVolume(output, result.labels, { like: input, signal });
   const now = performance.now();
-  const [only, ...others] = findNetworks(model);
   return {
     output,
-    model: others.length === 0 ? (only ?? '') : (model ?? ''),
+    model: segmenter.model,
     folds: segmenter.folds,
+    licence: segmenter.licence,
+    citations: segmenter.citations,
     device: 'cpu',
     seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
     memory: result.memory,
@@ -102,12 +128,12 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
 }
 
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
-async function checkFiles({ input, output, probabilities }: SegmentJob): Promise<void> {
-  await call({}, () => addon().inspect(input));
+async function checkFiles(inputs: string[], { output, probabilities }: SegmentJob): Promise<void> {
+  for (const input of inputs) await call({}, () => addon().inspect(input));
   if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
   }
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
-    await call({}, () => addon().checkOutput(path, input));
+    for (const input of inputs) await call({}, () => addon().checkOutput(path, input));
   }
 }

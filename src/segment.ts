@@ -8,60 +8,56 @@ import {
   MAX_THREADS,
 } from './check.js';
 import { UsageError } from './errors.js';
-import { bundledModel, findNetworks } from './models.js';
-import type { Segmentation, SegmentRequest } from './native/binding.js';
-import { addon, checkDevice } from './native/load.js';
+import { familyOf } from './models/family.js';
+import { findNetworks } from './models.js';
+import type { Segmentation } from './native/binding.js';
+import { checkDevice } from './native/load.js';
+import { ClassNetwork, FINAL_CHECKPOINT } from './networks/classes.js';
+import { LungVessels } from './networks/lung-vessels.js';
+import type { Network } from './networks/network.js';
+import type { SegmentOptions } from './networks/options.js';
+import { PromptedNetwork } from './networks/prompted.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume } from './types.js';
 
 export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
+export type { SegmentOptions } from './networks/options.js';
+
+/** Published pipelines of several models. */
+export const PRESETS = ['totalsegmentator-lung-vessels'] as const;
+
+/** The name of a published pipeline. */
+export type Preset = (typeof PRESETS)[number];
 
 /** Where and with what a {@link Segmenter} runs. */
 export interface LoadOptions extends CallOptions {
   /**
    * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
-   * their probabilities counts.
+   * their probabilities counts. Or the trainer's folder of an nnU-Net v2 model.
    *
    * @default 'tiny'
    */
   model?: string | undefined;
+  /** A published pipeline of several models, instead of `model`. */
+  preset?: Preset | undefined;
+  /**
+   * Folder of the preset's models.
+   *
+   * @default where TotalSegmentator itself looks: TOTALSEG_WEIGHTS_PATH, TOTALSEG_HOME_DIR, ~/.totalsegmentator
+   */
+  weights?: string | undefined;
+  /** Folds of an nnU-Net folder whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
+  folds?: string[] | undefined;
+  /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
+  checkpoint?: string | undefined;
   /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
   device?: string | undefined;
   /** Threads to compute with; results do not depend on it. @default all */
   threads?: number | undefined;
 }
 
-/** What is asked of one scan. */
-export interface SegmentOptions extends CallOptions {
-  /** What to look for, in words. @default the plan's own: artery, vein */
-  prompts?: string[] | undefined;
-  /** Return probabilities too. @default false */
-  probabilities?: boolean | undefined;
-  /**
-   * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
-   * that the model has: 10 and 11 with `tiny`.
-   *
-   * @default false
-   */
-  keepLungs?: boolean | undefined;
-  /** Write the airways into the label map too, with the value after the right lung's. @default false */
-  keepAirways?: boolean | undefined;
-  /**
-   * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
-   * lung are cleared.
-   *
-   * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
-   */
-  postprocess?: boolean | undefined;
-  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
-  strict?: boolean | undefined;
-  /** Which volume of a file with four or more axes. */
-  index?: number | undefined;
-  /** Most memory the process may use, bytes. @default no limit */
-  maxMemory?: number | undefined;
-}
-
-const handles = new FinalizationRegistry<number>((handle) => addon().disposeSegmenter(handle));
+/** Disposes of models that nobody can reach any more. */
+const networks = new FinalizationRegistry<Network>((network) => network.dispose());
 
 /**
  * A loaded model, ready for any number of scans.
@@ -73,13 +69,22 @@ const handles = new FinalizationRegistry<number>((handle) => addon().disposeSegm
 export class Segmenter {
   /** How many models answer together: those of a run's folds, else 1. */
   readonly folds: number;
-  readonly #handle: number;
+  /** The model's directory; the run's where several folds answer. */
+  readonly model: string;
+  /** Its licence, `null` where nobody says. */
+  readonly licence: string | null;
+  /** Papers to cite. */
+  readonly citations: string[];
+  readonly #network: Network;
   #disposed = false;
 
-  private constructor(handle: number, folds: number) {
-    this.#handle = handle;
-    this.folds = folds;
-    handles.register(this, handle, this);
+  private constructor(network: Network, model: string) {
+    this.#network = network;
+    this.model = model;
+    this.folds = network.folds;
+    this.licence = network.terms.licence;
+    this.citations = network.terms.citations;
+    networks.register(this, network, this);
   }
 
   /**
@@ -88,40 +93,63 @@ export class Segmenter {
    * @throws ModelError, DeviceError, UsageError
    */
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
-    const { model, device = 'auto', threads = defaultThreads() } = options;
+    const { model, device = 'auto', threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
     checkDevice(device);
     checkInteger('threads', threads, 1, MAX_THREADS);
+    if (folds !== undefined) checkStrings('folds', folds);
+    if (preset !== undefined) {
+      checkPreset(options);
+      const network = await LungVessels.load(weights, threads, options);
+      return new Segmenter(network, network.directory);
+    }
+    if (weights !== undefined) throw new UsageError('weights names the folder of a preset; name the preset too.');
     const directories = findNetworks(model);
-    const handle = await call(options, (monitor) =>
-      addon().loadSegmenter(directories, bundledModel(), threads, monitor),
-    );
-    return new Segmenter(handle, directories.length);
+    const [directory = '', ...others] = directories;
+    const family = familyOf(directory);
+    if (family !== 'nnunet' && (folds ?? checkpoint) !== undefined) {
+      throw new UsageError("folds and checkpoint are for nnU-Net's own folders; this model is not one.");
+    }
+    if (family === 'prompts') {
+      const network = await PromptedNetwork.load(directories, threads, options);
+      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''));
+    }
+    const source = {
+      directory,
+      foreign: family === 'nnunet',
+      folds: folds ?? null,
+      checkpoint: checkpoint ?? FINAL_CHECKPOINT,
+    };
+    return new Segmenter(await ClassNetwork.load(source, threads, options), directory);
   }
 
   /**
-   * Labels one scan, given by path or as a volume in Hounsfield units.
+   * Labels one scan, given by path or as a volume in Hounsfield units; an nnU-Net model of several channels takes one a
+   * channel.
    *
    * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
    */
-  async segment(scan: string | Volume, options: SegmentOptions = {}): Promise<Segmentation> {
+  async segment(scan: string | Volume | string[] | Volume[], options: SegmentOptions = {}): Promise<Segmentation> {
     if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
-    const request = requestOf(options);
-    return await call(options, async (monitor) => {
-      if (typeof scan === 'string') {
-        checkPath('The scan', scan);
-        return await addon().segmentFile(this.#handle, scan, request, monitor);
-      }
-      checkVolume('The scan', scan);
-      return await addon().segmentVolume(this.#handle, scan, request, monitor);
+    checkOptions(options);
+    this.#network.check(options);
+    const scans: unknown[] = Array.isArray(scan) ? scan : [scan];
+    if (scans.length > 0 && scans.every((one) => typeof one === 'string')) {
+      for (const path of scans) checkPath('The scan', path);
+      return await call(options, (monitor) => this.#network.segmentFiles(scans, options, monitor));
+    }
+    const volumes = scans.map((one) => {
+      checkVolume('The scan', one);
+      return one;
     });
+    return await call(options, (monitor) => this.#network.segmentVolumes(volumes, options, monitor));
   }
 
   /** Frees the model's memory; the segmenter cannot be used afterwards. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    handles.unregister(this);
-    addon().disposeSegmenter(this.#handle);
+    networks.unregister(this);
+    this.#network.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -129,31 +157,23 @@ export class Segmenter {
   }
 }
 
-function requestOf(options: SegmentOptions): SegmentRequest {
-  const {
-    prompts,
-    probabilities = false,
-    keepLungs = false,
-    keepAirways = false,
-    postprocess,
-    strict = false,
-    index,
-    maxMemory,
-  } = options;
+function checkPreset({ preset, model, folds, checkpoint }: LoadOptions): void {
+  if (!PRESETS.some((known) => known === preset)) {
+    throw new UsageError(`There is no preset "${preset}"; expected ${PRESETS.join(', ')}.`);
+  }
+  if ((model ?? folds ?? checkpoint) === undefined) return;
+  throw new UsageError('A preset has its own models, so model, folds and checkpoint do not go with it.');
+}
+
+function checkOptions(options: SegmentOptions): void {
+  const { prompts, index, maxMemory, step } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
-  for (const [name, value] of Object.entries({ probabilities, keepLungs, keepAirways, strict }))
-    checkBoolean(name, value);
-  if (postprocess !== undefined) checkBoolean('postprocess', postprocess);
+  const { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels } = options;
+  const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels };
+  for (const [name, value] of Object.entries(switches)) if (value !== undefined) checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
-  return {
-    prompts: prompts ?? null,
-    probabilities,
-    keepLungs,
-    keepAirways,
-    postprocess: postprocess ?? null,
-    strict,
-    index: index ?? null,
-    maxMemoryBytes: maxMemory ?? null,
-  };
+  if (step !== undefined && !(step > 0 && step <= 1)) {
+    throw new UsageError(`step must be a number above 0, up to 1, but it is ${JSON.stringify(step)}.`);
+  }
 }

@@ -63,3 +63,21 @@ export function duration(flag: string): (text: string) => number {
 export function collect(text: string, previous: string[] | undefined): string[] {
   return [...(previous ?? []), text];
 }
+
+/** Parses words with commas between: `0,1`. */
+export function list(text: string): string[] {
+  const words = text.split(',').map((word) => word.trim());
+  if (words.some((word) => word === '')) throw new InvalidArgumentError('words with commas between are expected.');
+  return words;
+}
+
+/** Parses a number above 0, up to 1. */
+export function share(flag: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value > 0 && value <= 1)) {
+      throw new InvalidArgumentError(`${flag} takes a number above 0, up to 1.`);
+    }
+    return value;
+  };
+}

@@ -1,3 +1,4 @@
+import type { ClassModelInfo } from '../native/binding.js';
 import type { Progress, Warning } from '../types.js';
 
 /**
@@ -60,4 +61,14 @@ export function progressPrinter(): { onProgress: (progress: Progress) => void; d
 /** Bytes as people read them. */
 export function readableBytes(bytes: number): string {
   return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
+}
+
+/** Says what a model that answers with classes is. */
+export function sayModel(model: ClassModelInfo): void {
+  const mm = model.spacingMm.map((length) => length.toFixed(3)).join(' × ');
+  say(`${model.name}: ${model.preset}, ${model.parameters} parameters, folds ${model.folds.join(', ')}`);
+  say(`looks at ${model.channels.join(', ')} in windows of ${model.patch.join(' × ')} voxels of ${mm} mm`);
+  say(`knows: ${model.classes.map(({ name, value }) => `${value} ${name}`).join(', ')}`);
+  say(`trained by ${model.trainer} on ${model.dataset}; licence: ${model.licence ?? 'not known'}`);
+  for (const note of model.notes) say(`note: ${note}`);
 }

@@ -1,21 +1,31 @@
 import type { Command } from 'commander';
+import type { Preset } from '../segment.js';
 import { type SegmentJob, segmentToFile } from '../segment-file.js';
 import { interruption } from './exit.js';
-import { bytes, collect, integer } from './flags.js';
+import { bytes, collect, integer, list, share } from './flags.js';
 import { printJson, progressPrinter, readableBytes, say, sayWarnings } from './output.js';
 
-interface Flags extends Omit<SegmentJob, 'input'> {
+interface Flags extends Omit<SegmentJob, 'input' | 'prompts'> {
   json?: boolean;
+  prompt?: string[];
+  preset?: Preset;
 }
 
 export function addSegment(program: Command): void {
   program
     .command('segment')
     .description('label the pulmonary arteries and veins of a chest CT')
-    .argument('<in>', 'a chest CT in Hounsfield units: NIfTI, NRRD or MetaImage')
+    .argument('<in...>', 'a chest CT in Hounsfield units: NIfTI, NRRD or MetaImage; a file a channel of the model')
     .requiredOption('-o, --output <file>', 'label map to write, .nii or .nii.gz')
     .option('--prompt <text>', 'what to look for; may be given several times', collect)
-    .option('--model <name|dir>', 'model to use, or a run; of several folds the mean answers')
+    .option('--model <name|dir>', 'model to use, a run, or the trainer folder of an nnU-Net v2 model')
+    .option('--preset <name>', 'a published pipeline instead of a model: totalsegmentator-lung-vessels')
+    .option('--weights <dir>', "folder of the preset's models")
+    .option('--folds <list>', 'nnU-Net: folds whose mean answers, 0,1 or all (every numbered one)', list)
+    .option('--checkpoint <name>', 'nnU-Net: file name of the checkpoints (checkpoint_final.pth)')
+    .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
+    .option('--step <share>', 'nnU-Net: share of a window by which windows move on (0.5)', share('--step'))
+    .option('--raw-labels', "preset: keep the model's own values")
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use: 2G, 900M, …', bytes('--max-memory'))
@@ -26,11 +36,11 @@ export function addSegment(program: Command): void {
     .option('--postprocess', "tidy the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
     .option('--no-postprocess', 'leave the labels as the network saw them')
     .option('--strict', 'refuse a prompt with a side where the scan leaves the sides unclear, instead of warning')
-    .action(async (input: string, flags: Flags & { prompt?: string[] }) => {
-      const { json, prompt, ...rest } = flags;
+    .action(async (input: string[], { json, prompt, mirror, ...rest }: Flags) => {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
-      const report = await segmentToFile({ input, prompts: prompt, ...rest }, options).finally(printer.done);
+      const job = { input, prompts: prompt, ...rest, ...(mirror === false ? { mirror } : {}) };
+      const report = await segmentToFile(job, options).finally(printer.done);
       if (json) return printJson(report);
       for (const { name, value, volumeMl } of [...report.targets, ...report.structures])
         say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
@@ -38,6 +48,8 @@ export function addSegment(program: Command): void {
       say(
         `${report.output} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`,
       );
+      if (report.licence !== null) say(`licence of the model: ${report.licence}`);
+      for (const paper of report.citations) say(`cite: ${paper}`);
       sayWarnings(report.warnings);
     });
 }

@@ -119,6 +119,22 @@ export interface CheckRequest {
   ceilingsMm: Array<number>
 }
 
+/** What is asked of a model that answers with classes. */
+export interface ClassesRequest {
+  /** What to look for; `null`: every class. */
+  prompts: Array<string> | null
+  /** Whether probabilities are returned: of every output, the background's first where classes exclude each other. */
+  probabilities: boolean
+  /** Share of a window that it moves by; `null`: the model's own. */
+  step: number | null
+  /** Whether windows are shown mirrored too, along the axes that the model allows. */
+  mirror: boolean
+  /** Which volume of a file with four or more axes. */
+  index: number | null
+  /** Most memory the process may use, bytes. */
+  maxMemoryBytes: number | null
+}
+
 /** Figures of a class in a case. */
 export interface ClassFacts {
   /** Labelled voxels. */
@@ -129,6 +145,54 @@ export interface ClassFacts {
   calibres: Axes
   /** The best Dice at each of the voxel edges that were asked for. */
   ceilings: Array<number>
+}
+
+/** Something that a model tells apart. */
+export interface ClassInfo {
+  /** Its name, as the model has it. */
+  name: string
+  /** Its value in label maps. */
+  value: number
+}
+
+/** What a model that answers with classes is. */
+export interface ClassModelInfo {
+  /** The plan's name. */
+  name: string
+  /** `plain-unet` or `residual-unet`. */
+  preset: string
+  /** Voxel size the network works at, mm, along its own axes. */
+  spacingMm: Axes
+  /** What the network sees at once, voxels, along its own axes. */
+  patch: Axes
+  /** Numbers of one network. */
+  parameters: number
+  /** Names of the folds, whose mean answers. */
+  folds: Array<string>
+  /** Names of the scans that it looks at, one a channel. */
+  channels: Array<string>
+  /** What it tells apart. */
+  classes: Array<ClassInfo>
+  /** Name of the data set it was trained on. */
+  dataset: string
+  /** Name of its trainer. */
+  trainer: string
+  /** Its licence, where known. */
+  licence: string | null
+  /** What a user should know, a sentence each. */
+  notes: Array<string>
+}
+
+/** Which model is meant. */
+export interface ClassModelSource {
+  /** A model directory, or the trainer's folder of nnU-Net. */
+  directory: string
+  /** Whether it is nnU-Net's. */
+  foreign: boolean
+  /** Names of the folds that answer, of nnU-Net's; `null`: every numbered one. */
+  folds: Array<string> | null
+  /** File name of the checkpoint, of nnU-Net's. */
+  checkpoint: string
 }
 
 /** Lets go of a trainer. */
@@ -170,6 +234,9 @@ export interface DatasetSurvey {
   /** What is wrong, or worth knowing. */
   findings: Array<DatasetFinding>
 }
+
+/** Frees a loaded model. */
+export declare function disposeClassModel(handle: number): void
 
 /** Frees a loaded model. */
 export declare function disposeSegmenter(handle: number): void
@@ -259,6 +326,9 @@ export declare function health(): MachineHealth
 /** Writes the model directory of a checkpoint. */
 export declare function importCheckpoint(file: string, directory: string, asked: CheckpointRequest): Promise<ImportedCheckpoint | ErrorInfo>
 
+/** Writes a model directory of nnU-Net's folder, and says what the model is. */
+export declare function importClassModel(source: ClassModelSource, out: string): Promise<ClassModelInfo | ErrorInfo>
+
 /** What became of every tensor of a checkpoint. */
 export interface ImportedCheckpoint {
   /** Name of the checkpoint's file, without its folder. */
@@ -286,6 +356,9 @@ export interface ImportedCheckpoint {
 /** What a file's header says. */
 export declare function inspect(path: string): Promise<FileInfo | ErrorInfo>
 
+/** Says what a model is; of nnU-Net's folders no number is read. */
+export declare function inspectClassModel(source: ClassModelSource): Promise<ClassModelInfo | ErrorInfo>
+
 /** Labels of voxels, and where they are in the body. */
 export interface LabelMap {
   /** Labels, z slowest, x fastest. */
@@ -300,11 +373,28 @@ export interface LabelMap {
   oriented?: boolean
 }
 
+/** Loads a model and gives its number; the text tower of the model `words` reads prompts. */
+export declare function loadClassModel(source: ClassModelSource, words: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
+
 /**
  * Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
  * tower travels with the first, that of the model `words` reads the prompts.
  */
 export declare function loadSegmenter(models: Array<string>, words: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
+
+/** What is asked of TotalSegmentator's `lung_vessels`. */
+export interface LungVesselsRequest {
+  /** What to look for; `null`: arteries and veins. */
+  prompts: Array<string> | null
+  /** Whether airways and their walls are kept too. */
+  keepAirways: boolean
+  /** Whether labels keep the model's own values. */
+  rawLabels: boolean
+  /** Which volume of a file with four or more axes. */
+  index: number | null
+  /** Most memory the process may use, bytes. */
+  maxMemoryBytes: number | null
+}
 
 /** What this build and machine are. */
 export interface MachineHealth {
@@ -347,6 +437,13 @@ export interface NetworkInfo {
   targets: Array<TargetInfo>
   /** Id of the text encoder whose embeddings the plan holds. */
   textEncoder: string
+}
+
+/** A loaded model that answers with classes. */
+export interface OpenedClassModel {
+  /** Its number. */
+  handle: number
+  info: ClassModelInfo
 }
 
 /** An opened trainer. */
@@ -480,6 +577,12 @@ export interface Segmentation {
   warnings: Array<Warning>
 }
 
+/** Segments files, one a channel. */
+export declare function segmentClassFiles(handle: number, paths: Array<string>, asked: ClassesRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
+
+/** Segments volumes, one a channel. */
+export declare function segmentClassVolumes(handle: number, volumes: Array<VoxelVolume>, asked: ClassesRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
+
 /** One target's share of the label map. */
 export interface SegmentedTarget {
   /** Value in the label map. */
@@ -496,6 +599,12 @@ export interface SegmentedTarget {
 
 /** Segments a file. */
 export declare function segmentFile(handle: number, path: string, asked: SegmentRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
+
+/** Segments a file as TotalSegmentator's `lung_vessels` does, with its two loaded models. */
+export declare function segmentLungVesselsFile(lobes: number, vessels: number, path: string, asked: LungVesselsRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
+
+/** Segments a volume as [`segment_lung_vessels_file`] does a file. */
+export declare function segmentLungVesselsVolume(lobes: number, vessels: number, volume: VoxelVolume, asked: LungVesselsRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
 
 /** Memory of segmenting one scan. */
 export interface SegmentMemory {

@@ -2,7 +2,7 @@ import { tinyPlan } from '../config/plan.js';
 import type { TrainSettings } from '../config/train.js';
 import { tinyTraining } from '../config/train.js';
 import { MemoryError } from '../errors.js';
-import { stepBytes } from '../train/memory.js';
+import { stepBytes } from '../networks/step-memory.js';
 import type { Axes } from '../types.js';
 import type { Fingerprint } from './fingerprint.js';
 

@@ -5,12 +5,13 @@ import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
 import { checkManifest } from '../models/manifest.js';
 import { findModel } from '../models.js';
+import { planMemory } from '../networks/step-memory.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { type Adaptation, adapt, observe } from './adapt.js';
 import { findCheckpoint, keep, readAdaptState, saveAdaptState, sealCheckpoint } from './checkpoints.js';
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
-import { planMemory } from './memory.js';
+
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { openRecords, refreshRecords } from './records.js';

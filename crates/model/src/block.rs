@@ -129,8 +129,8 @@ impl LayerNorm {
 /// Over which values a [`Norm`] takes its statistics.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NormKind {
-    /// A sample's channel.
-    Instance,
+    /// A sample's channel, with this eps.
+    Instance(f64),
     /// A channel of the whole batch, also at inference.
     Batch,
     /// A sample's group of channels; this many groups.
@@ -165,7 +165,7 @@ impl Norm {
         let (gamma, beta) = (mode.of(&self.gamma), mode.of(&self.beta));
         let (gamma, beta) = (Some(&gamma), Some(&beta));
         Ok(match self.kind {
-            NormKind::Instance => ops::instance_norm(x, gamma, beta, NORM_EPS, activation)?,
+            NormKind::Instance(eps) => ops::instance_norm(x, gamma, beta, eps, activation)?,
             NormKind::Batch => ops::batch_norm(x, gamma, beta, NORM_EPS, activation)?,
             NormKind::Group(groups) => ops::group_norm(x, gamma, beta, groups, NORM_EPS, activation)?,
         })
@@ -177,33 +177,34 @@ impl Norm {
 pub(crate) struct ConvShape {
     pub(crate) channels_in: usize,
     pub(crate) channels_out: usize,
-    /// Edge of the cubic kernel, odd; padding keeps the size.
-    pub(crate) kernel: usize,
-    /// Step along every axis.
-    pub(crate) stride: usize,
+    /// Edges of the kernel, odd; padding keeps the size.
+    pub(crate) kernel: [usize; 3],
+    /// Steps along the axes.
+    pub(crate) stride: [usize; 3],
     pub(crate) bias: bool,
     /// Slope of the leaky ReLU that follows (0 for ReLU, 1 for nothing).
     pub(crate) slope: f64,
 }
 
-/// A convolution with a cubic kernel.
+/// A convolution with a kernel of odd edges.
 #[derive(Debug, Clone)]
 pub(crate) struct Conv {
     weight: Var,
     bias: Option<Var>,
-    stride: usize,
-    padding: usize,
+    stride: [usize; 3],
+    padding: [usize; 3],
 }
 
 impl Conv {
     pub(crate) fn build(mut scope: Scope, shape: ConvShape) -> Result<Self, ModelError> {
         let ConvShape { channels_in, channels_out, kernel, stride, bias, slope } = shape;
-        let init = Init::kaiming(slope, channels_in * kernel.pow(3));
+        let init = Init::kaiming(slope, channels_in * kernel.iter().product::<usize>());
+        let [kd, kh, kw] = kernel;
         Ok(Self {
-            weight: scope.parameter("weight", &[kernel, kernel, kernel, channels_in, channels_out], init)?,
+            weight: scope.parameter("weight", &[kd, kh, kw, channels_in, channels_out], init)?,
             bias: bias.then(|| scope.parameter("bias", &[channels_out], Init::Constant(0.0))).transpose()?,
             stride,
-            padding: kernel / 2,
+            padding: kernel.map(|edge| edge / 2),
         })
     }
 
@@ -211,23 +212,23 @@ impl Conv {
     /// `x` `[n, d, h, w, channels_in]` → `[n, d / stride, h / stride, w / stride, channels_out]`, rounded up.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let bias = self.bias.as_ref().map(|bias| mode.of(bias));
-        Ok(ops::conv3d(x, &mode.of(&self.weight), bias.as_ref(), [self.stride; 3], [self.padding; 3])?)
+        Ok(ops::conv3d(x, &mode.of(&self.weight), bias.as_ref(), self.stride, self.padding)?)
     }
 
     /// [`Conv::forward`] of the channels of `a` and then those of `b`.
     fn forward_joined(&self, a: &Tensor, b: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let bias = self.bias.as_ref().map(|bias| mode.of(bias));
-        let (weight, stride, padding) = (mode.of(&self.weight), [self.stride; 3], [self.padding; 3]);
-        Ok(ops::conv3d_joined(a, b, &weight, bias.as_ref(), stride, padding)?)
+        Ok(ops::conv3d_joined(a, b, &mode.of(&self.weight), bias.as_ref(), self.stride, self.padding)?)
     }
 }
 
-/// Convolution, norm, activation.
+/// Convolution, norm, activation; the last two the other way round if the activation comes first.
 #[derive(Debug, Clone)]
 pub(crate) struct ConvBlock {
     conv: Conv,
     norm: Norm,
     activation: Activation,
+    activation_first: bool,
 }
 
 impl ConvBlock {
@@ -243,11 +244,17 @@ impl ConvBlock {
             conv: Conv::build(scope.at(names[0]), shape)?,
             norm: Norm::build(scope.at(names[1]), kind, shape.channels_out)?,
             activation,
+            activation_first: false,
         })
     }
 
+    /// The same block with its activation before or behind its norm.
+    pub(crate) fn with_activation_first(self, activation_first: bool) -> Self {
+        Self { activation_first, ..self }
+    }
+
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
-        self.norm.forward(Input::Spent(self.conv.forward(x, mode)?), self.activation, mode)
+        self.finish(self.conv.forward(x, mode)?, mode)
     }
 
     /// [`ConvBlock::forward`] of the channels of `a` and then those of `b`, which are let go as soon as they are
@@ -255,15 +262,24 @@ impl ConvBlock {
     pub(crate) fn forward_joined(&self, a: Tensor, b: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let y = self.conv.forward_joined(&a, &b, mode)?;
         drop((a, b));
+        self.finish(y, mode)
+    }
+
+    fn finish(&self, y: Tensor, mode: Mode) -> Result<Tensor, ModelError> {
+        if self.activation_first {
+            let y = ops::activate(&y, self.activation)?;
+            return self.norm.forward(&y, Activation::None, mode);
+        }
         self.norm.forward(Input::Spent(y), self.activation, mode)
     }
 }
 
-/// Transposed convolution, kernel 2³, stride 2.
+/// Transposed convolution whose kernel is its stride.
 #[derive(Debug, Clone)]
 pub(crate) struct Up {
     weight: Var,
     bias: Option<Var>,
+    stride: [usize; 3],
 }
 
 impl Up {
@@ -271,19 +287,22 @@ impl Up {
         mut scope: Scope,
         channels_in: usize,
         channels_out: usize,
+        stride: [usize; 3],
         bias: bool,
     ) -> Result<Self, ModelError> {
-        let shape = [2, 2, 2, channels_in, channels_out];
+        let [kd, kh, kw] = stride;
+        let shape = [kd, kh, kw, channels_in, channels_out];
         Ok(Self {
             weight: scope.parameter("weight", &shape, Init::scaled(1.0, channels_in))?,
             bias: bias.then(|| scope.parameter("bias", &[channels_out], Init::Constant(0.0))).transpose()?,
+            stride,
         })
     }
 
     /// # Shapes
-    /// `x` `[n, d, h, w, channels_in]` → `[n, 2 d, 2 h, 2 w, channels_out]`.
+    /// `x` `[n, d, h, w, channels_in]` → `[n, d · stride, h · stride, w · stride, channels_out]`.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, ModelError> {
         let bias = self.bias.as_ref().map(|bias| mode.of(bias));
-        Ok(ops::conv_transpose3d(x, &mode.of(&self.weight), bias.as_ref(), [2; 3])?)
+        Ok(ops::conv_transpose3d(x, &mode.of(&self.weight), bias.as_ref(), self.stride)?)
     }
 }

@@ -27,8 +27,14 @@ pub(crate) struct DynamicHead {
 
 impl DynamicHead {
     pub(crate) fn build(scope: &mut Scope, fused: usize, features: usize, groups: usize) -> Result<Self, ModelError> {
-        let reduce =
-            ConvShape { channels_in: features, channels_out: WIDTH, kernel: 1, stride: 1, bias: true, slope: 1.0 };
+        let reduce = ConvShape {
+            channels_in: features,
+            channels_out: WIDTH,
+            kernel: [1; 3],
+            stride: [1; 3],
+            bias: true,
+            slope: 1.0,
+        };
         Ok(Self {
             controller: Linear::build(scope.at("controller"), fused, THETA, Init::scaled(0.7, fused))?,
             norm: Norm::build(scope.at("precls_conv.0"), NormKind::Group(groups), features)?,

@@ -102,8 +102,14 @@ impl Texts {
 impl Image {
     fn build(scope: &mut Scope, shape: FusionShape) -> Result<Self, ModelError> {
         let FusionShape { variant, width, bottleneck, groups, grid, .. } = shape;
-        let projection =
-            ConvShape { channels_in: bottleneck, channels_out: width, kernel: 1, stride: 1, bias: true, slope: 1.0 };
+        let projection = ConvShape {
+            channels_in: bottleneck,
+            channels_out: width,
+            kernel: [1; 3],
+            stride: [1; 3],
+            bias: true,
+            slope: 1.0,
+        };
         let kind = NormKind::Group(groups);
         if variant == LaCafVariant::Gap {
             let norm = Norm::build(scope.at("GAP.0"), kind, bottleneck)?;

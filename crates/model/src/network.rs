@@ -1,7 +1,7 @@
 //! A network of either preset, built from a plan.
 
 use candle_core::{DType, Device, Tensor};
-use pulmoav_plan::{self as plan, Plan};
+use pulmoav_plan::{self as plan, Plan, PlanError};
 
 use crate::ModelError;
 use crate::block::Mode;
@@ -39,6 +39,11 @@ impl Network {
         let preset = match &plan.network {
             plan::Network::LaCaf(numbers) => Preset::LaCaf(LaCafNetwork::build(plan, numbers, scope)?),
             plan::Network::Pulmoav(numbers) => Preset::Pulmoav(PulmoavNetwork::build(plan, numbers, scope)?),
+            // The plan's check has refused these.
+            plan::Network::PlainUnet(_) | plan::Network::ResidualUnet(_) => {
+                let (found, expected) = (plan::CLASS_PLAN_VERSION.into(), plan::PLAN_VERSION);
+                return Err(PlanError::Kind { found, expected }.into());
+            }
         };
         let cancelled = parameters.iter().map(|(name, _)| name.to_owned());
         let cancelled_biases = match preset {

@@ -2,14 +2,17 @@
 
 use candle_core::Tensor;
 use pulmoav_ops::{linear_per_sample, tape::region};
-use pulmoav_plan::{Plan, Pulmoav};
+use pulmoav_plan::{Plan, Pulmoav, Unet};
 
 use crate::ModelError;
-use crate::block::Mode;
+use crate::block::{Mode, NORM_EPS};
 use crate::image::decoder::Decoder;
-use crate::image::encoder::ResidualEncoder;
 use crate::parameters::Scope;
 use crate::prompt_decoder::PromptDecoder;
+use crate::unet::residual::ResidualEncoder;
+
+/// Slope of its leaky `ReLU`s.
+const SLOPE: f64 = 0.01;
 
 /// The default network.
 #[derive(Debug)]
@@ -23,12 +26,13 @@ pub(crate) struct PulmoavNetwork {
 impl PulmoavNetwork {
     /// `numbers` come from a validated plan: at least two stages, a scale at least.
     pub(crate) fn build(plan: &Plan, numbers: &Pulmoav, mut scope: Scope) -> Result<Self, ModelError> {
-        let Pulmoav { stage_channels, stage_blocks, supervised_scales, .. } = numbers;
+        let Pulmoav { stage_channels, supervised_scales, .. } = numbers;
+        let unet = unet(numbers);
         let (skips, bottleneck) = stage_channels.split_at(stage_channels.len() - 1);
         let (bottleneck, scales) = (bottleneck[0], &skips[..*supervised_scales]);
         Ok(Self {
-            encoder: ResidualEncoder::build(scope.at("encoder"), plan.channels.len(), stage_channels, stage_blocks)?,
-            decoder: Decoder::build_leaky(scope.at("decoder"), skips, bottleneck)?,
+            encoder: ResidualEncoder::build(scope.at("encoder"), plan.channels.len(), &unet)?,
+            decoder: Decoder::build_leaky(scope.at("decoder"), &unet)?,
             prompts: PromptDecoder::build(scope.at("prompt_decoder"), numbers, bottleneck, scales)?,
             supervised_scales: *supervised_scales,
         })
@@ -53,5 +57,22 @@ impl PulmoavNetwork {
             region(&[&encoded.bottleneck], |inputs| self.prompts.masks(&inputs[0], prompts, asked, scales, mode))?;
         let features = self.decoder.forward(encoded, scales, mode)?;
         features.iter().zip(&masks).map(|(features, masks)| Ok(linear_per_sample(features, masks)?)).collect()
+    }
+}
+
+/// The image's part as a U-Net: cubes halved at every stage but the first, one unit a decoder stage, no biases.
+fn unet(Pulmoav { stage_channels, stage_blocks, .. }: &Pulmoav) -> Unet {
+    let stages = stage_channels.len();
+    Unet {
+        stage_channels: stage_channels.clone(),
+        kernels: vec![[3; 3]; stages],
+        strides: (0..stages).map(|stage| if stage == 0 { [1; 3] } else { [2; 3] }).collect(),
+        stage_blocks: stage_blocks.clone(),
+        decoder_blocks: vec![1; stages - 1],
+        conv_bias: false,
+        norm_eps: NORM_EPS,
+        negative_slope: SLOPE,
+        activation_first: false,
+        outputs: 0,
     }
 }

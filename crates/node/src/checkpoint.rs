@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_model::import::{ImportReport, ImportRequest, import};
+use pulmoav_checkpoint::la_caf::{ImportReport, ImportRequest, export, import};
 use pulmoav_plan::LaCafVariant;
 
 use crate::engine::Engine;
@@ -139,7 +139,7 @@ pub fn export_checkpoint(
     file: String,
 ) -> Result<PromiseRaw<'_, Either<ExportedCheckpoint, ErrorInfo>>> {
     Engine::workers()?.promise(env, move || {
-        let report = pulmoav_model::export::export(&PathBuf::from(model), &PathBuf::from(file))?;
+        let report = export(&PathBuf::from(model), &PathBuf::from(file))?;
         Ok(ExportedCheckpoint { tensors: report.tensors as u32, parameters: report.parameters as f64 })
     })
 }

@@ -14,6 +14,7 @@
 
 mod anatomy;
 mod checkpoint;
+mod classes;
 mod dataset;
 mod engine;
 mod evaluate;

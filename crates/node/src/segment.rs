@@ -138,7 +138,7 @@ impl Loaded {
 }
 
 /// What to say where a prompt is longer than the text encoder reads.
-fn truncation(prompt: &str) -> Option<pulmoav_task::Warning> {
+pub fn truncation(prompt: &str) -> Option<pulmoav_task::Warning> {
     let start: String = prompt.chars().take(40).collect();
     Tokenizer::shared().prompt(prompt).truncated.then(|| {
         pulmoav_task::Warning::new(

@@ -17,8 +17,8 @@ static ALLOCATOR: BlockCache = BlockCache::new();
 const TOLERANCE: f32 = 5e-6;
 
 /// Norm of the difference from sums in f64 over the norm of these, for every pass of tiles of 2³ and of 4³ results and
-/// of strided ones: measured 2e-7 to 4e-7, 1e-6 to 2e-6, and 2e-7 to 3e-7.
-const WINOGRAD_ERRORS: [f64; 3] = [1e-6, 5e-6, 1e-6];
+/// of strided ones: measured 2e-7 to 4e-7, 1e-6 to 2e-6, and 2e-7 to 3e-7; then of flat and of half-strided ones.
+const WINOGRAD_ERRORS: [f64; 6] = [1e-6, 5e-6, 1e-6, 1e-6, 5e-6, 1e-6];
 
 /// Batch, fine size, fine channels, coarse channels, kernel, stride, padding.
 type Case = (usize, [usize; 3], usize, usize, [usize; 3], [usize; 3], [usize; 3]);
@@ -57,6 +57,15 @@ const CASES: &[Case] = &[
     (1, [11, 31, 34], 32, 16, [3; 3], [2; 3], [1; 3]),
     (1, [1, 2, 3], 48, 80, [3; 3], [2; 3], [1; 3]),
     (27, [1, 1, 1], 16, 16, [3; 3], [2; 3], [1; 3]),
+    // Kernels of one layer, whole and partial tiles, one and more blocks, any padding; strides of two axes.
+    (1, [5, 14, 33], 16, 32, [1, 3, 3], [1; 3], [0, 1, 1]),
+    (2, [7, 15, 17], 32, 16, [1, 3, 3], [1; 3], [0, 1, 1]),
+    (2, [3, 4, 13], 48, 80, [1, 3, 3], [1; 3], [1, 2, 0]),
+    (1, [1, 3, 3], 16, 16, [1, 3, 3], [1; 3], [0; 3]),
+    (3, [4, 23, 41], 80, 96, [1, 3, 3], [1; 3], [0, 1, 1]),
+    (1, [5, 14, 33], 16, 32, [3; 3], [1, 2, 2], [1; 3]),
+    (2, [8, 9, 22], 80, 48, [3; 3], [1, 2, 2], [1; 3]),
+    (1, [2, 1, 3], 16, 16, [3; 3], [1, 2, 2], [1; 3]),
     // Several parts of a strided weight gradient.
     (1, [43, 40, 44], 16, 16, [3; 3], [2; 3], [1; 3]),
     // Dot products for two and four outputs, and for rows shorter than a tile.
@@ -75,6 +84,23 @@ const STRIDED: Kernels = (
     |g, x, w, order, bias| winograd::to_coarse(Tile::Strided, g, x, w, order, bias),
     |g, x, w, order, bias| winograd::to_fine(Tile::Strided, g, x, w, order, bias),
     |g, fine, coarse, order| winograd::weight_gradient(Tile::Strided, g, fine, coarse, order),
+);
+const FLAT: [Kernels; 2] = [
+    (
+        |g, x, w, order, bias| winograd::to_coarse(Tile::FlatTwo, g, x, w, order, bias),
+        |g, x, w, order, bias| winograd::to_fine(Tile::FlatTwo, g, x, w, order, bias),
+        |g, fine, coarse, order| winograd::weight_gradient(Tile::FlatTwo, g, fine, coarse, order),
+    ),
+    (
+        |g, x, w, order, bias| winograd::to_coarse(Tile::FlatFour, g, x, w, order, bias),
+        |g, x, w, order, bias| winograd::to_fine(Tile::FlatFour, g, x, w, order, bias),
+        |g, fine, coarse, order| winograd::weight_gradient(Tile::FlatFour, g, fine, coarse, order),
+    ),
+];
+const HALF_STRIDED: Kernels = (
+    |g, x, w, order, bias| winograd::to_coarse(Tile::HalfStrided, g, x, w, order, bias),
+    |g, x, w, order, bias| winograd::to_fine(Tile::HalfStrided, g, x, w, order, bias),
+    |g, fine, coarse, order| winograd::weight_gradient(Tile::HalfStrided, g, fine, coarse, order),
 );
 const WINOGRAD: [Kernels; 2] = [
     (
@@ -113,6 +139,9 @@ fn kernels_agree_with_the_reference_at_every_level() {
                     ("2³ tiles", WINOGRAD[0], Some(Tile::Two)),
                     ("4³ tiles", WINOGRAD[1], Some(Tile::Four)),
                     ("strided tiles", STRIDED, Some(Tile::Strided)),
+                    ("flat 2² tiles", FLAT[0], Some(Tile::FlatTwo)),
+                    ("flat 4² tiles", FLAT[1], Some(Tile::FlatFour)),
+                    ("half-strided tiles", HALF_STRIDED, Some(Tile::HalfStrided)),
                 ] {
                     if tile.is_some_and(|tile| !tile.fits(&g)) {
                         continue;
@@ -131,9 +160,18 @@ fn kernels_agree_with_the_reference_at_every_level() {
 
 #[test]
 fn winograd_is_as_exact_as_it_says() {
-    let [plain, strided] = [1, 2].map(|stride| geometry(&(1, [6, 9, 12], 64, 48, [3; 3], [stride; 3], [1; 3])));
+    let sizes = |kernel, stride, padding| geometry(&(1, [6, 9, 12], 64, 48, kernel, stride, padding));
+    let [plain, strided] = [1, 2].map(|stride| sizes([3; 3], [stride; 3], [1; 3]));
+    let (flat, half) = (sizes([1, 3, 3], [1; 3], [0, 1, 1]), sizes([3; 3], [1, 2, 2], [1; 3]));
     let order = WeightOrder::FineCoarse;
-    let kinds = [(WINOGRAD[0], &plain), (WINOGRAD[1], &plain), (STRIDED, &strided)];
+    let kinds = [
+        (WINOGRAD[0], &plain),
+        (WINOGRAD[1], &plain),
+        (STRIDED, &strided),
+        (FLAT[0], &flat),
+        (FLAT[1], &flat),
+        (HALF_STRIDED, &half),
+    ];
     for ((kernels, g), bound) in kinds.into_iter().zip(WINOGRAD_ERRORS) {
         let expected = passes((reference::to_coarse, reference::to_fine, reference::weight_gradient), g, order);
         for level in Level::present() {
@@ -155,6 +193,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     let g = geometry(&(2, [9, 35, 33], 16, 16, [3; 3], [1; 3], [1; 3]));
     let wide = geometry(&(2, [6, 8, 10], 32, 96, [3; 3], [1; 3], [1; 3]));
     let strided = geometry(&(2, [35, 34, 33], 16, 32, [3; 3], [2; 3], [1; 3]));
+    let flat = geometry(&(2, [9, 35, 33], 16, 96, [1, 3, 3], [1; 3], [0, 1, 1]));
+    let half = geometry(&(2, [9, 35, 33], 16, 32, [3; 3], [1, 2, 2], [1; 3]));
     let narrow = geometry(&(2, [9, 12, 13], 2, 32, [3; 3], [1; 3], [1; 3]));
     let one_tap = geometry(&(2, [8, 16, 24], 16, 32, [2; 3], [2; 3], [0; 3]));
     let coarse = noise(g.coarse_shape(), 2);
@@ -170,6 +210,9 @@ fn any_number_of_threads_gives_the_same_bits() {
                 (WINOGRAD[1], &g),
                 (WINOGRAD[1], &wide),
                 (STRIDED, &strided),
+                (FLAT[0], &flat),
+                (FLAT[1], &flat),
+                (HALF_STRIDED, &half),
             ]
             .map(|(k, g)| passes(k, g, order));
             (passes, cpu::channel_sum(&coarse, 16))
@@ -193,17 +236,18 @@ fn at_every_level(body: impl Fn()) {
 #[test]
 fn joined_inputs_are_as_if_side_by_side() {
     let tensor = |shape: [usize; 5], seed| Tensor::from_vec(noise(shape, seed), shape.as_slice(), &Device::Cpu);
-    let run = |[d, h, w]: [usize; 3], [ca, cb]: [usize; 2]| -> candle_core::Result<()> {
+    let run = |taps: usize, [d, h, w]: [usize; 3], [ca, cb]: [usize; 2]| -> candle_core::Result<()> {
+        let padding = [taps / 2, 1, 1];
         let (a, b) = (tensor([2, d, h, w, ca], 1)?, tensor([2, d, h, w, cb], 2)?);
-        let (weight, bias) = (tensor([3, 3, 3, ca + cb, 32], 3)?, Tensor::new(vec![0.5f32; 32], &Device::Cpu)?);
-        let expected = conv3d(&concat_channels(&a, &b)?, &weight, Some(&bias), [1; 3], [1; 3])?;
-        let joined = conv3d_joined(&a, &b, &weight, Some(&bias), [1; 3], [1; 3])?;
+        let (weight, bias) = (tensor([taps, 3, 3, ca + cb, 32], 3)?, Tensor::new(vec![0.5f32; 32], &Device::Cpu)?);
+        let expected = conv3d(&concat_channels(&a, &b)?, &weight, Some(&bias), [1; 3], padding)?;
+        let joined = conv3d_joined(&a, &b, &weight, Some(&bias), [1; 3], padding)?;
         let values = |y: &Tensor| y.flatten_all()?.to_vec1::<f32>();
         assert_eq!(values(&joined)?, values(&expected)?, "{ca} and {cb} channels");
         let vars = [&a, &b, &weight].map(|tensor| Var::from_tensor(tensor).unwrap());
         let [a, b, weight] = [0, 1, 2].map(|i| vars[i].as_tensor());
-        let one_by_one = conv3d(&concat_channels(a, b)?, weight, Some(&bias), [1; 3], [1; 3])?;
-        let joined = conv3d_joined(a, b, weight, Some(&bias), [1; 3], [1; 3])?;
+        let one_by_one = conv3d(&concat_channels(a, b)?, weight, Some(&bias), [1; 3], padding)?;
+        let joined = conv3d_joined(a, b, weight, Some(&bias), [1; 3], padding)?;
         let [expected, actual] =
             [one_by_one, joined].map(|y| (y.sqr().unwrap()).sum_all().unwrap().backward().unwrap());
         for var in &vars {
@@ -214,9 +258,11 @@ fn joined_inputs_are_as_if_side_by_side() {
     };
     at_every_level(|| {
         for channels in [[16, 32], [48, 16], [5, 11], [8, 24]] {
-            run([5, 6, 7], channels).unwrap();
+            run(3, [5, 6, 7], channels).unwrap();
+            run(1, [5, 6, 7], channels).unwrap();
         }
-        run([8, 8, 12], [16, 48]).unwrap();
+        run(3, [8, 8, 12], [16, 48]).unwrap();
+        run(1, [8, 16, 12], [16, 48]).unwrap();
     });
     let other = tensor([2, 5, 6, 8, 16], 2).unwrap();
     let (a, weight) = (tensor([2, 5, 6, 7, 16], 1).unwrap(), tensor([3, 3, 3, 32, 16], 3).unwrap());

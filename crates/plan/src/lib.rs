@@ -3,6 +3,7 @@
 //! A plan is data, versioned, and stored in the safetensors metadata under the key `plan`.
 //! Unknown fields are refused, and there are no defaults here: every default stands in the TypeScript configs.
 
+mod classes;
 mod error;
 mod json;
 mod network;
@@ -10,8 +11,10 @@ mod recipe;
 mod training;
 mod validate;
 
+pub use classes::{CLASS_PLAN_VERSION, Class, ClassChannel, ClassPlan, Normalisation, Output, Resampling, Source};
 pub use error::PlanError;
-pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav};
+pub use json::AnyPlan;
+pub use network::{Auxiliary, LaCaf, LaCafVariant, Network, Pulmoav, Unet};
 pub use recipe::{
     Blend, BodySide, BoundaryRefinement, Channel, Crop, PLAN_VERSION, Plan, Target, TextEncoder, Tiles, VesselClass,
 };

@@ -12,6 +12,12 @@ pub enum Network {
     /// The default: residual encoder U-Net with a prompt decoder (docs/method.md, Preset pulmoav).
     #[serde(rename = "pulmoav")]
     Pulmoav(Pulmoav),
+    /// nnU-Net's plain U-Net: stages of convolutions.
+    #[serde(rename = "plain-unet")]
+    PlainUnet(Unet),
+    /// nnU-Net's residual encoder U-Net: stages of residual blocks behind a stem.
+    #[serde(rename = "residual-unet")]
+    ResidualUnet(Unet),
 }
 
 /// Answers that differ by preset; who asks does not look at the preset.
@@ -21,6 +27,8 @@ impl Network {
         match self {
             Self::LaCaf(_) => "la-caf",
             Self::Pulmoav(_) => "pulmoav",
+            Self::PlainUnet(_) => "plain-unet",
+            Self::ResidualUnet(_) => "residual-unet",
         }
     }
 
@@ -29,6 +37,17 @@ impl Network {
         match self {
             Self::LaCaf(_) => 8,
             Self::Pulmoav(network) => 1 << (network.stage_channels.len().clamp(1, 16) - 1),
+            Self::PlainUnet(network) | Self::ResidualUnet(network) => {
+                network.reduction().into_iter().max().unwrap_or(1)
+            }
+        }
+    }
+
+    /// Every edge of a patch or tile along an axis must be a multiple of that axis' number, voxels.
+    pub fn edge_multiples(&self) -> [usize; 3] {
+        match self {
+            Self::LaCaf(_) | Self::Pulmoav(_) => [self.edge_multiple(); 3],
+            Self::PlainUnet(network) | Self::ResidualUnet(network) => network.reduction(),
         }
     }
 
@@ -36,7 +55,7 @@ impl Network {
     pub fn takes_any_tile(&self) -> bool {
         match self {
             Self::LaCaf(_) => false,
-            Self::Pulmoav(_) => true,
+            Self::Pulmoav(_) | Self::PlainUnet(_) | Self::ResidualUnet(_) => true,
         }
     }
 
@@ -47,29 +66,31 @@ impl Network {
             // One map more: its transposed convolution keeps twice the full width.
             Self::LaCaf(network) => 5 * (64 / network.width_divisor).max(1),
             Self::Pulmoav(network) => 4 * network.stage_channels[0],
+            Self::PlainUnet(network) | Self::ResidualUnet(network) => network.channels_alive(),
         }
     }
 
     /// Whether its labels are post-processed where the plan does not say; `la-caf` was published without.
     pub fn postprocesses(&self) -> bool {
         match self {
-            Self::LaCaf(_) => false,
+            Self::LaCaf(_) | Self::PlainUnet(_) | Self::ResidualUnet(_) => false,
             Self::Pulmoav(_) => true,
         }
     }
 
-    /// Width of the prompts' embeddings.
+    /// Width of the prompts' embeddings, 0 where prompts do not reach the network.
     pub fn text_width(&self) -> usize {
         match self {
             Self::LaCaf(network) => network.text_width,
             Self::Pulmoav(network) => network.text_width,
+            Self::PlainUnet(_) | Self::ResidualUnet(_) => 0,
         }
     }
 
     /// How many scales it gives logits for while training.
     pub fn supervised_scales(&self) -> usize {
         match self {
-            Self::LaCaf(_) => 1,
+            Self::LaCaf(_) | Self::PlainUnet(_) | Self::ResidualUnet(_) => 1,
             Self::Pulmoav(network) => network.supervised_scales,
         }
     }
@@ -77,7 +98,7 @@ impl Network {
     /// What it learns beside its targets.
     pub fn auxiliary(&self) -> &[Auxiliary] {
         match self {
-            Self::LaCaf(_) => &[],
+            Self::LaCaf(_) | Self::PlainUnet(_) | Self::ResidualUnet(_) => &[],
             Self::Pulmoav(network) => &network.auxiliary,
         }
     }
@@ -125,6 +146,56 @@ pub struct Pulmoav {
     pub text_width: usize,
     /// What the network learns to find beside its targets, while it trains only.
     pub auxiliary: Vec<Auxiliary>,
+}
+
+/// Numbers of nnU-Net's U-Nets, sizes per axis `[z, y, x]` of the network. A stage's first convolution strides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Unet {
+    /// Channels of each encoder stage.
+    pub stage_channels: Vec<usize>,
+    /// Kernel of each encoder stage's convolutions, odd; the decoder takes that of the skip's stage.
+    pub kernels: Vec<[usize; 3]>,
+    /// Stride of each encoder stage; transposed convolutions have it as kernel and stride.
+    pub strides: Vec<[usize; 3]>,
+    /// Convolutions (plain) or residual blocks (residual) of each encoder stage.
+    pub stage_blocks: Vec<usize>,
+    /// Convolutions of each decoder stage, lowest first.
+    pub decoder_blocks: Vec<usize>,
+    /// Whether the convolutions have biases.
+    pub conv_bias: bool,
+    /// Epsilon of the instance norms.
+    pub norm_eps: f64,
+    /// Slope of the leaky ReLU below 0.
+    pub negative_slope: f64,
+    /// Whether the activation stands before the norm.
+    pub activation_first: bool,
+    /// Output channels.
+    pub outputs: usize,
+}
+
+impl Unet {
+    /// How much smaller the lowest stage's grid is, per axis.
+    pub fn reduction(&self) -> [usize; 3] {
+        self.strides.iter().fold([1; 3], |product, stride| [0, 1, 2].map(|axis| product[axis] * stride[axis]))
+    }
+
+    /// Channels of full resolution alive at once at most.
+    ///
+    /// Counted from what each step holds: the skips above it and three maps of its own (a residual block's input and
+    /// convolutions; the decoder's skip, what was transposed and their convolution), two more where kernels cannot
+    /// read the skip in place; at the end the logits. A quarter of the widest map is added for the kernels.
+    fn channels_alive(&self) -> usize {
+        let (mut share, mut held, mut most) = (1.0, 0.0, (self.stage_channels[0] + self.outputs) as f64);
+        for ((&channels, stride), kernel) in self.stage_channels.iter().zip(&self.strides).zip(&self.kernels) {
+            share /= stride.iter().product::<usize>() as f64;
+            let map = channels as f64 * share;
+            let in_place = channels.is_multiple_of(16) && [[3, 3, 3], [1, 3, 3]].contains(kernel);
+            most = f64::max(most, held + map * if in_place { 3.0 } else { 5.0 });
+            held += map;
+        }
+        (most + self.stage_channels[0] as f64 / 4.0).ceil() as usize
+    }
 }
 
 /// Anatomy that nobody asks for but that tells the targets apart.

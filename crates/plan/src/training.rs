@@ -49,6 +49,7 @@ impl Network {
         let Channels { each, widest, output, parameters } = match self {
             Self::LaCaf(network) => network.channels_alive(step.recompute),
             Self::Pulmoav(network) => network.channels_alive(step.recompute),
+            Self::PlainUnet(_) | Self::ResidualUnet(_) => return None,
         };
         let voxels = step.batch as f64 * step.patch.iter().map(|&edge| edge as f64).product::<f64>();
         // The teacher's own pass is over before the step's begins; what it says stays.

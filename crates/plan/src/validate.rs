@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use crate::{Channel, Crop, LaCaf, LaCafVariant, Network, PLAN_VERSION, Plan, PlanError, Pulmoav, Target};
+use crate::{
+    CLASS_PLAN_VERSION, Channel, Crop, LaCaf, LaCafVariant, Network, PLAN_VERSION, Plan, PlanError, Pulmoav, Target,
+};
 
 /// Largest edge of a patch or tile, voxels.
 const MAX_EDGE: usize = 1024;
@@ -16,14 +18,13 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Version`], or [`PlanError::Invalid`] naming the first field that is wrong.
     pub fn validate(&self) -> Result<(), PlanError> {
-        if self.version != PLAN_VERSION {
-            return Err(PlanError::Version { found: self.version.into() });
+        match self.version {
+            PLAN_VERSION => {}
+            CLASS_PLAN_VERSION => return Err(PlanError::Kind { found: self.version.into(), expected: PLAN_VERSION }),
+            other => return Err(PlanError::Version { found: other.into() }),
         }
         ensure(!self.name.trim().is_empty(), "name", &self.name, "a name")?;
-        for (axis, spacing) in self.spacing_mm.iter().enumerate() {
-            let right = spacing.is_finite() && (0.05..=50.0).contains(spacing);
-            ensure(right, &format!("spacingMm[{axis}]"), spacing, "0.05 to 50 mm")?;
-        }
+        validate_spacing(self.spacing_mm)?;
         self.validate_channels()?;
         validate_edges("patch", self.patch)?;
         self.validate_crop()?;
@@ -34,6 +35,9 @@ impl Plan {
         match &self.network {
             Network::LaCaf(network) => self.validate_la_caf(network),
             Network::Pulmoav(network) => Self::validate_pulmoav(network),
+            Network::PlainUnet(_) | Network::ResidualUnet(_) => {
+                ensure(false, "network.preset", self.network.preset(), "la-caf or pulmoav, which take prompts")
+            }
         }
     }
 
@@ -172,16 +176,24 @@ impl Plan {
     }
 }
 
-fn validate_edges(field: &str, edges: [usize; 3]) -> Result<(), PlanError> {
+pub(crate) fn validate_spacing(spacing_mm: [f64; 3]) -> Result<(), PlanError> {
+    for (axis, spacing) in spacing_mm.iter().enumerate() {
+        let right = (0.05..=50.0).contains(spacing);
+        ensure(right, &format!("spacingMm[{axis}]"), spacing, "0.05 to 50 mm")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn validate_edges(field: &str, edges: [usize; 3]) -> Result<(), PlanError> {
     let right = edges.iter().all(|edge| (1..=MAX_EDGE).contains(edge));
     ensure(right, field, edges, &format!("1 to {MAX_EDGE} voxels on each axis"))
 }
 
-fn validate_width(field: &str, width: usize) -> Result<(), PlanError> {
+pub(crate) fn validate_width(field: &str, width: usize) -> Result<(), PlanError> {
     ensure((1..=MAX_WIDTH).contains(&width), field, width, &format!("1 to {MAX_WIDTH}"))
 }
 
-fn ensure(right: bool, field: &str, found: impl Debug, expected: &str) -> Result<(), PlanError> {
+pub(crate) fn ensure(right: bool, field: &str, found: impl Debug, expected: &str) -> Result<(), PlanError> {
     if right {
         return Ok(());
     }

@@ -146,10 +146,10 @@ fn la_caf_wants_cubes_and_company() {
 #[test]
 fn versions_and_fields_we_do_not_know_are_told_apart() {
     let mut plan = pulmoav();
-    plan["version"] = json!(2);
+    plan["version"] = json!(3);
     plan["somethingNew"] = json!(true);
     let error = Plan::from_json(&plan.to_string()).expect_err("newer");
-    assert!(matches!(error, PlanError::Version { found: 2 }));
+    assert!(matches!(error, PlanError::Version { found: 3 }));
     assert_eq!(error.code(), "ERR_MODEL");
 
     let mut plan = pulmoav();

@@ -11,9 +11,9 @@ use crate::prepare::Prepared;
 use crate::request::Request;
 use crate::tiles::{Needed, fitted};
 
-const F32: u64 = 4;
+pub(crate) const F32: u64 = 4;
 /// Program, Node and pools before any voxel.
-const BASE_BYTES: u64 = 90 << 20;
+pub(crate) const BASE_BYTES: u64 = 90 << 20;
 /// Bytes a coarse voxel of the lung search: labels, distances and tables; and what of them stays.
 const LUNGS_BYTES: u64 = 40;
 const LUNGS_KEPT_BYTES: u64 = 3;
@@ -125,7 +125,7 @@ fn searching(grid: &Grid, coarse: u64) -> u64 {
     coarse * LUNGS_BYTES + grid.len() as u64
 }
 
-fn with_slack(peak: u64) -> u64 {
+pub(crate) fn with_slack(peak: u64) -> u64 {
     peak + peak / SLACK_DIVISOR
 }
 

@@ -4,6 +4,8 @@ use pulmoav_model::ModelError;
 use pulmoav_task::Cancelled;
 use pulmoav_volume::VolumeError;
 
+use crate::classes::ClassError;
+
 /// Why there is no label map.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -77,6 +79,9 @@ pub enum SegmentError {
         /// Which of them, from 0.
         number: usize,
     },
+    /// A network that answers with classes cannot be shown the scan, or its answer not be used.
+    #[error(transparent)]
+    Classes(#[from] ClassError),
     /// The network refused or failed.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -104,6 +109,7 @@ impl SegmentError {
             Self::Keep { .. } => "ERR_USAGE",
             Self::Folds { .. } => "ERR_MODEL",
             Self::Memory { .. } => "ERR_MEMORY",
+            Self::Classes(error) => error.code(),
             Self::Model(error) => error.code(),
             Self::Tensor(_) => "ERR_INTERNAL",
             Self::Cancelled => "CANCELLED",

@@ -2,9 +2,11 @@
 //!
 //! prompts → prepare (orient, find the lungs, crop, resample, window) → tiles → network → blend → restore onto the
 //! scan's own grid → postprocess → keep. [`pipeline::segment`] is that walk; each step has its file.
+//! [`classes`] is the walk of other people's networks, which answer with classes.
 
 pub mod boundary;
 pub mod budget;
+pub mod classes;
 mod error;
 #[cfg(test)]
 mod fixture;

@@ -30,6 +30,14 @@ pub fn targets_of(prompts: &[String], plan: &Plan, tower: Option<&Tower>) -> Res
         .collect()
 }
 
+/// The name of the target that the tower takes each prompt for; `None` where it is not sure.
+///
+/// # Errors
+/// What the tower returns.
+pub fn understood(prompts: &[String], tower: &Tower) -> Result<Vec<Option<String>>, SegmentError> {
+    Ok(tower.resolve(prompts)?.into_iter().map(|resolution| resolution.target.map(str::to_owned)).collect())
+}
+
 fn literal(prompt: &str, plan: &Plan) -> Option<String> {
     let prompt = prompt.trim();
     let found = plan

@@ -11,17 +11,21 @@ use crate::level::{Kernel, Level};
 ///
 /// # Panics
 /// If a row is shorter than `to`.
-pub fn combine<T: Copy, const ROWS: usize>(rows: [&[T]; ROWS], to: &mut [f32], value: impl Fn([T; ROWS], f32) -> f32) {
+pub fn combine<T: Copy, V: Copy, const ROWS: usize>(
+    rows: [&[T]; ROWS],
+    to: &mut [V],
+    value: impl Fn([T; ROWS], V) -> V,
+) {
     Level::current().run(Combine { rows, to, value });
 }
 
-struct Combine<'a, T, const ROWS: usize, F> {
+struct Combine<'a, T, V, const ROWS: usize, F> {
     rows: [&'a [T]; ROWS],
-    to: &'a mut [f32],
+    to: &'a mut [V],
     value: F,
 }
 
-impl<T: Copy, const ROWS: usize, F: Fn([T; ROWS], f32) -> f32> Kernel for Combine<'_, T, ROWS, F> {
+impl<T: Copy, V: Copy, const ROWS: usize, F: Fn([T; ROWS], V) -> V> Kernel for Combine<'_, T, V, ROWS, F> {
     type Output = ();
 
     #[inline(always)]

@@ -86,11 +86,7 @@ fn is_annotated(target: &str, annotated: &[VesselClass]) -> bool {
 
 /// 1 where the reference knows the vessels, on the scan's own grid; `None` where it knows them everywhere. A scan
 /// without lungs has no parts, so nothing of it is known.
-fn annotated_part(
-    ct: &Volume<f32>,
-    annotated: &Annotated,
-    monitor: &dyn Monitor,
-) -> Result<Option<Mask>, VolumeError> {
+fn annotated_part(ct: &Volume<f32>, annotated: &Annotated, monitor: &dyn Monitor) -> Result<Option<Mask>, VolumeError> {
     if Part::ALL.iter().all(|&part| annotated.knows(part)) {
         return Ok(None);
     }

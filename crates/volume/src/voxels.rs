@@ -159,6 +159,11 @@ impl Voxels {
         with_voxels!(self, values => of(values))
     }
 
+    /// Every value as f32, as near as it comes.
+    pub fn to_f32(&self) -> Vec<f32> {
+        with_voxels!(self, values => map(values, Voxel::to_f32))
+    }
+
     /// Every value times `slope` plus `inter`, computed in f64: f64 for types whose values f32 cannot hold, else f32.
     pub(crate) fn scaled(self, slope: f64, inter: f64) -> Self {
         let wide = matches!(self, Self::U32(_) | Self::I32(_) | Self::U64(_) | Self::I64(_) | Self::F64(_));

@@ -186,7 +186,7 @@ fn the_lung_finder_finds_these_lungs_and_room_for_their_vessels() {
         let phantom = crate::render(layers, crate::Appearance::draw(None, seed), seed);
         let grid = phantom.ct.grid;
         let hu: Vec<f32> = phantom.ct.data.iter().map(|&v| f32::from(v)).collect();
-        let lungs = find(&View::new(&hu, grid.shape), &grid).lungs.expect("lungs");
+        let lungs = find(&View::new(&hu, grid.shape), &grid, &Silent).expect("nobody cancels").lungs.expect("lungs");
         let whole = VoxelBox { low: [0; 3], high: grid.shape };
         let sides = lungs.sides_in(&whole, grid.shape);
         let same = |ours: &[u8], side: u8| {

@@ -4,9 +4,22 @@
 //! outer faces and its centre stay. Coordinates and weights are f64, voxels f32. Each new plane is one block of work,
 //! so the numbers do not depend on the thread count.
 
+//!
+//! What others computed in their own ways, and a network has learnt from, is repeated to the last bit or nearly so in
+//! files of its own: [`skimage`], [`torch`] and [`corners`].
+
+#[cfg(test)]
+mod conformance;
+pub mod corners;
+mod filter;
+mod line;
 mod linear;
+mod products;
 mod rows;
+pub mod skimage;
+mod slabs;
 mod spline;
+pub mod torch;
 
 use crate::crop::{Extent, View, VoxelBox};
 use crate::volume::{Affine, Grid, Volume};

@@ -31,7 +31,7 @@ pub(super) fn collect_rows<S>(
 }
 
 /// The rows of each block.
-fn blocks<T>(values: &mut [T], shape: [usize; 3], block: Block) -> Vec<Vec<&mut [T]>> {
+pub(super) fn blocks<T>(values: &mut [T], shape: [usize; 3], block: Block) -> Vec<Vec<&mut [T]>> {
     let [depth, height, width] = shape;
     let (count, size) = match block {
         Block::Plane => (depth, height),

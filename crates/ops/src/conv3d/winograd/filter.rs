@@ -1,7 +1,8 @@
 //! The matrices of F(2, 3), F(4, 3) and the strided filter, applied to one line of vectors.
 //!
 //! Generic over `N`, the inputs of a line, `R`, its results, and `P`, its points, which tell the filter: 4 and 6 are
-//! those of F(2, 3) and F(4, 3), 5 those of stride 2. Every function is written out for each.
+//! those of F(2, 3) and F(4, 3), 5 those of stride 2; with 1, along z of flat tiles, a line is its own result. Every
+//! function is written out for each.
 #![allow(unsafe_code)] // `Lanes` needs an instruction set found at run time.
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
@@ -66,7 +67,7 @@ pub(super) unsafe fn input_line<L: Lanes, const N: usize, const P: usize>(d: [L;
             line[1] = d[1].plus(d[2]);
             line[2] = d[2].minus(d[1]);
             line[3] = d[1].minus(d[3]);
-        } else {
+        } else if P == 6 {
             let (even_a, odd_a) = (sum(d[4], -B2, d[2]), sum(d[3], -B2, d[1]));
             let (even_b, odd_b) = (sum(d[4], -A2, d[2]), sum(d[3], -A2, d[1]));
             line[0] = sum(sum(d[4], -(A2 + B2), d[2]), A2 * B2, d[0]);
@@ -133,7 +134,7 @@ pub(super) unsafe fn output_line<L: Lanes, const R: usize, const P: usize>(m: [L
         } else if P == 4 {
             line[0] = m[0].plus(m[1]).plus(m[2]);
             line[1] = m[1].minus(m[2]).minus(m[3]);
-        } else {
+        } else if P == 6 {
             let (even_a, odd_a) = (m[1].plus(m[2]), m[1].minus(m[2]));
             let (even_b, odd_b) = (m[3].plus(m[4]), m[3].minus(m[4]));
             line[0] = m[0].plus(even_a).plus(even_b);

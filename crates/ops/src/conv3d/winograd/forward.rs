@@ -23,8 +23,12 @@ const TASK_CHANNELS: usize = 64;
 
 /// Most tiles of a block for tasks of so many channels: enough that weights are worth fetching, few enough that a
 /// layer's inputs and all products stay in the second-level cache.
-fn most_tiles<const R: usize>(task_channels: usize) -> usize {
-    if R == 2 { 48 } else { (1024 / task_channels).min(32) }
+fn most_tiles<const R: usize, const PZ: usize>(task_channels: usize) -> usize {
+    match (R, PZ) {
+        (2, _) => 48,
+        (_, 1) => 32,
+        _ => (1024 / task_channels).min(32),
+    }
 }
 
 thread_local! {
@@ -39,9 +43,9 @@ struct Scratch {
     products: Aligned,
 }
 
-/// A pass of 3 × 3 × 3 taps and stride 1 or, for five points, 2. The input's channels are those of all `inputs`, one
+/// A pass of three taps along y and x, and along z three or, for one point, one; stride 1 or, for five points, 2. The input's channels are those of all `inputs`, one
 /// behind the other, each with channels in sixteens.
-pub(super) fn run<const N: usize, const R: usize, const P: usize>(
+pub(super) fn run<const NZ: usize, const RZ: usize, const PZ: usize, const N: usize, const R: usize, const P: usize>(
     pass: &Pass,
     inputs: &[&[f32]],
     weight: &[f32],
@@ -50,7 +54,7 @@ pub(super) fn run<const N: usize, const R: usize, const P: usize>(
     let voxels = |size: [usize; 3]| pass.batch * size.iter().product::<usize>();
     let length = inputs.iter().map(|values| values.len()).sum::<usize>();
     assert_eq!(length, voxels(pass.input) * pass.input_channels, "the input's length differs from its shape");
-    let work = Work::<N, R, P>::new(pass, inputs, weight, bias);
+    let work = Work::<NZ, RZ, PZ, N, R, P>::new(pass, inputs, weight, bias);
     let tasks = work.tasks();
     // SAFETY: `tasks` shares out all tiles and all vectors of output channels, each once: so every value is written,
     // and by one task. `for_each` returns after the last task.
@@ -62,11 +66,11 @@ pub(super) fn run<const N: usize, const R: usize, const P: usize>(
 }
 
 /// Everything that the tasks of a pass share.
-struct Work<'a, const N: usize, const R: usize, const P: usize> {
+struct Work<'a, const NZ: usize, const RZ: usize, const PZ: usize, const N: usize, const R: usize, const P: usize> {
     pass: &'a Pass,
     inputs: Vec<Input<'a>>,
     level: Level,
-    tiling: Tiling<R>,
+    tiling: Tiling,
     /// For each vector of output channels the points along z and y, input channels, points along x.
     weights: Aligned,
     bias: Aligned,
@@ -108,7 +112,9 @@ struct Task {
     vectors: Range<usize>,
 }
 
-impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
+impl<'a, const NZ: usize, const RZ: usize, const PZ: usize, const N: usize, const R: usize, const P: usize>
+    Work<'a, NZ, RZ, PZ, N, R, P>
+{
     fn new(pass: &'a Pass, inputs: &[&'a [f32]], weight: &[f32], bias: Option<&[f32]>) -> Self {
         let level = Level::current();
         let voxels = pass.batch * pass.input.iter().product::<usize>();
@@ -118,7 +124,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
             first_channel += input.channels;
             input
         });
-        let tiling = Tiling::new(pass.batch, pass.output);
+        let tiling = Tiling::new(pass.batch, pass.output, [RZ, R, R]);
         let mut own_bias = Aligned::zeros(pass.output_channels);
         if let Some(bias) = bias {
             own_bias.copy_from_slice(bias);
@@ -128,7 +134,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
             inputs: inputs.collect(),
             level,
             tiling,
-            weights: weights::<P>(pass, weight, level),
+            weights: weights::<PZ, P>(pass, weight, level),
             bias: own_bias,
             zeros: Aligned::zeros(pass.input[2] * pass.input_channels),
         }
@@ -138,7 +144,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         let vectors = self.pass.output_channels / self.level.lanes();
         let most_vectors = vectors.min(TASK_CHANNELS / self.level.lanes());
         let mut tasks = vec![];
-        for tiles in self.tiling.blocks(most_tiles::<R>(most_vectors * self.level.lanes()), group(P)) {
+        for tiles in self.tiling.blocks(most_tiles::<R, PZ>(most_vectors * self.level.lanes()), group(P)) {
             for first in (0..vectors).step_by(most_vectors) {
                 tasks.push(Task { tiles: tiles.clone(), vectors: first..vectors.min(first + most_vectors) });
             }
@@ -152,14 +158,14 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         let (lanes, tiles) = (self.level.lanes(), task.tiles.len());
         let input_vectors = self.pass.input_channels / lanes;
         let output_panels = Panels::new(tiles, task.vectors.len(), lanes, R);
-        scratch.products.grow(P * P * output_panels.row);
+        scratch.products.grow(PZ * P * output_panels.row);
         let row_weights = self.pass.input_channels * P * lanes;
         for first in (0..input_vectors).step_by(CHUNK / lanes) {
             let chunk = first..input_vectors.min(first + CHUNK / lanes);
             let layer_step = self.transform_depth(task, &chunk, &mut scratch.depth);
             let input_panels = Panels::new(tiles, chunk.len(), lanes, P);
             scratch.inputs.grow(P * input_panels.row);
-            for layer in 0..P {
+            for layer in 0..PZ {
                 let mut at = layer * layer_step;
                 for run in self.tiling.runs(task.tiles.clone()) {
                     self.level.run(TransformInput::<N, P> {
@@ -174,7 +180,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
                 }
                 for y in 0..P {
                     let row = P * layer + y;
-                    let first_weight = (task.vectors.start * P * P + row) * row_weights + first * lanes * P * lanes;
+                    let first_weight = (task.vectors.start * PZ * P + row) * row_weights + first * lanes * P * lanes;
                     self.level.run(Products::<R, P> {
                         input: &scratch.inputs[y * input_panels.row..],
                         input_panels,
@@ -182,7 +188,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
                         output_panels,
                         groups: tiles.div_ceil(group(P)),
                         weights: &self.weights[first_weight..],
-                        vector_step: P * P * row_weights,
+                        vector_step: PZ * P * row_weights,
                         input_vectors: chunk.len(),
                         output_vectors: task.vectors.len(),
                         is_first: first == 0,
@@ -193,7 +199,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         for run in self.tiling.runs(task.tiles.clone()) {
             // SAFETY: the run's tiles are the task's, whose results `compute`'s contract gives to this thread alone.
             let target = unsafe { self.target(&run, task, output) };
-            self.level.run(TransformOutput::<R, P> {
+            self.level.run(TransformOutput::<RZ, R, PZ, P> {
                 place: run.place,
                 panels: output_panels,
                 from: &scratch.products,
@@ -210,7 +216,7 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         let lanes = self.level.lanes();
         let length = |run: &TileRun| chunk.len() * N * columns(N, P, run.tiles) * lanes;
         let layer_step = self.tiling.runs(task.tiles.clone()).map(|run| length(&run)).sum::<usize>();
-        to.grow(P * layer_step);
+        to.grow(PZ * layer_step);
         let mut at = 0;
         for run in self.tiling.runs(task.tiles.clone()) {
             for part in self.inputs.iter().filter_map(|input| input.part(chunk, lanes)) {
@@ -227,13 +233,13 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
         run: &TileRun,
         layer_step: usize,
         to: &'b mut [f32],
-    ) -> TransformDepth<'b, N, P> {
+    ) -> TransformDepth<'b, NZ, N, PZ> {
         let [depth, height, width] = self.pass.input;
         let InputPart { values, channels, vectors, place } = part;
         let (lanes, low) = (self.level.lanes(), self.pass.low());
         let rows = std::array::from_fn(|y| {
             std::array::from_fn(|z| {
-                let z = (step(N, P) * run.first[0] + z).wrapping_add_signed(low[0]);
+                let z = (step(NZ, PZ) * run.first[0] + z).wrapping_add_signed(low[0]);
                 let y = (step(N, P) * run.first[1] + y).wrapping_add_signed(low[1]);
                 if z < depth && y < height {
                     let row = (run.sample * depth + z) * height + y;
@@ -261,10 +267,10 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
     ///
     /// # Safety
     /// Nobody else reads or writes them before the kernel has returned.
-    unsafe fn target(&self, run: &TileRun, task: &Task, output: Results) -> Target<R> {
+    unsafe fn target(&self, run: &TileRun, task: &Task, output: Results) -> Target<RZ, R> {
         let Pass { output: [depth, height, width], output_channels: channels, .. } = *self.pass;
         let lanes = self.level.lanes();
-        let [z, y, x] = run.first.map(|tile| R * tile);
+        let [z, y, x] = [RZ * run.first[0], R * run.first[1], R * run.first[2]];
         let place = (((run.sample * depth + z) * height + y) * width + x) * channels + task.vectors.start * lanes;
         let row_steps = [height * width * channels, width * channels];
         let row = [(width - x).min(R * run.tiles), channels];
@@ -274,18 +280,20 @@ impl<'a, const N: usize, const R: usize, const P: usize> Work<'a, N, R, P> {
 }
 
 /// Transforms the weights, a vector of output channels at a time.
-fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
+fn weights<const PZ: usize, const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned {
     let (lanes, channels) = (level.lanes(), pass.input_channels);
-    let taps: [&[f32]; 27] = std::array::from_fn(|t| {
+    let count = TransformWeights::<PZ, P>::TAPS;
+    let tap = |t: usize| {
         if pass.spread == [1; 3] {
             pass.tap_weights(weight, &pass.classes[0], [t / 9, t / 3 % 3, t % 3])
         } else {
             // From coarse to fine, where each class has some of the taps, the kernel is turned around.
-            pass.kernel_weights(weight, 26 - t)
+            pass.kernel_weights(weight, count - 1 - t)
         }
-    });
+    };
+    let taps: Vec<&[f32]> = (0..count).map(tap).collect();
     let vectors = pass.output_channels / lanes;
-    let length = P * P * P * channels * lanes;
+    let length = PZ * P * P * channels * lanes;
     // SAFETY: each vector has a task, and `TransformWeights` writes all `length` values: so every value is written, and
     // by one task. `for_each` returns after the last task.
     unsafe {
@@ -294,12 +302,13 @@ fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned
                 let to = weights.from(vector * length);
                 let first = vector * lanes;
                 if pass.weight_is_transposed {
-                    let turned = turned(&taps.map(|tap| &tap[first * channels..][..lanes * channels]), channels, level);
-                    let taps = std::array::from_fn(|tap| &turned[tap * channels * lanes..]);
-                    level.run(TransformWeights::<P>::new(&taps, lanes, channels, lanes, to));
+                    let own = taps.iter().map(|tap| &tap[first * channels..][..lanes * channels]);
+                    let turned = turned(own, count, channels, level);
+                    let taps: Vec<&[f32]> = turned.chunks_exact(channels * lanes).collect();
+                    level.run(TransformWeights::<PZ, P>::new(&taps, lanes, channels, lanes, to));
                 } else {
-                    let taps = taps.map(|tap| &tap[first..]);
-                    level.run(TransformWeights::<P>::new(&taps, pass.output_channels, channels, lanes, to));
+                    let taps: Vec<&[f32]> = taps.iter().map(|tap| &tap[first..]).collect();
+                    level.run(TransformWeights::<PZ, P>::new(&taps, pass.output_channels, channels, lanes, to));
                 }
             });
         })
@@ -307,10 +316,10 @@ fn weights<const P: usize>(pass: &Pass, weight: &[f32], level: Level) -> Aligned
 }
 
 /// The weights of a vector of output channels with the output channel last.
-fn turned(taps: &[&[f32]; 27], channels: usize, level: Level) -> Aligned {
+fn turned<'a>(taps: impl Iterator<Item = &'a [f32]>, count: usize, channels: usize, level: Level) -> Aligned {
     let lanes = level.lanes();
-    let mut turned = Aligned::zeros(27 * channels * lanes);
-    for (from, to) in taps.iter().zip(turned.chunks_exact_mut(channels * lanes)) {
+    let mut turned = Aligned::zeros(count * channels * lanes);
+    for (from, to) in taps.zip(turned.chunks_exact_mut(channels * lanes)) {
         level.run(Transposition { from, from_step: channels, to, to_step: lanes, to_first: 0, count: lanes, channels });
     }
     turned

@@ -83,7 +83,7 @@ struct Work<'a, const R: usize, const P: usize> {
     fine: &'a [f32],
     coarse: &'a [f32],
     level: Level,
-    tiling: Tiling<R>,
+    tiling: Tiling,
     /// Tiles of a part, whole blocks.
     part: usize,
     /// A row of the padding, fine or coarse.
@@ -100,7 +100,7 @@ struct Task {
 
 impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
     fn new(g: &'a Geometry, fine: &'a [f32], coarse: &'a [f32]) -> Self {
-        let tiling = Tiling::new(g.batch, g.coarse);
+        let tiling = Tiling::new(g.batch, g.coarse, [R; 3]);
         let bytes = P * P * P * g.fine_channels * g.coarse_channels * size_of::<f32>();
         let parts = (tiling.count() / MIN_PART_TILES).min(PARTS_BYTES / bytes).clamp(1, MAX_PARTS);
         let zeros = (g.fine[2] * g.fine_channels).max(g.coarse[2] * g.coarse_channels);
@@ -236,7 +236,7 @@ impl<'a, const R: usize, const P: usize> Work<'a, R, P> {
         layers: Layers,
         layer_step: usize,
         to: &'b mut [f32],
-    ) -> TransformDepth<'b, P, P> {
+    ) -> TransformDepth<'b, P, P, P> {
         let Geometry { fine: [depth, height, width], fine_channels: channels, padding, .. } = *self.g;
         let [first_z, first_y, first_x] = run.first.map(|tile| step(P, P) * tile);
         let rows = std::array::from_fn(|y| {

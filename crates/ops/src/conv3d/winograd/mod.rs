@@ -1,5 +1,6 @@
 //! Convolutions of 3 × 3 × 3 taps with fewer products: with stride 1 216 for 64 results instead of 1728, or 64 for 8
-//! instead of 216; with stride 2 125 for 8.
+//! instead of 216; with stride 2 125 for 8. Those of 1 × 3 × 3 taps with 36 for 16 results instead of 144, or 16 for 4
+//! instead of 36; of 3 × 3 × 3 taps with strides of 1, 2 and 2 with 100 for 8.
 //!
 //! Winograd's minimal filtering F(R, 3) gives R neighbouring results of a three-tap filter from P = R + 2 products.
 //! Applied along all three axes, a *tile* of R³ results comes from P³ inputs: `Y = Aᵀ[(G w Gᵀ) ⊙ (Bᵀ x B)]A`, each
@@ -32,6 +33,9 @@
 //! From coarse to fine the outer taps, turned around, give every second result and the middle one those between: five
 //! points of three inputs for four results.
 //!
+//! *Flat* tiles, for kernels of one tap along z, have the matrices along y and x alone; half-strided ones have F(2, 3)
+//! along z and the strided filter along y and x.
+//!
 //! The product ⊙ over many tiles and channels is P³ matrix products, one a *point*: tiles × input channels times input
 //! × output channels. The input gradient is the same with flipped and transposed weights; the weight's gradient is its
 //! adjoint, `dw = Gᵀ[Σ over tiles (Bᵀ x B) ⊙ (A dy Aᵀ)]G`.
@@ -54,6 +58,7 @@ mod tiling;
 mod transform;
 mod transform_weights;
 
+use super::direct;
 use super::geometry::{Geometry, WeightOrder};
 use super::pass::Pass;
 use tiling::Tiling;
@@ -71,7 +76,7 @@ const MIN_GRADIENT_TILES: [usize; 2] = [24, 128];
 /// on, as fast at 27, half as fast at 16.
 const MIN_STRIDED_TILES: usize = 27;
 
-/// What a tile computes along one axis.
+/// What a tile computes along each axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tile {
     /// F(2, 3), two results.
@@ -80,18 +85,33 @@ pub enum Tile {
     Four,
     /// Two coarse and four fine voxels of stride 2.
     Strided,
+    /// One result along z, of one tap; F(2, 3) along y and x.
+    FlatTwo,
+    /// One result along z, of one tap; F(4, 3) along y and x.
+    FlatFour,
+    /// F(2, 3) along z, stride 2 along y and x.
+    HalfStrided,
 }
 
 impl Tile {
-    /// Whether these tiles can compute a convolution: 3 × 3 × 3 taps, channels in sixteens, and stride 1 with any
-    /// padding or stride 2 with a padding of 1, of sizes that [fit memory][Geometry::fits_memory].
+    /// Whether these tiles can compute a convolution: taps and strides of the tile's, channels in sixteens, any padding
+    /// with stride 1 and a padding of 1 with others, of sizes that [fit memory][Geometry::fits_memory].
     pub fn fits(self, g: &Geometry) -> bool {
-        let is_stride =
-            if self == Self::Strided { g.stride == [2; 3] && g.padding == [1; 3] } else { g.stride == [1; 3] };
+        let (kernel, stride) = self.kernel_and_stride();
         g.fits_memory()
-            && is_stride
-            && g.kernel == [3; 3]
+            && g.kernel == kernel
+            && g.stride == stride
+            && (stride == [1; 3] || g.padding == [1; 3])
             && [g.fine_channels, g.coarse_channels].iter().all(|c| c % CHANNELS == 0)
+    }
+
+    fn kernel_and_stride(self) -> ([usize; 3], [usize; 3]) {
+        match self {
+            Self::Two | Self::Four => ([3; 3], [1; 3]),
+            Self::Strided => ([3; 3], [2; 3]),
+            Self::FlatTwo | Self::FlatFour => ([1, 3, 3], [1; 3]),
+            Self::HalfStrided => ([3; 3], [1, 2, 2]),
+        }
     }
 }
 
@@ -106,19 +126,33 @@ pub fn gradient_tile(g: &Geometry) -> Option<Tile> {
 }
 
 fn quicker(g: &Geometry, least_tiles: [usize; 2]) -> Option<Tile> {
-    let (two, four) = (Tiling::<2>::new(g.batch, g.coarse).count(), Tiling::<4>::new(g.batch, g.coarse).count());
-    // Sizes that are no multiples of 4 leave parts of the larger tiles unused.
-    let saves_products = 4 * 6usize.pow(3) * four < 3 * 4usize.pow(3) * two;
-    if Tile::Strided.fits(g) {
-        return (two >= MIN_STRIDED_TILES).then_some(Tile::Strided);
+    let count = |tile: [usize; 3]| Tiling::new(g.batch, g.coarse, tile).count();
+    for (tile, results) in [(Tile::Strided, [2; 3]), (Tile::HalfStrided, [2; 3])] {
+        if tile.fits(g) {
+            return (count(results) >= MIN_STRIDED_TILES).then_some(tile);
+        }
     }
-    if !Tile::Two.fits(g) || two < least_tiles[0] {
+    let is_flat = Tile::FlatTwo.fits(g);
+    if !is_flat && !Tile::Two.fits(g) {
         return None;
     }
+    let (depths, axes) = if is_flat { ([1, 1], 2) } else { ([2, 4], 3) };
+    let (two, four) = (count([depths[0], 2, 2]), count([depths[1], 4, 4]));
+    if two < least_tiles[0] {
+        return None;
+    }
+    // Sizes that are no multiples of 4 leave parts of the larger tiles unused.
+    let saves_products = 4 * 6usize.pow(axes) * four < 3 * 4usize.pow(axes) * two;
     // Layers that widen are an encoder's first look at a scale, and all behind them pass their errors on: with the
     // larger tiles, probabilities of a network of published size were 1.4e-4 from PyTorch's instead of 6e-5.
     let widens = g.coarse_channels > g.fine_channels;
-    Some(if saves_products && !widens && four >= least_tiles[1] { Tile::Four } else { Tile::Two })
+    let larger = saves_products && !widens && four >= least_tiles[1];
+    Some(match (is_flat, larger) {
+        (false, false) => Tile::Two,
+        (false, true) => Tile::Four,
+        (true, false) => Tile::FlatTwo,
+        (true, true) => Tile::FlatFour,
+    })
 }
 
 /// See [`super::reference::to_coarse`].
@@ -177,7 +211,7 @@ pub fn to_fine(
     forward(tile, &Pass::to_fine(g, order), &[coarse], weight, bias)
 }
 
-/// See [`super::reference::weight_gradient`].
+/// See [`super::reference::weight_gradient`]. Tiles that are no cubes leave it to the direct kernel.
 ///
 /// # Panics
 /// If the convolution does not [fit][Tile::fits].
@@ -187,14 +221,20 @@ pub fn weight_gradient(tile: Tile, g: &Geometry, fine: &[f32], coarse: &[f32], o
         Tile::Two => gradient::weight_gradient::<2, 4>(g, fine, coarse, order),
         Tile::Four => gradient::weight_gradient::<4, 6>(g, fine, coarse, order),
         Tile::Strided => gradient::weight_gradient::<2, 5>(g, fine, coarse, order),
+        Tile::FlatTwo | Tile::FlatFour | Tile::HalfStrided => direct::weight_gradient(g, fine, coarse, order),
     }
 }
 
 fn forward(tile: Tile, pass: &Pass, inputs: &[&[f32]], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let is_to_coarse = pass.spread == [1; 3];
     match tile {
-        Tile::Two => forward::run::<4, 2, 4>(pass, inputs, weight, bias),
-        Tile::Four => forward::run::<6, 4, 6>(pass, inputs, weight, bias),
-        Tile::Strided if pass.spread == [1; 3] => forward::run::<5, 2, 5>(pass, inputs, weight, bias),
-        Tile::Strided => forward::run::<3, 4, 5>(pass, inputs, weight, bias),
+        Tile::Two => forward::run::<4, 2, 4, 4, 2, 4>(pass, inputs, weight, bias),
+        Tile::Four => forward::run::<6, 4, 6, 6, 4, 6>(pass, inputs, weight, bias),
+        Tile::Strided if is_to_coarse => forward::run::<5, 2, 5, 5, 2, 5>(pass, inputs, weight, bias),
+        Tile::Strided => forward::run::<3, 4, 5, 3, 4, 5>(pass, inputs, weight, bias),
+        Tile::FlatTwo => forward::run::<1, 1, 1, 4, 2, 4>(pass, inputs, weight, bias),
+        Tile::FlatFour => forward::run::<1, 1, 1, 6, 4, 6>(pass, inputs, weight, bias),
+        Tile::HalfStrided if is_to_coarse => forward::run::<4, 2, 4, 5, 2, 5>(pass, inputs, weight, bias),
+        Tile::HalfStrided => forward::run::<4, 2, 4, 3, 4, 5>(pass, inputs, weight, bias),
     }
 }

@@ -1,7 +1,7 @@
 //! Tiles, blocks of tiles, and where their transformed values lie.
 //!
-//! `N` stands for the inputs that a tile reaches along one axis, `R` for its results, `P` for its points: layers along
-//! z, rows along y, points along x.
+//! `N` stands for the inputs that a tile reaches along y and x, `R` for its results, `P` for its points: rows along y,
+//! points along x. `NZ`, `RZ` and `PZ` are those along z, whose points are layers; flat tiles have one of each.
 #![allow(clippy::inline_always)] // Called by kernels, see `simd::Kernel`.
 
 use std::ops::Range;
@@ -13,14 +13,18 @@ pub(super) const fn group(points: usize) -> usize {
     if points == 4 { 6 } else { 4 }
 }
 
-/// Inputs from one tile to the next along an axis: neighbours share two, with stride 2 one.
+/// Inputs from one tile to the next along an axis: neighbours share two, with stride 2 one, of one tap none.
 pub(super) const fn step(inputs: usize, points: usize) -> usize {
     inputs - shared(points)
 }
 
 /// Inputs that neighbouring tiles share along an axis.
 pub(super) const fn shared(points: usize) -> usize {
-    if points == 5 { 1 } else { 2 }
+    match points {
+        1 => 0,
+        5 => 1,
+        _ => 2,
+    }
 }
 
 /// Inputs that so many neighbouring tiles of a row reach along it.
@@ -28,10 +32,9 @@ pub(super) const fn columns(inputs: usize, points: usize, tiles: usize) -> usize
     step(inputs, points) * tiles + shared(points)
 }
 
-/// The tiles of a batch of volumes, numbered row by row: `R³` results each, some of which may lie beyond the volume's
-/// end.
+/// The tiles of a batch of volumes, numbered row by row, some of whose results may lie beyond the volume's end.
 #[derive(Clone, Copy)]
-pub(super) struct Tiling<const R: usize> {
+pub(super) struct Tiling {
     batch: usize,
     /// Tiles along z, y, x.
     tiles: [usize; 3],
@@ -47,9 +50,10 @@ pub(super) struct TileRun {
     pub(super) place: usize,
 }
 
-impl<const R: usize> Tiling<R> {
-    pub(super) fn new(batch: usize, results: [usize; 3]) -> Self {
-        Self { batch, tiles: results.map(|n| n.div_ceil(R)) }
+impl Tiling {
+    /// `tile` are a tile's results along z, y, x.
+    pub(super) fn new(batch: usize, results: [usize; 3], tile: [usize; 3]) -> Self {
+        Self { batch, tiles: [0, 1, 2].map(|axis| results[axis].div_ceil(tile[axis])) }
     }
 
     pub(super) fn count(&self) -> usize {

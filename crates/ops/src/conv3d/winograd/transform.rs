@@ -11,10 +11,10 @@ use crate::simd::{Kernel, Lanes};
 ///
 /// Every voxel is fetched from afar once here, so that the layers find it in the cache. Checks that all rows hold their
 /// voxels, and `to` all layers, before it uses them.
-pub(super) struct TransformDepth<'a, const N: usize, const P: usize> {
+pub(super) struct TransformDepth<'a, const NZ: usize, const N: usize, const PZ: usize> {
     pub(super) layers: Layers,
     /// Voxel 0 of the rows along z that the tiles reach, for every y; rows of zeros where the padding lies.
-    pub(super) rows: [[&'a [f32]; N]; N],
+    pub(super) rows: [[&'a [f32]; NZ]; N],
     /// Voxels of a row, and values between them.
     pub(super) width: usize,
     pub(super) step: usize,
@@ -56,7 +56,7 @@ impl Layers {
     }
 }
 
-impl<const N: usize, const P: usize> Kernel for TransformDepth<'_, N, P> {
+impl<const NZ: usize, const N: usize, const PZ: usize> Kernel for TransformDepth<'_, NZ, N, PZ> {
     type Output = ();
 
     #[inline(always)]
@@ -71,14 +71,14 @@ impl<const N: usize, const P: usize> Kernel for TransformDepth<'_, N, P> {
     }
 }
 
-impl<const N: usize, const P: usize> TransformDepth<'_, N, P> {
+impl<const NZ: usize, const N: usize, const PZ: usize> TransformDepth<'_, NZ, N, PZ> {
     /// # Panics
     /// If the kernel would read or write beyond what there is.
     #[inline(always)]
     fn check<L: Lanes>(&self) {
         let row = extent([(self.width, self.step)], self.vectors * L::N);
         assert!(self.rows.as_flattened().iter().all(|values| values.len() >= row), "a row ends before its last voxel");
-        let layers = if self.layers == Layers::All { P } else { 2 };
+        let layers = if self.layers == Layers::All { PZ } else { 2 };
         let to = extent([(layers, self.layer_step)], self.vectors * N * self.columns * L::N);
         assert!(self.to.len() >= to, "too little room for the layers");
     }
@@ -94,20 +94,20 @@ impl<const N: usize, const P: usize> TransformDepth<'_, N, P> {
                     // for the vector of each row, column and layer; `Level::run`, below which kernels run, has asserted
                     // that the machine has the instruction set.
                     unsafe {
-                        let mut voxels = [L::zero(); N];
+                        let mut voxels = [L::zero(); NZ];
                         if x < self.width {
-                            for z in 0..N {
+                            for z in 0..NZ {
                                 voxels[z] = L::load(self.rows[y][z].as_ptr().add(x * self.step + vector * L::N));
                             }
                         }
-                        let line = input_line::<L, N, P>(voxels);
+                        let line = input_line::<L, NZ, PZ>(voxels);
                         let to = self.to.as_mut_ptr().add(((vector * N + y) * self.columns + column) * L::N);
                         if LAYERS == Layers::All as usize {
-                            for z in 0..P {
+                            for z in 0..PZ {
                                 line[z].store(to.add(z.wrapping_mul(self.layer_step)));
                             }
                         } else {
-                            let [first, second] = [Layers::Outer, Layers::Near, Layers::Far][LAYERS - 1].pair(P);
+                            let [first, second] = [Layers::Outer, Layers::Near, Layers::Far][LAYERS - 1].pair(PZ);
                             line[first].store(to);
                             line[second].store(to.add(self.layer_step));
                         }
@@ -207,7 +207,7 @@ impl<const N: usize, const P: usize> TransformInput<'_, N, P> {
 /// `Aᵀ m A` of neighbouring tiles of a row, from panels whose points along x are results already; adds the bias and
 /// writes the results. Checks that the panels hold all tiles, and that there is a bias and room for all channels,
 /// before it uses them.
-pub(super) struct TransformOutput<'a, const R: usize, const P: usize> {
+pub(super) struct TransformOutput<'a, const RZ: usize, const R: usize, const PZ: usize, const P: usize> {
     /// The first tile's number in the block, and where the block's panels lie.
     pub(super) place: usize,
     pub(super) panels: Panels<P>,
@@ -216,11 +216,11 @@ pub(super) struct TransformOutput<'a, const R: usize, const P: usize> {
     pub(super) bias: &'a [f32],
     pub(super) vectors: usize,
     pub(super) tiles: usize,
-    pub(super) target: Target<R>,
+    pub(super) target: Target<RZ, R>,
 }
 
 /// Where the results of neighbouring tiles of a row are written.
-pub(super) struct Target<const R: usize> {
+pub(super) struct Target<const RZ: usize, const R: usize> {
     first: *mut f32,
     row_steps: [usize; 2],
     exist: [usize; 2],
@@ -229,8 +229,8 @@ pub(super) struct Target<const R: usize> {
     channels: usize,
 }
 
-impl<const R: usize> Target<R> {
-    /// Of the tiles' R rows along z and y those that `exist`, `row_steps` values apart, `width` results in each, `step`
+impl<const RZ: usize, const R: usize> Target<RZ, R> {
+    /// Of the tiles' RZ · R rows along z and y those that `exist`, `row_steps` values apart, `width` results in each, `step`
     /// values apart, of `channels` channels.
     ///
     /// # Safety
@@ -245,13 +245,13 @@ impl<const R: usize> Target<R> {
         [width, step]: [usize; 2],
         channels: usize,
     ) -> Self {
-        let exist = exist.map(|rows| rows.min(R));
+        let exist = [exist[0].min(RZ), exist[1].min(R)];
         let rows = [(exist[0], row_steps[0]), (exist[1], row_steps[1]), (width, step)];
         Self { first: results.place(extent(rows, channels)), row_steps, exist, width, step, channels }
     }
 }
 
-impl<const R: usize, const P: usize> Kernel for TransformOutput<'_, R, P> {
+impl<const RZ: usize, const R: usize, const PZ: usize, const P: usize> Kernel for TransformOutput<'_, RZ, R, PZ, P> {
     type Output = ();
 
     #[inline(always)]
@@ -275,12 +275,12 @@ impl<const R: usize, const P: usize> Kernel for TransformOutput<'_, R, P> {
     }
 }
 
-impl<const R: usize, const P: usize> TransformOutput<'_, R, P> {
+impl<const RZ: usize, const R: usize, const PZ: usize, const P: usize> TransformOutput<'_, RZ, R, PZ, P> {
     /// # Panics
     /// If the kernel would read or write beyond what there is.
     #[inline(always)]
     fn check<L: Lanes>(&self) {
-        let from = self.panels.extent(P * P, self.place + self.tiles, self.vectors, R * group(P) * L::N);
+        let from = self.panels.extent(PZ * P, self.place + self.tiles, self.vectors, R * group(P) * L::N);
         assert!(self.from.len() >= from && self.bias.len() >= self.vectors * L::N, "panels or bias end too early");
         let fits = self.vectors * L::N == self.target.channels && R * self.tiles < self.target.width + R;
         assert!(fits, "results that are not the target's");
@@ -293,21 +293,21 @@ impl<const R: usize, const P: usize> TransformOutput<'_, R, P> {
     /// starts, `to` the place of a result of the first row that exists; the machine has the instruction set of `L`.
     #[inline(always)]
     unsafe fn results<L: Lanes>(&self, from: *const f32, bias: L, to: *mut f32) {
-        // SAFETY: `TransformOutput::check` found P · P rows of panels; rows of results are written if they `exist`, for
+        // SAFETY: `TransformOutput::check` found PZ · P rows of panels; rows of results are written if they `exist`, for
         // which `Target::new` found room, and its contract gives them to this thread alone.
         unsafe {
-            let mut values = [[L::zero(); P]; R];
+            let mut values = [[L::zero(); P]; RZ];
             for y in 0..P {
-                let mut column = [L::zero(); P];
-                for z in 0..P {
+                let mut column = [L::zero(); PZ];
+                for z in 0..PZ {
                     column[z] = L::load(from.add((P * z + y).wrapping_mul(self.panels.row)));
                 }
-                let line = output_line::<L, R, P>(column);
-                for z in 0..R {
+                let line = output_line::<L, RZ, PZ>(column);
+                for z in 0..RZ {
                     values[z][y] = line[z];
                 }
             }
-            for z in 0..R {
+            for z in 0..RZ {
                 let line = output_line::<L, R, P>(values[z]);
                 for y in 0..R {
                     if z < self.target.exist[0] && y < self.target.exist[1] {

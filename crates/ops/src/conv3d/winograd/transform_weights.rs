@@ -98,30 +98,34 @@ impl<const P: usize> TransformWeightGradient<'_, P> {
 }
 
 /// `G w Gᵀ` for one vector of output channels: for each point along z and y and each input channel the points along x.
-pub(super) struct TransformWeights<'a, const P: usize> {
-    taps: &'a [&'a [f32]; 27],
+pub(super) struct TransformWeights<'a, const PZ: usize, const P: usize> {
+    taps: &'a [&'a [f32]],
     step: usize,
     channels: usize,
     lanes: usize,
     to: *mut f32,
 }
 
-impl<'a, const P: usize> TransformWeights<'a, P> {
+impl<'a, const PZ: usize, const P: usize> TransformWeights<'a, PZ, P> {
+    /// Taps of the kernel: nine a layer, and three layers but for flat tiles.
+    pub(super) const TAPS: usize = if PZ == 1 { 9 } else { 27 };
+
     /// From a vector of `lanes` weights of every tap and channel, `step` values from channel to channel, to the points
     /// of all.
     ///
     /// # Safety
-    /// Nobody else reads or writes the first P³ · `channels` · `lanes` results before the kernel has returned.
+    /// Nobody else reads or writes the first PZ · P² · `channels` · `lanes` results before the kernel has returned.
     ///
     /// # Panics
-    /// If there are fewer weights or results.
+    /// If there are other taps, or fewer weights or results.
     pub(super) unsafe fn new(
-        taps: &'a [&'a [f32]; 27],
+        taps: &'a [&'a [f32]],
         step: usize,
         channels: usize,
         lanes: usize,
         results: Results,
     ) -> Self {
+        assert!(taps.len() == Self::TAPS, "taps that are not the tile's");
         let tap = extent([(channels, step)], lanes);
         assert!(taps.iter().all(|weights| weights.len() >= tap), "a tap ends before its last channel");
         Self {
@@ -129,12 +133,12 @@ impl<'a, const P: usize> TransformWeights<'a, P> {
             step,
             channels,
             lanes,
-            to: results.place(extent([(P * P * P, channels * lanes)], channels * lanes)),
+            to: results.place(extent([(PZ * P * P, channels * lanes)], channels * lanes)),
         }
     }
 }
 
-impl<const P: usize> Kernel for TransformWeights<'_, P> {
+impl<const PZ: usize, const P: usize> Kernel for TransformWeights<'_, PZ, P> {
     type Output = ();
 
     #[inline(always)]
@@ -146,18 +150,14 @@ impl<const P: usize> Kernel for TransformWeights<'_, P> {
             // assertion these are whole ones, and its contract gives the latter to this thread alone; `Level::run`,
             // below which kernels run, has asserted that the machine has the instruction set.
             unsafe {
-                let mut along_z = [[[L::zero(); 3]; 3]; P];
+                let mut along_z = [[[L::zero(); 3]; 3]; PZ];
                 for row in 0..9 {
-                    let mut line = [L::zero(); 3];
-                    for z in 0..3 {
-                        line[z] = L::load(self.taps[9 * z + row].as_ptr().add(channel * self.step));
-                    }
-                    let line = weight_line::<L, P>(line);
-                    for z in 0..P {
+                    let line = self.along_z::<L>(row, channel);
+                    for z in 0..PZ {
                         along_z[z][row / 3][row % 3] = line[z];
                     }
                 }
-                for z in 0..P {
+                for z in 0..PZ {
                     let mut along_y = [[L::zero(); 3]; P];
                     for x in 0..3 {
                         let line = weight_line::<L, P>([along_z[z][0][x], along_z[z][1][x], along_z[z][2][x]]);
@@ -174,6 +174,24 @@ impl<const P: usize> Kernel for TransformWeights<'_, P> {
                     }
                 }
             }
+        }
+    }
+}
+
+impl<const PZ: usize, const P: usize> TransformWeights<'_, PZ, P> {
+    /// The points along z of a row of taps.
+    ///
+    /// # Safety
+    /// `row` is below 9 and the channel below their number, and the machine has the instruction set of `L`.
+    #[inline(always)]
+    unsafe fn along_z<L: Lanes>(&self, row: usize, channel: usize) -> [L; PZ] {
+        // SAFETY: `new` found a vector of every channel of nine taps, three times as many but for flat tiles.
+        unsafe {
+            let mut line = [L::zero(); 3];
+            for z in 0..Self::TAPS / 9 {
+                line[z] = L::load(self.taps[9 * z + row].as_ptr().add(channel * self.step));
+            }
+            if PZ == 1 { [line[0]; PZ] } else { weight_line(line) }
         }
     }
 }

@@ -1,0 +1,30 @@
+import type { CallMonitor, ErrorInfo, Segmentation } from '../native/binding.js';
+import type { Volume } from '../types.js';
+import type { SegmentOptions } from './options.js';
+
+/** What a network answers, or why it does not. */
+export type Answer = Promise<Segmentation | ErrorInfo>;
+
+/** A loaded model, whichever way it answers. */
+export interface Network {
+  /** How many networks answer together. */
+  readonly folds: number;
+  /** Its licence and what to cite, as far as they are known. */
+  readonly terms: Terms;
+  /** Refuses options that this model has no use for. */
+  check(options: SegmentOptions): void;
+  segmentFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Answer;
+  segmentVolumes(volumes: Volume[], options: SegmentOptions, monitor: CallMonitor): Answer;
+  dispose(): void;
+}
+
+/** On which terms a model may be used. */
+export interface Terms {
+  /** `null` where nobody says. */
+  licence: string | null;
+  /** Papers to cite. */
+  citations: string[];
+}
+
+/** Nothing is known. */
+export const noTerms: Terms = { licence: null, citations: [] };

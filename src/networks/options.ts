@@ -1,0 +1,42 @@
+import type { CallOptions } from '../types.js';
+
+/** What is asked of one scan. */
+export interface SegmentOptions extends CallOptions {
+  /** What to look for, in words. @default the plan's own: artery, vein */
+  prompts?: string[] | undefined;
+  /** Return probabilities too. @default false */
+  probabilities?: boolean | undefined;
+  /**
+   * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
+   * that the model has: 10 and 11 with `tiny`.
+   *
+   * @default false
+   */
+  keepLungs?: boolean | undefined;
+  /**
+   * Write the airways into the label map too, with the value after the right lung's; of the preset, airways and their
+   * walls get 10 and 11.
+   *
+   * @default false
+   */
+  keepAirways?: boolean | undefined;
+  /**
+   * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
+   * lung are cleared.
+   *
+   * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
+   */
+  postprocess?: boolean | undefined;
+  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+  strict?: boolean | undefined;
+  /** Which volume of a file with four or more axes. */
+  index?: number | undefined;
+  /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
+  mirror?: boolean | undefined;
+  /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
+  step?: number | undefined;
+  /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
+  rawLabels?: boolean | undefined;
+  /** Most memory the process may use, bytes. @default no limit */
+  maxMemory?: number | undefined;
+}
