@@ -15,6 +15,8 @@ const RACES = [
   'unet-step',
   'la-caf',
   'whole-ct',
+  'nnunet-window',
+  'nnunet',
   'volume-io',
   'resample',
   'augment',
