@@ -37,6 +37,15 @@ function raced(net, { threads, count, python, work }) {
   const size = ['--net', net, '--repeats', 1, ...threadFlags(threads)];
   const command = ['cargo', ...benchArguments('class_unet', size)].join(' ');
   const script = join(root, 'benches', 'nnunet_window_torch.py');
-  const args = [script, '--net', net, '--rounds', count, ...threadFlags(threads), '--cmd', `cd '${root}' && ${command}`];
+  const args = [
+    script,
+    '--net',
+    net,
+    '--rounds',
+    count,
+    ...threadFlags(threads),
+    '--cmd',
+    `cd '${root}' && ${command}`,
+  ];
   return jsonLines(python, args, { cwd: work });
 }
