@@ -61,6 +61,7 @@ failures!(
     pulmoav_phantom::PhantomError,
     pulmoav_model::ModelError,
     pulmoav_checkpoint::la_caf::ImportError,
+    pulmoav_checkpoint::nnunet::FolderError,
     pulmoav_plan::PlanError,
     pulmoav_segment::SegmentError,
     pulmoav_train::TrainError,
