@@ -83,7 +83,7 @@ fn logits_of_a_patch_are_nnunetv2_s() -> Result<(), ModelError> {
     Ok(())
 }
 
-/// TotalSegmentator's folders, whose plans are in the format of before 2024.
+/// `TotalSegmentator`'s folders, whose plans are in the format of before 2024.
 #[test]
 fn folders_of_totalsegmentator_are_read() {
     let Some(shared) = shared() else { return };
