@@ -1,4 +1,4 @@
-import type { CallMonitor, ErrorInfo } from './native/binding.js';
+import type { CallMonitor, ErrorInfo, Progress as Reached } from './native/binding.js';
 import { addon } from './native/load.js';
 import { unwrap } from './native/unwrap.js';
 import type { CallOptions, Progress } from './types.js';
@@ -36,6 +36,8 @@ class Reporter {
   readonly #listener: (progress: Progress) => void;
   readonly #timer: NodeJS.Timeout;
   #last = '';
+  /** The stage that is under way, since when, and from where. */
+  #stage = { name: '', since: 0, from: 0 };
   #failure: { reason: unknown } | undefined;
 
   constructor(monitor: CallMonitor, listener: (progress: Progress) => void) {
@@ -62,10 +64,18 @@ class Reporter {
     if (key === this.#last) return;
     this.#last = key;
     try {
-      this.#listener(progress);
+      this.#listener({ ...progress, ...this.#left(progress) });
     } catch (reason) {
       this.#failure = { reason };
       this.#monitor.cancel();
     }
+  }
+
+  #left({ stage, done, total }: Reached): { secondsLeft?: number } {
+    const now = performance.now();
+    if (stage !== this.#stage.name) this.#stage = { name: stage, since: now, from: done };
+    const { since, from } = this.#stage;
+    if (done <= from || total <= 0) return {};
+    return { secondsLeft: (((now - since) / 1000) * (total - done)) / (done - from) };
   }
 }

@@ -1,6 +1,12 @@
-import type { Progress, VoxelArray, VoxelVolume } from './native/binding.js';
+import type { Progress as Reached, VoxelArray, VoxelVolume } from './native/binding.js';
 
-export type { Axes, MeasuredStructure, Progress, VoxelArray, Warning } from './native/binding.js';
+export type { Axes, MeasuredStructure, VoxelArray, Warning } from './native/binding.js';
+
+/** How far a call has come. */
+export interface Progress extends Reached {
+  /** About how many seconds the stage still takes, by what of it is done; missing before anything is. */
+  secondsLeft?: number;
+}
 
 /** Voxels and where they are in the body: a plain object. */
 export interface Volume<Data extends VoxelArray = VoxelArray> extends VoxelVolume {

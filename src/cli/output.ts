@@ -46,16 +46,36 @@ export function progressPrinter(): { onProgress: (progress: Progress) => void; d
   const onProgress = (progress: Progress) => {
     if (terminal) {
       const share = progress.total > 0 ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : '';
-      process.stderr.write(`\r\u001b[K${progress.stage}${share} (${progress.done}/${progress.total})`);
+      const left = progress.secondsLeft === undefined ? '' : `, about ${readableSeconds(progress.secondsLeft)} left`;
+      process.stderr.write(`\r\u001b[K${progress.stage}${share} (${progress.done}/${progress.total}${left})`);
     } else if (!told.has(progress.stage)) {
       say(`${progress.stage} …`);
     }
     told.add(progress.stage);
+    foretell(progress);
+  };
+  let foretold = '';
+  /** Once a stage that takes long, as soon as its first part tells how long. */
+  const foretell = ({ stage, total, secondsLeft }: Progress) => {
+    if (secondsLeft === undefined || stage === foretold) return;
+    foretold = stage;
+    if (secondsLeft < LONG_SECONDS) return;
+    if (terminal) process.stderr.write('\r\u001b[K');
+    const parts = stage === 'network' ? 'windows' : 'parts';
+    say(`${stage}: ${total} ${parts}, about ${readableSeconds(secondsLeft)} to go`);
   };
   const done = () => {
     if (terminal && told.size > 0) process.stderr.write('\r\u001b[K');
   };
   return { onProgress, done };
+}
+
+/** A stage of which so much is left after its first part is told apart. */
+const LONG_SECONDS = 20;
+
+/** Seconds as people read them. */
+function readableSeconds(seconds: number): string {
+  return seconds < 100 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
 /** Bytes as people read them. */
