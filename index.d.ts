@@ -248,7 +248,7 @@ type PhantomSize = 'small' | 'full'
 type PhantomStyle = 'hospital' | 'plain'
 
 /** How far a call has come. */
-interface Progress {
+interface Progress$1 {
   stage: string
   done: number
   total: number
@@ -474,6 +474,11 @@ interface Warning {
   message: string
 }
 
+/** How far a call has come. */
+interface Progress extends Progress$1 {
+    /** About how many seconds the stage still takes, by what of it is done; missing before anything is. */
+    secondsLeft?: number;
+}
 /** Voxels and where they are in the body: a plain object. */
 interface Volume<Data extends VoxelArray = VoxelArray> extends VoxelVolume {
     data: Data;
