@@ -1005,6 +1005,14 @@ interface ModelInfo extends NetworkInfo {
     /** For a model of the cache: its files, each with the hash that was checked. */
     files?: VerifiedFile[];
 }
+/** What a directory with a network that answers with classes holds: nnU-Net's folder, or a model made of one. */
+interface ClassesInfo extends ClassModelInfo {
+    kind: 'classes';
+    /** Its directory. */
+    path: string;
+    /** For a model of the cache: its files, each with the hash that was checked. */
+    files?: VerifiedFile[];
+}
 /** What a directory with a CLIP text model holds. */
 interface TextModelInfo {
     kind: 'clip';
@@ -1032,7 +1040,7 @@ declare function findModel(model?: string): string;
  *
  * @throws ModelError, FormatError, IoError
  */
-declare function verifyModel(model?: string, options?: CallOptions): Promise<ModelInfo | TextModelInfo>;
+declare function verifyModel(model?: string, options?: CallOptions): Promise<ModelInfo | ClassesInfo | TextModelInfo>;
 /**
  * Deletes all that Hugging Face's cache has of a model, every revision and what other programs put there included, and
  * says what that was.
@@ -1620,4 +1628,4 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
 export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

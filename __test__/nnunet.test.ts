@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { importNnunet, inspectNnunet, readVolume, Segmenter, segmentToFile } from 'pulmoav';
+import { importNnunet, inspectNnunet, readVolume, Segmenter, segmentToFile, verifyModel } from 'pulmoav';
 import { folder, shared } from './fixture.js';
 
 /** Random networks with what nnunetv2 2.8.1 and TotalSegmentator 2.18.0 made of scans (`meta.json` says how). */
@@ -66,6 +66,7 @@ test('an imported model gives the same labels to the bit, and holds no pickle', 
   };
   t.deepEqual(await labels(out), await labels(modelOf('d')));
   const { output, ...info } = made;
+  t.like(await verifyModel(out), { kind: 'classes', name: info.name, parameters: info.parameters });
   t.like(await inspectNnunet({ directory: out }), { classes: info.classes, patch: info.patch, folds: info.folds });
 });
 

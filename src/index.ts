@@ -20,6 +20,7 @@ export {
 } from './import.js';
 export { doctor, type FileInfo, type Health, info } from './inspect.js';
 export {
+  type ClassesInfo,
   findModel,
   type ListedModel,
   listModels,

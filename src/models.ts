@@ -5,13 +5,13 @@ import { checkPath } from './check.js';
 import { FormatError, ModelError, UsageError } from './errors.js';
 import { cachedNames, findSnapshot, removeRepository, repository, WEIGHTS } from './models/cache.js';
 import { hubCache } from './models/environment.js';
-import { looksLikeNnunet } from './models/family.js';
+import { FINAL_CHECKPOINT, familyOf, looksLikeNnunet } from './models/family.js';
 import { checkClipConfig, kindOf, type ModelKind } from './models/kind.js';
 import { checkManifest } from './models/manifest.js';
 import { isHubName } from './models/names.js';
 import { modelsOfRun } from './models/run.js';
 import { type VerifiedFile, verifySnapshot, verifyWeights } from './models/verify.js';
-import type { NetworkInfo } from './native/binding.js';
+import type { ClassModelInfo as ClassModel, NetworkInfo } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -39,6 +39,15 @@ export interface ListedModel {
 /** What a directory with a network and its plan holds. */
 export interface ModelInfo extends NetworkInfo {
   kind: 'pulmoav';
+  /** Its directory. */
+  path: string;
+  /** For a model of the cache: its files, each with the hash that was checked. */
+  files?: VerifiedFile[];
+}
+
+/** What a directory with a network that answers with classes holds: nnU-Net's folder, or a model made of one. */
+export interface ClassesInfo extends ClassModel {
+  kind: 'classes';
   /** Its directory. */
   path: string;
   /** For a model of the cache: its files, each with the hash that was checked. */
@@ -132,10 +141,18 @@ export function findNetworks(model: string = DEFAULT_MODEL): string[] {
  *
  * @throws ModelError, FormatError, IoError
  */
-export async function verifyModel(model?: string, options: CallOptions = {}): Promise<ModelInfo | TextModelInfo> {
+export async function verifyModel(
+  model?: string,
+  options: CallOptions = {},
+): Promise<ModelInfo | ClassesInfo | TextModelInfo> {
   const path = findModel(model);
   const pulled = model !== undefined && isHubName(model) && findSnapshot(hubCache(), model)?.path === path;
   const files = pulled ? { files: await verifySnapshot(path, options) } : {};
+  const family = familyOf(path);
+  if (family !== 'prompts') {
+    const source = { directory: path, foreign: family === 'nnunet', folds: null, checkpoint: FINAL_CHECKPOINT };
+    return { kind: 'classes', path, ...(await call(options, () => addon().inspectClassModel(source))), ...files };
+  }
   if (kindOf(path) !== 'pulmoav') {
     const name = model ?? DEFAULT_MODEL;
     await checkClipConfig(join(path, 'config.json'), name);

@@ -2,10 +2,9 @@ import { checkPath, checkStrings } from './check.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
 import { checkReplaceable } from './models/directory.js';
-import { familyOf } from './models/family.js';
+import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import type { ClassModelInfo } from './native/binding.js';
 import { addon } from './native/load.js';
-import { FINAL_CHECKPOINT } from './networks/classes.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
 

@@ -8,11 +8,11 @@ import {
   MAX_THREADS,
 } from './check.js';
 import { UsageError } from './errors.js';
-import { familyOf } from './models/family.js';
+import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import { findNetworks } from './models.js';
 import type { Segmentation } from './native/binding.js';
 import { checkDevice } from './native/load.js';
-import { ClassNetwork, FINAL_CHECKPOINT } from './networks/classes.js';
+import { ClassNetwork } from './networks/classes.js';
 import { LungVessels } from './networks/lung-vessels.js';
 import type { Network } from './networks/network.js';
 import type { SegmentOptions } from './networks/options.js';

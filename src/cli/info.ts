@@ -1,9 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { info } from '../inspect.js';
-import { familyOf } from '../models/family.js';
-import { findModel, verifyModel } from '../models.js';
-import { inspectNnunet } from '../nnunet.js';
+import { verifyModel } from '../models.js';
 import { interruption } from './exit.js';
 import { printJson, say, sayModel, sayWarnings } from './output.js';
 
@@ -23,15 +21,10 @@ export function addInfo(program: Command): void {
 }
 
 async function tellModel(folder: string, json: boolean | undefined): Promise<void> {
-  const directory = findModel(folder);
-  if (familyOf(directory) === 'prompts') {
-    const model = await verifyModel(folder, { signal: interruption });
-    if (json) return printJson(model);
-    if (model.kind === 'clip') return say(`${model.name}: a CLIP text model`);
-    say(`${model.name}: ${model.preset}, ${model.parameters} parameters, voxels of ${model.spacingMm.join(' × ')} mm`);
-    return say(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
-  }
-  const model = await inspectNnunet({ directory, signal: interruption });
-  if (json) return printJson({ path: directory, ...model });
-  sayModel(model);
+  const model = await verifyModel(folder, { signal: interruption });
+  if (json) return printJson(model);
+  if (model.kind === 'classes') return sayModel(model);
+  if (model.kind === 'clip') return say(`${model.name}: a CLIP text model`);
+  say(`${model.name}: ${model.preset}, ${model.parameters} parameters, voxels of ${model.spacingMm.join(' × ')} mm`);
+  say(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
 }

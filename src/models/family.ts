@@ -9,6 +9,9 @@ import { WEIGHTS } from './cache.js';
  */
 export type Family = 'prompts' | 'classes' | 'nnunet';
 
+/** The checkpoint that nnU-Net itself takes. */
+export const FINAL_CHECKPOINT = 'checkpoint_final.pth';
+
 const versioned = z.object({ version: z.number() });
 
 /** How the model in a directory answers, told by the files that describe it. */

@@ -7,9 +7,6 @@ import type { CallOptions, Volume } from '../types.js';
 import type { Answer, Network, Terms } from './network.js';
 import type { SegmentOptions } from './options.js';
 
-/** The checkpoint that nnU-Net itself takes. */
-export const FINAL_CHECKPOINT = 'checkpoint_final.pth';
-
 /** Papers to cite with nnU-Net's models. */
 const NNUNET = 'Isensee et al., nnU-Net, Nature Methods 18:203–211 (2021), doi 10.1038/s41592-020-01008-z';
 
