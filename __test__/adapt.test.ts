@@ -19,18 +19,25 @@ test('without policies a step is the published one', (t) => {
 test('the teacher is ramped up, and its thresholds follow its confidence', (t) => {
   const state = startAdapting(1);
   t.is(adapt(teacher, state, 0, 900).teacher, null);
-  const weights = [100, 200, 300, 800].map((step) => adapt(teacher, state, step, 900).teacher?.weight ?? 0);
-  t.deepEqual(
-    weights.map((weight) => weight.toFixed(3)),
-    ['0.108', '0.574', '1.000', '1.000'],
-  );
-  t.deepEqual(adapt(teacher, state, 300, 900).teacher?.thresholds, [0.5, 0.5, 0.5]);
   const sure: AdaptState = { ...state, confidence: [0.96, 0.9, 0.84] };
+  const weights = (of: AdaptState) =>
+    [100, 200, 300, 800].map((step) => adapt(teacher, of, step, 900).teacher?.weight.toFixed(3));
+  t.deepEqual(weights(sure), ['0.108', '0.574', '1.000', '1.000']);
+  t.deepEqual(adapt(teacher, state, 300, 900).teacher?.thresholds, [0.5, 0.5, 0.5]);
   const [background, artery, vein] = adapt(teacher, sure, 300, 900).teacher?.thresholds ?? [0, 0, 0];
   t.deepEqual(
     [background, artery, vein].map((threshold) => threshold.toFixed(4)),
     ['0.9000', '0.8438', '0.7875'],
   );
+});
+
+test('a teacher that never gives a class, or is not sure of one, is hardly believed', (t) => {
+  const weight = (confidence: AdaptState['confidence']) =>
+    adapt(teacher, { ...startAdapting(1), confidence }, 800, 900).teacher?.weight;
+  t.is(weight([1 / 3, 1 / 3, 1 / 3]), 0.01);
+  t.is(weight([0.99, 0.95, 1 / 3]), 0.01);
+  t.is(weight([0.99, 0.95, 0.625]), 0.5);
+  t.is(weight([0.99, 0.95, 0.75]), 1);
 });
 
 test('confidence is a running mean of the classes that were seen', (t) => {

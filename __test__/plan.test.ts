@@ -69,12 +69,14 @@ test('memory and the number of cases decide the size', (t) => {
   t.deepEqual(flat, [32, 64, 64]);
 });
 
-test('what is not annotated gets a teacher', (t) => {
+test('what is not annotated carries no loss, and the plan says so', (t) => {
   for (const cases of [
     { ...found.cases, half: 3 },
     { ...found.cases, unlabelled: 1 },
   ]) {
-    t.is(choose({ ...found, cases }, 16 * GIB).config.step?.unannotated, 'teacher');
+    const { config, reasons } = choose({ ...found, cases }, 16 * GIB);
+    t.is(config.step?.unannotated, 'ignore');
+    t.regex(reasons.find(({ field }) => field === 'step.unannotated')?.reason ?? '', /carries no loss/);
   }
 });
 

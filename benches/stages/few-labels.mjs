@@ -192,7 +192,15 @@ function checks(summary) {
   const gain = (arm) => three(points(summary, arm) - few);
   return [
     within('points that one lung of two costs (F − H-plain)', three(full - plain), { least: 3 }),
-    within('share of that gap which H-ours closes', three((ours - plain) / (full - plain)), { least: 0.6 }),
+    // Without a gap there is nothing to close.
+    within(
+      'share of that gap which H-ours closes',
+      full - plain < 1 ? Number.NaN : three((ours - plain) / (full - plain)),
+      {
+        least: 0.6,
+      },
+    ),
+    within('points that H-ours adds to H-plain', three(ours - plain), { least: 0 }),
     within('points that half-labelled scans add to few', gain('few-full + H-ours'), { least: 8 }),
     within('points that unlabelled scans add to few', gain('few-full + U-ours'), { least: 3 }),
   ].filter(({ value }) => !Number.isNaN(value));

@@ -96,11 +96,13 @@ function dice({ artery, vein }: { artery: number | null; vein: number | null }):
   return `${artery?.toFixed(2) ?? '–'} (artery) and ${vein?.toFixed(2) ?? '–'} (vein)`;
 }
 
-function chooseUnannotated({ cases }: Fingerprint): { value: 'teacher' | 'ignore'; reason: string } {
+/** No teacher, whatever is annotated: so far it was measured to do harm (docs/learning-from-few-labels.md). */
+function chooseUnannotated({ cases }: Fingerprint): { value: 'ignore'; reason: string } {
   const { full, half, unlabelled } = cases;
   if (half + unlabelled === 0) return { value: 'ignore', reason: `all ${full} cases are annotated in full` };
-  const reason = `${half} cases are annotated in part and ${unlabelled} not at all, ${full} in full`;
-  return { value: 'teacher', reason };
+  const found = `${half} cases are annotated in part and ${unlabelled} not at all, ${full} in full`;
+  const unused = unlabelled > 0 ? '; scans without any label are not used' : '';
+  return { value: 'ignore', reason: `${found}; what is not annotated carries no loss${unused}` };
 }
 
 interface Size {
@@ -113,7 +115,7 @@ interface Size {
 }
 
 /** The widest network with the largest patch that fits; narrower networks before patches below three quarters. */
-function chooseSize(found: Fingerprint, edgeMm: number, budgetBytes: number, unannotated: 'teacher' | 'ignore') {
+function chooseSize(found: Fingerprint, edgeMm: number, budgetBytes: number, unannotated: 'ignore') {
   const labelled = found.cases.full + found.cases.half;
   const widths = labelled >= MANY_CASES ? [32, 16, 8] : [16, 8];
   const multiple = 2 ** 3;

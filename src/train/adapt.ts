@@ -31,6 +31,8 @@ const CALIBRES = 3;
 const UNSURE = 1 / 3;
 /** Weights below this are not worth a forward pass. */
 const MIN_TEACHER_WEIGHT = 0.01;
+/** Between these running confidences of the class it is least sure of, a teacher comes to be believed. */
+const [NO_TRUST, FULL_TRUST] = [0.5, 0.75];
 /** The teacher is never believed below this. */
 const MIN_THRESHOLD = 0.5;
 /** Factors of losses stay within e to the power of ± this. */
@@ -88,16 +90,19 @@ export function observe(
 
 /**
  * The teacher's weight is ramped up, exp(−5 (1 − t)²) with t from 0 to 1 over the first `rampShare` of the steps
- * (Tarvainen and Valpola, NeurIPS 2017). Thresholds follow its own running confidence: the mean over the classes times
+ * (Tarvainen and Valpola, NeurIPS 2017), and stays at its least while there is a class that the teacher never gives or is
+ * not sure of: what it leaves out it would teach to be nothing (docs/learning-from-few-labels.md). Thresholds follow its own running confidence: the mean over the classes times
  * the class's share of the most confident one (Wang et al., "FreeMatch", ICLR 2023).
  */
 function teacher({ step: { unannotated }, adapt }: TrainConfig, state: AdaptState, step: number, steps: number) {
   if (unannotated !== 'teacher') return null;
   const { weight: most, rampShare } = adapt.teacher;
   const along = Math.min(1, step / Math.max(1, rampShare * steps));
-  const weight = most * Math.exp(-5 * (1 - along) ** 2);
-  if (weight < MIN_TEACHER_WEIGHT) return null;
+  const ramped = most * Math.exp(-5 * (1 - along) ** 2);
+  if (ramped < MIN_TEACHER_WEIGHT) return null;
   const { confidence } = state;
+  const trust = (Math.min(...confidence) - NO_TRUST) / (FULL_TRUST - NO_TRUST);
+  const weight = Math.max(MIN_TEACHER_WEIGHT, ramped * Math.min(1, trust));
   const mean = confidence.reduce((sum, sure) => sum + sure, 0) / confidence.length;
   const surest = Math.max(...confidence);
   const thresholds = confidence.map((sure) => Math.max(MIN_THRESHOLD, (mean * sure) / surest)) as ByClass;
