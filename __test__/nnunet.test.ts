@@ -2,7 +2,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { importNnunet, inspectNnunet, readVolume, Segmenter, segmentToFile, verifyModel } from 'pulmoav';
-import { folder, shared } from './fixture.js';
+import { chest, folder, root, shared } from './fixture.js';
 
 /** Random networks with what nnunetv2 2.8.1 and TotalSegmentator 2.18.0 made of scans (`meta.json` says how). */
 const fixtures = join(shared, 'nnunet');
@@ -68,6 +68,16 @@ test('an imported model gives the same labels to the bit, and holds no pickle', 
   const { output, ...info } = made;
   t.like(await verifyModel(out), { kind: 'classes', name: info.name, parameters: info.parameters });
   t.like(await inspectNnunet({ directory: out }), { classes: info.classes, patch: info.patch, folds: info.folds });
+});
+
+test('a trainer that nobody knows runs, and every result says so', async (t) => {
+  const directory = join(root, 'crates', 'testing', 'goldens', 'nnunet', 'residual');
+  const { channels, notes } = await inspectNnunet({ directory });
+  t.is(notes.length, 1);
+  using segmenter = await Segmenter.load({ model: directory });
+  const { ct } = chest();
+  const { warnings } = await segmenter.segment(Array(channels.length).fill(ct), { mirror: false });
+  t.like(warnings, [{ code: 'MODEL_NOTE', message: notes[0] }]);
 });
 
 test('plans of the old format mean the same model', async (t) => {

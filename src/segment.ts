@@ -135,13 +135,19 @@ export class Segmenter {
     const scans: unknown[] = Array.isArray(scan) ? scan : [scan];
     if (scans.length > 0 && scans.every((one) => typeof one === 'string')) {
       for (const path of scans) checkPath('The scan', path);
-      return await call(options, (monitor) => this.#network.segmentFiles(scans, options, monitor));
+      return this.#noted(await call(options, (monitor) => this.#network.segmentFiles(scans, options, monitor)));
     }
     const volumes = scans.map((one) => {
       checkVolume('The scan', one);
       return one;
     });
-    return await call(options, (monitor) => this.#network.segmentVolumes(volumes, options, monitor));
+    return this.#noted(await call(options, (monitor) => this.#network.segmentVolumes(volumes, options, monitor)));
+  }
+
+  /** A result with what a user should know of the model. */
+  #noted(result: Segmentation): Segmentation {
+    const notes = this.#network.notes.map((message) => ({ code: 'MODEL_NOTE', message }));
+    return { ...result, warnings: [...notes, ...result.warnings] };
   }
 
   /** Frees the model's memory; the segmenter cannot be used afterwards. */

@@ -31,6 +31,10 @@ export class ClassNetwork implements Network {
     return this.info.folds.length;
   }
 
+  get notes(): string[] {
+    return this.info.notes;
+  }
+
   get terms(): Terms {
     return { licence: this.info.licence, citations: [NNUNET] };
   }

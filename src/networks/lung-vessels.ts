@@ -87,6 +87,10 @@ export class LungVessels implements Network {
     return await addon().segmentLungVesselsVolume(lobes, vessels, only(volumes), requestOf(options), monitor);
   }
 
+  get notes(): string[] {
+    return [...this.#lobes.notes, ...this.#vessels.notes];
+  }
+
   dispose(): void {
     this.#lobes.dispose();
     this.#vessels.dispose();

@@ -11,6 +11,8 @@ export interface Network {
   readonly folds: number;
   /** Its licence and what to cite, as far as they are known. */
   readonly terms: Terms;
+  /** What a user should know of the model, a sentence each. */
+  readonly notes: string[];
   /** Refuses options that this model has no use for. */
   check(options: SegmentOptions): void;
   segmentFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Answer;

@@ -11,6 +11,7 @@ import type { SegmentOptions } from './options.js';
 export class PromptedNetwork implements Network {
   readonly folds: number;
   readonly terms = noTerms;
+  readonly notes: string[] = [];
   readonly #handle: number;
 
   private constructor(handle: number, folds: number) {
