@@ -169,8 +169,7 @@ test('killed at any moment with every policy on, a run ends as one that never st
 
 test('a run that is short of memory computes blocks twice, to the same bits, or is refused', async (t) => {
   const starts: Extract<TrainEvent, { type: 'start' }>[] = [];
-  const run = async (maxMemoryBytes?: number) => {
-    const out = join(folder(), 'run');
+  const run = async (maxMemoryBytes?: number, out = join(folder(), 'run')) => {
     const onEvent = (event: TrainEvent) => event.type === 'start' && starts.push(event);
     await train({ dataset: data, out, config: { ...smallest, steps: 3 }, maxMemoryBytes, onEvent });
     return readFileSync(join(out, 'latest', 'model.safetensors'));
@@ -183,7 +182,9 @@ test('a run that is short of memory computes blocks twice, to the same bits, or 
     starts.map(({ recompute }) => recompute),
     [false, true],
   );
-  await t.throwsAsync(run(1e6), { code: 'ERR_MEMORY', message: /recomputed/ });
+  const refused = join(folder(), 'run');
+  await t.throwsAsync(run(1e6, refused), { code: 'ERR_MEMORY', message: /recomputed/ });
+  t.false(existsSync(join(refused, 'run.json')));
 });
 
 /** Waits until a file has grown. */

@@ -15,7 +15,7 @@ import { type EndReason, EventLog, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { openRecords, refreshRecords } from './records.js';
-import { keepCases, openRun, type RunFile } from './run.js';
+import { checkTrainConfig, keepCases, openRun, type RunFile } from './run.js';
 import { learningRate } from './schedule.js';
 import { type StepReport, Trainer, type TrainerFacts } from './trainer.js';
 import { type Save, Validation } from './validation.js';
@@ -90,6 +90,8 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
+  // Refused before the folder holds a run.
+  if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
   const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
