@@ -10,6 +10,8 @@ const cargo = spawn('cargo', args, { stdio: ['ignore', 'pipe', 'inherit'] });
 let [passed, failed] = [0, 0];
 /** Tests that were skipped, with the reason; by the binary and the name, since names recur. */
 const skipped = new Map();
+/** Names of those that failed: their own output may lie far above the end. */
+const failures = [];
 /** The binary's number, the test whose output is being read, and whether that test passed. */
 let [binary, test, isSuccess] = [0, '', false];
 let rest = '';
@@ -24,6 +26,7 @@ cargo.on('close', (status) => {
     process.stdout.write(`skipped: ${name}: ${reason}\n`);
     if (isRun) passed -= 1;
   }
+  for (const name of failures) process.stdout.write(`failed: ${name}\n`);
   process.stdout.write(`\nRust tests: ${passed} passed, ${failed} failed, ${skipped.size} skipped\n`);
   process.exitCode = status ?? 1;
 });
@@ -39,6 +42,8 @@ function read(line) {
     failed += Number(counts[2]);
     binary += 1;
   }
+  const failure = /^test (.*) \.\.\. FAILED$/.exec(line)?.[1];
+  if (failure) failures.push(failure);
   if (ignored) skip(ignored[1], ignored[2] ?? 'ignored', false);
   if (!isSuccess) return false;
   test = /^---- (.*) stdout ----$/.exec(line)?.[1] ?? test;

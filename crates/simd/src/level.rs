@@ -83,6 +83,9 @@ impl Level {
 
 /// Runs `body` with every kernel of this process at `level`; for tests, which it lets through one at a time.
 ///
+/// Other tests of the same binary run meanwhile, and see the level change: where kernels round otherwise at another
+/// level, a test that compares two runs bit for bit must do so within one call of this.
+///
 /// # Panics
 /// If the machine lacks the level.
 pub fn with_level<T>(level: Level, body: impl FnOnce() -> T) -> T {

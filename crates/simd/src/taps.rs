@@ -180,6 +180,7 @@ mod tests {
                     (358, 512),
                     (5, 33),
                 ] {
+                    check::<1>(size, new_size, level);
                     check::<2>(size, new_size, level);
                     if size >= 4 {
                         check::<4>(size, new_size, level);

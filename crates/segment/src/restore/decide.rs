@@ -107,8 +107,6 @@ fn padded(values: &[f32]) -> [f32; BLOCK] {
 
 #[cfg(test)]
 mod tests {
-    use pulmoav_simd::with_level;
-
     use super::*;
     use crate::fixture::plan;
 
@@ -133,7 +131,7 @@ mod tests {
             let expected: Vec<u8> = (0..width).map(voxel).collect();
             for level in Level::present() {
                 let mut labels = vec![9; width];
-                with_level(level, || rules.decide(&rows, &mut labels));
+                level.run(Decide { rules: &rules, probabilities: &rows, labels: &mut labels });
                 assert_eq!(labels, expected, "{width} voxels at {level:?}");
             }
         }
