@@ -435,14 +435,20 @@ interface UnusedTensor {
   reason: string
 }
 
-/** What the teacher said of the voxels without a reference that it gave one class. */
+/** What the teacher said of one class. */
 interface Verdict {
-  /** How many there are. */
+  /** Voxels without a reference that it gave the class. */
   voxels: number
   /** How many of them count. */
   accepted: number
   /** The sum of their confidences. */
   confidence: number
+  /** Voxels whose reference knows the class and gives it. */
+  referenced: number
+  /** Voxels whose reference knows the class and the teacher gives it. */
+  predicted: number
+  /** Those that both give it. */
+  agreed: number
 }
 
 /** Voxel arrays by file data type; 64-bit integers are big integers. */
@@ -1502,13 +1508,17 @@ type TrainEvent = {
 } & Omit<StepReport, 'samples' | 'teacher'> & {
     /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
     lossFactors: Record<string, number>;
-    /** What was learnt from the teacher: thresholds and shares of accepted voxels of background, artery and vein. */
+    /**
+     * What was learnt from the teacher: thresholds, shares of accepted voxels, and Dice with the reference where there
+     * is one, of background, artery and vein.
+     */
     teacher: {
         /** `null` where it was not a finite number. */
         loss: number | null;
         weight: number;
         thresholds: number[];
         accepted: (number | null)[];
+        agreement: (number | null)[];
     } | null;
 }) | {
     type: 'validation';

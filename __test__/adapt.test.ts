@@ -4,6 +4,12 @@ import { type AdaptState, adapt, observe, startAdapting } from '../dist/train/ad
 
 const teacher: TrainConfig = { ...tinyTraining, step: { ...tinyTraining.step, unannotated: 'teacher' } };
 const nothing = { terms: {}, samples: [], teacher: null };
+const silent = { voxels: 0, confidence: 0, referenced: 0, predicted: 0, agreed: 0 };
+/** Sums by which a teacher has these Dice values. */
+const agreement = (...dice: [number, number, number]): AdaptState['agreement'] => ({
+  agreed: dice.map((value) => 500 * value) as [number, number, number],
+  given: [1000, 1000, 1000],
+});
 
 function withPolicies(policies: Partial<TrainConfig['adapt']>, config = tinyTraining): TrainConfig {
   return { ...config, adapt: { ...config.adapt, ...policies } };
@@ -19,7 +25,7 @@ test('without policies a step is the published one', (t) => {
 test('the teacher is ramped up, and its thresholds follow its confidence', (t) => {
   const state = startAdapting(1);
   t.is(adapt(teacher, state, 0, 900).teacher, null);
-  const sure: AdaptState = { ...state, confidence: [0.96, 0.9, 0.84] };
+  const sure: AdaptState = { ...state, confidence: [0.96, 0.9, 0.84], agreement: agreement(1, 0.9, 0.7) };
   const weights = (of: AdaptState) =>
     [100, 200, 300, 800].map((step) => adapt(teacher, of, step, 900).teacher?.weight.toFixed(3));
   t.deepEqual(weights(sure), ['0.108', '0.574', '1.000', '1.000']);
@@ -31,22 +37,28 @@ test('the teacher is ramped up, and its thresholds follow its confidence', (t) =
   );
 });
 
-test('a teacher that never gives a class, or is not sure of one, is hardly believed', (t) => {
-  const weight = (confidence: AdaptState['confidence']) =>
-    adapt(teacher, { ...startAdapting(1), confidence }, 800, 900).teacher?.weight;
-  t.is(weight([1 / 3, 1 / 3, 1 / 3]), 0.01);
-  t.is(weight([0.99, 0.95, 1 / 3]), 0.01);
-  t.is(weight([0.99, 0.95, 0.625]), 0.5);
-  t.is(weight([0.99, 0.95, 0.75]), 1);
+test('a teacher is believed only as far as it agrees with the reference in every class', (t) => {
+  const weight = (agreement: AdaptState['agreement']) =>
+    adapt(teacher, { ...startAdapting(1), agreement }, 800, 900).teacher?.weight.toFixed(6);
+  t.is(weight(startAdapting(1).agreement), '0.010000');
+  t.is(weight(agreement(0.99, 0.8, 0)), '0.010000');
+  t.is(weight(agreement(0.99, 0.8, 0.45)), '0.500000');
+  t.is(weight(agreement(0.99, 0.8, 0.6)), '1.000000');
+  // Nobody annotated veins, and the teacher gave none where somebody could have told.
+  t.is(weight({ agreed: [500, 400, 0], given: [1000, 1000, 0] }), '1.000000');
+});
+
+test('agreement forgets what lies back', (t) => {
+  const state: AdaptState = { ...startAdapting(1), agreement: agreement(1, 1, 0) };
+  const verdicts = [silent, silent, { ...silent, referenced: 30, predicted: 20, agreed: 10 }];
+  const wanted = adapt(teacher, state, 300, 900);
+  const after = observe(teacher, state, wanted, { ...nothing, teacher: { verdicts } });
+  t.deepEqual(after.agreement, { agreed: [495, 495, 10], given: [990, 990, 1040] });
 });
 
 test('confidence is a running mean of the classes that were seen', (t) => {
   const state = startAdapting(1);
-  const verdicts = [
-    { voxels: 10, confidence: 9 },
-    { voxels: 0, confidence: 0 },
-    { voxels: 4, confidence: 2 },
-  ];
+  const verdicts = [{ ...silent, voxels: 10, confidence: 9 }, silent, { ...silent, voxels: 4, confidence: 2 }];
   const wanted = adapt(teacher, state, 300, 900);
   const { confidence } = observe(teacher, state, wanted, { ...nothing, teacher: { verdicts } });
   t.deepEqual(
@@ -100,7 +112,9 @@ test('what the policies remember survives JSON to the bit', (t) => {
     const seen = {
       terms: { dice: loss, bce: loss / 7 },
       samples: [{ case: step % 2, calibre: step % 3, loss }],
-      teacher: { verdicts: [1, 2, 3].map((voxels) => ({ voxels, confidence: voxels * loss })) },
+      teacher: {
+        verdicts: [1, 2, 3].map((voxels) => ({ ...silent, voxels, confidence: voxels * loss, agreed: voxels })),
+      },
     };
     state = observe(config, state, adapt(config, state, step, 50), seen);
     t.deepEqual(JSON.parse(JSON.stringify(state)), state);

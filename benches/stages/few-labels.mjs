@@ -79,7 +79,7 @@ async function taught(arm, seed, settings, context) {
 function told(arm, seed, { step, loss, seconds, teacher }) {
   const taught = teacher
     ? `, teacher ${teacher.weight.toFixed(2)} × ${teacher.loss?.toFixed(3)}, thresholds ${teacher.thresholds.map((t) => t.toFixed(2))}, ` +
-      `accepted ${teacher.accepted.map((share) => share?.toFixed(2))}`
+      `accepted ${teacher.accepted.map((share) => share?.toFixed(2))}, agreement ${teacher.agreement.map((dice) => dice?.toFixed(2))}`
     : '';
   return `${arm}, seed ${seed}, step ${step}: loss ${loss?.toFixed(3)}, ${seconds.toFixed(2)} s${taught}`;
 }

@@ -868,14 +868,20 @@ export interface UnusedTensor {
 /** Segments and scores validation cases with the moving average (EMA) of the weights. */
 export declare function validateTrainer(handle: number, cases: number, monitor: CallMonitor): Promise<Array<CaseScores> | ErrorInfo>
 
-/** What the teacher said of the voxels without a reference that it gave one class. */
+/** What the teacher said of one class. */
 export interface Verdict {
-  /** How many there are. */
+  /** Voxels without a reference that it gave the class. */
   voxels: number
   /** How many of them count. */
   accepted: number
   /** The sum of their confidences. */
   confidence: number
+  /** Voxels whose reference knows the class and gives it. */
+  referenced: number
+  /** Voxels whose reference knows the class and the teacher gives it. */
+  predicted: number
+  /** Those that both give it. */
+  agreed: number
 }
 
 /** Loads a model, which checks all of it, and says what it is. */

@@ -8,6 +8,8 @@ export type ByClass = [background: number, artery: number, vein: number];
 export interface AdaptState {
   /** Running mean of the teacher's confidence, by class. */
   confidence: ByClass;
+  /** How far the teacher agrees with the reference: running sums of voxels, by class. */
+  agreement: { agreed: ByClass; given: ByClass };
   /** Logarithm of each loss's learnt variance, by the name of its weight. */
   logVariances: Record<string, number>;
   /** Running loss of each training case; `null` until it was drawn. */
@@ -23,7 +25,7 @@ export type Adaptation = Omit<StepSettings, 'learningRate'>;
 
 /** What the policies look at in a step's report. */
 export type Observation = Pick<StepReport, 'terms' | 'samples'> & {
-  teacher: { verdicts: Pick<Verdict, 'voxels' | 'confidence'>[] } | null;
+  teacher: { verdicts: Omit<Verdict, 'accepted'>[] } | null;
 };
 
 const CALIBRES = 3;
@@ -31,8 +33,8 @@ const CALIBRES = 3;
 const UNSURE = 1 / 3;
 /** Weights below this are not worth a forward pass. */
 const MIN_TEACHER_WEIGHT = 0.01;
-/** Between these running confidences of the class it is least sure of, a teacher comes to be believed. */
-const [NO_TRUST, FULL_TRUST] = [0.5, 0.75];
+/** Between these Dice values of the class it knows worst, a teacher comes to be believed. */
+const [NO_TRUST, FULL_TRUST] = [0.3, 0.6];
 /** The teacher is never believed below this. */
 const MIN_THRESHOLD = 0.5;
 /** Factors of losses stay within e to the power of ± this. */
@@ -43,6 +45,7 @@ const alike: SamplingWeights = { cases: [], calibres: [] };
 export function startAdapting(cases: number): AdaptState {
   return {
     confidence: [UNSURE, UNSURE, UNSURE],
+    agreement: { agreed: [0, 0, 0], given: [0, 0, 0] },
     logVariances: {},
     caseLosses: Array<null>(cases).fill(null),
     calibreLosses: Array<null>(CALIBRES).fill(null),
@@ -81,6 +84,7 @@ export function observe(
   }
   return {
     confidence: teacher ? confidenceAfter(config, state.confidence, teacher.verdicts) : state.confidence,
+    agreement: teacher ? agreementAfter(config, state.agreement, teacher.verdicts) : state.agreement,
     logVariances: logVariancesAfter(config, state.logVariances, terms),
     caseLosses,
     calibreLosses,
@@ -90,9 +94,10 @@ export function observe(
 
 /**
  * The teacher's weight is ramped up, exp(−5 (1 − t)²) with t from 0 to 1 over the first `rampShare` of the steps
- * (Tarvainen and Valpola, NeurIPS 2017), and stays at its least while there is a class that the teacher never gives or is
- * not sure of: what it leaves out it would teach to be nothing (docs/learning-from-few-labels.md). Thresholds follow its own running confidence: the mean over the classes times
- * the class's share of the most confident one (Wang et al., "FreeMatch", ICLR 2023).
+ * (Tarvainen and Valpola, NeurIPS 2017), and stays at its least while there is a class in which the teacher disagrees
+ * with the reference: what it leaves out it would teach to be nothing (docs/learning-from-few-labels.md). Thresholds
+ * follow its own running confidence: the mean over the classes times the class's share of the most confident one (Wang
+ * et al., "FreeMatch", ICLR 2023).
  */
 function teacher({ step: { unannotated }, adapt }: TrainConfig, state: AdaptState, step: number, steps: number) {
   if (unannotated !== 'teacher') return null;
@@ -101,12 +106,35 @@ function teacher({ step: { unannotated }, adapt }: TrainConfig, state: AdaptStat
   const ramped = most * Math.exp(-5 * (1 - along) ** 2);
   if (ramped < MIN_TEACHER_WEIGHT) return null;
   const { confidence } = state;
-  const trust = (Math.min(...confidence) - NO_TRUST) / (FULL_TRUST - NO_TRUST);
-  const weight = Math.max(MIN_TEACHER_WEIGHT, ramped * Math.min(1, trust));
+  const weight = Math.max(MIN_TEACHER_WEIGHT, ramped * trust(state.agreement));
   const mean = confidence.reduce((sum, sure) => sum + sure, 0) / confidence.length;
   const surest = Math.max(...confidence);
   const thresholds = confidence.map((sure) => Math.max(MIN_THRESHOLD, (mean * sure) / surest)) as ByClass;
   return { weight, thresholds };
+}
+
+/** 0 to 1 by the Dice of the class in which teacher and reference agree least, of those either has given. */
+function trust({ agreed, given }: AdaptState['agreement']): number {
+  const dice = given.flatMap((voxels, index) => (voxels > 0 ? [(2 * (agreed[index] ?? 0)) / voxels] : []));
+  if (dice.length === 0) return 0;
+  return Math.min(1, Math.max(0, (Math.min(...dice) - NO_TRUST) / (FULL_TRUST - NO_TRUST)));
+}
+
+/** Sums that forget: with momentum m a step's voxels count by mⁿ after n more. */
+function agreementAfter(
+  { adapt: { teacher } }: TrainConfig,
+  { agreed, given }: AdaptState['agreement'],
+  verdicts: Pick<Verdict, 'referenced' | 'predicted' | 'agreed'>[],
+): AdaptState['agreement'] {
+  const added = (before: ByClass, of: (verdict: (typeof verdicts)[number]) => number) =>
+    before.map((sum, index) => {
+      const verdict = verdicts[index];
+      return teacher.momentum * sum + (verdict ? of(verdict) : 0);
+    }) as ByClass;
+  return {
+    agreed: added(agreed, (verdict) => verdict.agreed),
+    given: added(given, ({ referenced, predicted }) => referenced + predicted),
+  };
 }
 
 function confidenceAfter(

@@ -39,8 +39,10 @@ export async function findCheckpoint(run: string, name: Kept): Promise<string | 
 /** The file in a checkpoint that holds what the policies remember. */
 const ADAPT_FILE = 'adapt.json';
 const known = z.array(z.number().nullable());
+const byClass = z.tuple([z.number(), z.number(), z.number()]);
 const adaptState = z.strictObject({
-  confidence: z.tuple([z.number(), z.number(), z.number()]),
+  confidence: byClass,
+  agreement: z.strictObject({ agreed: byClass, given: byClass }),
   logVariances: z.record(z.string(), z.number()),
   caseLosses: known,
   calibreLosses: known,

@@ -28,13 +28,17 @@ export type TrainEvent =
   | ({ type: 'step'; step: number; learningRate: number } & Omit<StepReport, 'samples' | 'teacher'> & {
         /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
         lossFactors: Record<string, number>;
-        /** What was learnt from the teacher: thresholds and shares of accepted voxels of background, artery and vein. */
+        /**
+         * What was learnt from the teacher: thresholds, shares of accepted voxels, and Dice with the reference where there
+         * is one, of background, artery and vein.
+         */
         teacher: {
           /** `null` where it was not a finite number. */
           loss: number | null;
           weight: number;
           thresholds: number[];
           accepted: (number | null)[];
+          agreement: (number | null)[];
         } | null;
       })
   | { type: 'validation'; step: number; mean: Scores; seconds: number }

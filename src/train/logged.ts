@@ -15,7 +15,13 @@ const step = z.object({
   terms: values.default({}),
   lossFactors: values.default({}),
   teacher: z
-    .object({ loss: value, weight: z.number(), thresholds: z.array(z.number()), accepted: z.array(value) })
+    .object({
+      loss: value,
+      weight: z.number(),
+      thresholds: z.array(z.number()),
+      accepted: z.array(value),
+      agreement: z.array(value).default([]),
+    })
     .nullable()
     .default(null),
 });

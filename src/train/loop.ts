@@ -244,14 +244,20 @@ function isDue(every: number, step: number): boolean {
 function stepEvent(step: number, learningRate: number, wanted: Adaptation, report: StepReport): TrainEvent {
   const { samples: _, teacher, ...told } = report;
   const { weight, thresholds } = wanted.teacher ?? { weight: 0, thresholds: null };
-  const accepted = teacher?.verdicts.map(({ voxels, accepted }) => (voxels > 0 ? accepted / voxels : null));
+  const share = (part: number, whole: number) => (whole > 0 ? part / whole : null);
   return {
     type: 'step',
     step,
     learningRate,
     ...told,
     lossFactors: wanted.lossFactors,
-    teacher: teacher && { loss: teacher.loss, weight, thresholds: thresholds ?? [], accepted: accepted ?? [] },
+    teacher: teacher && {
+      loss: teacher.loss,
+      weight,
+      thresholds: thresholds ?? [],
+      accepted: teacher.verdicts.map(({ voxels, accepted }) => share(accepted, voxels)),
+      agreement: teacher.verdicts.map(({ referenced, predicted, agreed }) => share(2 * agreed, referenced + predicted)),
+    },
   };
 }
 

@@ -30,6 +30,7 @@ export function scalarsOf(event: TrainEvent | LoggedEvent): Map<string, number> 
     add('teacher/loss', event.teacher?.loss);
     addAll('teacher/threshold', byClass(event.teacher?.thresholds));
     addAll('teacher/accepted', byClass(event.teacher?.accepted));
+    addAll('teacher/agreement', byClass(event.teacher?.agreement));
   } else if (event.type === 'validation') {
     for (const [target, { predVoxels: _, refVoxels: __, ...metrics }] of Object.entries(event.mean)) {
       for (const [metric, value] of Object.entries(metrics)) add(`validation/${metric}/${target}`, value);

@@ -272,15 +272,21 @@ pub struct TeacherReport {
     pub verdicts: Vec<Verdict>,
 }
 
-/// What the teacher said of the voxels without a reference that it gave one class.
+/// What the teacher said of one class.
 #[napi(object, object_from_js = false)]
 pub struct Verdict {
-    /// How many there are.
+    /// Voxels without a reference that it gave the class.
     pub voxels: f64,
     /// How many of them count.
     pub accepted: f64,
     /// The sum of their confidences.
     pub confidence: f64,
+    /// Voxels whose reference knows the class and gives it.
+    pub referenced: f64,
+    /// Voxels whose reference knows the class and the teacher gives it.
+    pub predicted: f64,
+    /// Those that both give it.
+    pub agreed: f64,
 }
 
 impl From<pulmoav_train::report::SampleReport> for SampleReport {
@@ -296,6 +302,9 @@ impl From<pulmoav_train::report::TeacherReport> for TeacherReport {
             voxels: verdict.voxels as f64,
             accepted: verdict.accepted as f64,
             confidence: verdict.confidence,
+            referenced: verdict.referenced as f64,
+            predicted: verdict.predicted as f64,
+            agreed: verdict.agreed as f64,
         });
         Self { loss: finite(report.loss), verdicts: verdicts.into() }
     }

@@ -11,7 +11,7 @@
 //! give the class and, as shares of their sum, its confidence. The label counts where the confidence reaches the class's
 //! threshold. Thresholds come with each step: the loop lets them follow the teacher's own running confidence (Wang et
 //! al., "`FreeMatch`: self-adaptive thresholding for semi-supervised learning", ICLR 2023), of which each step reports
-//! what it saw.
+//! what it saw, and how far the teacher agrees with the reference where there is one.
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters};
@@ -49,15 +49,21 @@ impl TeacherSettings {
     }
 }
 
-/// What the teacher said of the voxels without a reference that it gave one class.
+/// What the teacher said of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Verdict {
-    /// How many there are.
+    /// Voxels without a reference that it gave the class.
     pub voxels: u64,
     /// How many of them count.
     pub accepted: u64,
     /// The sum of their confidences.
     pub confidence: f64,
+    /// Voxels whose reference knows the class and gives it.
+    pub referenced: u64,
+    /// Voxels whose reference knows the class and the teacher gives it.
+    pub predicted: u64,
+    /// Those that both give it.
+    pub agreed: u64,
 }
 
 impl Verdict {
@@ -65,6 +71,9 @@ impl Verdict {
         self.voxels += other.voxels;
         self.accepted += other.accepted;
         self.confidence += other.confidence;
+        self.referenced += other.referenced;
+        self.predicted += other.predicted;
+        self.agreed += other.agreed;
     }
 }
 
@@ -173,26 +182,47 @@ impl Rules<'_> {
 
     fn voxel(&self, code: u8, logits: &[f32], verdicts: &mut [Verdict; CLASSES]) -> u8 {
         let place = code & (RIGHT_BIT | SUPERVISED_BIT);
-        let supervised = code & SUPERVISED_BIT != 0;
-        if code & IGNORE_BIT != 0 || supervised && self.annotated.classes.len() == 2 {
+        if code & IGNORE_BIT != 0 {
             return place;
         }
-        let annotated = |class: u8| supervised && self.annotated.classes.iter().any(|&known| label(known) == class);
+        let (class, confidence) = self.opinion(code, logits);
         let reference = code & LABEL_BITS;
-        if annotated(reference) {
+        let is_whole = code & SUPERVISED_BIT != 0 && self.annotated.classes.len() == CLASSES - 1;
+        for (known, verdict) in verdicts.iter_mut().enumerate() {
+            if is_whole || self.is_annotated(code, known) {
+                let [referenced, predicted] = [usize::from(reference), class].map(|given| given == known);
+                verdict.referenced += u64::from(referenced);
+                verdict.predicted += u64::from(predicted);
+                verdict.agreed += u64::from(referenced && predicted);
+            }
+        }
+        if is_whole {
+            return place;
+        }
+        if self.is_annotated(code, usize::from(reference)) {
             return place | reference | ACCEPTED_BIT;
         }
-        let [artery, vein] = self.maps.probabilities(logits, code);
-        let odds = [(1.0 - artery) * (1.0 - vein), artery * (1.0 - vein), vein * (1.0 - artery)];
-        let class = (1..CLASSES).fold(0, |best, class| if odds[class] > odds[best] { class } else { best });
-        if annotated(class as u8) {
+        if self.is_annotated(code, class) {
             // The reference says that there is none.
             return place;
         }
-        let confidence = f64::from(odds[class]) / f64::from(odds.iter().sum::<f32>()).max(1e-12);
         let accepted = confidence >= self.thresholds[class];
-        verdicts[class].add(&Verdict { voxels: 1, accepted: u64::from(accepted), confidence });
+        verdicts[class].add(&Verdict { voxels: 1, accepted: u64::from(accepted), confidence, ..Verdict::default() });
         if accepted { place | class as u8 | ACCEPTED_BIT } else { place }
+    }
+
+    /// Whether the reference says of this voxel if it is of that class, artery or vein.
+    fn is_annotated(&self, code: u8, class: usize) -> bool {
+        let knows = |&known: &VesselClass| usize::from(label(known)) == class;
+        code & SUPERVISED_BIT != 0 && self.annotated.classes.iter().any(knows)
+    }
+
+    /// The teacher's class of a voxel, and how sure it is of it.
+    fn opinion(&self, code: u8, logits: &[f32]) -> (usize, f64) {
+        let [artery, vein] = self.maps.probabilities(logits, code);
+        let odds = [(1.0 - artery) * (1.0 - vein), artery * (1.0 - vein), vein * (1.0 - artery)];
+        let class = (1..CLASSES).fold(0, |best, class| if odds[class] > odds[best] { class } else { best });
+        (class, f64::from(odds[class]) / f64::from(odds.iter().sum::<f32>()).max(1e-12))
     }
 }
 
@@ -230,7 +260,7 @@ mod tests {
     #[test]
     fn the_reference_is_never_overruled() {
         let (out, verdicts) = shares("{}", SUPERVISED_BIT | ARTERY, [-9.0, 9.0, 0.0]);
-        assert_eq!((out, verdicts), (vec![IGNORED; 3], [Verdict::default(); 3]));
+        assert_eq!((out, verdicts.map(|verdict| verdict.voxels)), (vec![IGNORED; 3], [0; 3]));
         let arteries = r#"{"classes":["artery"]}"#;
         let (out, _) = shares(arteries, SUPERVISED_BIT | RIGHT_BIT | ARTERY, [-9.0, 9.0, 0.0]);
         assert_eq!(out, [IGNORED, 0, FULL], "an artery is no vein");
@@ -238,6 +268,24 @@ mod tests {
         assert_eq!(out, [IGNORED; 3], "there is no artery");
         let (out, _) = shares(arteries, SUPERVISED_BIT | RIGHT_BIT, [-9.0, 9.0, 0.0]);
         assert_eq!(out, [IGNORED, FULL, FULL]);
+    }
+
+    #[test]
+    fn agreement_is_counted_where_the_reference_knows_the_class() {
+        let counts = |annotated: &str, code: u8, logits: [f32; 3]| {
+            let (_, verdicts) = shares(annotated, code, logits);
+            verdicts.map(|verdict| [verdict.referenced, verdict.predicted, verdict.agreed])
+        };
+        let (artery, vein) = ([9.0, -9.0, 0.0], [-9.0, 9.0, 0.0]);
+        let here = SUPERVISED_BIT | RIGHT_BIT;
+        assert_eq!(counts("{}", here | ARTERY, artery), [[0; 3], [1; 3], [0; 3]]);
+        assert_eq!(counts("{}", here | ARTERY, vein), [[0; 3], [1, 0, 0], [0, 1, 0]]);
+        assert_eq!(counts("{}", here, vein), [[1, 0, 0], [0; 3], [0, 1, 0]]);
+        let arteries = r#"{"classes":["artery"]}"#;
+        assert_eq!(counts(arteries, here, vein), [[0; 3]; 3], "whether it is a vein is not known");
+        assert_eq!(counts(arteries, here, artery), [[0; 3], [0, 1, 0], [0; 3]]);
+        assert_eq!(counts("{}", here | IGNORE_BIT, artery), [[0; 3]; 3]);
+        assert_eq!(counts(r#"{"sides":["left"]}"#, RIGHT_BIT, artery), [[0; 3]; 3]);
     }
 
     #[test]
