@@ -37,11 +37,11 @@ pub(crate) struct Coarse {
 
 impl Coarse {
     /// Means over blocks of whole voxels, padding left out; the last block of an axis may be smaller.
-    pub(crate) fn average(hu: &View<'_, f32>, grid: &Grid) -> Self {
-        let fine = hu.shape();
+    pub(crate) fn average(scan: &View<'_, f32>, grid: &Grid) -> Self {
+        let fine = scan.shape();
         let factor = grid.spacing_mm.map(|mm| ((COARSE_MM / mm).round() as usize).max(1));
         let shape: [usize; 3] = std::array::from_fn(|axis| fine[axis].div_ceil(factor[axis]));
-        let padding = padding_hu(hu);
+        let padding = padding_hu(scan);
         let left_out = if AIR_PADDING_HU.contains(&padding) { f32::NAN } else { padding };
         let mut means = vec![0f32; shape.iter().product()];
         let (level, plane) = (Level::current(), (shape[1] * shape[2]).max(1));
@@ -51,10 +51,16 @@ impl Coarse {
             |(buffer, sums), (cz, means)| {
                 for (cy, means) in means.chunks_exact_mut(shape[2].max(1)).enumerate() {
                     sums.clear();
+                    let mut is_reversed = false;
                     for z in block(0, cz) {
                         for y in block(1, cy) {
-                            level.run(Add { hu: hu.row(z, y, buffer), sums, padding, left_out });
+                            let hu;
+                            (hu, is_reversed) = scan.row_either_way(z, y, buffer);
+                            level.run(Add { hu, sums, padding, left_out });
                         }
+                    }
+                    if is_reversed {
+                        sums.reverse();
                     }
                     sums.write_means(means, factor[2]);
                 }
@@ -154,6 +160,13 @@ impl Sums {
     fn clear(&mut self) {
         for sums in [&mut self.hu, &mut self.counted, &mut self.seen] {
             sums.fill(0.0);
+        }
+    }
+
+    /// Turns the order along x around.
+    fn reverse(&mut self) {
+        for sums in [&mut self.hu, &mut self.counted, &mut self.seen] {
+            sums.reverse();
         }
     }
 

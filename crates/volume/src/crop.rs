@@ -217,6 +217,20 @@ impl<'a, T: Copy> View<'a, T> {
         buffer
     }
 
+    /// One row as it lies in memory, from its far end where the second is true; copied into `buffer` where its voxels
+    /// do not lie side by side. For work that the order along x does not matter to.
+    ///
+    /// # Shapes
+    /// `buffer`: `[x]`.
+    pub fn row_either_way<'r>(&'r self, z: usize, y: usize, buffer: &'r mut [T]) -> (&'r [T], bool) {
+        let [sz, sy, sx] = self.strides;
+        if sx == -1 && self.shape[2] > 0 {
+            let end = (self.origin + z as isize * sz + y as isize * sy) as usize + 1;
+            return (&self.data[end - self.shape[2]..end], true);
+        }
+        (self.row(z, y, buffer), false)
+    }
+
     /// Copies one row of the view.
     ///
     /// # Shapes
@@ -270,8 +284,13 @@ mod tests {
         let data: Vec<u8> = (0..8).collect();
         let view = View::new(&data, [1, 2, 4]).reordered([0, 1, 2], [false, false, true]);
         let mut row = [0; 3];
-        view.part(&VoxelBox { low: [0, 1, 1], high: [1, 2, 4] }).copy_row(0, 0, &mut row);
+        let part = view.part(&VoxelBox { low: [0, 1, 1], high: [1, 2, 4] });
+        part.copy_row(0, 0, &mut row);
         assert_eq!(row, [6, 5, 4]);
+        assert_eq!(part.row_either_way(0, 0, &mut row), (&[4, 5, 6][..], true));
+        assert_eq!(View::new(&data, [1, 2, 4]).row_either_way(0, 1, &mut row), (&[4, 5, 6, 7][..], false));
+        let turned = View::new(&data, [1, 2, 4]).reordered([0, 2, 1], [false; 3]);
+        assert_eq!(turned.row_either_way(0, 3, &mut [0; 2]), (&[3, 7][..], false));
     }
 
     #[test]

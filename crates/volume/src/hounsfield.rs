@@ -46,9 +46,15 @@ fn suspicion(values: &[f32], strays: usize) -> Option<String> {
     let (least, most, light) = values
         .par_chunks(BLOCK)
         .map(|block| {
-            block.iter().fold(nothing, |(least, most, light), &value| {
-                (least.min(value), most.max(value), light + usize::from(is_light(value)))
-            })
+            // Without a NaN among them comparisons do, and they become vector instructions.
+            let [mut least, mut most] = [block[0]; 2];
+            let mut light = 0u32;
+            for &value in block {
+                least = if value < least { value } else { least };
+                most = if value > most { value } else { most };
+                light += u32::from(is_light(value));
+            }
+            (least, most, light as usize)
         })
         .reduce(|| nothing, |a, b| (a.0.min(b.0), a.1.max(b.1), a.2 + b.2));
     let range = format!("voxels range from {least} to {most}");
