@@ -515,6 +515,260 @@ interface AnatomyOptions extends CallOptions {
  */
 declare function anatomy(scan: string | Volume, options?: AnatomyOptions): Promise<Anatomy>;
 
+/** What is asked of one scan. */
+interface SegmentOptions extends CallOptions {
+    /** What to look for, in words. @default the plan's own: artery, vein */
+    prompts?: string[] | undefined;
+    /** Return probabilities too. @default false */
+    probabilities?: boolean | undefined;
+    /**
+     * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
+     * that the model has: 10 and 11 with `tiny`.
+     *
+     * @default false
+     */
+    keepLungs?: boolean | undefined;
+    /**
+     * Write the airways into the label map too, with the value after the right lung's; of the preset, airways and their
+     * walls get 10 and 11.
+     *
+     * @default false
+     */
+    keepAirways?: boolean | undefined;
+    /**
+     * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
+     * lung are cleared.
+     *
+     * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
+     */
+    postprocess?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+    strict?: boolean | undefined;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
+    mirror?: boolean | undefined;
+    /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
+    step?: number | undefined;
+    /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
+    rawLabels?: boolean | undefined;
+    /** Most memory the process may use, bytes. @default no limit */
+    maxMemory?: number | undefined;
+}
+
+/** Published pipelines of several models. */
+declare const PRESETS: readonly ['totalsegmentator-lung-vessels'];
+/** The name of a published pipeline. */
+type Preset = (typeof PRESETS)[number];
+/** Where and with what a {@link Segmenter} runs. */
+interface LoadOptions extends CallOptions {
+    /**
+     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
+     * their probabilities counts. Or the trainer's folder of an nnU-Net v2 model.
+     *
+     * @default 'tiny'
+     */
+    model?: string | undefined;
+    /** A published pipeline of several models, instead of `model`. */
+    preset?: Preset | undefined;
+    /**
+     * Folder of the preset's models.
+     *
+     * @default where TotalSegmentator itself looks: TOTALSEG_WEIGHTS_PATH, TOTALSEG_HOME_DIR, ~/.totalsegmentator
+     */
+    weights?: string | undefined;
+    /** Folds of an nnU-Net folder whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
+    folds?: string[] | undefined;
+    /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
+    checkpoint?: string | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+    device?: string | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/**
+ * A loaded model, ready for any number of scans.
+ *
+ * @example
+ * using segmenter = await Segmenter.load();
+ * const { labels, targets } = await segmenter.segment('chest.nii.gz', { prompts: ['artery', 'vein'] });
+ */
+declare class Segmenter {
+    #private;
+    /** How many models answer together: those of a run's folds, else 1. */
+    readonly folds: number;
+    /** The model's directory; the run's where several folds answer. */
+    readonly model: string;
+    /** Directories of all models that take part. */
+    readonly directories: string[];
+    /** Its licence, `null` where nobody says. */
+    readonly licence: string | null;
+    /** Papers to cite. */
+    readonly citations: string[];
+    private constructor();
+    /**
+     * Loads a model.
+     *
+     * @throws ModelError, DeviceError, UsageError
+     */
+    static load(options?: LoadOptions): Promise<Segmenter>;
+    /**
+     * Labels one scan, given by path or as a volume in Hounsfield units; an nnU-Net model of several channels takes one a
+     * channel.
+     *
+     * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
+     */
+    segment(scan: string | Volume | string[] | Volume[], options?: SegmentOptions): Promise<Segmentation>;
+    /** Frees the model's memory; the segmenter cannot be used afterwards. */
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+
+/** One scan to label, from file to file. */
+interface SegmentJob {
+    /** The scan; of a model with several channels, one file a channel. */
+    input: string | string[];
+    /** The label map, `.nii` or `.nii.gz`; never the input itself. */
+    output: string;
+    /** What to look for, in words. */
+    prompts?: string[] | undefined;
+    /** Name or directory of a model, or directory of a run, or the trainer's folder of an nnU-Net v2 model. */
+    model?: string | undefined;
+    /** A published pipeline of several models, instead of a model. */
+    preset?: Preset | undefined;
+    /** Folder of the preset's models. */
+    weights?: string | undefined;
+    /** Folds of an nnU-Net folder whose mean answers. */
+    folds?: string[] | undefined;
+    /** File name of an nnU-Net folder's checkpoints. */
+    checkpoint?: string | undefined;
+    /** Show an nnU-Net model's windows mirrored too. */
+    mirror?: boolean | undefined;
+    /** Share of a window by which an nnU-Net model's windows move on. */
+    step?: number | undefined;
+    /** Keep the values that a preset's model gives. */
+    rawLabels?: boolean | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. */
+    device?: string | undefined;
+    /** Threads to compute with. */
+    threads?: number | undefined;
+    /** Most memory the process may use, bytes. */
+    maxMemory?: number | undefined;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Write the lungs into the label map too, where it holds no vessel. */
+    keepLungs?: boolean | undefined;
+    /** Write the airways into the label map too. */
+    keepAirways?: boolean | undefined;
+    /** Post-process the labels, or not, whatever the plan says. */
+    postprocess?: boolean | undefined;
+    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+    strict?: boolean | undefined;
+    /** Where to write probabilities, a 4-D NIfTI. */
+    probabilities?: string | undefined;
+    /**
+     * Write `NAME.run.json` beside the label map: what it was made of (hashes of scan and model, options, versions) and
+     * what this report says. @default false
+     */
+    record?: boolean | undefined;
+}
+/** What became of a {@link SegmentJob}. */
+interface SegmentReport {
+    output: string;
+    /** What says how the label map was made; `null` where it was not asked for. */
+    record: string | null;
+    /** The model's directory; the run's where several folds answered. */
+    model: string;
+    /** How many folds answered together; 1 for a single model. */
+    folds: number;
+    /** The model's licence, `null` where nobody says. */
+    licence: string | null;
+    /** Papers to cite. */
+    citations: string[];
+    device: string;
+    seconds: Segmentation['seconds'] & {
+        write: number;
+    };
+    memory: Segmentation['memory'];
+    tile: Segmentation['tile'];
+    clearedInAir: Segmentation['clearedInAir'];
+    targets: SegmentedTarget[];
+    structures: Segmentation['structures'];
+    warnings: Warning[];
+}
+/**
+ * Labels a scan from file to file. Whatever is wrong with the output's place is found before the work starts; the
+ * output appears whole or not at all.
+ *
+ * @throws every error of this package
+ */
+declare function segmentToFile(job: SegmentJob, options?: CallOptions): Promise<SegmentReport>;
+
+/** A failure as it crosses between processes. */
+interface Failure {
+    code: string;
+    message: string;
+    hint: string | null;
+}
+
+/** Many scans to label with one model. */
+interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilities' | 'record'> {
+    /** Files, folders, BIDS or nnU-Net data sets, or lists of jobs (`.json`). */
+    inputs: string[];
+    /** Folder of the label maps, their records and `batch.json`. */
+    out: string;
+    /** Leave out what is made already: of the same scan by its hash, with the same model and options. @default false */
+    resume?: boolean | undefined;
+    /** Replace label maps that are there. @default false */
+    overwrite?: boolean | undefined;
+    /** Every n-th scan from the i-th on, `[i, n]`, counted from 1: for n machines that share the work. */
+    shard?: [index: number, count: number] | undefined;
+    /** Processes that label side by side; threads and memory are shared out. @default 2 where memory allows */
+    processes?: number | undefined;
+    /** Only say what would be done. @default false */
+    dryRun?: boolean | undefined;
+}
+/** What became of one scan. */
+interface BatchCase {
+    name: string;
+    inputs: string[];
+    output: string;
+    /** `made` before, with the same scan, model and options; `planned` in a dry run. */
+    status: 'done' | 'made' | 'failed' | 'planned';
+    error: Failure | null;
+    seconds: number | null;
+    targets: SegmentedTarget[];
+    warnings: Warning[];
+}
+/** What became of a batch. */
+interface BatchReport {
+    out: string;
+    /** In the order of their names. */
+    cases: BatchCase[];
+    done: number;
+    made: number;
+    failed: number;
+    seconds: number;
+    processes: number;
+}
+/** Options of {@link batch}. */
+interface BatchOptions extends CallOptions {
+    /** Called when a scan is done, made before, or failed. */
+    onCase?: ((one: BatchCase, count: {
+        ended: number;
+        total: number;
+    }) => void) | undefined;
+}
+/**
+ * Labels many scans: the model is loaded once a process, and reading, computing and writing of several scans overlap.
+ * A scan that fails does not stop the rest. Each label map appears whole or not at all, so a batch that was cancelled or
+ * killed goes on with `resume`.
+ *
+ * @throws UsageError, IoError, FormatError for what concerns all scans; `signal.reason` when cancelled, with what is
+ * finished kept
+ */
+declare function batch(request: BatchRequest, options?: BatchOptions): Promise<BatchReport>;
+
 /** A whole training run. */
 declare const trainConfig: z.ZodObject<{
     plan: z.ZodObject<{
@@ -1276,186 +1530,6 @@ interface AnatomyReport {
  */
 declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
 
-/** What is asked of one scan. */
-interface SegmentOptions extends CallOptions {
-    /** What to look for, in words. @default the plan's own: artery, vein */
-    prompts?: string[] | undefined;
-    /** Return probabilities too. @default false */
-    probabilities?: boolean | undefined;
-    /**
-     * Write the lungs into the label map too, where it holds no vessel. Left and right get the first two values above all
-     * that the model has: 10 and 11 with `tiny`.
-     *
-     * @default false
-     */
-    keepLungs?: boolean | undefined;
-    /**
-     * Write the airways into the label map too, with the value after the right lung's; of the preset, airways and their
-     * walls get 10 and 11.
-     *
-     * @default false
-     */
-    keepAirways?: boolean | undefined;
-    /**
-     * Post-process the labels: the lungs decide on the side of prompts that name one, and specks, air and what touches no
-     * lung are cleared.
-     *
-     * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
-     */
-    postprocess?: boolean | undefined;
-    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
-    strict?: boolean | undefined;
-    /** Which volume of a file with four or more axes. */
-    index?: number | undefined;
-    /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
-    mirror?: boolean | undefined;
-    /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
-    step?: number | undefined;
-    /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
-    rawLabels?: boolean | undefined;
-    /** Most memory the process may use, bytes. @default no limit */
-    maxMemory?: number | undefined;
-}
-
-/** Published pipelines of several models. */
-declare const PRESETS: readonly ['totalsegmentator-lung-vessels'];
-/** The name of a published pipeline. */
-type Preset = (typeof PRESETS)[number];
-/** Where and with what a {@link Segmenter} runs. */
-interface LoadOptions extends CallOptions {
-    /**
-     * Name or directory of a model, or directory of a run of `pulmoav train`: of one with several folds, the mean of
-     * their probabilities counts. Or the trainer's folder of an nnU-Net v2 model.
-     *
-     * @default 'tiny'
-     */
-    model?: string | undefined;
-    /** A published pipeline of several models, instead of `model`. */
-    preset?: Preset | undefined;
-    /**
-     * Folder of the preset's models.
-     *
-     * @default where TotalSegmentator itself looks: TOTALSEG_WEIGHTS_PATH, TOTALSEG_HOME_DIR, ~/.totalsegmentator
-     */
-    weights?: string | undefined;
-    /** Folds of an nnU-Net folder whose mean answers, such as `['0', '1']` or `['all']`. @default every numbered one */
-    folds?: string[] | undefined;
-    /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
-    checkpoint?: string | undefined;
-    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
-    device?: string | undefined;
-    /** Threads to compute with; results do not depend on it. @default all */
-    threads?: number | undefined;
-}
-/**
- * A loaded model, ready for any number of scans.
- *
- * @example
- * using segmenter = await Segmenter.load();
- * const { labels, targets } = await segmenter.segment('chest.nii.gz', { prompts: ['artery', 'vein'] });
- */
-declare class Segmenter {
-    #private;
-    /** How many models answer together: those of a run's folds, else 1. */
-    readonly folds: number;
-    /** The model's directory; the run's where several folds answer. */
-    readonly model: string;
-    /** Its licence, `null` where nobody says. */
-    readonly licence: string | null;
-    /** Papers to cite. */
-    readonly citations: string[];
-    private constructor();
-    /**
-     * Loads a model.
-     *
-     * @throws ModelError, DeviceError, UsageError
-     */
-    static load(options?: LoadOptions): Promise<Segmenter>;
-    /**
-     * Labels one scan, given by path or as a volume in Hounsfield units; an nnU-Net model of several channels takes one a
-     * channel.
-     *
-     * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
-     */
-    segment(scan: string | Volume | string[] | Volume[], options?: SegmentOptions): Promise<Segmentation>;
-    /** Frees the model's memory; the segmenter cannot be used afterwards. */
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
-
-/** One scan to label, from file to file. */
-interface SegmentJob {
-    /** The scan; of a model with several channels, one file a channel. */
-    input: string | string[];
-    /** The label map, `.nii` or `.nii.gz`; never the input itself. */
-    output: string;
-    /** What to look for, in words. */
-    prompts?: string[] | undefined;
-    /** Name or directory of a model, or directory of a run, or the trainer's folder of an nnU-Net v2 model. */
-    model?: string | undefined;
-    /** A published pipeline of several models, instead of a model. */
-    preset?: Preset | undefined;
-    /** Folder of the preset's models. */
-    weights?: string | undefined;
-    /** Folds of an nnU-Net folder whose mean answers. */
-    folds?: string[] | undefined;
-    /** File name of an nnU-Net folder's checkpoints. */
-    checkpoint?: string | undefined;
-    /** Show an nnU-Net model's windows mirrored too. */
-    mirror?: boolean | undefined;
-    /** Share of a window by which an nnU-Net model's windows move on. */
-    step?: number | undefined;
-    /** Keep the values that a preset's model gives. */
-    rawLabels?: boolean | undefined;
-    /** `auto`, `cpu` or `cuda[:N]`. */
-    device?: string | undefined;
-    /** Threads to compute with. */
-    threads?: number | undefined;
-    /** Most memory the process may use, bytes. */
-    maxMemory?: number | undefined;
-    /** Which volume of a file with four or more axes. */
-    index?: number | undefined;
-    /** Write the lungs into the label map too, where it holds no vessel. */
-    keepLungs?: boolean | undefined;
-    /** Write the airways into the label map too. */
-    keepAirways?: boolean | undefined;
-    /** Post-process the labels, or not, whatever the plan says. */
-    postprocess?: boolean | undefined;
-    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
-    strict?: boolean | undefined;
-    /** Where to write probabilities, a 4-D NIfTI. */
-    probabilities?: string | undefined;
-}
-/** What became of a {@link SegmentJob}. */
-interface SegmentReport {
-    output: string;
-    /** The model's directory; the run's where several folds answered. */
-    model: string;
-    /** How many folds answered together; 1 for a single model. */
-    folds: number;
-    /** The model's licence, `null` where nobody says. */
-    licence: string | null;
-    /** Papers to cite. */
-    citations: string[];
-    device: string;
-    seconds: Segmentation['seconds'] & {
-        write: number;
-    };
-    memory: Segmentation['memory'];
-    tile: Segmentation['tile'];
-    clearedInAir: Segmentation['clearedInAir'];
-    targets: SegmentedTarget[];
-    structures: Segmentation['structures'];
-    warnings: Warning[];
-}
-/**
- * Labels a scan from file to file. Whatever is wrong with the output's place is found before the work starts; the
- * output appears whole or not at all.
- *
- * @throws every error of this package
- */
-declare function segmentToFile(job: SegmentJob, options?: CallOptions): Promise<SegmentReport>;
-
 /** Options of {@link encodeText} and {@link understand}. */
 interface TextOptions extends CallOptions {
     /** Name or directory of the model whose text encoder is used. @default 'tiny' */
@@ -1637,5 +1711,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

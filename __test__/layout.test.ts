@@ -77,6 +77,7 @@ const foundation = [
   'native',
   'progress',
   'files',
+  'record',
   'scores',
   'models',
   'networks',
@@ -86,6 +87,7 @@ const foundation = [
 /** Pipelines that build on another one by their nature. */
 const mayUse: Record<string, string[]> = {
   'segment-file': ['segment', 'volume'],
+  batch: ['segment', 'segment-file'],
   segment: ['volume'],
   evaluate: ['volume'],
   anatomy: ['volume'],

@@ -6,6 +6,7 @@ export {
   type LabelMap,
   type PeakMemory,
 } from './anatomy.js';
+export { type BatchCase, type BatchOptions, type BatchReport, type BatchRequest, batch } from './batch.js';
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export type { DatasetFinding } from './dataset.js';
 export * from './errors.js';

@@ -1,8 +1,10 @@
+import { defaultThreads } from './check.js';
 import { UsageError } from './errors.js';
-import { isSamePlace } from './files.js';
+import { isSamePlace, refuseSamePlace } from './files.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
-import { type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
+import { type FileRecord, fileRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
+import { type LoadOptions, type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
 import type { CallOptions, Warning } from './types.js';
 import { writeVolume } from './volume.js';
 
@@ -48,11 +50,18 @@ export interface SegmentJob {
   strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
   probabilities?: string | undefined;
+  /**
+   * Write `NAME.run.json` beside the label map: what it was made of (hashes of scan and model, options, versions) and
+   * what this report says. @default false
+   */
+  record?: boolean | undefined;
 }
 
 /** What became of a {@link SegmentJob}. */
 export interface SegmentReport {
   output: string;
+  /** What says how the label map was made; `null` where it was not asked for. */
+  record: string | null;
   /** The model's directory; the run's where several folds answered. */
   model: string;
   /** How many folds answered together; 1 for a single model. */
@@ -79,15 +88,44 @@ export interface SegmentReport {
  */
 export async function segmentToFile(job: SegmentJob, options: CallOptions = {}): Promise<SegmentReport> {
   const started = performance.now();
-  const { output, model, preset, weights, folds, checkpoint, device = 'auto', threads, probabilities } = job;
-  const inputs = typeof job.input === 'string' ? [job.input] : job.input;
-  const [input] = inputs;
-  if (input === undefined) throw new UsageError('No scan was given.');
-  checkDevice(device);
-  await checkFiles(inputs, job);
+  await checkJob(job);
+  using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
+  return await labelFile(segmenter, job, options, started);
+}
+
+/** Which model a job asks for, and on what it runs. */
+export function loading(job: SegmentJob): LoadOptions {
+  const { model, preset, weights, folds, checkpoint, device = 'auto', threads } = job;
+  return { model, preset, weights, folds, checkpoint, device, threads };
+}
+
+/** The options of a job that its labels depend on. */
+export function deciding(job: SegmentJob): object {
+  const { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways } = job;
+  const { postprocess, probabilities, maxMemory } = job;
+  const asked = { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways };
+  // A limit on memory changes the tile, and with it labels; whoever wants probabilities needs them made.
+  return { ...asked, postprocess, maxMemory, probabilities: probabilities === undefined ? undefined : true };
+}
+
+/**
+ * Labels a scan from file to file with a loaded model; the job names the same one.
+ *
+ * @param started when the work began, for the report
+ */
+export async function labelFile(
+  segmenter: Segmenter,
+  job: SegmentJob,
+  options: CallOptions = {},
+  started = performance.now(),
+): Promise<SegmentReport> {
+  const { output, probabilities } = job;
+  const inputs = inputsOf(job);
+  const [input = ''] = inputs;
   const { signal } = options;
-  const loading = { model, preset, weights, folds, checkpoint, device, threads, signal };
-  using segmenter = await Segmenter.load(loading);
+  // The disk is read while the processor is busy with the network; what goes wrong is told below.
+  const hashes = job.record ? hashed(segmenter, inputs, signal) : null;
+  hashes?.catch(() => {});
   const result = await segmenter.segment(inputs, {
     ...options,
     prompts: job.prompts,
@@ -110,8 +148,9 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   }
   await writeVolume(output, result.labels, { like: input, signal });
   const now = performance.now();
-  return {
+  const report: SegmentReport = {
     output,
+    record: hashes && recordPath(output),
     model: segmenter.model,
     folds: segmenter.folds,
     licence: segmenter.licence,
@@ -125,10 +164,49 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
     structures: result.structures,
     warnings: result.warnings,
   };
+  if (hashes) await keepRecord(job, report, await hashes);
+  return report;
+}
+
+interface Hashes {
+  model: string;
+  inputs: FileRecord[];
+}
+
+async function hashed(segmenter: Segmenter, inputs: string[], signal: AbortSignal | undefined): Promise<Hashes> {
+  const model = await modelHash(segmenter.directories, signal);
+  const records: FileRecord[] = [];
+  for (const input of inputs) records.push(await fileRecord(input, signal));
+  return { model, inputs: records };
+}
+
+async function keepRecord(job: SegmentJob, report: SegmentReport, { model, inputs }: Hashes): Promise<void> {
+  const { output, record: _, ...told } = report;
+  await writeRecord(output, {
+    source: labelSource(model, inputs, deciding(job)),
+    inputs,
+    output: await fileRecord(output),
+    deviceReason: job.device === 'cpu' ? 'it was asked for' : 'this build has CPU code only',
+    threads: job.threads ?? defaultThreads(),
+    ...told,
+  });
+}
+
+/** The files of a job's scan. */
+export function inputsOf({ input }: SegmentJob): string[] {
+  return typeof input === 'string' ? [input] : input;
+}
+
+/** Refuses what can be seen to be wrong before anything is loaded. */
+export async function checkJob(job: SegmentJob): Promise<void> {
+  const inputs = inputsOf(job);
+  if (inputs.length === 0) throw new UsageError('No scan was given.');
+  checkDevice(job.device ?? 'auto');
+  await checkFiles(inputs, job);
 }
 
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
-async function checkFiles(inputs: string[], { output, probabilities }: SegmentJob): Promise<void> {
+async function checkFiles(inputs: string[], { output, probabilities, record }: SegmentJob): Promise<void> {
   for (const input of inputs) await call({}, () => addon().inspect(input));
   if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
@@ -136,4 +214,5 @@ async function checkFiles(inputs: string[], { output, probabilities }: SegmentJo
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
     for (const input of inputs) await call({}, () => addon().checkOutput(path, input));
   }
+  if (record) refuseSamePlace(recordPath(output), inputs);
 }

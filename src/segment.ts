@@ -71,6 +71,8 @@ export class Segmenter {
   readonly folds: number;
   /** The model's directory; the run's where several folds answer. */
   readonly model: string;
+  /** Directories of all models that take part. */
+  readonly directories: string[];
   /** Its licence, `null` where nobody says. */
   readonly licence: string | null;
   /** Papers to cite. */
@@ -78,9 +80,10 @@ export class Segmenter {
   readonly #network: Network;
   #disposed = false;
 
-  private constructor(network: Network, model: string) {
+  private constructor(network: Network, model: string, directories: string[]) {
     this.#network = network;
     this.model = model;
+    this.directories = directories;
     this.folds = network.folds;
     this.licence = network.terms.licence;
     this.citations = network.terms.citations;
@@ -100,7 +103,7 @@ export class Segmenter {
     if (preset !== undefined) {
       checkPreset(options);
       const network = await LungVessels.load(weights, threads, options);
-      return new Segmenter(network, network.directory);
+      return new Segmenter(network, network.directories[1], network.directories);
     }
     if (weights !== undefined) throw new UsageError('weights names the folder of a preset; name the preset too.');
     const directories = findNetworks(model);
@@ -111,7 +114,7 @@ export class Segmenter {
     }
     if (family === 'prompts') {
       const network = await PromptedNetwork.load(directories, threads, options);
-      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''));
+      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''), directories);
     }
     const source = {
       directory,
@@ -119,7 +122,7 @@ export class Segmenter {
       folds: folds ?? null,
       checkpoint: checkpoint ?? FINAL_CHECKPOINT,
     };
-    return new Segmenter(await ClassNetwork.load(source, threads, options), directory);
+    return new Segmenter(await ClassNetwork.load(source, threads, options), directory, directories);
   }
 
   /**

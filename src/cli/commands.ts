@@ -1,4 +1,5 @@
 import { addAnatomy } from './anatomy.js';
+import { addBatch } from './batch.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
@@ -16,6 +17,7 @@ import { addVerify } from './verify.js';
 /** Every command, in the order in which the help lists them. */
 export const all = [
   addSegment,
+  addBatch,
   addAnatomy,
   addVerify,
   addPlan,

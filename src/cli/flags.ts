@@ -81,3 +81,14 @@ export function share(flag: string): (text: string) => number {
     return value;
   };
 }
+
+/** Parses one part of several: `2/4`. */
+export function oneOf(flag: string): (text: string) => [index: number, count: number] {
+  return (text) => {
+    const [, index, count] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? [];
+    if (index === undefined || count === undefined || index < 1 || index > count) {
+      throw new InvalidArgumentError(`${flag} takes a part and how many there are, such as 1/4.`);
+    }
+    return [index, count];
+  };
+}

@@ -35,6 +35,7 @@ export function addSegment(program: Command): void {
     .option('--keep-airways', 'write the airways into the label map too')
     .option('--postprocess', "tidy the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
     .option('--no-postprocess', 'leave the labels as the network saw them')
+    .option('--no-record', 'do not write NAME.run.json, which says what the label map was made of')
     .option('--strict', 'refuse a prompt with a side where the scan leaves the sides unclear, instead of warning')
     .action(async (input: string[], { json, prompt, mirror, ...rest }: Flags) => {
       const printer = progressPrinter();

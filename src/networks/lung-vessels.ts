@@ -44,13 +44,13 @@ const TERMS: Terms = {
 export class LungVessels implements Network {
   readonly folds = 1;
   readonly terms = TERMS;
-  /** Folder of the vessels' model. */
-  readonly directory: string;
+  /** Folders of the lobes' model and of the vessels'. */
+  readonly directories: [lobes: string, vessels: string];
   readonly #lobes: ClassNetwork;
   readonly #vessels: ClassNetwork;
 
-  private constructor(directory: string, lobes: ClassNetwork, vessels: ClassNetwork) {
-    this.directory = directory;
+  private constructor(directories: [string, string], lobes: ClassNetwork, vessels: ClassNetwork) {
+    this.directories = directories;
     this.#lobes = lobes;
     this.#vessels = vessels;
   }
@@ -65,7 +65,7 @@ export class LungVessels implements Network {
     };
     const first = await load(lobes);
     try {
-      return new LungVessels(vessels, first, await load(vessels));
+      return new LungVessels([lobes, vessels], first, await load(vessels));
     } catch (error) {
       first.dispose();
       throw error;

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { type BatchCase, type BatchReport, type BatchRequest, batch } from '../batch.js';
+import type { Preset } from '../segment.js';
+import { interruption, PARTIAL_FAILURE } from './exit.js';
+import { bytes, collect, integer, list, oneOf, share } from './flags.js';
+import { printJson, progressPrinter, say } from './output.js';
+
+interface Flags extends Omit<BatchRequest, 'inputs' | 'prompts'> {
+  json?: boolean;
+  prompt?: string[];
+  preset?: Preset;
+}
+
+export function addBatch(program: Command): void {
+  program
+    .command('batch')
+    .description('label many chest CTs with one model; can be stopped and resumed')
+    .argument('<in...>', 'scans, folders, BIDS or nnU-Net data sets, or lists of jobs (.json)')
+    .requiredOption('-o, --out <dir>', 'folder for the label maps, their records and batch.json')
+    .option('--resume', 'leave out what is made: of the same scan by its hash, with the same model and options')
+    .option('--overwrite', 'replace label maps that are there')
+    .option('--dry-run', 'only list the scans and what would be done')
+    .option('--shard <i/n>', 'every n-th scan from the i-th on: for n machines that share the work', oneOf('--shard'))
+    .option('--processes <n>', 'processes that label side by side (2 where memory allows)', integer('--processes', 1))
+    .option('--prompt <text>', 'what to look for; may be given several times', collect)
+    .option('--model <name|dir>', 'model to use, a run, or the trainer folder of an nnU-Net v2 model')
+    .option('--preset <name>', 'a published pipeline instead of a model: totalsegmentator-lung-vessels')
+    .option('--weights <dir>', "folder of the preset's models")
+    .option('--folds <list>', 'nnU-Net: folds whose mean answers, 0,1 or all (every numbered one)', list)
+    .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
+    .option('--step <share>', 'nnU-Net: share of a window by which windows move on (0.5)', share('--step'))
+    .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--threads <n>', 'threads to compute with, shared out', integer('--threads', 1))
+    .option('--max-memory <bytes>', 'most memory to use, shared out: 8G, 900M, …', bytes('--max-memory'))
+    .option('--keep-lungs', 'write the lungs into the label maps too, where they hold no vessel')
+    .option('--keep-airways', 'write the airways into the label maps too')
+    .option('--strict', 'fail a scan whose sides are unclear where a prompt names a side')
+    .action(async (inputs: string[], { json, prompt, mirror, ...rest }: Flags) => {
+      const printer = progressPrinter();
+      const request = { inputs, prompts: prompt, ...rest, ...(mirror === false ? { mirror } : {}) };
+      const report = await batch(request, {
+        signal: interruption,
+        // Elsewhere a line for each scan is enough.
+        onProgress: process.stderr.isTTY ? printer.onProgress : undefined,
+        onCase: (one, { ended, total }) => {
+          printer.done();
+          say(`[${ended}/${total}] ${one.name}: ${one.status}, ${words(one)}`);
+        },
+      }).finally(printer.done);
+      if (report.failed > 0) process.exitCode = PARTIAL_FAILURE;
+      if (json) printJson(report);
+      else if (rest.dryRun) say(`${report.cases.length - report.made} to label, ${report.made} made before`);
+      else sayReport(report);
+    });
+}
+
+function words({ status, output, error, seconds, targets, warnings }: BatchCase): string {
+  if (error) return `${error.message} [${error.code}]`;
+  if (status === 'made') return 'made of the same before';
+  if (status === 'planned') return `→ ${output}`;
+  const volumes = targets.map(({ name, volumeMl }) => `${name} ${volumeMl.toFixed(1)} ml`).join(', ');
+  const warned = warnings.map(({ code }) => code).join(', ');
+  return `${volumes} in ${(seconds ?? 0).toFixed(1)} s${warned === '' ? '' : `; warnings: ${warned}`}`;
+}
+
+/** The table at the end. */
+function sayReport({ cases, done, made, failed, seconds, out, processes }: BatchReport): void {
+  const width = Math.max(...cases.map(({ name }) => name.length));
+  for (const one of cases) say(`${one.name.padEnd(width)}  ${one.status.padEnd(7)}  ${words(one)}`);
+  const each = done > 0 ? `, ${(seconds / done).toFixed(1)} s each` : '';
+  say(`${done} done, ${made} made before, ${failed} failed in ${seconds.toFixed(1)} s${each}, ${processes} at a time`);
+  say(`labels, records and batch.json are in ${out}`);
+}
