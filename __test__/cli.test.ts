@@ -51,6 +51,7 @@ function object({
 
 const commands = [
   'segment',
+  'batch',
   'anatomy',
   'verify',
   'plan',
@@ -179,6 +180,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
   t.deepEqual(Object.keys(report), [
     'schemaVersion',
     'output',
+    'record',
     'model',
     'folds',
     'licence',
@@ -385,5 +387,23 @@ test.serial('a full disk is ERR_IO and leaves nothing', async (t) => {
     t.deepEqual(listing(join(disk, 'data')), ['airwaysTr', 'anatomyTr', 'imagesTr', 'labelsTr', 'lungsTr']);
   } finally {
     execFileSync('umount', [disk]);
+  }
+});
+
+test('a picture and a table are written beside the labels, never over them', async (t) => {
+  const at = folder();
+  const output = join(at, 'labels.nii.gz');
+  const [png, csv] = [join(at, 'labels.png'), join(at, 'labels.csv')];
+  const run = (...flags: string[]) => pulmoav('segment', scan, '-o', output, '--model', model, ...flags);
+  t.is((await run('--preview', png, '--stats', csv)).status, 0);
+  t.true(decode(readFileSync(png)).width > 0);
+  t.regex(readFileSync(csv, 'utf8'), /^name,value,voxels,volumeMl\nartery,1,\d+,[\d.]+\n/);
+  t.deepEqual(listing(at), ['labels.csv', 'labels.nii.gz', 'labels.png', 'labels.run.json']);
+  for (const wrong of [
+    ['--preview', output],
+    ['--stats', join(at, 'labels.txt')],
+    ['--stats', scan],
+  ]) {
+    t.is((await run(...wrong)).status, 2, wrong.join(' '));
   }
 });

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import { type ReportedJob, segmentWithReport } from '../report/segmentation.js';
 import type { Preset } from '../segment.js';
-import { type SegmentJob, segmentToFile } from '../segment-file.js';
 import { interruption } from './exit.js';
 import { bytes, collect, integer, list, share } from './flags.js';
 import { printJson, progressPrinter, readableBytes, say, sayWarnings } from './output.js';
 
-interface Flags extends Omit<SegmentJob, 'input' | 'prompts'> {
+interface Flags extends Omit<ReportedJob, 'input' | 'prompts'> {
   json?: boolean;
   prompt?: string[];
   preset?: Preset;
@@ -35,13 +35,15 @@ export function addSegment(program: Command): void {
     .option('--keep-airways', 'write the airways into the label map too')
     .option('--postprocess', "tidy the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
     .option('--no-postprocess', 'leave the labels as the network saw them')
+    .option('--preview <png>', 'draw scan and labels')
+    .option('--stats <file>', 'write a table of what was found, .csv or .json')
     .option('--no-record', 'do not write NAME.run.json, which says what the label map was made of')
     .option('--strict', 'refuse a prompt with a side where the scan leaves the sides unclear, instead of warning')
     .action(async (input: string[], { json, prompt, mirror, ...rest }: Flags) => {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       const job = { input, prompts: prompt, ...rest, ...(mirror === false ? { mirror } : {}) };
-      const report = await segmentToFile(job, options).finally(printer.done);
+      const report = await segmentWithReport(job, options).finally(printer.done);
       if (json) return printJson(report);
       for (const { name, value, volumeMl } of [...report.targets, ...report.structures])
         say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);

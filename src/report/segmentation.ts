@@ -1,0 +1,62 @@
+import { UsageError } from '../errors.js';
+import { refuseSamePlace, writeAtomic } from '../files.js';
+import { inputsOf, type SegmentJob, type SegmentReport, segmentToFile } from '../segment-file.js';
+import type { CallOptions } from '../types.js';
+import { readVolume } from '../volume.js';
+import { preview } from './preview.js';
+
+/** One scan to label, with what people look at beside the label map. */
+export interface ReportedJob extends SegmentJob {
+  /** A picture of scan and labels, `.png`. */
+  preview?: string | undefined;
+  /** A table of what was found, a row a target or structure: `.csv` or `.json`. */
+  stats?: string | undefined;
+}
+
+const COLUMNS = ['name', 'value', 'voxels', 'volumeMl'] as const;
+
+/**
+ * Labels a scan from file to file and writes the picture and the table that were asked for.
+ *
+ * @throws every error of this package
+ */
+export async function segmentWithReport(job: ReportedJob, options: CallOptions = {}): Promise<SegmentReport> {
+  checkPlaces(job);
+  const { preview: picture, stats, ...rest } = job;
+  const report = await segmentToFile(rest, options);
+  if (stats !== undefined) await writeAtomic(stats, statistics(stats, report));
+  if (picture !== undefined) await writeAtomic(picture, await drawn(job, options));
+  return report;
+}
+
+function checkPlaces(job: ReportedJob): void {
+  const { preview: picture, stats, output } = job;
+  if (picture !== undefined && !/\.png$/i.test(picture)) {
+    throw new UsageError(`The preview is a PNG picture, but "${picture}" does not end in .png.`);
+  }
+  if (stats !== undefined && !/\.(csv|json)$/i.test(stats)) {
+    throw new UsageError(`The statistics are written as .csv or .json, but "${stats}" ends in neither.`);
+  }
+  const taken = [...inputsOf(job), output];
+  for (const place of [picture, stats]) {
+    if (place === undefined) continue;
+    refuseSamePlace(place, taken);
+    taken.push(place);
+  }
+}
+
+function statistics(path: string, { targets, structures }: SegmentReport): string {
+  const rows = [...targets, ...structures].map((row) => COLUMNS.map((column) => row[column]));
+  if (/\.csv$/i.test(path)) return [COLUMNS, ...rows].map((row) => `${row.join(',')}\n`).join('');
+  const objects = rows.map((row) => Object.fromEntries(COLUMNS.map((column, index) => [column, row[index]])));
+  return `${JSON.stringify({ schemaVersion: 1, rows: objects }, null, 2)}\n`;
+}
+
+async function drawn(job: ReportedJob, { signal }: CallOptions): Promise<Uint8Array> {
+  const [scan = ''] = inputsOf(job);
+  const [ct, labels] = await Promise.all([
+    readVolume(scan, { index: job.index, signal }),
+    readVolume(job.output, { signal }),
+  ]);
+  return preview(ct, labels);
+}
