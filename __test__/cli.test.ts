@@ -203,7 +203,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
   t.deepEqual((await readVolume(probabilities, { index: 1 })).shape, ct.shape);
   const header = object(await pulmoav('info', probabilities, '--json')) as unknown as Record<string, unknown>;
   t.like(header, { shape: ct.shape, extra: [2], dataType: 'float32', axcodes: 'RAS' });
-  t.deepEqual(listing(directory), ['out.nii.gz', 'p.nii.gz']);
+  t.deepEqual(listing(directory), ['out.nii.gz', 'out.run.json', 'p.nii.gz']);
 });
 
 test.serial('segment keeps lungs and airways when told to, and tells people', async (t) => {
