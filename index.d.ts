@@ -628,7 +628,7 @@ declare class Segmenter {
 interface SegmentJob {
     /** The scan; of a model with several channels, one file a channel. */
     input: string | string[];
-    /** The label map, `.nii` or `.nii.gz`; never the input itself. */
+    /** The label map, `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd` or `.mha`; never the input itself. */
     output: string;
     /** What to look for, in words. */
     prompts?: string[] | undefined;
@@ -711,12 +711,19 @@ interface Failure {
     hint: string | null;
 }
 
+/** Endings of label maps. */
+declare const FORMATS: readonly ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha'];
+/** How a label map ends. */
+type BatchFormat = (typeof FORMATS)[number];
+
 /** Many scans to label with one model. */
 interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilities' | 'record'> {
     /** Files, folders, BIDS or nnU-Net data sets, or lists of jobs (`.json`). */
     inputs: string[];
     /** Folder of the label maps, their records and `batch.json`. */
     out: string;
+    /** Ending of the label maps: `nii.gz`, `nii`, `nrrd`, `seg.nrrd` or `mha`. @default 'nii.gz' */
+    format?: BatchFormat | undefined;
     /** Leave out what is made already: of the same scan by its hash, with the same model and options. @default false */
     resume?: boolean | undefined;
     /** Replace label maps that are there. @default false */
@@ -1193,6 +1200,26 @@ interface Health {
 }
 /** Looks at this installation: addon, processor, devices, bundled model. */
 declare function doctor(): Health;
+
+/** Red, green, blue, 0 to 255. */
+type Rgb = [red: number, green: number, blue: number];
+/** What a value of a label map is: its name and colour, and a code that other programs know. */
+interface LabelName {
+    value: number;
+    name: string;
+    colour: Rgb;
+    /** A term of SNOMED CT. */
+    code?: {
+        value: string;
+        meaning: string;
+        side?: [value: string, meaning: string];
+    } | undefined;
+}
+/** Names, colours and codes of what was found. */
+declare function labelNames(found: readonly {
+    value: number;
+    name: string;
+}[]): LabelName[];
 
 /** `pulmoav`: networks with their plan; `clip`: text models in Hugging Face's naming. */
 type ModelKind = 'pulmoav' | 'clip';
@@ -1691,8 +1718,13 @@ interface ReadOptions extends CallOptions {
 }
 /** Options of {@link writeVolume}. */
 interface WriteOptions extends CallOptions {
-    /** A NIfTI file whose header is kept byte for byte, but for what must change. */
+    /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change. */
     like?: string | undefined;
+    /**
+     * What the values of a label map (unsigned bytes) mean: `.seg.nrrd` holds it. The file is read back before it gets its
+     * name.
+     */
+    labels?: LabelName[] | undefined;
 }
 /**
  * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file.
@@ -1704,12 +1736,13 @@ interface WriteOptions extends CallOptions {
  */
 declare function readVolume(path: string, options?: ReadOptions): Promise<Volume>;
 /**
- * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The
+ * Writes a volume with its own data type, by the ending: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`; `.seg.nrrd`, a
+ * segmentation of 3D Slicer) or MetaImage (`.mha`); an existing file is replaced in one step. The
  * array is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

@@ -78,6 +78,7 @@ const foundation = [
   'progress',
   'files',
   'record',
+  'labels',
   'scores',
   'models',
   'networks',

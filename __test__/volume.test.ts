@@ -1,8 +1,17 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { FormatError, info, isPulmoavError, readVolume, UsageError, type Volume, writeVolume } from 'pulmoav';
-import { folder, listing, shared } from './fixture.js';
+import {
+  FormatError,
+  info,
+  isPulmoavError,
+  labelNames,
+  readVolume,
+  UsageError,
+  type Volume,
+  writeVolume,
+} from 'pulmoav';
+import { chest, folder, listing, same, shared } from './fixture.js';
 
 const shape: [number, number, number] = [3, 4, 5];
 const geometry = {
@@ -186,3 +195,25 @@ function closeTo(t: { true(value: boolean, message: string): unknown }, got: num
     t.true(difference <= 4e-16 * Math.max(1e-6, Math.abs(value)), `${name}: affine[${at}] is ${got[at]}, not ${value}`);
   }
 }
+
+test('label maps are written with their names in every format, and come back', async (t) => {
+  const { labels } = chest();
+  const names = labelNames([
+    { value: 1, name: 'artery' },
+    { value: 2, name: 'left vein' },
+  ]);
+  t.deepEqual(names[1]?.code, { value: '122972007', meaning: 'Pulmonary vein', side: ['7771000', 'Left'] });
+  const at = folder();
+  for (const ending of ['nii', 'nii.gz', 'nrrd', 'seg.nrrd', 'mha']) {
+    const path = join(at, `labels.${ending}`);
+    await writeVolume(path, labels, { labels: names });
+    const found = await readVolume(path);
+    t.true(same(found.data, labels.data), ending);
+    const apart = found.affine.map((value, index) => Math.abs(value - (labels.affine[index] ?? 0)));
+    t.true(Math.max(...apart) < 1e-6, ending);
+  }
+  t.regex(readFileSync(join(at, 'labels.seg.nrrd'), 'latin1'), /\nSegment1_Name:=left vein\n/);
+  const wrong = { labels: [{ value: 0, name: 'nothing', colour: [0, 0, 0] as [number, number, number] }] };
+  await t.throwsAsync(writeVolume(join(at, 'x.nrrd'), labels, wrong), { code: 'ERR_USAGE' });
+  await t.throwsAsync(writeVolume(join(at, 'x.png'), labels), { code: 'ERR_FORMAT', message: /\.nrrd or \.mha/ });
+});

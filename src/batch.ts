@@ -3,7 +3,7 @@ import { freemem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Labeller, type Outcome } from './batch/crew.js';
 import type { Failure } from './batch/messages.js';
-import { type BatchJob, findJobs } from './batch/scans.js';
+import { type BatchFormat, type BatchJob, FORMATS, findJobs } from './batch/scans.js';
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
 import { UsageError } from './errors.js';
 import { makeFolder, withLock, writeAtomic } from './files.js';
@@ -18,6 +18,8 @@ export interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'pro
   inputs: string[];
   /** Folder of the label maps, their records and `batch.json`. */
   out: string;
+  /** Ending of the label maps: `nii.gz`, `nii`, `nrrd`, `seg.nrrd` or `mha`. @default 'nii.gz' */
+  format?: BatchFormat | undefined;
   /** Leave out what is made already: of the same scan by its hash, with the same model and options. @default false */
   resume?: boolean | undefined;
   /** Replace label maps that are there. @default false */
@@ -75,7 +77,7 @@ const PROCESS_BYTES = 2 * 2 ** 30;
 export async function batch(request: BatchRequest, options: BatchOptions = {}): Promise<BatchReport> {
   const started = performance.now();
   check(request);
-  const jobs = shardOf(await findJobs(request.inputs, request.out), request.shard);
+  const jobs = shardOf(await findJobs(request.inputs, request.out, request.format), request.shard);
   if (!request.dryRun && !request.resume && !request.overwrite) refuseOld(jobs);
   const model = await checkModel(request, options);
   const processes = Math.min(jobs.length, request.processes ?? defaultProcesses(request));
@@ -153,7 +155,15 @@ function caseOf({ name, inputs, output }: BatchJob, status: BatchCase['status'])
 
 /** A scan's job with its process's share of threads and memory. */
 function shared(job: BatchJob, { request, processes }: Team): SegmentJob {
-  const { inputs: _, out: _out, resume: _resume, overwrite: _overwrite, shard: _shard, ...rest } = request;
+  const {
+    inputs: _,
+    out: _out,
+    format: _format,
+    resume: _resume,
+    overwrite: _overwrite,
+    shard: _shard,
+    ...rest
+  } = request;
   const { processes: _processes, dryRun: _dryRun, ...asked } = rest;
   const { threads = defaultThreads(), maxMemory, prompts } = asked;
   return {
@@ -206,10 +216,13 @@ function refuseOld(jobs: BatchJob[]): void {
   });
 }
 
-function check({ inputs, out, shard, processes, threads }: BatchRequest): void {
+function check({ inputs, out, format, shard, processes, threads }: BatchRequest): void {
   if (inputs.length === 0) throw new UsageError('No scan and no folder was given.');
   for (const input of inputs) checkPath('An input', input);
   checkPath('out', out);
+  if (format !== undefined && !FORMATS.includes(format)) {
+    throw new UsageError(`format must be one of ${FORMATS.join(', ')}, but it is ${JSON.stringify(format)}.`);
+  }
   if (processes !== undefined) checkInteger('processes', processes, 1, MAX_THREADS);
   if (threads !== undefined) checkInteger('threads', threads, 1, MAX_THREADS);
   if (!shard) return;

@@ -20,6 +20,7 @@ export {
   type PromptTarget,
 } from './import.js';
 export { doctor, type FileInfo, type Health, info } from './inspect.js';
+export { type LabelName, labelNames, type Rgb } from './labels.js';
 export {
   type ClassesInfo,
   findModel,

@@ -1,6 +1,7 @@
 import { defaultThreads } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseSamePlace } from './files.js';
+import { labelNames } from './labels.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type FileRecord, fileRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
@@ -12,7 +13,7 @@ import { writeVolume } from './volume.js';
 export interface SegmentJob {
   /** The scan; of a model with several channels, one file a channel. */
   input: string | string[];
-  /** The label map, `.nii` or `.nii.gz`; never the input itself. */
+  /** The label map, `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd` or `.mha`; never the input itself. */
   output: string;
   /** What to look for, in words. */
   prompts?: string[] | undefined;
@@ -146,7 +147,8 @@ export async function labelFile(
     const volume = { ...labels, data, prompts: data.length / labels.data.length };
     await call(options, (monitor) => addon().writeProbabilities(probabilities, volume, input, monitor));
   }
-  await writeVolume(output, result.labels, { like: input, signal });
+  const labels = labelNames([...result.targets, ...result.structures]);
+  await writeVolume(output, result.labels, { like: input, labels, signal });
   const now = performance.now();
   const report: SegmentReport = {
     output,
@@ -210,6 +212,11 @@ async function checkFiles(inputs: string[], { output, probabilities, record }: S
   for (const input of inputs) await call({}, () => addon().inspect(input));
   if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
+  }
+  if (probabilities !== undefined && !/\.nii(\.gz)?$/i.test(probabilities)) {
+    throw new UsageError(
+      `Probabilities are written as NIfTI, but "${probabilities}" ends in neither .nii nor .nii.gz.`,
+    );
   }
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
     for (const input of inputs) await call({}, () => addon().checkOutput(path, input));

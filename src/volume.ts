@@ -1,4 +1,6 @@
 import { checkInteger, checkPath, checkVolume } from './check.js';
+import type { LabelName } from './labels.js';
+import type { LabelSegment } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume } from './types.js';
@@ -11,8 +13,13 @@ export interface ReadOptions extends CallOptions {
 
 /** Options of {@link writeVolume}. */
 export interface WriteOptions extends CallOptions {
-  /** A NIfTI file whose header is kept byte for byte, but for what must change. */
+  /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change. */
   like?: string | undefined;
+  /**
+   * What the values of a label map (unsigned bytes) mean: `.seg.nrrd` holds it. The file is read back before it gets its
+   * name.
+   */
+  labels?: LabelName[] | undefined;
 }
 
 /**
@@ -30,7 +37,8 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
 }
 
 /**
- * Writes a volume as NIfTI (`.nii` or `.nii.gz`) with its own data type; an existing file is replaced in one step. The
+ * Writes a volume with its own data type, by the ending: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`; `.seg.nrrd`, a
+ * segmentation of 3D Slicer) or MetaImage (`.mha`); an existing file is replaced in one step. The
  * array is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
@@ -39,5 +47,27 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   checkPath('The path', path);
   checkVolume('The volume', volume);
   if (options.like !== undefined) checkPath('like', options.like);
-  await call(options, (monitor) => addon().writeVolume(path, volume, options.like ?? null, monitor));
+  await call(options, (monitor) =>
+    addon().writeVolume(path, volume, options.like ?? null, segmentsOf(options.labels), monitor),
+  );
+}
+
+/** Names as the addon takes them; `null` for a volume that is no label map. */
+function segmentsOf(labels: LabelName[] | undefined): LabelSegment[] | null {
+  if (!labels) return null;
+  return labels.map(({ value, name, colour, code }) => {
+    checkInteger('labels: value', value, 1, 255);
+    for (const level of colour) checkInteger('labels: colour', level, 0, 255);
+    const [side, sideMeaning] = code?.side ?? [];
+    const { value: term, meaning } = code ?? {};
+    return {
+      value,
+      name,
+      colour,
+      code: term ?? null,
+      meaning: meaning ?? null,
+      side: side ?? null,
+      sideMeaning: sideMeaning ?? null,
+    };
+  });
 }

@@ -16,6 +16,12 @@ export interface BatchJob {
   prompts?: string[] | undefined;
 }
 
+/** Endings of label maps. */
+export const FORMATS = ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha'] as const;
+
+/** How a label map ends. */
+export type BatchFormat = (typeof FORMATS)[number];
+
 /** Endings of the files that hold scans, as far as a folder is searched for them. */
 const ENDING = /\.(nii|nii\.gz|nrrd|nhdr|mha|mhd)$/i;
 /** nnU-Net's channel at the end of a name. */
@@ -32,13 +38,14 @@ const NNUNET_SCANS = ['imagesTr', 'imagesTs'];
  * @param out folder of the label maps; what lies in it is no scan
  * @throws IoError, FormatError, UsageError where there is none, or two would have one output
  */
-export async function findJobs(given: string[], out: string): Promise<BatchJob[]> {
+export async function findJobs(given: string[], out: string, format: BatchFormat = 'nii.gz'): Promise<BatchJob[]> {
+  const target = { out, format };
   const jobs: BatchJob[] = [];
   for (const path of given) {
     if (!existsSync(path)) throw new IoError('ERR_IO', `"${path}" does not exist.`);
-    if (statSync(path).isDirectory()) jobs.push(...jobsOf(scansBelow(path, out), path, out));
-    else if (extname(path).toLowerCase() === '.json') jobs.push(...(await listed(path, out)));
-    else jobs.push(...jobsOf([path], dirname(path), out));
+    if (statSync(path).isDirectory()) jobs.push(...jobsOf(scansBelow(path, out), path, target));
+    else if (extname(path).toLowerCase() === '.json') jobs.push(...(await listed(path, target)));
+    else jobs.push(...jobsOf([path], dirname(path), target));
   }
   if (jobs.length === 0) {
     throw new UsageError(`There is no scan in ${given.map((path) => `"${path}"`).join(', ')}.`, {
@@ -66,14 +73,20 @@ function scansBelow(folder: string, out: string): string[] {
   return found;
 }
 
+/** Where label maps go, and how they end. */
+interface Target {
+  out: string;
+  format: BatchFormat;
+}
+
 /** Files that are channels of one scan become one job. */
-function jobsOf(files: string[], folder: string, out: string): BatchJob[] {
+function jobsOf(files: string[], folder: string, { out, format }: Target): BatchJob[] {
   const scans = new Map<string, string[]>();
   for (const file of files.sort()) {
     const name = relative(folder, file).replace(ENDING, '').replace(CHANNEL, '').split(sep).join('/');
     scans.set(name, [...(scans.get(name) ?? []), file]);
   }
-  return [...scans].map(([name, inputs]) => ({ name, inputs, output: join(out, `${name}.nii.gz`) }));
+  return [...scans].map(([name, inputs]) => ({ name, inputs, output: join(out, `${name}.${format}`) }));
 }
 
 const job = z.strictObject({
@@ -83,7 +96,7 @@ const job = z.strictObject({
 });
 
 /** Jobs of a list: `[{ "input": "a.nii.gz", "output": "a_seg.nii.gz", "prompts": ["artery"] }]`, relative to its folder. */
-async function listed(path: string, out: string): Promise<BatchJob[]> {
+async function listed(path: string, { out, format }: Target): Promise<BatchJob[]> {
   const list = z.array(job).safeParse(await readJson(path));
   if (!list.success) {
     const { path: where, message } = list.error.issues[0] ?? { path: [], message: 'it is not' };
@@ -97,7 +110,12 @@ async function listed(path: string, out: string): Promise<BatchJob[]> {
     const name = basename(inputs[0] ?? '')
       .replace(ENDING, '')
       .replace(CHANNEL, '');
-    return { name, inputs, output: output === undefined ? join(out, `${name}.nii.gz`) : resolve(out, output), prompts };
+    return {
+      name,
+      inputs,
+      output: output === undefined ? join(out, `${name}.${format}`) : resolve(out, output),
+      prompts,
+    };
   });
 }
 

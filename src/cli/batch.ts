@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { FORMATS } from '../batch/scans.js';
 import { type BatchCase, type BatchReport, type BatchRequest, batch } from '../batch.js';
 import type { Preset } from '../segment.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
-import { bytes, collect, integer, list, oneOf, share } from './flags.js';
+import { bytes, choice, collect, integer, list, oneOf, share } from './flags.js';
 import { printJson, progressPrinter, say } from './output.js';
 
 interface Flags extends Omit<BatchRequest, 'inputs' | 'prompts'> {
@@ -17,6 +18,7 @@ export function addBatch(program: Command): void {
     .description('label many chest CTs with one model; can be stopped and resumed')
     .argument('<in...>', 'scans, folders, BIDS or nnU-Net data sets, or lists of jobs (.json)')
     .requiredOption('-o, --out <dir>', 'folder for the label maps, their records and batch.json')
+    .option('--format <ending>', `ending of the label maps: ${FORMATS.join(', ')}`, choice('--format', FORMATS))
     .option('--resume', 'leave out what is made: of the same scan by its hash, with the same model and options')
     .option('--overwrite', 'replace label maps that are there')
     .option('--dry-run', 'only list the scans and what would be done')

@@ -373,6 +373,24 @@ export interface LabelMap {
   oriented?: boolean
 }
 
+/** What a value of a label map means. */
+export interface LabelSegment {
+  /** The value, 1 to 255. */
+  value: number
+  /** Its name. */
+  name: string
+  /** Red, green, blue, 0 to 255. */
+  colour: [number, number, number]
+  /** A term of SNOMED CT. */
+  code: string | null
+  /** The term in words. */
+  meaning: string | null
+  /** The term of its side. */
+  side: string | null
+  /** That term in words. */
+  sideMeaning: string | null
+}
+
 /** Loads a model and gives its number; the text tower of the model `words` reads prompts. */
 export declare function loadClassModel(source: ClassModelSource, words: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
 
@@ -919,5 +937,5 @@ export interface Warning {
 /** Writes probabilities as a 4-D NIfTI `[x, y, z, prompt]`. */
 export declare function writeProbabilities(path: string, volume: ProbabilityVolume, like: string, monitor: CallMonitor): Promise<null | ErrorInfo>
 
-/** Writes a volume, with another file's header where that is a NIfTI. */
-export declare function writeVolume(path: string, volume: VoxelVolume, like: string | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>
+/** Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back. */
+export declare function writeVolume(path: string, volume: VoxelVolume, like: string | undefined | null, labels: Array<LabelSegment> | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>

@@ -1,6 +1,5 @@
 import {
   type Canonical,
-  type Colour,
   canonical,
   draw,
   grey,
@@ -11,20 +10,8 @@ import {
   VIEWS,
   type View,
 } from '../drawing/slices.js';
+import { COLOURS } from '../labels.js';
 import type { Volume } from '../types.js';
-
-/** Colours of label values 1 to 9: arteries blue, veins red, as they are drawn in anatomy. */
-const COLOURS: readonly Colour[] = [
-  [70, 130, 255],
-  [240, 70, 60],
-  [40, 90, 220],
-  [110, 180, 255],
-  [205, 40, 50],
-  [255, 140, 110],
-  [190, 110, 230],
-  [150, 80, 200],
-  [220, 150, 250],
-];
 
 /**
  * Draws a scan and its labels as PNG: above, the three slices with most label; below, projections of the labels, near

@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.js';
 import { refuseSamePlace, writeAtomic } from '../files.js';
+import { itkSnapTable, labelNames, slicerTable } from '../labels.js';
 import { inputsOf, type SegmentJob, type SegmentReport, segmentToFile } from '../segment-file.js';
 import type { CallOptions } from '../types.js';
 import { readVolume } from '../volume.js';
@@ -9,6 +10,8 @@ import { preview } from './preview.js';
 export interface ReportedJob extends SegmentJob {
   /** A picture of scan and labels, `.png`. */
   preview?: string | undefined;
+  /** Names and colours of the labels, for ITK-SNAP (`.txt`) or 3D Slicer (`.ctbl`). */
+  colours?: string | undefined;
   /** A table of what was found, a row a target or structure: `.csv` or `.json`. */
   stats?: string | undefined;
 }
@@ -22,27 +25,38 @@ const COLUMNS = ['name', 'value', 'voxels', 'volumeMl'] as const;
  */
 export async function segmentWithReport(job: ReportedJob, options: CallOptions = {}): Promise<SegmentReport> {
   checkPlaces(job);
-  const { preview: picture, stats, ...rest } = job;
+  const { preview: picture, stats, colours, ...rest } = job;
   const report = await segmentToFile(rest, options);
+  if (colours !== undefined) await writeAtomic(colours, colourTable(colours, report));
   if (stats !== undefined) await writeAtomic(stats, statistics(stats, report));
   if (picture !== undefined) await writeAtomic(picture, await drawn(job, options));
   return report;
 }
 
 function checkPlaces(job: ReportedJob): void {
-  const { preview: picture, stats, output } = job;
+  const { preview: picture, stats, colours, output } = job;
   if (picture !== undefined && !/\.png$/i.test(picture)) {
     throw new UsageError(`The preview is a PNG picture, but "${picture}" does not end in .png.`);
   }
   if (stats !== undefined && !/\.(csv|json)$/i.test(stats)) {
     throw new UsageError(`The statistics are written as .csv or .json, but "${stats}" ends in neither.`);
   }
+  if (colours !== undefined && !/\.(txt|ctbl)$/i.test(colours)) {
+    throw new UsageError(
+      `Colours are written as .txt (ITK-SNAP) or .ctbl (3D Slicer), but "${colours}" ends in neither.`,
+    );
+  }
   const taken = [...inputsOf(job), output];
-  for (const place of [picture, stats]) {
+  for (const place of [picture, stats, colours]) {
     if (place === undefined) continue;
     refuseSamePlace(place, taken);
     taken.push(place);
   }
+}
+
+function colourTable(path: string, { targets, structures }: SegmentReport): string {
+  const names = labelNames([...targets, ...structures]);
+  return /\.ctbl$/i.test(path) ? slicerTable(names) : itkSnapTable(names);
 }
 
 function statistics(path: string, { targets, structures }: SegmentReport): string {

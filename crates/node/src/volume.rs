@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{
 };
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_volume::formats::{self, Place};
+use pulmoav_volume::formats::{self, Code, Place, Segment};
 use pulmoav_volume::image::Header;
 use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::{Affine, Grid, Mask, Volume};
@@ -164,21 +164,55 @@ pub fn read_volume<'env>(
     })
 }
 
-/// Writes a volume, with another file's header where that is a NIfTI.
+/// What a value of a label map means.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct LabelSegment {
+    /// The value, 1 to 255.
+    pub value: u8,
+    /// Its name.
+    pub name: String,
+    /// Red, green, blue, 0 to 255.
+    pub colour: (u8, u8, u8),
+    /// A term of SNOMED CT.
+    pub code: Option<String>,
+    /// The term in words.
+    pub meaning: Option<String>,
+    /// The term of its side.
+    pub side: Option<String>,
+    /// That term in words.
+    pub side_meaning: Option<String>,
+}
+
+impl From<LabelSegment> for Segment {
+    fn from(given: LabelSegment) -> Self {
+        let LabelSegment { value, name, colour, code, meaning, side, side_meaning } = given;
+        let side = side.map(|side| (side, side_meaning.unwrap_or_default()));
+        let code = code.map(|value| Code { value, meaning: meaning.unwrap_or_default(), side });
+        Self { value, name, colour: colour.into(), code }
+    }
+}
+
+/// Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back.
 #[napi(catch_unwind)]
 pub fn write_volume<'env>(
     env: &'env Env,
     path: String,
     volume: VoxelVolume,
     like: Option<String>,
+    labels: Option<Vec<LabelSegment>>,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Null, ErrorInfo>>> {
     let (shared, given) = (monitor.share(), Given::copy(&volume));
+    let segments: Option<Vec<Segment>> = labels.map(|labels| labels.into_iter().map(Segment::from).collect());
     Engine::workers()?.cancellable(env, monitor, move || {
         let (grid, path) = (given.grid()?, PathBuf::from(path));
         let like = like_header(like, &path)?;
-        let place = Place { grid: &grid, oriented: given.oriented, like: like.as_ref() };
-        formats::write_voxels(&path, &given.voxels, &place, &*shared)?;
+        let segments_of = segments.as_deref().unwrap_or_default();
+        let place = Place { oriented: given.oriented, like: like.as_ref(), segments: segments_of, ..Place::of(&grid) };
+        match (&given.voxels, &segments) {
+            (Voxels::U8(labels), Some(_)) => formats::write_labels(&path, labels, &place, &*shared)?,
+            _ => formats::write_voxels(&path, &given.voxels, &place, &*shared)?,
+        }
         Ok(Null)
     })
 }

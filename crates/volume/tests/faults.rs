@@ -30,7 +30,7 @@ fn micrometres_are_millimetres_and_stay_so() {
     let image = read(&fault("um.nii"), None, &Silent).expect("read");
     assert_eq!(codes(&image.header), ["UNITS"]);
     let path = temporary("um.nii");
-    let place = Place { grid: &image.header.grid, oriented: true, like: Some(&image.header) };
+    let place = Place { like: Some(&image.header), ..Place::of(&image.header.grid) };
     write_voxels(&path, &image.voxels, &place, &Silent).expect("written");
     let back = read_header(&path).expect("read again");
     assert_eq!(codes(&back), [""; 0]);

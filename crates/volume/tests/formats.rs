@@ -26,7 +26,7 @@ fn expected() -> serde_json::Map<String, Value> {
 
 /// A fresh folder for one test.
 fn like(header: &Header) -> Place<'_> {
-    Place { grid: &header.grid, oriented: header.oriented, like: Some(header) }
+    Place { oriented: header.oriented, like: Some(header), ..Place::of(&header.grid) }
 }
 
 fn folder(name: &str) -> PathBuf {

@@ -3,16 +3,20 @@
 mod bytes;
 mod gzip;
 mod mha;
+mod mha_output;
 mod nifti;
 mod nrrd;
+mod nrrd_output;
 mod output;
 mod placement;
+mod segments;
 mod text;
 mod text_header;
 
 use std::path::Path;
 
-pub use output::{Place, check_output, refuse_same_file, write, write_voxels};
+pub use output::{Place, check_output, refuse_same_file, write, write_labels, write_voxels};
+pub use segments::{Code, Segment};
 
 use crate::error::VolumeError;
 use crate::image::{Header, Image, Info};

@@ -1,4 +1,4 @@
-//! Volumes out, as NIfTI: whole or not at all.
+//! Volumes out, as NIfTI, NRRD or `MetaImage`: whole or not at all.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 use pulmoav_task::Monitor;
 
 use super::gzip::{BATCH, BLOCK_BYTES, Gzip};
-use super::nifti;
+use super::segments::Segment;
+use super::{mha_output, nifti, nrrd_output};
 use crate::error::VolumeError;
 use crate::image::Header;
 use crate::volume::Grid;
 use crate::voxels::{Voxel, Voxels, swap_bytes};
 use crate::with_voxels;
+
+/// How far a label map that was written may lie from its place, as rounding in a header moves it.
+const MAX_SHIFT_MM: f64 = 0.01;
 
 /// Where a volume that is written lies.
 #[derive(Debug, Clone, Copy)]
@@ -25,20 +29,99 @@ pub struct Place<'a> {
     pub oriented: bool,
     /// The header of a file on the same grid.
     pub like: Option<&'a Header>,
+    /// What the values of a label map mean; written where the format has a place for it.
+    pub segments: &'a [Segment],
 }
 
 impl<'a> Place<'a> {
     /// On a grid whose orientation is known.
     pub fn of(grid: &'a Grid) -> Self {
-        Self { grid, oriented: true, like: None }
+        Self { grid, oriented: true, like: None, segments: &[] }
+    }
+
+    /// Whether it is known which way the patient lies, by everything there is.
+    pub(super) fn is_oriented(&self) -> bool {
+        self.oriented && self.like.is_none_or(|header| header.oriented)
     }
 }
 
-/// Writes `volumes` volumes on one grid (the volume slowest, then z) as `.nii` or `.nii.gz`, by the name.
+/// How a file is written, by the ending of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// `.nii`, `.nii.gz`
+    Nifti { is_packed: bool },
+    /// `.nrrd`, `.seg.nrrd`
+    Nrrd,
+    /// `.mha`
+    MetaImage,
+}
+
+/// A header, and how the voxels follow it.
+struct Head {
+    bytes: Vec<u8>,
+    little_endian: bool,
+    /// What of the file is packed.
+    packing: Packing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Nothing,
+    Voxels,
+    Everything,
+}
+
+impl Encoding {
+    fn of(path: &Path) -> Result<Self, VolumeError> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let unpacked = name.strip_suffix(".gz");
+        if unpacked.unwrap_or(&name).strip_suffix(".nii").is_some() {
+            return Ok(Self::Nifti { is_packed: unpacked.is_some() });
+        }
+        if name.strip_suffix(".nrrd").is_some() {
+            return Ok(Self::Nrrd);
+        }
+        if name.strip_suffix(".mha").is_some() {
+            return Ok(Self::MetaImage);
+        }
+        Err(VolumeError::format(path, "cannot be written; expected a name that ends in .nii, .nii.gz, .nrrd or .mha"))
+    }
+
+    fn head<T: Voxel>(self, path: &Path, data: &[T], volumes: usize, place: &Place<'_>) -> Result<Head, VolumeError> {
+        let &Place { grid, like, .. } = place;
+        if let Self::Nifti { is_packed } = self {
+            let source = like.and_then(|header| Some((header.nifti.as_ref()?, header.little_endian)));
+            let (bytes, little_endian) = if let Some((bytes, little_endian)) = source {
+                (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes), little_endian)
+            } else {
+                (nifti::fresh(grid, place.is_oriented(), T::DATA_TYPE, volumes), true)
+            };
+            let packing = if is_packed { Packing::Everything } else { Packing::Nothing };
+            return Ok(Head { bytes, little_endian, packing });
+        }
+        if volumes != 1 {
+            return Err(VolumeError::format(
+                path,
+                format!("cannot hold {volumes} volumes; expected a name that ends in .nii or .nii.gz"),
+            ));
+        }
+        Ok(match self {
+            Self::Nrrd => {
+                Head { bytes: nrrd_output::header(data, place), little_endian: true, packing: Packing::Voxels }
+            }
+            _ => {
+                Head { bytes: mha_output::header(T::DATA_TYPE, place), little_endian: true, packing: Packing::Nothing }
+            }
+        })
+    }
+}
+
+/// Writes `volumes` volumes on one grid (the volume slowest, then z) as NIfTI (`.nii`, `.nii.gz`), or one volume as
+/// NRRD (`.nrrd`) or `MetaImage` (`.mha`), by the name.
 ///
-/// With `place.like`, a header read from NIfTI, its bytes are kept but for what has to change: storage type, scaling,
-/// display range, number of volumes, and the magic of a single file. Without, a new header is made, whose real numbers
-/// are f32. The file appears complete or not at all; an older one of that name stays until then.
+/// With `place.like`, a header read from NIfTI, a NIfTI keeps its bytes but for what has to change: storage type,
+/// scaling, display range, number of volumes, and the magic of a single file. Without, a new header is made, whose real
+/// numbers are f32. The file appears complete or not at all; an older one of that name stays until then.
 ///
 /// # Errors
 /// `ERR_FORMAT` for another ending, `ERR_GEOMETRY` when `data` or `like` is not on `grid`, `ERR_IO`, `CANCELLED`.
@@ -49,28 +132,57 @@ pub fn write<T: Voxel>(
     place: &Place<'_>,
     monitor: &dyn Monitor,
 ) -> Result<(), VolumeError> {
-    let &Place { grid, oriented, like } = place;
-    let is_packed = is_packed(path)?;
-    check_fit(path, data.len(), volumes, grid, like)?;
-    let source = like.and_then(|header| Some((header.nifti.as_ref()?, header.little_endian)));
-    let (header, little_endian) = if let Some((bytes, little_endian)) = source {
-        (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes), little_endian)
-    } else {
-        let oriented = oriented && like.is_none_or(|header| header.oriented);
-        (nifti::fresh(grid, oriented, T::DATA_TYPE, volumes), true)
-    };
+    written(path, data, volumes, place, monitor)?.commit()
+}
+
+/// The whole file, not yet under its name.
+fn written<T: Voxel>(
+    path: &Path,
+    data: &[T],
+    volumes: usize,
+    place: &Place<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Pending, VolumeError> {
+    let encoding = Encoding::of(path)?;
+    check_fit(path, data.len(), volumes, place.grid, place.like)?;
+    let Head { bytes, little_endian, packing } = encoding.head(path, data, volumes, place)?;
     let pending = Pending::create(path)?;
     let swap = little_endian != cfg!(target_endian = "little");
-    let result = if is_packed {
-        write_packed(&pending.file, &header, data, swap, monitor)
-    } else {
-        write_plain(&pending.file, &header, data, swap, monitor)
+    let result = match packing {
+        Packing::Nothing => write_plain(&pending.file, &bytes, data, swap, monitor),
+        Packing::Everything => write_packed(&pending.file, &[], &bytes, data, swap, monitor),
+        Packing::Voxels => write_packed(&pending.file, &bytes, &[], data, swap, monitor),
     };
     match result {
-        Ok(true) => pending.commit(),
+        Ok(true) => Ok(pending),
         Ok(false) => Err(VolumeError::Cancelled),
         Err(error) => Err(VolumeError::io("write", path, error)),
     }
+}
+
+/// [`write()`] for a label map, which is read back before it gets its name: labels that a disk or a header has changed
+/// would go unseen.
+///
+/// # Errors
+/// As [`write()`]; `ERR_IO` where other voxels, or voxels elsewhere, are read back.
+pub fn write_labels(path: &Path, labels: &[u8], place: &Place<'_>, monitor: &dyn Monitor) -> Result<(), VolumeError> {
+    let pending = written(path, labels, 1, place, monitor)?;
+    let found = super::read(&pending.temporary, None, monitor)?;
+    let is_same = match &found.voxels {
+        Voxels::U8(voxels) => voxels == labels,
+        _ => false,
+    };
+    // Without an orientation the file does not say where it lies.
+    let distance_mm = if place.is_oriented() { found.header.grid.corner_distance_mm(place.grid) } else { 0.0 };
+    if is_same && distance_mm <= MAX_SHIFT_MM {
+        return pending.commit();
+    }
+    let what = if is_same {
+        format!("the label map that was read back lies {distance_mm:.3} mm from its place")
+    } else {
+        "other labels were read back than were written".to_owned()
+    };
+    Err(VolumeError::io("write", path, io::Error::other(format!("{what}; check the disk, or choose another format"))))
 }
 
 /// [`write()`] for one volume of any type.
@@ -95,10 +207,10 @@ pub fn refuse_same_file(input: &Path, output: &Path) -> Result<(), VolumeError> 
 /// Finds what is wrong with an output's place before any work is done: its ending, its folder, or that it is the input.
 ///
 /// # Errors
-/// `ERR_FORMAT` for another ending than `.nii` or `.nii.gz`, [`VolumeError::SameFile`], `ERR_IO` where no file can be
+/// `ERR_FORMAT` for an ending that is not written, [`VolumeError::SameFile`], `ERR_IO` where no file can be
 /// made.
 pub fn check_output(output: &Path, input: &Path) -> Result<(), VolumeError> {
-    is_packed(output)?;
+    Encoding::of(output)?;
     refuse_same_file(input, output)?;
     Pending::create(output).map(drop)
 }
@@ -118,15 +230,6 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
-}
-
-fn is_packed(path: &Path) -> Result<bool, VolumeError> {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let unpacked = name.strip_suffix(".gz");
-    if unpacked.unwrap_or(&name).strip_suffix(".nii").is_some() {
-        return Ok(unpacked.is_some());
-    }
-    Err(VolumeError::format(path, "cannot be written; expected a name that ends in .nii or .nii.gz"))
 }
 
 fn check_fit(path: &Path, count: usize, volumes: usize, grid: &Grid, like: Option<&Header>) -> Result<(), VolumeError> {
@@ -189,17 +292,22 @@ fn write_plain<T: Voxel>(
     Ok(true)
 }
 
-/// As [`write_plain`], through gzip.
+/// As [`write_plain`], through gzip; `before` stays in plain sight.
 fn write_packed<T: Voxel>(
     file: &File,
+    before: &[u8],
     header: &[u8],
     data: &[T],
     swap: bool,
     monitor: &dyn Monitor,
 ) -> io::Result<bool> {
-    let blocks = 1 + size_of_val(data).div_ceil(BLOCK_BYTES);
-    let mut out = Gzip::start(BufWriter::with_capacity(1 << 18, file), blocks)?;
-    out.blocks(&[header])?;
+    let blocks = usize::from(!header.is_empty()) + size_of_val(data).div_ceil(BLOCK_BYTES);
+    let mut out = BufWriter::with_capacity(1 << 18, file);
+    out.write_all(before)?;
+    let mut out = Gzip::start(out, blocks)?;
+    if !header.is_empty() {
+        out.blocks(&[header])?;
+    }
     let mut done = 0;
     for values in data.chunks(BLOCK_BYTES * BATCH / size_of::<T>()) {
         if monitor.cancelled() {

@@ -13,6 +13,8 @@ const LEVEL: u32 = 4;
 /// Writes one member, with an index of its blocks.
 pub(in crate::formats) struct Gzip<W> {
     out: W,
+    /// Where the member starts in `out`.
+    start: u64,
     crc: Hasher,
     /// Bytes that went in, modulo 2^32.
     bytes: u32,
@@ -22,10 +24,11 @@ pub(in crate::formats) struct Gzip<W> {
 }
 
 impl<W: Write + Seek> Gzip<W> {
-    /// Starts a member at the beginning of `out`. `blocks` is how many will come.
+    /// Starts a member where `out` stands. `blocks` is how many will come.
     pub(in crate::formats) fn start(mut out: W, blocks: usize) -> io::Result<Self> {
+        let start = out.stream_position()?;
         out.write_all(&index::header(&vec![Block { packed: 0, bytes: 0 }; blocks]))?;
-        Ok(Self { out, crc: Hasher::new(), bytes: 0, expected: blocks, blocks: Vec::new() })
+        Ok(Self { out, start, crc: Hasher::new(), bytes: 0, expected: blocks, blocks: Vec::new() })
     }
 
     /// Appends blocks of at most `BLOCK_BYTES`, in order.
@@ -49,7 +52,7 @@ impl<W: Write + Seek> Gzip<W> {
         self.out.write_all(&self.bytes.to_le_bytes())?;
         if self.expected <= index::MAX_BLOCKS {
             self.blocks.resize(self.expected, Block { packed: 0, bytes: 0 });
-            self.out.seek(SeekFrom::Start(0))?;
+            self.out.seek(SeekFrom::Start(self.start))?;
             self.out.write_all(&index::header(&self.blocks))?;
             self.out.seek(SeekFrom::End(0))?;
         }
