@@ -356,6 +356,22 @@ interface StepSeconds {
   update: number
 }
 
+/** The surface of one value of a label map. */
+interface SurfacePart {
+  /** The value. */
+  value: number
+  /** Its name. */
+  name: string
+  /** What its voxels fill, ml. */
+  voxelsMl: number
+  /** What its surface encloses, ml. */
+  surfaceMl: number
+  /** Its area, cm². */
+  areaCm2: number
+  /** How many triangles it has. */
+  triangles: number
+}
+
 /** What can be asked for. */
 interface TargetInfo {
   name: string
@@ -1557,6 +1573,21 @@ interface AnatomyReport {
  */
 declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
 
+/** Options of {@link writeSurface}. */
+interface SurfaceOptions extends CallOptions {
+    /** Which values of the map, with what they are. @default all, named by the map's record where one lies beside it */
+    labels?: LabelName[] | undefined;
+    /** Of those only these. */
+    values?: number[] | undefined;
+}
+/**
+ * Writes the surfaces of a label map's values as binary STL, PLY or glTF (`.stl`, `.ply`, `.glb`): smoothed, enclosing
+ * what the voxels fill, in RAS mm (glTF: in metres with y up, as that format wants it).
+ *
+ * @throws FormatError, IoError, UsageError
+ */
+declare function writeSurface(map: string, output: string, options?: SurfaceOptions): Promise<SurfacePart[]>;
+
 /** Options of {@link encodeText} and {@link understand}. */
 interface TextOptions extends CallOptions {
     /** Name or directory of the model whose text encoder is used. @default 'tiny' */
@@ -1744,5 +1775,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

@@ -52,6 +52,7 @@ function object({
 const commands = [
   'segment',
   'batch',
+  'surface',
   'anatomy',
   'verify',
   'plan',

@@ -16,6 +16,7 @@ const arrows: Record<string, string[]> = {
   testing: [],
   tree: ['volume'],
   anatomy: ['task', 'volume', 'simd'],
+  surface: ['task', 'volume'],
   ops: ['simd'],
   model: ['random', 'ops', 'plan'],
   checkpoint: ['plan', 'model'],
@@ -37,6 +38,7 @@ const arrows: Record<string, string[]> = {
     'phantom',
     'segment',
     'evaluate',
+    'surface',
     'train',
   ],
 };

@@ -9,6 +9,7 @@ import {
   readVolume,
   UsageError,
   type Volume,
+  writeSurface,
   writeVolume,
 } from 'pulmoav';
 import { chest, folder, listing, same, shared } from './fixture.js';
@@ -216,4 +217,31 @@ test('label maps are written with their names in every format, and come back', a
   const wrong = { labels: [{ value: 0, name: 'nothing', colour: [0, 0, 0] as [number, number, number] }] };
   await t.throwsAsync(writeVolume(join(at, 'x.nrrd'), labels, wrong), { code: 'ERR_USAGE' });
   await t.throwsAsync(writeVolume(join(at, 'x.png'), labels), { code: 'ERR_FORMAT', message: /\.nrrd or \.mha/ });
+});
+
+test('surfaces enclose what the voxels fill, and say what they are', async (t) => {
+  const at = folder();
+  const map = join(at, 'labels.nii.gz');
+  await writeVolume(map, chest().labels);
+  for (const ending of ['stl', 'ply', 'glb']) {
+    const parts = await writeSurface(map, join(at, `s.${ending}`));
+    t.deepEqual(
+      parts.map(({ value, name }) => [value, name]),
+      [
+        [1, 'label 1'],
+        [2, 'label 2'],
+      ],
+    );
+    for (const { voxelsMl, surfaceMl } of parts) t.true(Math.abs(surfaceMl / voxelsMl - 1) < 0.03);
+  }
+  const glb = readFileSync(join(at, 's.glb'));
+  t.is(glb.toString('latin1', 0, 4), 'glTF');
+  t.is(glb.readUInt32LE(8), glb.length);
+  const labels = labelNames([{ value: 2, name: 'vein' }]);
+  const [vein, ...others] = await writeSurface(map, join(at, 's.stl'), { labels });
+  t.deepEqual([vein?.name, others.length], ['vein', 0]);
+  t.is(readFileSync(join(at, 's.stl')).length, 84 + 50 * (vein?.triangles ?? 0));
+  t.deepEqual(await writeSurface(map, join(at, 's.glb'), { values: [9] }), []);
+  await t.throwsAsync(writeSurface(map, join(at, 's.obj')), { code: 'ERR_FORMAT' });
+  await t.throwsAsync(writeSurface(map, map), { code: 'ERR_FORMAT' });
 });

@@ -61,6 +61,7 @@ export {
   type SegmentSeconds,
 } from './segment.js';
 export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-file.js';
+export { type SurfaceOptions, type SurfacePart, writeSurface } from './surface.js';
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
 export type { EndReason, TrainEvent } from './train/events.js';
 export { train } from './train/folds.js';

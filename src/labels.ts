@@ -1,3 +1,6 @@
+import { checkInteger } from './check.js';
+import type { LabelSegment } from './native/binding.js';
+
 /** Red, green, blue, 0 to 255. */
 export type Rgb = [red: number, green: number, blue: number];
 
@@ -61,4 +64,18 @@ export function slicerTable(names: readonly LabelName[]): string {
 
 function quoted(text: string): string {
   return `"${text.replaceAll('"', "'")}"`;
+}
+
+/**
+ * Names as the addon takes them.
+ *
+ * @throws UsageError
+ */
+export function segmentsOf(labels: readonly LabelName[]): LabelSegment[] {
+  return labels.map(({ value, name, colour, code }) => {
+    checkInteger('labels: value', value, 1, 255);
+    for (const level of colour) checkInteger('labels: colour', level, 0, 255);
+    const [side = null, sideMeaning = null] = code?.side ?? [];
+    return { value, name, colour, code: code?.value ?? null, meaning: code?.meaning ?? null, side, sideMeaning };
+  });
 }

@@ -1,6 +1,5 @@
 import { checkInteger, checkPath, checkVolume } from './check.js';
-import type { LabelName } from './labels.js';
-import type { LabelSegment } from './native/binding.js';
+import { type LabelName, segmentsOf } from './labels.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume } from './types.js';
@@ -48,26 +47,12 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   checkVolume('The volume', volume);
   if (options.like !== undefined) checkPath('like', options.like);
   await call(options, (monitor) =>
-    addon().writeVolume(path, volume, options.like ?? null, segmentsOf(options.labels), monitor),
+    addon().writeVolume(
+      path,
+      volume,
+      options.like ?? null,
+      options.labels ? segmentsOf(options.labels) : null,
+      monitor,
+    ),
   );
-}
-
-/** Names as the addon takes them; `null` for a volume that is no label map. */
-function segmentsOf(labels: LabelName[] | undefined): LabelSegment[] | null {
-  if (!labels) return null;
-  return labels.map(({ value, name, colour, code }) => {
-    checkInteger('labels: value', value, 1, 255);
-    for (const level of colour) checkInteger('labels: colour', level, 0, 255);
-    const [side, sideMeaning] = code?.side ?? [];
-    const { value: term, meaning } = code ?? {};
-    return {
-      value,
-      name,
-      colour,
-      code: term ?? null,
-      meaning: meaning ?? null,
-      side: side ?? null,
-      sideMeaning: sideMeaning ?? null,
-    };
-  });
 }

@@ -10,6 +10,7 @@ import { addModels } from './models.js';
 import { addPhantom } from './phantom.js';
 import { addPlan } from './plan.js';
 import { addSegment } from './segment.js';
+import { addSurface } from './surface.js';
 import { addText } from './text.js';
 import { addTrain } from './train.js';
 import { addVerify } from './verify.js';
@@ -18,6 +19,7 @@ import { addVerify } from './verify.js';
 export const all = [
   addSegment,
   addBatch,
+  addSurface,
   addAnatomy,
   addVerify,
   addPlan,

@@ -92,3 +92,8 @@ export function oneOf(flag: string): (text: string) => [index: number, count: nu
     return [index, count];
   };
 }
+
+/** Parses integers of at least 1 with commas between: `1,2`. */
+export function integers(flag: string): (text: string) => number[] {
+  return (text) => text.split(',').map(integer(flag, 1));
+}

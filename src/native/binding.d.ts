@@ -727,6 +727,22 @@ export interface StepSettings {
   nextSampling: SamplingWeights
 }
 
+/** The surface of one value of a label map. */
+export interface SurfacePart {
+  /** The value. */
+  value: number
+  /** Its name. */
+  name: string
+  /** What its voxels fill, ml. */
+  voxelsMl: number
+  /** What its surface encloses, ml. */
+  surfaceMl: number
+  /** Its area, cm². */
+  areaCm2: number
+  /** How many triangles it has. */
+  triangles: number
+}
+
 /** Lists a data set's cases, and what is wrong with its lists; no voxel is read. */
 export declare function surveyDataset(dataset: string): Promise<DatasetSurvey | ErrorInfo>
 
@@ -936,6 +952,9 @@ export interface Warning {
 
 /** Writes probabilities as a 4-D NIfTI `[x, y, z, prompt]`. */
 export declare function writeProbabilities(path: string, volume: ProbabilityVolume, like: string, monitor: CallMonitor): Promise<null | ErrorInfo>
+
+/** Writes the surfaces of a label map's values as STL, PLY or glTF, by the ending; values without a voxel are left out. */
+export declare function writeSurface(path: string, output: string, values: Array<LabelSegment>, monitor: CallMonitor): Promise<Array<SurfacePart> | ErrorInfo>
 
 /** Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back. */
 export declare function writeVolume(path: string, volume: VoxelVolume, like: string | undefined | null, labels: Array<LabelSegment> | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>

@@ -28,6 +28,7 @@ mod registry;
 mod scan;
 mod segment;
 mod structure;
+mod surface;
 mod text;
 mod train;
 mod volume;

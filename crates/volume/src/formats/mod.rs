@@ -15,7 +15,7 @@ mod text_header;
 
 use std::path::Path;
 
-pub use output::{Place, check_output, refuse_same_file, write, write_labels, write_voxels};
+pub use output::{Place, check_output, refuse_same_file, write, write_labels, write_voxels, write_whole};
 pub use segments::{Code, Segment};
 
 use crate::error::VolumeError;

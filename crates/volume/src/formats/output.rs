@@ -193,6 +193,19 @@ pub fn write_voxels(path: &Path, voxels: &Voxels, place: &Place<'_>, monitor: &d
     with_voxels!(voxels, values => write(path, values, 1, place, monitor))
 }
 
+/// Writes any file whole or not at all: it gets its name when `fill` is done.
+///
+/// # Errors
+/// `ERR_IO`.
+pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), VolumeError> {
+    let pending = Pending::create(path)?;
+    let mut out = BufWriter::with_capacity(1 << 18, &pending.file);
+    let filled = fill(&mut out).and_then(|()| out.flush());
+    drop(out);
+    filled.map_err(|error| VolumeError::io("write", path, error))?;
+    pending.commit()
+}
+
 /// Refuses an output that is one of the input's files, by name, link or otherwise.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ pub(super) fn extents<T: Voxel>(data: &[T], [_, height, width]: [usize; 3]) -> B
         for run in values.chunk_by(|a, b| a.to_f32() == b.to_f32()) {
             let last = x + run.len() - 1;
             let value = run[0].to_f32();
-            if value >= 1.0 && value <= 255.0 {
+            if (1.0..=255.0).contains(&value) {
                 let extent = found.entry(value as u8).or_insert([[x, last], [y, y], [z, z]]);
                 for (known, [low, high]) in extent.iter_mut().zip([[x, last], [y, y], [z, z]]) {
                     *known = [known[0].min(low), known[1].max(high)];
