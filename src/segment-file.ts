@@ -1,9 +1,10 @@
 import { UsageError } from './errors.js';
 import { isSamePlace } from './files.js';
+import { info } from './inspect.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
-import type { CallOptions, Warning } from './types.js';
+import type { CallOptions, SeriesName, Warning } from './types.js';
 import { writeVolume } from './volume.js';
 
 /** One scan to label, from file to file. */
@@ -38,6 +39,8 @@ export interface SegmentJob {
   maxMemory?: number | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+  series?: SeriesName | undefined;
   /** Write the lungs into the label map too, where it holds no vessel. */
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too. */
@@ -84,14 +87,15 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
   const [input] = inputs;
   if (input === undefined) throw new UsageError('No scan was given.');
   checkDevice(device);
-  await checkFiles(inputs, job);
   const { signal } = options;
+  await checkFiles(inputs, job, signal);
   const loading = { model, preset, weights, folds, checkpoint, device, threads, signal };
   using segmenter = await Segmenter.load(loading);
   const result = await segmenter.segment(inputs, {
     ...options,
     prompts: job.prompts,
     index: job.index,
+    series: job.series,
     maxMemory: job.maxMemory,
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
@@ -128,8 +132,9 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
 }
 
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
-async function checkFiles(inputs: string[], { output, probabilities }: SegmentJob): Promise<void> {
-  for (const input of inputs) await call({}, () => addon().inspect(input));
+async function checkFiles(inputs: string[], job: SegmentJob, signal: AbortSignal | undefined): Promise<void> {
+  const { output, probabilities, series } = job;
+  for (const input of inputs) await info(input, { series, signal });
   if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
   }
