@@ -1,6 +1,6 @@
+import { seriesOf } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace } from './files.js';
-import { info } from './inspect.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
@@ -133,8 +133,9 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
 
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
 async function checkFiles(inputs: string[], job: SegmentJob, signal: AbortSignal | undefined): Promise<void> {
-  const { output, probabilities, series } = job;
-  for (const input of inputs) await info(input, { series, signal });
+  const { output, probabilities } = job;
+  const series = seriesOf(job);
+  for (const input of inputs) await call({ signal }, (monitor) => addon().inspect(input, series, monitor));
   if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
   }

@@ -2,6 +2,7 @@
 
 mod written;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -325,6 +326,32 @@ fn packings_that_are_not_read_are_named() {
     let error = refused(&folder);
     assert_eq!(error.code(), "ERR_FORMAT");
     assert!(error.to_string().contains("JPEG XL (1.2.840.10008.1.2.4.110), which is not read"), "{error}");
+}
+
+/// Series that pydicom wrote and packed, and what SimpleITK made of them before (`goldens/dicom.py`).
+#[test]
+fn series_of_pydicom_are_what_simpleitk_reads() {
+    #[derive(serde::Deserialize)]
+    struct Expected {
+        shape: [usize; 3],
+        affine: [f64; 16],
+        crc32: u32,
+    }
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testing/goldens/dicom");
+    let expected = fs::read(goldens.join("expected.json")).expect("read");
+    let expected: BTreeMap<String, Expected> = serde_json::from_slice(&expected).expect("expected.json");
+    assert_eq!(expected.len(), 9);
+    for (name, want) in expected {
+        let image = read(&goldens.join(&name), None, &Silent).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(image.header.grid.shape, want.shape, "{name}");
+        assert_eq!(codes(&image), [""; 0], "{name}");
+        for (got, want) in image.header.grid.affine.to_array().into_iter().zip(want.affine) {
+            // SimpleITK makes directions out of rounded ones, which are orthonormal to a few digits.
+            assert!((got - want).abs() < 1e-5, "{name}: {got}, not {want}");
+        }
+        let bytes: Vec<u8> = whole(&image.voxels).iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(crc32fast::hash(&bytes), want.crc32, "{name}");
+    }
 }
 
 /// Stops after so many looks.
