@@ -123,7 +123,7 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['train', directory, '-o', join(directory, 'run'), '--config', 'none.json'], 3, 'ERR_CONFIG'],
     [['train', directory, '-o', join(directory, 'run'), '--max-time', '5'], 2, 'ERR_USAGE'],
     [['info', 'missing.nii'], 3, 'ERR_IO'],
-    // A folder is taken for a model's.
+    // A folder that is no model's is taken for DICOM.
     [['info', directory], 3, 'ERR_FORMAT'],
     [['models', 'dance'], 2, 'ERR_USAGE'],
     [['models', 'pull'], 2, 'ERR_USAGE'],
