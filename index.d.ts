@@ -136,13 +136,13 @@ interface FileInfo {
   sformCode: number | null
   /** NIfTI's qform code; `null` for other formats. */
   qformCode: number | null
-  /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
+  /** `nifti1`, `nifti2`, `nrrd`, `metaimage` or `dicom`. */
   format: string
   /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
   extra: Array<number>
   /** Slope and intercept of stored values, where there are any. */
   scaling: [number, number] | null
-  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
+  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, and those of DICOM. */
   warnings: Array<Warning>
 }
 
@@ -322,6 +322,33 @@ interface SegmentSeconds {
   total: number
 }
 
+/** A series of DICOM: parallel slices that are read as one volume. */
+interface SeriesInfo {
+  /** Its number in this list, from 1; `series` takes it or the UID. */
+  number: number
+  /** DICOM's UID; the same for slices of one series that lie in several directions. */
+  uid: string
+  /** The number that the scanner gave it. */
+  seriesNumber: number | null
+  /** What it is called. */
+  description: string
+  /** The part of the body that was examined, in DICOM's words. */
+  bodyPart: string
+  /** The kernel it was reconstructed with. */
+  kernel: string
+  /** Slices that files hold. */
+  slices: number
+  /** Rows and columns of a slice. */
+  rows: number
+  columns: number
+  /** Distance of slices, rows and columns in mm. */
+  spacingMm: Axes
+  /** Whether the slices lie across the body. */
+  axial: boolean
+  /** Whether it is read where no series is named. */
+  chosen: boolean
+}
+
 /** What one step came to; what was not a finite number is `null`. */
 interface StepReport {
   /** The loss over all scales and targets. */
@@ -487,9 +514,10 @@ interface VoxelVolume {
 /** Something a user should know that did not stop the work. */
 interface Warning {
   /**
-   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of the
-   * anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of what was asked:
-   * `PROMPT_TRUNCATED`, `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
+   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of DICOM:
+   * `FILES_SKIPPED`, `SERIES_CHOSEN`, `SINGLE_SLICE`, `DUPLICATE_SLICES`, `MISSING_SLICES`, `UNEVEN_SPACING`,
+   * `TILT_RESAMPLED`, `HU_CLIPPED`. Of the anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`,
+   * `SIDES_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
    */
   code: string
   /** One sentence: what it is and, where something can be done, what to check. */
@@ -505,6 +533,10 @@ interface Progress extends Progress$1 {
 interface Volume<Data extends VoxelArray = VoxelArray> extends VoxelVolume {
     data: Data;
 }
+/**
+ * Names a series of DICOM: its UID, or its number in the list of `listSeries`, from 1.
+ */
+type SeriesName = string | number;
 /** Options of every long call. */
 interface CallOptions {
     /** Cancels the call, which then rejects with `signal.reason`. */
@@ -517,6 +549,8 @@ interface CallOptions {
 interface AnatomyOptions extends CallOptions {
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+    series?: SeriesName | undefined;
     /** Threads to compute with; results do not depend on it. @default all */
     threads?: number | undefined;
 }
@@ -562,6 +596,8 @@ interface SegmentOptions extends CallOptions {
     strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+    series?: SeriesName | undefined;
     /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
     mirror?: boolean | undefined;
     /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
@@ -672,6 +708,8 @@ interface SegmentJob {
     maxMemory?: number | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+    series?: SeriesName | undefined;
     /** Write the lungs into the label map too, where it holds no vessel. */
     keepLungs?: boolean | undefined;
     /** Write the airways into the label map too. */
@@ -1190,12 +1228,26 @@ interface ImportReport extends ImportedCheckpoint {
  */
 declare function importCheckpoint(options: ImportOptions): Promise<ImportReport>;
 
+/** Options of {@link info}. */
+interface InfoOptions extends CallOptions {
+    /** Which series of DICOM, by its UID or its number in the list of {@link listSeries}. @default the rule's choice */
+    series?: SeriesName | undefined;
+}
 /**
- * Reads a file's header only.
+ * Reads a file's header only; of DICOM, that of the series that would be read.
  *
  * @throws FormatError, GeometryError, IoError
  */
-declare function info(path: string, options?: CallOptions): Promise<FileInfo>;
+declare function info(path: string, options?: InfoOptions): Promise<FileInfo>;
+/**
+ * Lists the CT series of a DICOM folder, zip archive or file; at most one of them is `chosen`, which is what is read
+ * where no series is named. Files of other formats have none.
+ *
+ * @throws FormatError for DICOM without a CT, and for folders without DICOM; IoError
+ * @example
+ * for (const { number, description, slices } of await listSeries('study')) console.log(number, description, slices);
+ */
+declare function listSeries(path: string, options?: CallOptions): Promise<SeriesInfo[]>;
 /** What this installation can do. */
 interface Health {
     version: string;
@@ -1546,6 +1598,8 @@ interface AnatomyJob {
     out: string;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
+    /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+    series?: SeriesName | undefined;
     /** Threads to compute with. @default all */
     threads?: number | undefined;
 }
@@ -1746,10 +1800,12 @@ declare function verify(dataset: string, options?: CallOptions): Promise<Verific
 interface ReadOptions extends CallOptions {
     /** Which volume of a file with four or more axes, counted from 0 in file order; such a file needs it. */
     index?: number | undefined;
+    /** Which series of DICOM, by its UID or its number in the list of {@link listSeries}. @default the rule's choice */
+    series?: SeriesName | undefined;
 }
 /** Options of {@link writeVolume}. */
 interface WriteOptions extends CallOptions {
-    /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change. */
+    /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change; nothing is taken from DICOM. */
     like?: string | undefined;
     /**
      * What the values of a label map (unsigned bytes) mean: `.seg.nrrd` holds it. The file is read back before it gets its
@@ -1758,7 +1814,8 @@ interface WriteOptions extends CallOptions {
     labels?: LabelName[] | undefined;
 }
 /**
- * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file.
+ * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file, or a CT from DICOM: a folder, a zip
+ * archive or a file.
  *
  * @throws FormatError, GeometryError, IoError, MemoryError
  * @example
@@ -1775,5 +1832,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, InfoOptions, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

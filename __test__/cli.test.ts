@@ -105,7 +105,7 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [segment('--prompt', 'banana'), 3, 'ERR_PROMPT'],
     [segment('--max-memory', '1M'), 3, 'ERR_MEMORY'],
     [['segment', 'missing.nii', '-o', output], 3, 'ERR_IO'],
-    [['segment', directory, '-o', output], 3, 'ERR_IO'],
+    [['segment', directory, '-o', output], 3, 'ERR_FORMAT'],
     [['segment', scan, '-o', output, '--model', 'none'], 3, 'ERR_MODEL'],
     [['segment', scan, '-o', join(directory, 'no', 'out.nii.gz')], 3, 'ERR_IO'],
     [['anatomy', scan], 2, 'ERR_USAGE'],
@@ -115,7 +115,7 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['anatomy', scan, '-o', directory, '--index', 'first'], 2, 'ERR_USAGE'],
     [['anatomy', scan, '-o', directory, '--model', 'tiny'], 2, 'ERR_USAGE'],
     [['anatomy', 'missing.nii', '-o', join(directory, 'new')], 3, 'ERR_IO'],
-    [['anatomy', directory, '-o', directory], 3, 'ERR_IO'],
+    [['anatomy', directory, '-o', directory], 3, 'ERR_FORMAT'],
     [['anatomy', scan, '-o', scan], 3, 'ERR_IO'],
     [['anatomy', scan, '-o', join(scan, 'below')], 3, 'ERR_IO'],
     [['anatomy', scan, '-o', directory, '--index', '5'], 3, 'ERR_GEOMETRY'],
@@ -125,8 +125,8 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['train', directory, '-o', join(directory, 'run'), '--config', 'none.json'], 3, 'ERR_CONFIG'],
     [['train', directory, '-o', join(directory, 'run'), '--max-time', '5'], 2, 'ERR_USAGE'],
     [['info', 'missing.nii'], 3, 'ERR_IO'],
-    // A folder is taken for a model's.
-    [['info', directory], 3, 'ERR_MODEL'],
+    // A folder that is no model's is taken for DICOM.
+    [['info', directory], 3, 'ERR_FORMAT'],
     [['models', 'dance'], 2, 'ERR_USAGE'],
     [['models', 'pull'], 2, 'ERR_USAGE'],
     [['models', 'verify', 'none'], 3, 'ERR_MODEL'],

@@ -102,8 +102,8 @@ test('what is no volume is one typed error', async (t) => {
   writeFileSync(text, 'not a volume\n'.repeat(100));
   await t.throwsAsync(readVolume(text), { instanceOf: FormatError, code: 'ERR_FORMAT', message: /text\.nii/ });
   await t.throwsAsync(readVolume(join(directory, 'none.nii')), { code: 'ERR_IO', message: /none\.nii/ });
-  await t.throwsAsync(readVolume(directory), { code: 'ERR_IO' });
-  await t.throwsAsync(info(directory), { code: 'ERR_IO' });
+  await t.throwsAsync(readVolume(directory), { code: 'ERR_FORMAT', message: /holds no DICOM file/ });
+  await t.throwsAsync(info(directory), { code: 'ERR_FORMAT', message: /holds no DICOM file/ });
 });
 
 interface Expected {

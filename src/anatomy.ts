@@ -1,8 +1,8 @@
-import { checkInteger, checkPath, checkVolume, defaultThreads, MAX_THREADS } from './check.js';
+import { checkInteger, checkPath, checkVolume, defaultThreads, MAX_THREADS, seriesOf } from './check.js';
 import type { Anatomy, AnatomyRequest } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions, Volume } from './types.js';
+import type { CallOptions, SeriesName, Volume } from './types.js';
 
 export type { Anatomy, AnatomySeconds, LabelMap, PeakMemory } from './native/binding.js';
 
@@ -10,6 +10,8 @@ export type { Anatomy, AnatomySeconds, LabelMap, PeakMemory } from './native/bin
 export interface AnatomyOptions extends CallOptions {
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+  series?: SeriesName | undefined;
   /** Threads to compute with; results do not depend on it. @default all */
   threads?: number | undefined;
 }
@@ -35,8 +37,8 @@ export async function anatomy(scan: string | Volume, options: AnatomyOptions = {
   });
 }
 
-function requestOf({ index, threads = defaultThreads() }: AnatomyOptions): AnatomyRequest {
+function requestOf({ index, series, threads = defaultThreads() }: AnatomyOptions): AnatomyRequest {
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   checkInteger('threads', threads, 1, MAX_THREADS);
-  return { index: index ?? null, threads };
+  return { index: index ?? null, series: seriesOf({ series }), threads };
 }

@@ -7,7 +7,7 @@ import { type BatchFormat, type BatchJob, FORMATS, findJobs } from './batch/scan
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
 import { UsageError } from './errors.js';
 import { makeFolder, withLock, writeAtomic } from './files.js';
-import { fileRecord, isMade, labelSource, modelHash } from './record.js';
+import { inputRecord, isMade, labelSource, modelHash } from './record.js';
 import { type SegmentedTarget, Segmenter } from './segment.js';
 import { deciding, loading, type SegmentJob } from './segment-file.js';
 import type { CallOptions, Progress, Warning } from './types.js';
@@ -180,7 +180,7 @@ function shared(job: BatchJob, { request, processes }: Team): SegmentJob {
 /** Whether a scan's labels are there, made of the same things; only asked where that is of use. */
 async function isDone(job: BatchJob, team: Team, { signal }: CallOptions): Promise<boolean> {
   if (team.model === null || !existsSync(job.output)) return false;
-  const records = await Promise.all(job.inputs.map((input) => fileRecord(input, signal))).catch(() => null);
+  const records = await Promise.all(job.inputs.map((input) => inputRecord(input, signal))).catch(() => null);
   signal?.throwIfAborted();
   return records !== null && (await isMade(job.output, labelSource(team.model, records, deciding(shared(job, team)))));
 }

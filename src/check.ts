@@ -65,6 +65,14 @@ export function checkInteger(what: string, value: unknown, low: number, high: nu
   }
 }
 
+/** The series that options name, as the addon takes it. */
+export function seriesOf({ series }: { series?: unknown }): string | null {
+  if (series === undefined) return null;
+  if (typeof series === 'string' && series !== '') return series;
+  checkInteger('series', series, 1, 0xffff_ffff);
+  return String(series);
+}
+
 /** Refuses what is neither `true` nor `false`. */
 export function checkBoolean(what: string, value: unknown): asserts value is boolean {
   if (typeof value !== 'boolean') throw new UsageError(`${what} must be true or false, but it is ${show(value)}.`);

@@ -19,7 +19,7 @@ export {
   importCheckpoint,
   type PromptTarget,
 } from './import.js';
-export { doctor, type FileInfo, type Health, info } from './inspect.js';
+export { doctor, type FileInfo, type Health, type InfoOptions, info, listSeries, type SeriesInfo } from './inspect.js';
 export { type LabelName, labelNames, type Rgb } from './labels.js';
 export {
   type ClassesInfo,
@@ -66,6 +66,15 @@ export { type EncodedText, encodeText, type TextOptions, type Understood, unders
 export type { EndReason, TrainEvent } from './train/events.js';
 export { train } from './train/folds.js';
 export type { TrainOptions, TrainResult } from './train/loop.js';
-export type { Axes, CallOptions, MeasuredStructure, Progress, Volume, VoxelArray, Warning } from './types.js';
+export type {
+  Axes,
+  CallOptions,
+  MeasuredStructure,
+  Progress,
+  SeriesName,
+  Volume,
+  VoxelArray,
+  Warning,
+} from './types.js';
 export { type Verification, verify } from './verify.js';
 export { type ReadOptions, readVolume, type WriteOptions, writeVolume } from './volume.js';

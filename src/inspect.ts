@@ -1,22 +1,42 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
-import { checkPath } from './check.js';
+import { checkPath, seriesOf } from './check.js';
 import { bundledModel } from './models.js';
-import type { FileInfo } from './native/binding.js';
+import type { FileInfo, SeriesInfo } from './native/binding.js';
 import { addon, platformName } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions } from './types.js';
+import type { CallOptions, SeriesName } from './types.js';
 
-export type { FileInfo };
+export type { FileInfo, SeriesInfo };
+
+/** Options of {@link info}. */
+export interface InfoOptions extends CallOptions {
+  /** Which series of DICOM, by its UID or its number in the list of {@link listSeries}. @default the rule's choice */
+  series?: SeriesName | undefined;
+}
 
 /**
- * Reads a file's header only.
+ * Reads a file's header only; of DICOM, that of the series that would be read.
  *
  * @throws FormatError, GeometryError, IoError
  */
-export async function info(path: string, options: CallOptions = {}): Promise<FileInfo> {
+export async function info(path: string, options: InfoOptions = {}): Promise<FileInfo> {
   checkPath('The path', path);
-  return await call(options, () => addon().inspect(path));
+  const series = seriesOf(options);
+  return await call(options, (monitor) => addon().inspect(path, series, monitor));
+}
+
+/**
+ * Lists the CT series of a DICOM folder, zip archive or file; at most one of them is `chosen`, which is what is read
+ * where no series is named. Files of other formats have none.
+ *
+ * @throws FormatError for DICOM without a CT, and for folders without DICOM; IoError
+ * @example
+ * for (const { number, description, slices } of await listSeries('study')) console.log(number, description, slices);
+ */
+export async function listSeries(path: string, options: CallOptions = {}): Promise<SeriesInfo[]> {
+  checkPath('The path', path);
+  return await call(options, (monitor) => addon().listSeries(path, monitor));
 }
 
 /** What this installation can do. */

@@ -67,6 +67,12 @@ export interface TextModelInfo {
   files?: VerifiedFile[];
 }
 
+/** Whether a folder is that of a model or of a run: what is wrong with it is told where it is read. */
+export function looksLikeModel(folder: string): boolean {
+  const isModels = (name: string) => /^(best|latest|fold_.+|config\.json|plan\.json)$/.test(name) || name === WEIGHTS;
+  return looksLikeNnunet(folder) || readdirSync(folder).some(isModels);
+}
+
 /** The directory of the bundled model. */
 export function bundledModel(): string {
   return join(root, DEFAULT_MODEL);

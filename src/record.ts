@@ -59,6 +59,24 @@ export async function fileRecord(path: string, signal?: AbortSignal): Promise<Fi
 }
 
 /**
+ * A scan's size and hash: of a folder, those of all files in it, by name.
+ *
+ * @throws IoError
+ */
+export async function inputRecord(path: string, signal?: AbortSignal): Promise<FileRecord> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return await fileRecord(path, signal);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const names = readdirSync(path, { recursive: true, encoding: 'utf8' }).sort();
+  for (const name of names.filter((name) => statSync(join(path, name)).isFile())) {
+    const file = await fileRecord(join(path, name), signal);
+    bytes += file.bytes;
+    hash.update(`${name.replaceAll('\\', '/')}\0${file.sha256}\n`);
+  }
+  return { path, bytes, sha256: hash.digest('hex') };
+}
+
+/**
  * One hash over all files of models that their answers depend on.
  *
  * @throws IoError

@@ -1,12 +1,12 @@
-import { defaultThreads } from './check.js';
+import { defaultThreads, seriesOf } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseSamePlace } from './files.js';
 import { labelNames } from './labels.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
-import { type FileRecord, fileRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
+import { type FileRecord, fileRecord, inputRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
 import { type LoadOptions, type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
-import type { CallOptions, Warning } from './types.js';
+import type { CallOptions, SeriesName, Warning } from './types.js';
 import { writeVolume } from './volume.js';
 
 /** One scan to label, from file to file. */
@@ -41,6 +41,8 @@ export interface SegmentJob {
   maxMemory?: number | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+  series?: SeriesName | undefined;
   /** Write the lungs into the label map too, where it holds no vessel. */
   keepLungs?: boolean | undefined;
   /** Write the airways into the label map too. */
@@ -89,7 +91,7 @@ export interface SegmentReport {
  */
 export async function segmentToFile(job: SegmentJob, options: CallOptions = {}): Promise<SegmentReport> {
   const started = performance.now();
-  await checkJob(job);
+  await checkJob(job, options.signal);
   using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
   return await labelFile(segmenter, job, options, started);
 }
@@ -103,10 +105,10 @@ export function loading(job: SegmentJob): LoadOptions {
 /** The options of a job that its labels depend on. */
 export function deciding(job: SegmentJob): object {
   const { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways } = job;
-  const { postprocess, probabilities, maxMemory } = job;
+  const { postprocess, probabilities, maxMemory, series } = job;
   const asked = { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways };
   // A limit on memory changes the tile, and with it labels; whoever wants probabilities needs them made.
-  return { ...asked, postprocess, maxMemory, probabilities: probabilities === undefined ? undefined : true };
+  return { ...asked, postprocess, maxMemory, series, probabilities: probabilities === undefined ? undefined : true };
 }
 
 /**
@@ -131,6 +133,7 @@ export async function labelFile(
     ...options,
     prompts: job.prompts,
     index: job.index,
+    series: job.series,
     maxMemory: job.maxMemory,
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
@@ -178,7 +181,7 @@ interface Hashes {
 async function hashed(segmenter: Segmenter, inputs: string[], signal: AbortSignal | undefined): Promise<Hashes> {
   const model = await modelHash(segmenter.directories, signal);
   const records: FileRecord[] = [];
-  for (const input of inputs) records.push(await fileRecord(input, signal));
+  for (const input of inputs) records.push(await inputRecord(input, signal));
   return { model, inputs: records };
 }
 
@@ -200,16 +203,18 @@ export function inputsOf({ input }: SegmentJob): string[] {
 }
 
 /** Refuses what can be seen to be wrong before anything is loaded. */
-export async function checkJob(job: SegmentJob): Promise<void> {
+export async function checkJob(job: SegmentJob, signal?: AbortSignal): Promise<void> {
   const inputs = inputsOf(job);
   if (inputs.length === 0) throw new UsageError('No scan was given.');
   checkDevice(job.device ?? 'auto');
-  await checkFiles(inputs, job);
+  await checkFiles(inputs, job, signal);
 }
 
 /** Finds a missing or foreign input and a wrong place for an output, before anything is loaded. */
-async function checkFiles(inputs: string[], { output, probabilities, record }: SegmentJob): Promise<void> {
-  for (const input of inputs) await call({}, () => addon().inspect(input));
+async function checkFiles(inputs: string[], job: SegmentJob, signal: AbortSignal | undefined): Promise<void> {
+  const { output, probabilities, record } = job;
+  const series = seriesOf(job);
+  for (const input of inputs) await call({ signal }, (monitor) => addon().inspect(input, series, monitor));
   if (probabilities !== undefined && isSamePlace(probabilities, output)) {
     throw new UsageError(`Labels and probabilities cannot both be written to "${output}".`);
   }

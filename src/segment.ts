@@ -6,6 +6,7 @@ import {
   checkVolume,
   defaultThreads,
   MAX_THREADS,
+  seriesOf,
 } from './check.js';
 import { UsageError } from './errors.js';
 import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
@@ -181,6 +182,7 @@ function checkOptions(options: SegmentOptions): void {
   const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels };
   for (const [name, value] of Object.entries(switches)) if (value !== undefined) checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
+  seriesOf(options);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
   if (step !== undefined && !(step > 0 && step <= 1)) {
     throw new UsageError(`step must be a number above 0, up to 1, but it is ${JSON.stringify(step)}.`);

@@ -13,6 +13,11 @@ export interface Volume<Data extends VoxelArray = VoxelArray> extends VoxelVolum
   data: Data;
 }
 
+/**
+ * Names a series of DICOM: its UID, or its number in the list of `listSeries`, from 1.
+ */
+export type SeriesName = string | number;
+
 /** Options of every long call. */
 export interface CallOptions {
   /** Cancels the call, which then rejects with `signal.reason`. */

@@ -1,18 +1,20 @@
-import { checkInteger, checkPath, checkVolume } from './check.js';
+import { checkInteger, checkPath, checkVolume, seriesOf } from './check.js';
 import { type LabelName, segmentsOf } from './labels.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
-import type { CallOptions, Volume } from './types.js';
+import type { CallOptions, SeriesName, Volume } from './types.js';
 
 /** Options of {@link readVolume}. */
 export interface ReadOptions extends CallOptions {
   /** Which volume of a file with four or more axes, counted from 0 in file order; such a file needs it. */
   index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of {@link listSeries}. @default the rule's choice */
+  series?: SeriesName | undefined;
 }
 
 /** Options of {@link writeVolume}. */
 export interface WriteOptions extends CallOptions {
-  /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change. */
+  /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change; nothing is taken from DICOM. */
   like?: string | undefined;
   /**
    * What the values of a label map (unsigned bytes) mean: `.seg.nrrd` holds it. The file is read back before it gets its
@@ -22,7 +24,8 @@ export interface WriteOptions extends CallOptions {
 }
 
 /**
- * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file.
+ * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file, or a CT from DICOM: a folder, a zip
+ * archive or a file.
  *
  * @throws FormatError, GeometryError, IoError, MemoryError
  * @example
@@ -32,7 +35,7 @@ export interface WriteOptions extends CallOptions {
 export async function readVolume(path: string, options: ReadOptions = {}): Promise<Volume> {
   checkPath('The path', path);
   if (options.index !== undefined) checkInteger('index', options.index, 0, 0xffff_ffff);
-  return await call(options, (monitor) => addon().readVolume(path, options.index ?? null, monitor));
+  return await call(options, (monitor) => addon().readVolume(path, options.index ?? null, seriesOf(options), monitor));
 }
 
 /**

@@ -12,9 +12,10 @@ export function addAnatomy(program: Command): void {
   program
     .command('anatomy')
     .description('label body, mediastinum, lungs and airways of a chest CT, and draw them')
-    .argument('<scan>', 'a chest CT in Hounsfield units: NIfTI, NRRD or MetaImage')
+    .argument('<scan>', 'a chest CT: NIfTI, NRRD or MetaImage in Hounsfield units, or DICOM (folder, zip, file)')
     .requiredOption('-o, --out <dir>', 'folder for anatomy.nii.gz, anatomy.png and anatomy.json')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
+    .option('--series <uid|n>', 'which series of DICOM: its UID, or its number in "pulmoav info DIR"')
     .option('--index <n>', 'which volume of a file with four axes', integer('--index', 0))
     .action(async (input: string, { json, ...job }: Flags) => {
       const printer = progressPrinter();

@@ -15,7 +15,10 @@ export function addSegment(program: Command): void {
   program
     .command('segment')
     .description('label the pulmonary arteries and veins of a chest CT')
-    .argument('<in...>', 'a chest CT in Hounsfield units: NIfTI, NRRD or MetaImage; a file a channel of the model')
+    .argument(
+      '<in...>',
+      'a chest CT: NIfTI, NRRD or MetaImage in Hounsfield units, or DICOM (folder, zip, file); one a channel',
+    )
     .requiredOption('-o, --output <file>', 'label map to write: .nii, .nii.gz, .nrrd, .seg.nrrd (3D Slicer) or .mha')
     .option('--prompt <text>', 'what to look for; may be given several times', collect)
     .option('--model <name|dir>', 'model to use, a run, or the trainer folder of an nnU-Net v2 model')
@@ -29,6 +32,7 @@ export function addSegment(program: Command): void {
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use: 2G, 900M, …', bytes('--max-memory'))
+    .option('--series <uid|n>', 'which series of DICOM: its UID, or its number in "pulmoav info DIR"')
     .option('--index <n>', 'which volume of a file with four axes', integer('--index', 0))
     .option('--probabilities <file>', 'write probabilities too: a 4-D NIfTI [x, y, z, prompt]')
     .option('--keep-lungs', 'write the lungs into the label map too, where it holds no vessel')

@@ -36,6 +36,8 @@ export declare function anatomyFile(path: string, asked: AnatomyRequest, monitor
 export interface AnatomyRequest {
   /** Which volume of a file with four or more axes. */
   index: number | null
+  /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
+  series: string | null
   /** Threads to compute with. */
   threads: number
 }
@@ -131,6 +133,8 @@ export interface ClassesRequest {
   mirror: boolean
   /** Which volume of a file with four or more axes. */
   index: number | null
+  /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
+  series: string | null
   /** Most memory the process may use, bytes. */
   maxMemoryBytes: number | null
 }
@@ -307,13 +311,13 @@ export interface FileInfo {
   sformCode: number | null
   /** NIfTI's qform code; `null` for other formats. */
   qformCode: number | null
-  /** `nifti1`, `nifti2`, `nrrd` or `metaimage`. */
+  /** `nifti1`, `nifti2`, `nrrd`, `metaimage` or `dicom`. */
   format: string
   /** Lengths of the axes beyond the third; one of their volumes is named by `index`. */
   extra: Array<number>
   /** Slope and intercept of stored values, where there are any. */
   scaling: [number, number] | null
-  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`. */
+  /** `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, and those of DICOM. */
   warnings: Array<Warning>
 }
 
@@ -353,8 +357,8 @@ export interface ImportedCheckpoint {
   unused: Array<UnusedTensor>
 }
 
-/** What a file's header says. */
-export declare function inspect(path: string): Promise<FileInfo | ErrorInfo>
+/** What the header of a file says, or of one series of DICOM. */
+export declare function inspect(path: string, series: string | undefined | null, monitor: CallMonitor): Promise<FileInfo | ErrorInfo>
 
 /** Says what a model is; of nnU-Net's folders no number is read. */
 export declare function inspectClassModel(source: ClassModelSource): Promise<ClassModelInfo | ErrorInfo>
@@ -391,6 +395,9 @@ export interface LabelSegment {
   sideMeaning: string | null
 }
 
+/** The series of a DICOM folder, archive or file. */
+export declare function listSeries(path: string, monitor: CallMonitor): Promise<Array<SeriesInfo> | ErrorInfo>
+
 /** Loads a model and gives its number; the text tower of the model `words` reads prompts. */
 export declare function loadClassModel(source: ClassModelSource, words: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
 
@@ -410,6 +417,8 @@ export interface LungVesselsRequest {
   rawLabels: boolean
   /** Which volume of a file with four or more axes. */
   index: number | null
+  /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
+  series: string | null
   /** Most memory the process may use, bytes. */
   maxMemoryBytes: number | null
 }
@@ -546,8 +555,8 @@ export interface Progress {
   total: number
 }
 
-/** Reads one volume of a file. */
-export declare function readVolume(path: string, index: number | undefined | null, monitor: CallMonitor): Promise<VoxelVolume | ErrorInfo>
+/** Reads one volume of a file, or one series of DICOM. */
+export declare function readVolume(path: string, index: number | undefined | null, series: string | undefined | null, monitor: CallMonitor): Promise<VoxelVolume | ErrorInfo>
 
 /** What one patch came to. */
 export interface SampleReport {
@@ -650,6 +659,8 @@ export interface SegmentRequest {
   strict: boolean
   /** Which volume of a file with four or more axes. */
   index: number | null
+  /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
+  series: string | null
   /** Most memory the process may use, bytes. */
   maxMemoryBytes: number | null
 }
@@ -665,6 +676,33 @@ export interface SegmentSeconds {
 
 /** Segments a volume of Hounsfield units. */
 export declare function segmentVolume(handle: number, volume: VoxelVolume, asked: SegmentRequest, monitor: CallMonitor): Promise<Segmentation | ErrorInfo>
+
+/** A series of DICOM: parallel slices that are read as one volume. */
+export interface SeriesInfo {
+  /** Its number in this list, from 1; `series` takes it or the UID. */
+  number: number
+  /** DICOM's UID; the same for slices of one series that lie in several directions. */
+  uid: string
+  /** The number that the scanner gave it. */
+  seriesNumber: number | null
+  /** What it is called. */
+  description: string
+  /** The part of the body that was examined, in DICOM's words. */
+  bodyPart: string
+  /** The kernel it was reconstructed with. */
+  kernel: string
+  /** Slices that files hold. */
+  slices: number
+  /** Rows and columns of a slice. */
+  rows: number
+  columns: number
+  /** Distance of slices, rows and columns in mm. */
+  spacingMm: Axes
+  /** Whether the slices lie across the body. */
+  axial: boolean
+  /** Whether it is read where no series is named. */
+  chosen: boolean
+}
 
 /** One slice of a scored case in the canonical frame, row by row. */
 export interface Slice {
@@ -941,9 +979,10 @@ export interface VoxelVolume {
 /** Something a user should know that did not stop the work. */
 export interface Warning {
   /**
-   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of the
-   * anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of what was asked:
-   * `PROMPT_TRUNCATED`, `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
+   * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of DICOM:
+   * `FILES_SKIPPED`, `SERIES_CHOSEN`, `SINGLE_SLICE`, `DUPLICATE_SLICES`, `MISSING_SLICES`, `UNEVEN_SPACING`,
+   * `TILT_RESAMPLED`, `HU_CLIPPED`. Of the anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`,
+   * `SIDES_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`. Of a label map: `EMPTY_RESULT`.
    */
   code: string
   /** One sentence: what it is and, where something can be done, what to check. */

@@ -1,3 +1,4 @@
+import { seriesOf } from '../check.js';
 import { UsageError } from '../errors.js';
 import { bundledModel } from '../models.js';
 import type { CallMonitor, ClassModelInfo, ClassModelSource } from '../native/binding.js';
@@ -63,13 +64,14 @@ export function refuse(options: Record<string, unknown>, why: string): void {
   if (name !== undefined) throw new UsageError(`${name} ${why}.`);
 }
 
-function requestOf({ prompts, probabilities, step, mirror, index, maxMemory }: SegmentOptions) {
+function requestOf({ prompts, probabilities, step, mirror, index, series, maxMemory }: SegmentOptions) {
   return {
     prompts: prompts ?? null,
     probabilities: probabilities ?? false,
     step: step ?? null,
     mirror: mirror ?? true,
     index: index ?? null,
+    series: seriesOf({ series }),
     maxMemoryBytes: maxMemory ?? null,
   };
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { seriesOf } from '../check.js';
 import { ModelError } from '../errors.js';
 import { FINAL_CHECKPOINT } from '../models/family.js';
 import type { CallMonitor } from '../native/binding.js';
@@ -112,12 +113,13 @@ function folderOf(results: string, { dataset, trainer, release }: Released): str
   });
 }
 
-function requestOf({ prompts, keepAirways, rawLabels, index, maxMemory }: SegmentOptions) {
+function requestOf({ prompts, keepAirways, rawLabels, index, series, maxMemory }: SegmentOptions) {
   return {
     prompts: prompts ?? null,
     keepAirways: keepAirways ?? false,
     rawLabels: rawLabels ?? false,
     index: index ?? null,
+    series: seriesOf({ series }),
     maxMemoryBytes: maxMemory ?? null,
   };
 }

@@ -1,4 +1,4 @@
-import type { CallOptions } from '../types.js';
+import type { CallOptions, SeriesName } from '../types.js';
 
 /** What is asked of one scan. */
 export interface SegmentOptions extends CallOptions {
@@ -31,6 +31,8 @@ export interface SegmentOptions extends CallOptions {
   strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+  series?: SeriesName | undefined;
   /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
   mirror?: boolean | undefined;
   /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */

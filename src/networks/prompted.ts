@@ -1,3 +1,4 @@
+import { seriesOf } from '../check.js';
 import { UsageError } from '../errors.js';
 import { bundledModel } from '../models.js';
 import type { CallMonitor, SegmentRequest } from '../native/binding.js';
@@ -63,6 +64,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     postprocess: postprocess ?? null,
     strict: options.strict ?? false,
     index: options.index ?? null,
+    series: seriesOf(options),
     maxMemoryBytes: options.maxMemory ?? null,
   };
 }

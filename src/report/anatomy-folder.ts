@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { type Anatomy, anatomy } from '../anatomy.js';
 import { checkPath } from '../check.js';
 import { makeFolder, writeAtomic } from '../files.js';
+import { info } from '../inspect.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
-import type { CallOptions, MeasuredStructure, Warning } from '../types.js';
+import type { CallOptions, MeasuredStructure, SeriesName, Warning } from '../types.js';
 import { readVolume, writeVolume } from '../volume.js';
 import { drawAnatomy } from './anatomy-picture.js';
 
@@ -16,6 +17,8 @@ export interface AnatomyJob {
   out: string;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+  series?: SeriesName | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
 }
@@ -39,19 +42,19 @@ export interface AnatomyReport {
  */
 export async function anatomyToFolder(job: AnatomyJob, options: CallOptions = {}): Promise<AnatomyReport> {
   const started = performance.now();
-  const { input, out, index, threads } = job;
+  const { input, out, index, series, threads } = job;
   checkPath('The folder', out);
   const files = {
     labels: join(out, 'anatomy.nii.gz'),
     picture: join(out, 'anatomy.png'),
     report: join(out, 'anatomy.json'),
   };
-  await call(options, () => addon().inspect(input));
+  await info(input, { series, signal: options.signal });
   await makeFolder(out);
   await call(options, () => addon().checkOutput(files.labels, input));
-  const { labels, ...found } = await anatomy(input, { index, threads, ...options });
+  const { labels, ...found } = await anatomy(input, { index, series, threads, ...options });
   const writing = performance.now();
-  const picture = drawAnatomy(await readVolume(input, { index, signal: options.signal }), labels);
+  const picture = drawAnatomy(await readVolume(input, { index, series, signal: options.signal }), labels);
   await writeVolume(files.labels, labels, { like: input, signal: options.signal });
   await writeAtomic(files.picture, picture);
   const now = performance.now();

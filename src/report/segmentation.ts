@@ -69,7 +69,7 @@ function statistics(path: string, { targets, structures }: SegmentReport): strin
 async function drawn(job: ReportedJob, { signal }: CallOptions): Promise<Uint8Array> {
   const [scan = ''] = inputsOf(job);
   const [ct, labels] = await Promise.all([
-    readVolume(scan, { index: job.index, signal }),
+    readVolume(scan, { index: job.index, series: job.series, signal }),
     readVolume(job.output, { signal }),
   ]);
   return preview(ct, labels);

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::memory::peak_bytes;
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
-use crate::scan::Scan;
+use crate::scan::{Part, Scan};
 use crate::structure::MeasuredStructure;
 use crate::volume::{Axes, Given, LabelMap, VoxelVolume};
 use crate::warning::Warning;
@@ -22,6 +22,8 @@ use crate::warning::Warning;
 pub struct AnatomyRequest {
     /// Which volume of a file with four or more axes.
     pub index: Option<u32>,
+    /// Which series of DICOM, by UID or by number in the list; `null`: the rule chooses.
+    pub series: Option<String>,
     /// Threads to compute with.
     pub threads: u32,
 }
@@ -68,8 +70,10 @@ pub fn anatomy_file<'env>(
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Anatomy, ErrorInfo>>> {
     let shared = monitor.share();
-    Engine::tensors(asked.threads as usize)?
-        .cancellable(env, monitor, move || run(Scan::read(&PathBuf::from(path), asked.index, &shared)?, &shared))
+    Engine::tensors(asked.threads as usize)?.cancellable(env, monitor, move || {
+        let part = Part { index: asked.index, series: asked.series };
+        run(Scan::read(&PathBuf::from(path), &part, &shared)?, &shared)
+    })
 }
 
 /// Labels the anatomy of a volume of Hounsfield units.

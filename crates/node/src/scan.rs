@@ -5,12 +5,35 @@ use std::time::Instant;
 
 use pulmoav_task::Warning;
 use pulmoav_volume::hounsfield::hounsfield;
+use pulmoav_volume::image::{Header, Image};
 use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::{Grid, Volume, formats};
 
 use crate::monitor::Shared;
 use crate::outcome::Failure;
 use crate::volume::Given;
+
+/// Which of several volumes is meant.
+#[derive(Default)]
+pub struct Part {
+    /// Of a file with four or more axes: which of its volumes.
+    pub index: Option<u32>,
+    /// Of DICOM: which series, by UID or by number in the list.
+    pub series: Option<String>,
+}
+
+impl Part {
+    /// Reads it.
+    pub fn read(&self, path: &Path, shared: &Shared) -> Result<Image, Failure> {
+        let index = self.index.map(|index| index as usize);
+        Ok(formats::read_series(path, self.series.as_deref(), index, shared)?)
+    }
+
+    /// Reads what is said of it before its voxels are read.
+    pub fn header(&self, path: &Path, shared: &Shared) -> Result<Header, Failure> {
+        Ok(formats::read_series_header(path, self.series.as_deref(), shared)?)
+    }
+}
 
 /// A scan in Hounsfield units with what its file said.
 pub struct Scan {
@@ -29,10 +52,10 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Reads a file; `index` names the volume where it holds several.
-    pub fn read(path: &Path, index: Option<u32>, shared: &Shared) -> Result<Self, Failure> {
+    /// Reads what is asked for of a file or of DICOM.
+    pub fn read(path: &Path, part: &Part, shared: &Shared) -> Result<Self, Failure> {
         let clock = Instant::now();
-        let image = formats::read(path, index.map(|index| index as usize), shared)?;
+        let image = part.read(path, shared)?;
         let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
         let mut scan = Self::new(image.voxels, grid, oriented, warnings, clock);
         if image.header.scaling.is_some() {

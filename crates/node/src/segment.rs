@@ -15,7 +15,6 @@ use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmenter};
 use pulmoav_text::{Tokenizer, Tower};
-use pulmoav_volume::formats;
 use pulmoav_volume::image::Header;
 
 use crate::engine::Engine;
@@ -23,7 +22,7 @@ use crate::memory::{Afterwards, Job, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure, Outcome};
 use crate::registry::Registry;
-use crate::scan::Scan;
+use crate::scan::{Part, Scan};
 use crate::structure::MeasuredStructure;
 use crate::volume::{Axes, Given, LabelMap, VoxelVolume, axes};
 use crate::warning::Warning;
@@ -94,6 +93,8 @@ pub struct SegmentRequest {
     pub strict: bool,
     /// Which volume of a file with four or more axes.
     pub index: Option<u32>,
+    /// Which series of DICOM, by UID or by number in the list; `null`: the rule chooses.
+    pub series: Option<String>,
     /// Most memory the process may use, bytes.
     pub max_memory_bytes: Option<f64>,
 }
@@ -102,17 +103,17 @@ pub struct SegmentRequest {
 struct Resolved {
     prompts: Vec<String>,
     request: Request,
-    index: Option<u32>,
+    part: Part,
     warnings: Vec<pulmoav_task::Warning>,
 }
 
 impl Resolved {
     /// Refuses a file that the memory limit leaves no room to read, by its header.
-    fn check_room(&self, path: &Path) -> std::result::Result<(), Failure> {
+    fn check_room(&self, path: &Path, shared: &Shared) -> std::result::Result<(), Failure> {
         if self.request.max_memory_bytes.is_none() {
             return Ok(());
         }
-        let Header { grid, data_type, scaling, .. } = formats::read_header(path)?;
+        let Header { grid, data_type, scaling, .. } = self.part.header(path, shared)?;
         // Scaled voxels stand beside those of the file for a moment.
         let copies = if scaling.is_some() { 2 } else { 1 };
         let read_bytes = (grid.len() * data_type.bytes()) as u64 * copies;
@@ -133,7 +134,8 @@ impl Loaded {
         let request =
             Request { targets, probabilities, keep, postprocess, strict, max_memory_bytes, ..Request::default() };
         let warnings = prompts.iter().filter_map(|prompt| truncation(prompt)).collect();
-        Ok(Resolved { prompts, request, index: asked.index, warnings })
+        let part = Part { index: asked.index, series: asked.series };
+        Ok(Resolved { prompts, request, part, warnings })
     }
 }
 
@@ -167,8 +169,8 @@ pub fn segment_file<'env>(
     on_engine(env, handle, monitor, move |loaded| {
         let asked = loaded.resolve(asked)?;
         let path = PathBuf::from(path);
-        asked.check_room(&path)?;
-        let scan = Scan::read(&path, asked.index, &shared)?;
+        asked.check_room(&path, &shared)?;
+        let scan = Scan::read(&path, &asked.part, &shared)?;
         run(loaded, scan, asked, &shared)
     })
 }

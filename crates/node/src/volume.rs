@@ -16,6 +16,7 @@ use pulmoav_volume::{Affine, Grid, Mask, Volume};
 use crate::engine::Engine;
 use crate::monitor::CallMonitor;
 use crate::outcome::{ErrorInfo, Failure};
+use crate::scan::Part;
 
 /// Three numbers along `[z, y, x]`.
 #[napi]
@@ -147,17 +148,18 @@ pub fn labels(voxels: &Voxels) -> std::result::Result<Vec<u8>, Failure> {
     pulmoav_volume::label::labels(voxels).map_err(Failure::from)
 }
 
-/// Reads one volume of a file.
+/// Reads one volume of a file, or one series of DICOM.
 #[napi(catch_unwind)]
 pub fn read_volume<'env>(
     env: &'env Env,
     path: String,
     index: Option<u32>,
+    series: Option<String>,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<VoxelVolume, ErrorInfo>>> {
     let shared = monitor.share();
     Engine::workers()?.cancellable(env, monitor, move || {
-        let image = formats::read(&PathBuf::from(path), index.map(|index| index as usize), &*shared)?;
+        let image = Part { index, series }.read(&PathBuf::from(path), &shared)?;
         let (shape, spacing_mm, affine) = parts(&image.header.grid);
         let oriented = only_false(image.header.oriented);
         Ok(VoxelVolume { data: voxel_array(image.voxels), shape, spacing_mm, affine, oriented })
@@ -274,6 +276,10 @@ fn grid(shape: Axes, spacing_mm: Axes, affine: &[f64]) -> std::result::Result<Gr
 fn like_header(like: Option<String>, output: &std::path::Path) -> std::result::Result<Option<Header>, Failure> {
     let Some(like) = like.map(PathBuf::from) else { return Ok(None) };
     formats::refuse_same_file(&like, output)?;
+    // Nothing of DICOM's header goes into a NIfTI, whose place the volume itself says.
+    if formats::is_dicom(&like)? {
+        return Ok(None);
+    }
     Ok(Some(formats::read_header(&like)?))
 }
 

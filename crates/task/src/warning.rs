@@ -5,7 +5,8 @@ use serde::Serialize;
 /// A condition that does not stop the work but may change what its result means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`. Of the anatomy: `NO_LUNGS`,
+    /// A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`; of DICOM what
+    /// `docs/dicom.md` lists. Of the anatomy: `NO_LUNGS`,
     /// `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`. Of a label map: `EMPTY_RESULT`.
     pub code: &'static str,
     /// One sentence for people.

@@ -37,7 +37,7 @@ pub struct Header {
     pub qform_code: Option<i32>,
     /// Whether the file says which way the patient lies; without it sides mean nothing.
     pub oriented: bool,
-    /// `NO_ORIENTATION` and `UNITS`, where they apply.
+    /// `NO_ORIENTATION`, `UNITS` and what `docs/dicom.md` lists, where they apply.
     pub warnings: Vec<Warning>,
     /// The header's bytes, for outputs on the same grid; NIfTI only.
     pub nifti: Option<NiftiBytes>,
@@ -55,6 +55,8 @@ pub enum Format {
     Nrrd,
     /// `MetaImage`: MHA or MHD.
     MetaImage,
+    /// DICOM: a folder, an archive or a file.
+    Dicom,
 }
 
 /// A NIfTI header as it stood in the file.

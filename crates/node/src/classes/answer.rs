@@ -7,12 +7,14 @@ use napi::bindgen_prelude::Float32Array;
 use pulmoav_plan::ClassPlan;
 use pulmoav_segment::SegmentError;
 use pulmoav_segment::classes::{ClassMemory, ClassOutcome, predict_classes};
+use pulmoav_volume::image::Header;
 use pulmoav_volume::voxels::Voxels;
-use pulmoav_volume::{Grid, Volume, formats};
+use pulmoav_volume::{Grid, Volume};
 
 use crate::memory::peak_bytes;
 use crate::monitor::Shared;
 use crate::outcome::Failure;
+use crate::scan::Part;
 use crate::segment::{SegmentMemory, SegmentSeconds, Segmentation, SegmentedTarget};
 use crate::volume::{Axes, Given, LabelMap};
 use crate::warning::Warning;
@@ -51,13 +53,12 @@ impl Budget {
     }
 
     /// By the header alone.
-    pub(super) fn of_file(
+    pub(super) fn of_header(
         plan: &ClassPlan,
-        path: &Path,
+        header: &Header,
         memory: ClassMemory,
         allowed: Option<f64>,
     ) -> std::result::Result<Self, Failure> {
-        let header = formats::read_header(path)?;
         let read_bytes = (header.grid.len() * header.data_type.bytes()) as u64;
         Self::of_grid(plan, &header.grid, ClassMemory { read_bytes, ..memory }, allowed)
     }
@@ -72,9 +73,9 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn read(path: &Path, index: Option<u32>, shared: &Shared) -> std::result::Result<Self, Failure> {
+    pub(super) fn read(path: &Path, part: &Part, shared: &Shared) -> std::result::Result<Self, Failure> {
         let clock = Instant::now();
-        let image = formats::read(path, index.map(|index| index as usize), shared)?;
+        let image = part.read(path, shared)?;
         let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
         let volume = Volume { data: image.voxels.to_f32(), grid };
         Ok(Self { volume, oriented, warnings, load_seconds: clock.elapsed().as_secs_f64() })

@@ -14,6 +14,7 @@ use super::answer::{Budget, Scan, Told, Wanted, answer};
 use super::{Loaded, MODELS, on_engine};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
+use crate::scan::Part;
 use crate::segment::Segmentation;
 use crate::volume::{Given, VoxelVolume, axes};
 
@@ -31,6 +32,8 @@ pub struct LungVesselsRequest {
     pub raw_labels: bool,
     /// Which volume of a file with four or more axes.
     pub index: Option<u32>,
+    /// Which series of DICOM, by UID or by number in the list; `null`: the rule chooses.
+    pub series: Option<String>,
     /// Most memory the process may use, bytes.
     pub max_memory_bytes: Option<f64>,
 }
@@ -50,11 +53,12 @@ pub fn segment_lung_vessels_file<'env>(
     on_engine(env, vessels, monitor, move |vessels| {
         let wanted = vessels.wanted(&asked)?;
         let lobes = lobes?;
+        let part = Part { index: asked.index, series: asked.series.clone() };
         let memory = ClassMemory { weight_bytes: vessels.weight_bytes + lobes.weight_bytes, ..ClassMemory::default() };
         // What is foreseen for the whole scan; each model's run, on its part, is held against the limit there.
-        let foreseen = Budget::of_file(&vessels.plan, Path::new(&path), memory, None)?;
+        let foreseen = Budget::of_header(&vessels.plan, &part.header(Path::new(&path), &shared)?, memory, None)?;
         let budget = Budget { allowed: asked.max_memory_bytes, ..foreseen };
-        let scan = Scan::read(Path::new(&path), asked.index, &shared)?;
+        let scan = Scan::read(Path::new(&path), &part, &shared)?;
         Run { lobes: &lobes, vessels, memory, budget }.on(scan, &wanted, &shared)
     })
 }

@@ -14,6 +14,7 @@ use super::answer::{Budget, Scan, Told, answer};
 use super::{Loaded, on_engine};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
+use crate::scan::Part;
 use crate::segment::{Segmentation, truncation};
 use crate::volume::{Given, VoxelVolume, axes};
 
@@ -30,6 +31,8 @@ pub struct ClassesRequest {
     pub mirror: bool,
     /// Which volume of a file with four or more axes.
     pub index: Option<u32>,
+    /// Which series of DICOM, by UID or by number in the list; `null`: the rule chooses.
+    pub series: Option<String>,
     /// Most memory the process may use, bytes.
     pub max_memory_bytes: Option<f64>,
 }
@@ -47,9 +50,11 @@ pub fn segment_class_files<'env>(
     on_engine(env, handle, monitor, move |model| {
         let asked_classes = model.resolve(asked.prompts.as_deref())?;
         let memory = model.memory(&asked);
+        let part = Part { index: asked.index, series: asked.series.clone() };
         let first = paths.first().ok_or_else(|| Failure::new("ERR_USAGE", "no scan was named"))?;
-        let budget = Budget::of_file(&model.plan, Path::new(first), memory, asked.max_memory_bytes)?;
-        let scans = paths.iter().map(|path| Scan::read(Path::new(path), asked.index, &shared));
+        let budget =
+            Budget::of_header(&model.plan, &part.header(Path::new(first), &shared)?, memory, asked.max_memory_bytes)?;
+        let scans = paths.iter().map(|path| Scan::read(Path::new(path), &part, &shared));
         model.segment(scans.collect::<std::result::Result<_, _>>()?, &asked, asked_classes, budget, &shared)
     })
 }

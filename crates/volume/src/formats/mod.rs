@@ -1,6 +1,7 @@
 //! Files in and out. A format is told by its content, never by its name; each has a file here and a line in `open`.
 
 mod bytes;
+mod dicom;
 mod gzip;
 mod mha;
 mod mha_output;
@@ -15,25 +16,40 @@ mod text_header;
 
 use std::path::Path;
 
+pub use dicom::Series;
 pub use output::{Place, check_output, refuse_same_file, write, write_labels, write_voxels, write_whole};
 pub use segments::{Code, Segment};
 
 use crate::error::VolumeError;
 use crate::image::{Header, Image, Info};
-use bytes::{Bytes, open_file};
-use pulmoav_task::Monitor;
+use bytes::{Bytes, open_file, open_raw};
+use pulmoav_task::{Monitor, Silent};
 
-/// Bytes that tell every format apart (the deepest sign is DICOM's at 128).
+/// Bytes that tell every format apart (the deepest signs are NIfTI-2's size and ANALYZE's).
 const HEAD_BYTES: usize = 544;
 
-/// Reads one volume of a NIfTI, NRRD or `MetaImage` file.
+/// Reads one volume of a NIfTI, NRRD or `MetaImage` file, or of DICOM: a folder, an archive or a file.
 ///
 /// Files of more than three axes need `index`, which counts their volumes with the fourth axis fastest.
 ///
 /// # Errors
 /// `ERR_FORMAT`, `ERR_GEOMETRY`, `ERR_IO`, `ERR_MEMORY` and `CANCELLED`.
 pub fn read(path: &Path, index: Option<usize>, monitor: &dyn Monitor) -> Result<Image, VolumeError> {
-    open(path)?.read(index, monitor)
+    read_series(path, None, index, monitor)
+}
+
+/// [`read`] of one series of DICOM: its UID, or its number among those of [`list_series`]. The rule chooses where none
+/// is named: a chest, axial as the scanner made it, most slices, thinnest.
+///
+/// # Errors
+/// As [`read`]; `ERR_GEOMETRY` for a series that is not there or not clear, or for any where the file has none.
+pub fn read_series(
+    path: &Path,
+    series: Option<&str>,
+    index: Option<usize>,
+    monitor: &dyn Monitor,
+) -> Result<Image, VolumeError> {
+    open(path, series, monitor)?.read(index, monitor)
 }
 
 /// Reads what a file says about its volume, not the volume itself.
@@ -41,7 +57,15 @@ pub fn read(path: &Path, index: Option<usize>, monitor: &dyn Monitor) -> Result<
 /// # Errors
 /// `ERR_FORMAT`, `ERR_GEOMETRY` and `ERR_IO`.
 pub fn read_header(path: &Path) -> Result<Header, VolumeError> {
-    Ok(open(path)?.header)
+    read_series_header(path, None, &Silent)
+}
+
+/// [`read_header`] of one series of DICOM, as [`read_series`] names it.
+///
+/// # Errors
+/// As [`read_header`], and `CANCELLED`.
+pub fn read_series_header(path: &Path, series: Option<&str>, monitor: &dyn Monitor) -> Result<Header, VolumeError> {
+    Ok(open(path, series, monitor)?.header())
 }
 
 /// [`read_header`] in the words of the contract.
@@ -50,6 +74,60 @@ pub fn read_header(path: &Path) -> Result<Header, VolumeError> {
 /// As [`read_header`].
 pub fn info(path: &Path) -> Result<Info, VolumeError> {
     Ok(read_header(path)?.info())
+}
+
+/// Whether a path is read as DICOM: a folder, an archive or a file.
+///
+/// # Errors
+/// `ERR_IO`.
+pub fn is_dicom(path: &Path) -> Result<bool, VolumeError> {
+    if path.is_dir() {
+        return Ok(true);
+    }
+    // Voxels of a pair may start with any bytes.
+    Ok(!nifti::is_image_of_pair(path) && dicom::is_source(&open_raw(path)?.peek(HEAD_BYTES)?))
+}
+
+/// The series of DICOM, in the order in which [`read_series`] numbers them; none of other formats.
+///
+/// # Errors
+/// `ERR_FORMAT` for DICOM without a CT and for folders without DICOM; `ERR_IO`, `CANCELLED`.
+pub fn list_series(path: &Path, monitor: &dyn Monitor) -> Result<Vec<Series>, VolumeError> {
+    if is_dicom(path)? { dicom::list(path, monitor) } else { Ok(Vec::new()) }
+}
+
+/// A file, or a series of files, whose header is understood.
+enum Source {
+    File(Opened),
+    Dicom(dicom::Opened),
+}
+
+impl Source {
+    fn header(self) -> Header {
+        match self {
+            Self::File(opened) => opened.header,
+            Self::Dicom(opened) => opened.header,
+        }
+    }
+
+    fn read(self, index: Option<usize>, monitor: &dyn Monitor) -> Result<Image, VolumeError> {
+        match self {
+            Self::File(opened) => opened.read(index, monitor),
+            Self::Dicom(opened) => opened.read(index, monitor),
+        }
+    }
+}
+
+/// Opens DICOM, or any other file, which has no series.
+fn open(path: &Path, series: Option<&str>, monitor: &dyn Monitor) -> Result<Source, VolumeError> {
+    if is_dicom(path)? {
+        return dicom::open(path, series, monitor).map(Source::Dicom);
+    }
+    if let Some(series) = series {
+        let problem = format!("has no series `{series}`, since it is no DICOM; leave the series away");
+        return Err(VolumeError::geometry(path.display(), problem));
+    }
+    open_file_of_one(path).map(Source::File)
 }
 
 /// A file whose header is understood, standing before its voxels.
@@ -97,14 +175,17 @@ impl Opened {
 }
 
 /// Finds the format by content and reads the header.
-fn open(path: &Path) -> Result<Opened, VolumeError> {
+fn open_file_of_one(path: &Path) -> Result<Opened, VolumeError> {
     if nifti::is_image_of_pair(path) {
         return nifti::open_pair(path);
     }
     let mut bytes = open_file(path)?;
     let head = bytes.peek(HEAD_BYTES)?;
     if head.is_empty() {
-        return Err(VolumeError::format(path, "is empty; expected NIfTI, NRRD or MetaImage, so get the file again"));
+        return Err(VolumeError::format(
+            path,
+            "is empty; expected NIfTI, NRRD, MetaImage or DICOM, so get the file again",
+        ));
     }
     if nifti::is_nifti(&head) {
         nifti::open(bytes)
@@ -129,13 +210,10 @@ fn check_size(path: &Path, sizes: &[usize]) -> Result<(), VolumeError> {
 }
 
 fn unknown(head: &[u8]) -> String {
-    if head.get(128..132) == Some(b"DICM") {
-        return "is DICOM, which is not read yet; convert the series to NIfTI first".into();
-    }
     if nifti::is_analyze(head) {
         return "is an ANALYZE 7.5 header, which does not say where the patient's left is; convert it to NIfTI first"
             .into();
     }
     let start = &head[..head.len().min(8)];
-    format!("starts with bytes {start:02x?}, which no known format does; expected NIfTI, NRRD or MetaImage")
+    format!("starts with bytes {start:02x?}, which no known format does; expected NIfTI, NRRD, MetaImage or DICOM")
 }
