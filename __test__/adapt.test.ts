@@ -25,7 +25,7 @@ test('without policies a step is the published one', (t) => {
 test('the teacher is ramped up, and its thresholds follow its confidence', (t) => {
   const state = startAdapting(1);
   t.is(adapt(teacher, state, 0, 900).teacher, null);
-  const sure: AdaptState = { ...state, confidence: [0.96, 0.9, 0.84], agreement: agreement(1, 0.9, 0.7) };
+  const sure: AdaptState = { ...state, confidence: [0.96, 0.9, 0.84], agreement: agreement(1, 0.95, 0.9) };
   const weights = (of: AdaptState) =>
     [100, 200, 300, 800].map((step) => adapt(teacher, of, step, 900).teacher?.weight.toFixed(3));
   t.deepEqual(weights(sure), ['0.108', '0.574', '1.000', '1.000']);
@@ -41,11 +41,11 @@ test('a teacher is believed only as far as it agrees with the reference in every
   const weight = (agreement: AdaptState['agreement']) =>
     adapt(teacher, { ...startAdapting(1), agreement }, 800, 900).teacher?.weight.toFixed(6);
   t.is(weight(startAdapting(1).agreement), '0.010000');
-  t.is(weight(agreement(0.99, 0.8, 0)), '0.010000');
-  t.is(weight(agreement(0.99, 0.8, 0.45)), '0.500000');
-  t.is(weight(agreement(0.99, 0.8, 0.6)), '1.000000');
+  t.is(weight(agreement(0.99, 0.95, 0)), '0.010000');
+  t.is(weight(agreement(0.99, 0.95, 0.8)), '0.500000');
+  t.is(weight(agreement(0.99, 0.95, 0.9)), '1.000000');
   // Nobody annotated veins, and the teacher gave none where somebody could have told.
-  t.is(weight({ agreed: [500, 400, 0], given: [1000, 1000, 0] }), '1.000000');
+  t.is(weight({ agreed: [500, 475, 0], given: [1000, 1000, 0] }), '1.000000');
 });
 
 test('agreement forgets what lies back', (t) => {

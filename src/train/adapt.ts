@@ -34,7 +34,7 @@ const UNSURE = 1 / 3;
 /** Weights below this are not worth a forward pass. */
 const MIN_TEACHER_WEIGHT = 0.01;
 /** Between these Dice values of the class it knows worst, a teacher comes to be believed. */
-const [NO_TRUST, FULL_TRUST] = [0.3, 0.6];
+const [NO_TRUST, FULL_TRUST] = [0.7, 0.9];
 /** The teacher is never believed below this. */
 const MIN_THRESHOLD = 0.5;
 /** Factors of losses stay within e to the power of ± this. */
