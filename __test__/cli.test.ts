@@ -408,3 +408,20 @@ test('a picture and a table are written beside the labels, never over them', asy
     t.is((await run(...wrong)).status, 2, wrong.join(' '));
   }
 });
+
+test('progress is told as JSON, line by line, or not at all', async (t) => {
+  const output = join(folder(), 'labels.nii.gz');
+  const run = (mode: string) => pulmoav('segment', scan, '-o', output, '--model', model, '--progress', mode);
+  const { status, stderr } = await run('json');
+  t.is(status, 0);
+  const events = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.deepEqual(new Set(events.map(({ type }) => type)), new Set(['progress', 'message']));
+  t.true(events.some(({ stage, done, total }) => stage === 'network' && done <= total));
+  t.notRegex((await run('none')).stderr, /network/);
+  const wrong = await run('loud');
+  t.is(wrong.status, 2);
+  t.regex(wrong.stderr, /--progress takes one of auto, json, none/);
+});

@@ -38,12 +38,12 @@ export function addBatch(program: Command): void {
     .option('--keep-airways', 'write the airways into the label maps too')
     .option('--strict', 'fail a scan whose sides are unclear where a prompt names a side')
     .action(async (inputs: string[], { json, prompt, mirror, ...rest }: Flags) => {
-      const printer = progressPrinter();
+      // A line for each scan is enough where no line is rewritten.
+      const printer = progressPrinter({ stages: false });
       const request = { inputs, prompts: prompt, ...rest, ...(mirror === false ? { mirror } : {}) };
       const report = await batch(request, {
         signal: interruption,
-        // Elsewhere a line for each scan is enough.
-        onProgress: process.stderr.isTTY ? printer.onProgress : undefined,
+        onProgress: printer.onProgress,
         onCase: (one, { ended, total }) => {
           printer.done();
           say(`[${ended}/${total}] ${one.name}: ${one.status}, ${words(one)}`);

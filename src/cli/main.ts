@@ -4,14 +4,17 @@ import { UsageError } from '../errors.js';
 import { version } from '../native/load.js';
 import * as commands from './commands.js';
 import { exitStatus, named, reportError, watchSignals } from './exit.js';
-import { outliveReaders, printJson } from './output.js';
+import { outliveReaders, PROGRESS_MODES, printJson, tellProgress } from './output.js';
 
 const json = process.argv.includes('--json');
 const program = new Command('pulmoav')
   .description('Finds the pulmonary arteries and veins in chest CT, told by words what to look for.')
   .version(version(), '-v, --version');
 for (const add of commands.all) add(program);
-for (const command of program.commands) command.option('--json', 'print exactly one JSON object on standard output');
+for (const command of program.commands) {
+  command.option('--json', 'print exactly one JSON object on standard output');
+  command.option('--progress <mode>', `${PROGRESS_MODES.join(', ')}: json is one object a line on standard error`);
+}
 for (const command of [program, ...program.commands]) {
   command.exitOverride().configureOutput({
     writeOut: (text) => (json ? printJson({ text: text.trimEnd() }) : process.stdout.write(text)),
@@ -23,7 +26,7 @@ for (const command of [program, ...program.commands]) {
 const stop = watchSignals();
 outliveReaders();
 try {
-  await program.parseAsync();
+  await program.parseAsync(withoutProgress(process.argv));
   process.exitCode ??= 0;
 } catch (error) {
   if (error instanceof CommanderError && error.exitCode === 0) {
@@ -33,6 +36,18 @@ try {
     reportError(failure, { json, signal: stop.signal });
     process.exitCode = exitStatus(failure, stop.signal);
   }
+}
+
+/** Takes `--progress MODE` out of the arguments and heeds it: it is no command's own. */
+function withoutProgress(args: string[]): string[] {
+  const at = args.findIndex((arg) => arg === '--progress' || arg.startsWith('--progress='));
+  if (at < 0) return args;
+  const [, inline] = args[at]?.split('=', 2) ?? [];
+  const given = inline ?? args[at + 1];
+  const mode = PROGRESS_MODES.find((known) => known === given);
+  if (!mode) throw new UsageError(`--progress takes one of ${PROGRESS_MODES.join(', ')}.`);
+  tellProgress(mode);
+  return args.toSpliced(at, inline === undefined ? 2 : 1);
 }
 
 /** A wrong flag, as one of our own errors. */

@@ -21,8 +21,26 @@ export function printJson(result: object): void {
   process.stdout.write(`${JSON.stringify({ schemaVersion: 1, ...result })}\n`);
 }
 
+/** How progress is told: for the reader at hand, as one JSON object a line on standard error, or not at all. */
+export const PROGRESS_MODES = ['auto', 'json', 'none'] as const;
+let progressMode: (typeof PROGRESS_MODES)[number] = 'auto';
+
+/** Chooses how progress is told from here on. */
+export function tellProgress(mode: typeof progressMode): void {
+  progressMode = mode;
+}
+
+/** One line of `--progress json`: `progress` with stage, done, total and secondsLeft, or `message` with text. */
+function printEvent(event: { type: string; text?: string }): void {
+  process.stderr.write(`${JSON.stringify({ schemaVersion: 1, ...event })}\n`);
+}
+
 /** Prints people's words: to standard error, so that standard output stays a program's. */
 export function say(line: string): void {
+  if (progressMode === 'json') {
+    printEvent({ type: 'message', text: line });
+    return;
+  }
   process.stderr.write(`${printable(line)}\n`);
 }
 
@@ -39,8 +57,15 @@ export function sayWarnings(warnings: Warning[]): void {
   for (const { code, message } of warnings) say(`warning: ${message} [${code}]`);
 }
 
-/** A progress printer: one line rewritten on a terminal, a plain line for each new stage elsewhere. */
-export function progressPrinter(): { onProgress: (progress: Progress) => void; done: () => void } {
+/** A progress printer: one line rewritten on a terminal, elsewhere a plain line for each new stage if `stages`. */
+export function progressPrinter({ stages = true } = {}): {
+  onProgress: (progress: Progress) => void;
+  done: () => void;
+} {
+  if (progressMode === 'none') return { onProgress: () => {}, done: () => {} };
+  if (progressMode === 'json') {
+    return { onProgress: (progress) => printEvent({ type: 'progress', ...progress }), done: () => {} };
+  }
   const terminal = process.stderr.isTTY === true;
   const told = new Set<string>();
   const onProgress = (progress: Progress) => {
@@ -48,11 +73,11 @@ export function progressPrinter(): { onProgress: (progress: Progress) => void; d
       const share = progress.total > 0 ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : '';
       const left = progress.secondsLeft === undefined ? '' : `, about ${readableSeconds(progress.secondsLeft)} left`;
       process.stderr.write(`\r\u001b[K${progress.stage}${share} (${progress.done}/${progress.total}${left})`);
-    } else if (!told.has(progress.stage)) {
+    } else if (stages && !told.has(progress.stage)) {
       say(`${progress.stage} …`);
     }
     told.add(progress.stage);
-    foretell(progress);
+    if (stages) foretell(progress);
   };
   let foretold = '';
   /** Once a stage that takes long, as soon as its first part tells how long. */
