@@ -1,4 +1,5 @@
 import { addAnatomy } from './anatomy.js';
+import { addCompare } from './compare.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
@@ -21,6 +22,7 @@ export const all = [
   addPlan,
   addTrain,
   addEvaluate,
+  addCompare,
   addPhantom,
   addImport,
   addExport,
