@@ -78,6 +78,7 @@ const foundation = [
   'progress',
   'files',
   'scores',
+  'statistics',
   'models',
   'networks',
   'drawing',

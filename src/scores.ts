@@ -23,8 +23,8 @@ export const SCORES: readonly ScoreDescription[] = [
   { name: 'recall', title: 'Recall', unit: '', better: 'higher' },
   { name: 'swapRate', title: 'Swapped', unit: '', better: 'lower' },
   { name: 'clDice', title: 'clDice', unit: '', better: 'higher' },
-  { name: 'predVoxels', title: 'Voxels predicted', unit: 'voxels', better: null },
-  { name: 'refVoxels', title: 'Voxels of the reference', unit: 'voxels', better: null },
+  { name: 'predVoxels', title: 'Predicted', unit: 'voxels', better: null },
+  { name: 'refVoxels', title: 'Reference', unit: 'voxels', better: null },
 ];
 
 /** Values by target, then by score. */

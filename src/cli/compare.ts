@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Comparison, compare, type ScoreComparison } from '../evaluate/compare.js';
-import { refuseSamePlace, writeAtomic } from '../files.js';
+import { type Comparison, compare, isTelling, type ScoreComparison } from '../evaluate/compare.js';
+import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { interruption } from './exit.js';
 import { integer } from './flags.js';
 import { printJson, progressPrinter, say } from './output.js';
@@ -22,7 +22,10 @@ export function addCompare(program: Command): void {
     .option('--draws <n>', 'draws of the bootstrap intervals (10000)', integer('--draws', 100))
     .option('--seed <s>', 'their seed (1)', integer('--seed', 0))
     .action(async (first: string, second: string, { json, output, draws, seed }: Flags) => {
-      if (output !== undefined) refuseSamePlace(output, [first, second]);
+      if (output !== undefined) {
+        refuseSamePlace(output, [first, second]);
+        await refuseMissingFolder(output);
+      }
       const printer = progressPrinter();
       const bootstrap = { ...(draws !== undefined && { draws }), ...(seed !== undefined && { seed }) };
       const options = { signal: interruption, onProgress: printer.onProgress, bootstrap };
@@ -40,9 +43,10 @@ export function sayComparison({ cases, onlyFirst, onlySecond, differences, score
   const percent = Number((100 * bootstrap.level).toPrecision(3));
   say(`${cases} cases in both; first − second, ${percent} % interval, Wilcoxon's p:`);
   const rows = Object.entries(differences).flatMap(([target, row]) =>
-    scores.flatMap(({ name, title, unit }) => {
-      const found = row[name];
-      return found ? [[target, title, ...figures(found, unit === '' ? 4 : 1)]] : [];
+    scores.flatMap((score) => {
+      const found = row[score.name];
+      const title = `${score.title} ${score.unit}`.trim();
+      return found && isTelling(score, found) ? [[target, title, ...figures(found, score.unit === '' ? 4 : 1)]] : [];
     }),
   );
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../evaluate/result.js';
 import { evaluatedFiles, evaluateFolders } from '../evaluate.js';
-import { refuseSamePlace, writeAtomic } from '../files.js';
+import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { evaluationToFolder, prepareFolder } from '../report/evaluation-folder.js';
 import { anyScores } from '../scores.js';
 import { sayComparison } from './compare.js';
@@ -46,7 +46,10 @@ export function addEvaluate(program: Command): void {
 async function run(flags: Flags): Promise<void> {
   const { pred, ref, against: other, within, centrelines, output, report: out, images, pictures } = flags;
   const inputs = [pred, ...(other === undefined ? [] : [other])].flatMap((path) => evaluatedFiles(path, ref, within));
-  if (output !== undefined) refuseSamePlace(output, inputs);
+  if (output !== undefined) {
+    refuseSamePlace(output, inputs);
+    await refuseMissingFolder(output);
+  }
   if (out !== undefined) {
     const files = await prepareFolder(out, other !== undefined, inputs);
     if (output !== undefined) refuseSamePlace(output, Object.values(files));
@@ -61,9 +64,12 @@ async function run(flags: Flags): Promise<void> {
   const work = async () => {
     const evaluation = await evaluateFolders(pred, ref, options);
     const against = other === undefined ? undefined : await evaluateFolders(other, ref, options);
-    const comparison = against && (await compare(evaluation, against, { ...call, bootstrap }));
-    const job = out === undefined ? undefined : { evaluation, against, out, images, pictures };
-    return { evaluation, against, comparison, report: job && (await evaluationToFolder(job, call)) };
+    if (out === undefined) {
+      const comparison = against && (await compare(evaluation, against, { ...call, bootstrap }));
+      return { evaluation, against, comparison };
+    }
+    const report = await evaluationToFolder({ evaluation, against, out, images, pictures }, call);
+    return { evaluation, against, comparison: report.comparison ?? undefined, report };
   };
   const { report, ...done } = await work().finally(printer.done);
   process.exitCode = statusOf(done);

@@ -82,6 +82,22 @@ export async function compare(
   };
 }
 
+/** Whether a row tells anything: what is no measure of quality, and the same for both, does not. */
+export function isTelling({ better }: ScoreDescription, { higher, lower }: ScoreComparison): boolean {
+  return better !== null || higher + lower > 0;
+}
+
+/** Which one is better, where neither the interval nor the test leaves that open; else `null`. */
+export function betterOne(
+  { better }: ScoreDescription,
+  { interval, wilcoxon }: ScoreComparison,
+  { level }: BootstrapSettings,
+): 'first' | 'second' | null {
+  const open = !interval || (interval.low <= 0 && interval.high >= 0) || !wilcoxon || wilcoxon.p >= 1 - level;
+  if (better === null || open) return null;
+  return (better === 'higher') === interval.low > 0 ? 'first' : 'second';
+}
+
 async function scoresByName(result: string | Evaluation): Promise<Map<string, AnyScores>> {
   if (typeof result === 'string') return readResult(result);
   return new Map(scoredCases(result).map(({ name, scores }) => [name, anyScores(scores)]));

@@ -21,7 +21,7 @@ export interface Interval {
 }
 
 /** So many cases are drawn before others get their turn. */
-const DRAWS_AT_ONCE = 1 << 21;
+const DRAWS_AT_ONCE = 1 << 20;
 
 /**
  * The bias-corrected and accelerated bootstrap interval (BCa) of a mean: Efron, "Better bootstrap confidence
@@ -58,8 +58,10 @@ async function resampledMeans(
   const means = new Float64Array(draws);
   const pause = Math.ceil(DRAWS_AT_ONCE / count);
   for (let draw = 0; draw < draws; draw++) {
-    if (draw % pause === pause - 1) await setImmediate();
-    signal?.throwIfAborted();
+    if (draw % pause === 0) {
+      await setImmediate();
+      signal?.throwIfAborted();
+    }
     let sum = 0;
     for (let at = 0; at < count; at++) sum += values[random.below(count)] ?? 0;
     means[draw] = sum / count;

@@ -3,30 +3,32 @@
  * pseudorandom number generators", ACM TOMS 47, 2021), its state filled by MurmurHash3's finalizer.
  */
 export class Random {
-  readonly #state: Uint32Array;
+  #a: number;
+  #b: number;
+  #c: number;
+  #d: number;
 
   constructor(seed: number) {
-    this.#state = Uint32Array.from([1, 2, 3, 4], (place) => mixed(seed + place * 0x9e3779b9));
+    const word = (place: number) => mixed(seed + place * 0x9e3779b9);
+    [this.#a, this.#b, this.#c, this.#d] = [word(1), word(2), word(3), word(4)];
   }
 
   /** A generator that goes on from four words, not all of them 0. */
   static from(words: readonly [number, number, number, number]): Random {
     const random = new Random(0);
-    random.#state.set(words);
+    [random.#a, random.#b, random.#c, random.#d] = words;
     return random;
   }
 
   /** The next number, 0 to 2³² − 1. */
   next(): number {
-    const state = this.#state;
-    const [a = 0, b = 0, c = 0, d = 0] = state;
-    const result = Math.imul(rotated(Math.imul(b, 5), 7), 9) >>> 0;
-    const [e, f] = [c ^ a, d ^ b];
-    state[0] = a ^ f;
-    state[1] = b ^ e;
-    state[2] = e ^ (b << 9);
-    state[3] = rotated(f, 11);
-    return result;
+    const before = this.#b;
+    const [c, d] = [this.#c ^ this.#a, this.#d ^ before];
+    this.#b = before ^ c;
+    this.#a ^= d;
+    this.#c = c ^ (before << 9);
+    this.#d = rotated(d, 11);
+    return Math.imul(rotated(Math.imul(before, 5), 7), 9) >>> 0;
   }
 
   /** A whole number from 0 up to, not including, `count`. */

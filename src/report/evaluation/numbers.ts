@@ -26,3 +26,8 @@ function grouped(digits: string): string {
   const thousands = whole.replace(/(\d)(?=(\d{3})+$)/g, '$1\u202f');
   return fraction === undefined ? thousands : `${thousands}.${fraction}`;
 }
+
+/** A name of at most 18 characters. */
+export function short(name: string): string {
+  return name.length > 18 ? `${name.slice(0, 17)}…` : name;
+}

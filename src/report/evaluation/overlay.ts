@@ -33,7 +33,8 @@ const AGREED: Colour = [64, 64, 64];
 const LEVELS = 48;
 const MARGIN_MM = 10;
 const FINEST_PIXEL_MM = 0.4;
-const WIDTH_PIXELS = 1350;
+/** As wide as the page's column, so that a browser shows every pixel. */
+const WIDTH_PIXELS = 1080;
 /** Voxels that are looked at before others get their turn. */
 const VOXELS_AT_ONCE = 1 << 22;
 
@@ -106,11 +107,16 @@ async function survey(grid: Canonical, reference: Uint8Array, predicted: Uint8Ar
       if (along) along[at] = (along[at] ?? 0) + 1;
     }
   };
+  const inOthers = (offset: number) => {
+    for (const classes of others) if (classes[offset]) return true;
+    return false;
+  };
   const visit = (offset: number, place: number[]) => {
-    const [p, r] = [first[offset], reference[offset]];
+    const p = first[offset];
+    const r = reference[offset];
     if (p || r) count(labelled, place);
     if (p !== r) count(differing, place);
-    if (p || r || others.some((classes) => classes[offset])) count(present, place);
+    if (p || r || inOthers(offset)) count(present, place);
   };
   await walk(grid, visit);
   const box = boxOf(grid, present);

@@ -1,9 +1,9 @@
-import type { Comparison, ScoreComparison } from '../../evaluate/compare.js';
+import { betterOne, type Comparison, isTelling, type ScoreComparison } from '../../evaluate/compare.js';
 import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result.js';
 import { known } from '../../evaluate/statistics.js';
 import { anyScores, type ScoreDescription } from '../../scores.js';
 import { html, type Markup, NOTHING } from './html.js';
-import { differenceText, pText, valueText } from './numbers.js';
+import { differenceText, pText, short, valueText } from './numbers.js';
 import type { Page } from './page.js';
 import { ranked } from './ranking.js';
 
@@ -59,39 +59,28 @@ export function comparisonTable(comparison: Comparison, [first, second]: readonl
   const rows = Object.entries(comparison.differences).flatMap(([target, row]) =>
     comparison.scores.flatMap((score) => {
       const found = row[score.name];
-      return found ? [comparisonRow(target, score, found, [first, second])] : [];
+      if (!found || !isTelling(score, found)) return [];
+      const better = betterOne(score, found, comparison.bootstrap);
+      const winner =
+        better === 'first'
+          ? html`<span class="one">${short(first)}</span>`
+          : html`<span class="two">${short(second)}</span>`;
+      return [comparisonRow(target, score, found, better ? winner : NOTHING)];
     }),
   );
   return html`<div class="scroll"><table>
 <caption>Over the ${comparison.cases} cases that both have; the difference is ${first} − ${second}</caption>
-<tr><th>Target</th><th class="words">Score</th><th class="one">${first}</th><th class="two">${second}</th>
+<tr><th>Target</th><th class="left">Score</th><th class="one">${short(first)}</th><th class="two">${short(second)}</th>
 <th>Difference</th><th>Interval</th><th>Higher / lower</th><th>p</th><th>Better</th></tr>${rows}</table></div>`;
 }
 
-function comparisonRow(
-  target: string,
-  score: ScoreDescription,
-  found: ScoreComparison,
-  names: readonly [string, string],
-): Markup {
+function comparisonRow(target: string, score: ScoreDescription, found: ScoreComparison, better: Markup): Markup {
   const { interval, wilcoxon } = found;
   const range = interval ? `[${differenceText(interval.low, score)}, ${differenceText(interval.high, score)}]` : '–';
-  const few = found.cases;
-  return html`<tr><td>${target}</td><td class="words">${titled(score)}</td><td>${valueText(found.first, score)}</td>
+  return html`<tr><td>${target}</td><td class="left">${titled(score)}</td><td>${valueText(found.first, score)}</td>
 <td>${valueText(found.second, score)}</td><td>${differenceText(found.difference, score)}</td><td><small>${range}</small></td>
-<td>${found.higher} / ${found.lower} <small>of ${few}</small></td><td>${pText(wilcoxon?.p)}</td>
-<td>${betterOf(score, found, names)}</td></tr>`;
-}
-
-/** Which one is better, where the interval of the difference leaves no doubt. */
-function betterOf(
-  { better }: ScoreDescription,
-  { interval }: ScoreComparison,
-  names: readonly [string, string],
-): Markup {
-  if (!better || !interval || (interval.low <= 0 && interval.high >= 0)) return NOTHING;
-  const first = (better === 'higher') === interval.low > 0;
-  return html`<span class="${first ? 'one' : 'two'}">${first ? names[0] : names[1]}</span>`;
+<td>${found.higher} / ${found.lower} <small>of ${found.cases}</small></td><td>${pText(wilcoxon?.p)}</td>
+<td>${better}</td></tr>`;
 }
 
 /** Every case's scores, worst first. */
@@ -103,12 +92,12 @@ export function caseTable(evaluation: Evaluation): Markup {
   const rows = all.slice(0, LISTED_CASES).flatMap(({ one }) =>
     Object.entries(anyScores(one.scores)).map(
       ([target, row], index) => html`<tr><td class="name" title="${one.name}">${index === 0 ? one.name : ''}</td>
-<td class="words">${target}</td>${scores.map((score) => html`<td>${valueText(row[score.name], score)}</td>`)}</tr>`,
+<td class="left">${target}</td>${scores.map((score) => html`<td>${valueText(row[score.name], score)}</td>`)}</tr>`,
     ),
   );
   const shown = Math.min(all.length, LISTED_CASES);
   const caption = `Worst first${shown < all.length ? `; ${shown} of ${all.length}, all of them are in scores.csv` : ''}`;
-  return html`<div class="scroll"><table><caption>${caption}</caption><tr><th>Case</th><th class="words">Target</th>${scores.map(
+  return html`<div class="scroll"><table><caption>${caption}</caption><tr><th>Case</th><th class="left">Target</th>${scores.map(
     ({ title }) => html`<th>${title}</th>`,
   )}</tr>${rows}</table></div>`;
 }

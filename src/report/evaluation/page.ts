@@ -4,7 +4,7 @@ import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result
 import { anyScores } from '../../scores.js';
 import type { Warning } from '../../types.js';
 import { html, Markup, NOTHING } from './html.js';
-import { valueText } from './numbers.js';
+import { short, valueText } from './numbers.js';
 import { PREDICTED, REFERENCE } from './overlay.js';
 import { caseTable, comparisonTable, meanTable, problems } from './page-tables.js';
 import type { CasePicture } from './pictures.js';
@@ -89,7 +89,7 @@ src="data:image/png;base64,${Buffer.from(png).toString('base64')}">`,
     return html`<h3>${name}</h3><figure><figcaption>${score.title}: ${told}</figcaption>${images}</figure>`;
   });
   return html`<h2>Worst cases</h2>
-<p class="soft">Lowest ${score.title} first, over all targets. An axial, a coronal and a sagittal slice, those that differ most; the patient's
+<p class="soft">Ranked by the mean ${score.title} of all targets. An axial, a coronal and a sagittal slice, those that differ most; the patient's
 right is at the left.${against ? ' Above the first model, below the second.' : ''}</p>
 <p class="keys">${key('predicted artery', PREDICTED[0])}${key('vein', PREDICTED[1])}${key('reference: artery', REFERENCE[0])}${key('vein', REFERENCE[1])}</p>
 ${figures}`;
@@ -161,10 +161,6 @@ function pointsOf(evaluation: Evaluation, target: string, score: string): PlotRo
   });
 }
 
-function short(name: string): string {
-  return name.length > 12 ? `${name.slice(0, 11)}…` : name;
-}
-
 function percent({ bootstrap }: Evaluation): string {
   return `${Number((100 * bootstrap.level).toPrecision(3))} %`;
 }
@@ -173,7 +169,8 @@ function notes({ evaluation, comparison }: Page): Markup {
   const { draws, seed } = evaluation.bootstrap;
   const tests = comparison
     ? html`<p>Differences are paired by case. p: Wilcoxon's signed-rank test, two-sided, exact for up to 25 cases without
-ties and zeros, else by its normal limit with the correction for ties. The p-values are not corrected for their number.</p>`
+ties and zeros, else by its normal limit with the correction for ties. The p-values are not corrected for their number.
+A model is called better where the interval is without 0 and p is below ${Number((1 - evaluation.bootstrap.level).toPrecision(3))}.</p>`
     : NOTHING;
   return html`<p>Means are over the cases in which a score is defined: a score of two empty masks is not. Intervals
 (${percent(evaluation)}) are bootstrap intervals over the cases, bias-corrected and accelerated (Efron 1987), of

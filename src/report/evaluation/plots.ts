@@ -16,8 +16,8 @@ export interface PlotRow {
   interval: Interval | null;
 }
 
-const WIDTH = 720;
-const [LEFT, RIGHT, TOP, BOTTOM] = [150, 20, 8, 26];
+const WIDTH = 760;
+const [LEFT, RIGHT, TOP, BOTTOM] = [190, 20, 8, 26];
 const ROW = 40;
 /** Up to so many points have a title that names their case; more are one path. */
 const NAMED_POINTS = 150;

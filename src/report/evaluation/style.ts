@@ -26,9 +26,10 @@ caption { text-align: left; padding-bottom: 4px; }
 th, td { padding: 4px 12px 4px 0; text-align: right; vertical-align: baseline; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th { font-weight: 600; }
-th:first-child, td:first-child, .words { text-align: left; }
+th:first-child, td:first-child, .words, .left { text-align: left; }
 td.words { white-space: normal; overflow-wrap: anywhere; }
 td small { color: var(--soft); font-size: 12px; }
+td code { white-space: nowrap; }
 td.name { max-width: 320px; overflow: hidden; text-overflow: ellipsis; }
 .bad { color: var(--bad); }
 .good { color: var(--good); }
