@@ -123,6 +123,7 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['evaluate', '--pred', labelled, '--ref', directory], 2, 'ERR_USAGE'],
     [['evaluate', '--pred', labelled, '--ref', labelled, '-o', join(directory, 'none', 'x.json')], 3, 'ERR_IO'],
     [['evaluate', '--pred', labelled, '--ref', labelled, '--draws', '1'], 2, 'ERR_USAGE'],
+    [['evaluate', '--pred', labelled, '--ref', labelled, '--pictures', '2'], 2, 'ERR_USAGE'],
     [['compare', 'missing.json', 'missing.json'], 3, 'ERR_IO'],
     [['compare', labelled, labelled], 3, 'ERR_FORMAT'],
     [['phantom', '-o', directory, '--count', 'many'], 2, 'ERR_USAGE'],

@@ -69,6 +69,7 @@ export async function evaluateFolders(
   const pairs = pairsOf(pred, ref, options.within);
   const cases: CaseResult[] = [];
   for (const [done, pair] of pairs.entries()) {
+    options.signal?.throwIfAborted();
     if (!alone) options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
     const scored = scoreCase(pair, options);
     cases.push(alone ? await scored : await scored.catch((error) => failedCase(pair.name, error)));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { UsageError } from '../errors.js';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../evaluate/result.js';
 import { evaluatedFiles, evaluateFolders } from '../evaluate.js';
@@ -45,6 +46,9 @@ export function addEvaluate(program: Command): void {
 
 async function run(flags: Flags): Promise<void> {
   const { pred, ref, against: other, within, centrelines, output, report: out, images, pictures } = flags;
+  if (out === undefined && (images !== undefined || pictures !== undefined)) {
+    throw new UsageError('--images and --pictures belong to a report.', { hint: 'Add --report DIR.' });
+  }
   const inputs = [pred, ...(other === undefined ? [] : [other])].flatMap((path) => evaluatedFiles(path, ref, within));
   if (output !== undefined) {
     refuseSamePlace(output, inputs);

@@ -44,7 +44,13 @@ export async function drawWorst(
     try {
       const pngs = await drawOne(one, others.get(one.name), scans.get(one.name), options.signal, warnings);
       bytes += pngs.reduce((sum, { length }) => sum + length, 0);
-      if (bytes > MOST_BYTES) break;
+      if (bytes > MOST_BYTES) {
+        warnings.push({
+          code: 'NO_PICTURE',
+          message: `${worst.length - done} of the worst cases are not drawn: the page would be too large.`,
+        });
+        break;
+      }
       pictures.push({ name: one.name, pngs });
       if (images !== undefined && !scans.has(one.name)) warnings.push(noScan(one.name, 'has no scan of its name'));
     } catch (error) {
