@@ -5,7 +5,7 @@ import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../ev
 import { evaluatedFiles, evaluateFolders } from '../evaluate.js';
 import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { evaluationToFolder, prepareFolder } from '../report/evaluation-folder.js';
-import { anyScores } from '../scores.js';
+import { type AnyScores, anyScores } from '../scores.js';
 import { sayComparison } from './compare.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
 import { integer } from './flags.js';
@@ -108,19 +108,25 @@ function tell({ evaluation, against, comparison }: Done): void {
   if (comparison) sayComparison(comparison);
 }
 
-function sayEvaluation(evaluation: Evaluation): void {
-  for (const one of evaluation.cases) {
-    if ('error' in one) say(`${one.name}: failed: ${one.error.message} [${one.error.code}]`);
-    else say(`${one.name}: ${told(anyScores(one.scores))}`);
+function sayEvaluation({ cases, unpaired, mean, intervals, pred }: Evaluation): void {
+  const alone = new Map(unpaired.map(({ name, file, missing }) => [name, `${file} has no ${missing} of its name`]));
+  for (const one of cases) {
+    if ('scores' in one) say(`${one.name}: ${told(anyScores(one.scores))}`);
+    else if (alone.has(one.name)) say(`warning: ${alone.get(one.name)} [${one.error.code}]`);
+    else say(`${one.name}: failed: ${one.error.message} [${one.error.code}]`);
   }
-  for (const { file, missing } of evaluation.unpaired) say(`warning: ${file} has no ${missing} [UNPAIRED]`);
-  say(`mean of ${scoredCases(evaluation).length} in ${evaluation.pred}: ${told(anyScores(evaluation.mean))}`);
+  say(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(anyScores(mean), intervals)}`);
 }
 
-/** Dice, and clDice where centrelines were compared. */
-function told(scores: ReturnType<typeof anyScores>): string {
+/** Dice, and clDice where centrelines were compared, with the intervals of means. */
+function told(scores: AnyScores, intervals: Evaluation['intervals'] = {}): string {
   const rows = Object.entries(scores);
-  const list = (score: string) => rows.map(([target, row]) => `${target} ${row[score]?.toFixed(4) ?? '–'}`).join(', ');
+  const value = (target: string, score: string) => {
+    const interval = intervals[target]?.[score];
+    const range = interval ? ` [${interval.low.toFixed(4)}, ${interval.high.toFixed(4)}]` : '';
+    return `${target} ${scores[target]?.[score]?.toFixed(4) ?? '–'}${range}`;
+  };
+  const list = (score: string) => rows.map(([target]) => value(target, score)).join(', ');
   const compared = rows.some(([, row]) => typeof row.clDice === 'number');
   return `Dice ${list('dice')}${compared ? `; clDice ${list('clDice')}` : ''}`;
 }
