@@ -1141,6 +1141,142 @@ declare function errorOf(code: string, message: string, cause?: unknown): Pulmoa
 /** Whether `error` is a failure that this package names. */
 declare function isPulmoavError(error: unknown): error is PulmoavError;
 
+/** What a score is: for tables, charts and whoever reads a result file. */
+interface ScoreDescription {
+    /** Its name in {@link TargetScores}. */
+    name: string;
+    /** What people call it. */
+    title: string;
+    /** `voxels`, `mm`, …; empty for a share from 0 to 1. */
+    unit: string;
+    /** Which values are better; `null` where neither is. */
+    better: 'higher' | 'lower' | null;
+}
+/** Values by target, then by score. */
+type ByTarget<Value> = Record<string, Record<string, Value>>;
+
+/** How confidence intervals are drawn. */
+interface BootstrapSettings {
+    /** How often cases are drawn anew. */
+    draws: number;
+    /** Seed of the draws: the same seed gives the same intervals on every machine. */
+    seed: number;
+    /** Share of such intervals that hold the true mean, above 0 and below 1. */
+    level: number;
+}
+/** A confidence interval of a mean. */
+interface Interval {
+    low: number;
+    high: number;
+}
+
+/** Wilcoxon's signed-rank test of paired differences, two-sided. */
+interface Wilcoxon {
+    /** The smaller one of the rank sums of positive and of negative differences. */
+    statistic: number;
+    /** How often the statistic is so small where neither side tends to be higher. */
+    p: number;
+    /** Differences that are not 0. */
+    pairs: number;
+    /** `exact`: over all signs; `normal`: by its normal limit, with the correction for ties. */
+    method: 'exact' | 'normal';
+}
+
+/** A case that was scored. */
+interface ScoredCase {
+    name: string;
+    /** The files that were compared. */
+    pred: string;
+    ref: string;
+    /** The mask inside which voxels counted; missing where all of them did. */
+    within?: string;
+    scores: Scores;
+}
+/** A case that could not be scored, and why. */
+interface FailedCase {
+    name: string;
+    error: PulmoavError;
+}
+/** One case of a folder. */
+type CaseResult = ScoredCase | FailedCase;
+/** A file that has no partner of its name. */
+interface UnpairedFile {
+    name: string;
+    file: string;
+    /** What is missing beside it. */
+    missing: 'prediction' | 'reference';
+}
+/** Scores of a folder of label maps. */
+interface Evaluation {
+    /** The label maps and the references, as they were given. */
+    pred: string;
+    ref: string;
+    /** One entry a case, by name. */
+    cases: CaseResult[];
+    /** Means over the cases in which a score is defined. */
+    mean: Scores;
+    /** Of each mean, its confidence interval over the cases; `null` where fewer than two have the score. */
+    intervals: ByTarget<Interval | null>;
+    /** How the intervals were drawn. */
+    bootstrap: BootstrapSettings;
+    /** Files without a partner; each is among the failed cases too. */
+    unpaired: UnpairedFile[];
+    /** What the scores are. */
+    scores: ScoreDescription[];
+}
+
+/** Options of whatever draws confidence intervals. */
+interface BootstrapOptions extends CallOptions {
+    /**
+     * How confidence intervals are drawn.
+     *
+     * @default 10,000 draws with seed 1, for intervals of 95 %
+     */
+    bootstrap?: Partial<BootstrapSettings> | undefined;
+}
+
+/** One score of one target of two models, over the cases in which both have it. */
+interface ScoreComparison {
+    /** So many cases. */
+    cases: number;
+    /** The means of the first and the second model. */
+    first: number;
+    second: number;
+    /** The mean of first − second. */
+    difference: number;
+    /** The confidence interval of the difference; `null` for fewer than two cases. */
+    interval: Interval | null;
+    /** Cases in which the first one's value is higher, and in which it is lower. */
+    higher: number;
+    lower: number;
+    /** Whether one tends to be higher; `null` where no case differs. */
+    wilcoxon: Wilcoxon | null;
+}
+/** Two models on the same cases. */
+interface Comparison {
+    /** Cases that both have scores of. */
+    cases: number;
+    /** Cases that only the first, or only the second, has scores of; they are left out. */
+    onlyFirst: string[];
+    onlySecond: string[];
+    /** By target and score; `null` where no case has it in both. */
+    differences: ByTarget<ScoreComparison | null>;
+    /** How the intervals were drawn. */
+    bootstrap: BootstrapSettings;
+    /** What the scores are. */
+    scores: ScoreDescription[];
+}
+/**
+ * Compares two models case by case: what {@link evaluateFolders} gave, or result files (of `pulmoav evaluate -o`,
+ * `summary.json` of a report or of nnU-Net). Cases are paired by name. The p-values are not corrected for their number.
+ *
+ * @throws IoError, FormatError where a file is no result, or no case has the same target in both
+ * @example
+ * const { differences } = await compare('a.json', 'b.json');
+ * console.log(differences.artery?.dice?.difference, differences.artery?.dice?.wilcoxon?.p);
+ */
+declare function compare(first: string | Evaluation, second: string | Evaluation, options?: BootstrapOptions): Promise<Comparison>;
+
 /** Options of {@link evaluate}. */
 interface EvaluateOptions extends CallOptions {
     /** Score inside this mask only (non-zero voxels), as a path. */
@@ -1157,6 +1293,20 @@ interface EvaluateOptions extends CallOptions {
  * @throws GeometryError when the grids differ, FormatError, IoError
  */
 declare function evaluate(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<Scores>;
+/** Options of {@link evaluateFolders}; `within` is a folder of masks where `pred` is a folder. */
+interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {
+}
+/**
+ * Scores a folder of label maps against a folder with the same names, whatever their formats, or one label map against
+ * its reference. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and
+ * does not stop the others.
+ *
+ * @throws IoError where a path or a folder's files are missing; everything {@link evaluate} throws for a single file
+ * @example
+ * const { mean, intervals, cases } = await evaluateFolders('predictions', 'labelsTs');
+ * console.log(mean.artery?.dice, intervals.artery?.dice, cases.filter((one) => 'error' in one));
+ */
+declare function evaluateFolders(pred: string, ref: string, options?: EvaluateFoldersOptions): Promise<Evaluation>;
 
 /** What to export, and where to. */
 interface ExportOptions extends CallOptions {
@@ -1627,6 +1777,53 @@ interface AnatomyReport {
  */
 declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
 
+/** An evaluation that is written to a folder. */
+interface EvaluationJob {
+    evaluation: Evaluation;
+    /** A second model on the same references, to compare with. */
+    against?: Evaluation | undefined;
+    /** The folder, made where it is missing; other files in it are left alone. */
+    out: string;
+    /** Folder of the scans, drawn behind the outlines; files pair by name, nnU-Net's `_0000` included. */
+    images?: string | undefined;
+    /** So many of the worst cases are drawn. @default 6 */
+    pictures?: number | undefined;
+}
+/** What was written of an {@link EvaluationJob}. */
+interface EvaluationReport {
+    /** The files, by what they are. */
+    files: EvaluationFiles;
+    /** `null` without a second model. */
+    comparison: Comparison | null;
+    /** `NO_PICTURE`, `NO_SCAN`: what could not be drawn. */
+    warnings: Warning[];
+}
+/** Files of an {@link EvaluationReport}. */
+interface EvaluationFiles {
+    /** nnU-Net's `summary.json`, with all of ours under `pulmoav`. */
+    summary: string;
+    /** A row a case and target, a column a score. */
+    scores: string;
+    /** One page that needs no other file. */
+    page: string;
+    /** Of the second model, where there is one. */
+    againstSummary?: string;
+    againstScores?: string;
+    comparison?: string;
+}
+/**
+ * Writes an evaluation to a folder: `summary.json` as nnU-Net has it, `scores.csv` and `report.html`, a page that loads
+ * nothing from elsewhere. With a second model, its `against-summary.json` and `against-scores.csv`, and
+ * `comparison.json`. Each file appears whole or not at all, and none replaces what was read.
+ *
+ * @throws UsageError, IoError, FormatError; FormatError where the two models have no case in common
+ * @example
+ * const evaluation = await evaluateFolders('predictions', 'labelsTs');
+ * const { files } = await evaluationToFolder({ evaluation, out: 'report', images: 'imagesTs' });
+ * console.log(files.page);
+ */
+declare function evaluationToFolder(job: EvaluationJob, options?: CallOptions): Promise<EvaluationReport>;
+
 /** Options of {@link writeSurface}. */
 interface SurfaceOptions extends CallOptions {
     /** Which values of the map, with what they are. @default all, named by the map's record where one lies beside it */
@@ -1832,5 +2029,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, InfoOptions, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, compare, doctor, encodeText, errorOf, evaluate, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseResult, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoredCase, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, UnpairedFile, Verification, VerifiedFile, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };

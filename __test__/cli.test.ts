@@ -58,6 +58,7 @@ const commands = [
   'plan',
   'train',
   'evaluate',
+  'compare',
   'phantom',
   'import',
   'export',
@@ -121,6 +122,12 @@ test.serial('failures have the documented status and one JSON object', async (t)
     [['anatomy', scan, '-o', directory, '--index', '5'], 3, 'ERR_GEOMETRY'],
     [['evaluate', '--pred', labelled], 2, 'ERR_USAGE'],
     [['evaluate', '--pred', labelled, '--ref', 'missing.nii'], 3, 'ERR_IO'],
+    [['evaluate', '--pred', labelled, '--ref', directory], 2, 'ERR_USAGE'],
+    [['evaluate', '--pred', labelled, '--ref', labelled, '-o', join(directory, 'none', 'x.json')], 3, 'ERR_IO'],
+    [['evaluate', '--pred', labelled, '--ref', labelled, '--draws', '1'], 2, 'ERR_USAGE'],
+    [['evaluate', '--pred', labelled, '--ref', labelled, '--pictures', '2'], 2, 'ERR_USAGE'],
+    [['compare', 'missing.json', 'missing.json'], 3, 'ERR_IO'],
+    [['compare', labelled, labelled], 3, 'ERR_FORMAT'],
     [['phantom', '-o', directory, '--count', 'many'], 2, 'ERR_USAGE'],
     [['train', directory, '-o', join(directory, 'run'), '--config', 'none.json'], 3, 'ERR_CONFIG'],
     [['train', directory, '-o', join(directory, 'run'), '--max-time', '5'], 2, 'ERR_USAGE'],
@@ -329,7 +336,17 @@ test.serial('a batch goes on past a case that cannot be scored, and says so with
   t.is(mean.artery.dice, 1);
   t.deepEqual(JSON.parse(readFileSync(out, 'utf8')), JSON.parse(ended.stdout));
   const single = object(await pulmoav('evaluate', '--pred', labelled, '--ref', labelled, '--json'));
-  t.deepEqual(Object.keys(single), ['schemaVersion', 'cases', 'mean']);
+  t.deepEqual(Object.keys(single), [
+    'schemaVersion',
+    'pred',
+    'ref',
+    'cases',
+    'mean',
+    'intervals',
+    'bootstrap',
+    'unpaired',
+    'scores',
+  ]);
 });
 
 test.serial('train from the command line, with a config file', async (t) => {

@@ -82,6 +82,7 @@ const foundation = [
   'record',
   'labels',
   'scores',
+  'statistics',
   'models',
   'networks',
   'drawing',

@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
 import { checkPath, checkVolume } from './check.js';
-import { IoError, isPulmoavError, type PulmoavError, UsageError } from './errors.js';
+import { IoError, UsageError } from './errors.js';
+import { type CasePair, caseName, casePairs } from './evaluate/pairs.js';
+import { type CaseResult, type Evaluation, failedCase, scoredCases, type UnpairedFile } from './evaluate/result.js';
+import { type BootstrapOptions, bootstrapSettings, scoreIntervals } from './evaluate/statistics.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
-import { meanScores, type Scores } from './scores.js';
+import { anyScores, describeScores, meanScores, namesIn, type Scores } from './scores.js';
 import type { CallOptions, Volume } from './types.js';
 
 /** Options of {@link evaluate}. */
@@ -44,113 +46,81 @@ export async function evaluate(
   });
 }
 
-/** One case of a batch: its scores, or why there are none. */
-export type CaseScores = { name: string; scores: Scores } | { name: string; error: PulmoavError };
-
-/** Scores of a batch. */
-export interface BatchScores {
-  /** One entry a case, by name. */
-  cases: CaseScores[];
-  /** Means over the cases in which the metric is defined. */
-  mean: Scores;
-}
+/** Options of {@link evaluateFolders}; `within` is a folder of masks where `pred` is a folder. */
+export interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {}
 
 /**
- * Scores a label map against a reference, or a folder of them against a folder with the same names, whatever their
- * formats. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and does
- * not stop the others.
+ * Scores a folder of label maps against a folder with the same names, whatever their formats, or one label map against
+ * its reference. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and
+ * does not stop the others.
  *
  * @throws IoError where a path or a folder's files are missing; everything {@link evaluate} throws for a single file
+ * @example
+ * const { mean, intervals, cases } = await evaluateFolders('predictions', 'labelsTs');
+ * console.log(mean.artery?.dice, intervals.artery?.dice, cases.filter((one) => 'error' in one));
  */
-export async function evaluateFolders(pred: string, ref: string, options: EvaluateOptions = {}): Promise<BatchScores> {
-  for (const path of [pred, ref]) {
-    if (!existsSync(path)) throw new IoError('ERR_IO', `"${path}" does not exist.`);
-  }
-  if (!statSync(pred).isDirectory()) {
-    const scores = await evaluate(pred, ref, options);
-    return { cases: [{ name: caseName(pred), scores }], mean: scores };
-  }
-  const pairs = casePairs(pred, ref, options.within);
-  const cases: CaseScores[] = [];
+export async function evaluateFolders(
+  pred: string,
+  ref: string,
+  options: EvaluateFoldersOptions = {},
+): Promise<Evaluation> {
+  const settings = bootstrapSettings(options.bootstrap);
+  const alone = !areFolders(pred, ref);
+  const pairs = pairsOf(pred, ref, options.within);
+  const cases: CaseResult[] = [];
   for (const [done, pair] of pairs.entries()) {
-    options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
-    cases.push(await caseScores(pair, options));
+    options.signal?.throwIfAborted();
+    if (!alone) options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
+    const scored = scoreCase(pair, options);
+    cases.push(alone ? await scored : await scored.catch((error) => failedCase(pair.name, error)));
   }
-  return { cases, mean: meanScores(cases.flatMap((one) => ('scores' in one ? [one.scores] : []))) };
+  const scored = scoredCases({ cases }).map(({ scores }) => scores);
+  const all = scored.map(anyScores);
+  return {
+    pred,
+    ref,
+    cases,
+    mean: meanScores(scored),
+    intervals: await scoreIntervals(all, settings, options),
+    bootstrap: settings,
+    unpaired: pairs.flatMap(unpaired),
+    scores: describeScores(namesIn(all).scores),
+  };
 }
 
 /** Every file that {@link evaluateFolders} reads for these paths. */
 export function evaluatedFiles(pred: string, ref: string, within?: string): string[] {
-  const isFolder = existsSync(pred) && statSync(pred).isDirectory();
-  const pairs = isFolder ? casePairs(pred, ref, within) : [{ pred, ref, within }];
-  return pairs.flatMap((pair) => [pair.pred, pair.ref, ...(pair.within === undefined ? [] : [pair.within])]);
+  const pairs = pairsOf(pred, ref, within);
+  return pairs.flatMap((pair) => [pair.pred, pair.ref, pair.within]).filter((file) => typeof file === 'string');
 }
 
-async function caseScores({ name, pred, ref, within }: CasePair, options: EvaluateOptions): Promise<CaseScores> {
-  try {
-    return {
-      name,
-      scores: await evaluate(pred, ref, { signal: options.signal, centrelines: options.centrelines, within }),
-    };
-  } catch (error) {
-    if (!isPulmoavError(error) || error.code === 'ERR_INTERNAL') throw error;
-    return { name, error };
+function pairsOf(pred: string, ref: string, within: string | undefined): CasePair[] {
+  if (areFolders(pred, ref)) return casePairs(pred, ref, within);
+  return [{ name: caseName(pred), pred, ref, ...(within !== undefined && { within }) }];
+}
+
+/** Whether both are folders. */
+function areFolders(pred: string, ref: string): boolean {
+  for (const path of [pred, ref]) {
+    if (!existsSync(path)) throw new IoError('ERR_IO', `"${path}" does not exist.`);
   }
+  const [a, b] = [pred, ref].map((path) => statSync(path).isDirectory());
+  if (a !== b) throw new UsageError(`"${pred}" and "${ref}" must both be files or both be folders.`);
+  return a === true;
 }
 
-interface CasePair {
-  name: string;
-  pred: string;
-  ref: string;
-  within: string | undefined;
+function unpaired({ name, pred, ref }: CasePair): UnpairedFile[] {
+  if (pred !== null && ref === null) return [{ name, file: pred, missing: 'reference' }];
+  return pred === null && ref !== null ? [{ name, file: ref, missing: 'prediction' }] : [];
 }
 
-function casePairs(pred: string, ref: string, within: string | undefined): CasePair[] {
-  const [predicted, references] = [labelMaps(pred), labelMaps(ref)];
-  if (predicted.size === 0) throw new IoError('ERR_IO', `The folder "${pred}" holds no NIfTI, NRRD or MetaImage file.`);
-  const masks = within === undefined ? null : labelMaps(within);
-  const names = [...new Set([...predicted.keys(), ...references.keys()])].sort();
-  return names.map((name) => {
-    // What has no partner is told by the name it would have.
-    const file = (maps: Map<string, string>) => maps.get(name) ?? predicted.get(name) ?? references.get(name) ?? name;
-    return {
-      name,
-      pred: join(pred, file(predicted)),
-      ref: join(ref, file(references)),
-      within: masks && within !== undefined ? join(within, file(masks)) : undefined,
-    };
-  });
-}
-
-/** Endings of the label maps that are read. */
-const LABEL_MAP = /\.(nii|nii\.gz|hdr|hdr\.gz|nrrd|nhdr|mha|mhd)$/i;
-
-/** The label maps of a folder by their case's name. */
-function labelMaps(folder: string): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const file of filesOf(folder).filter((file) => LABEL_MAP.test(file))) {
-    const name = caseName(file);
-    const other = found.get(name);
-    if (other) {
-      throw new UsageError(`The folder "${folder}" holds ${other} and ${file}, two label maps of one name.`, {
-        hint: 'Move one of them elsewhere.',
-      });
-    }
-    found.set(name, file);
+async function scoreCase({ name, pred, ref, within }: CasePair, options: EvaluateOptions): Promise<CaseResult> {
+  if (pred === null || ref === null) {
+    const [there, missing] = pred === null ? [ref, 'prediction'] : [pred, 'reference'];
+    throw new IoError('ERR_IO', `"${there}" has no ${missing} of its name.`);
   }
-  return found;
-}
-
-function filesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    throw new IoError('ERR_IO', `The folder "${folder}" could not be read: ${(error as Error).message}.`, {
-      cause: error,
-    });
-  }
-}
-
-function caseName(path: string): string {
-  return basename(path).replace(LABEL_MAP, '');
+  if (within === null) throw new IoError('ERR_IO', `"${ref}" has no mask of its name.`);
+  const { signal, centrelines } = options;
+  const scores = await evaluate(pred, ref, { signal, centrelines, within });
+  return { name, pred, ref, ...(within !== undefined && { within }), scores };
 }

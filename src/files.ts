@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, realpathSync, statSync } from 'node:fs';
-import { link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants, existsSync, realpathSync, statSync } from 'node:fs';
+import { access, link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FormatError, IoError, UsageError } from './errors.js';
 
@@ -70,6 +70,20 @@ export function refuseSamePlace(output: string, others: string[]): void {
     throw new UsageError(`Writing "${output}" would replace "${other}", which is needed.`, {
       hint: 'Choose another name.',
     });
+  }
+}
+
+/**
+ * Refuses an output whose folder is missing or cannot be written to, before work starts that would be lost.
+ *
+ * @throws IoError
+ */
+export async function refuseMissingFolder(output: string): Promise<void> {
+  const place = dirname(placeOf(output));
+  try {
+    await access(place, constants.W_OK);
+  } catch (error) {
+    throw new IoError('ERR_IO', `"${output}" cannot be written: ${(error as Error).message}.`, { cause: error });
   }
 }
 

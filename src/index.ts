@@ -10,7 +10,10 @@ export { type BatchCase, type BatchOptions, type BatchReport, type BatchRequest,
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export type { DatasetFinding } from './dataset.js';
 export * from './errors.js';
-export { type EvaluateOptions, evaluate } from './evaluate.js';
+export { type Comparison, compare, type ScoreComparison } from './evaluate/compare.js';
+export type { CaseResult, Evaluation, FailedCase, ScoredCase, UnpairedFile } from './evaluate/result.js';
+export type { BootstrapOptions } from './evaluate/statistics.js';
+export { type EvaluateFoldersOptions, type EvaluateOptions, evaluate, evaluateFolders } from './evaluate.js';
 export { type ExportOptions, type ExportReport, exportCheckpoint } from './export.js';
 export {
   type CheckpointVariant,
@@ -48,7 +51,13 @@ export {
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
 export { type Fingerprint, type PlanOptions, type PlanReason, plan, type TrainingPlan } from './plan.js';
 export { type AnatomyJob, type AnatomyReport, anatomyToFolder } from './report/anatomy-folder.js';
-export type { Scores, TargetScores } from './scores.js';
+export {
+  type EvaluationFiles,
+  type EvaluationJob,
+  type EvaluationReport,
+  evaluationToFolder,
+} from './report/evaluation-folder.js';
+export type { ByTarget, ScoreDescription, Scores, TargetScores } from './scores.js';
 export {
   type LoadOptions,
   PRESETS,
@@ -61,6 +70,8 @@ export {
   type SegmentSeconds,
 } from './segment.js';
 export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-file.js';
+export type { BootstrapSettings, Interval } from './statistics/bootstrap.js';
+export type { Wilcoxon } from './statistics/wilcoxon.js';
 export { type SurfaceOptions, type SurfacePart, writeSurface } from './surface.js';
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
 export type { EndReason, TrainEvent } from './train/events.js';

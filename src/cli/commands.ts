@@ -1,5 +1,6 @@
 import { addAnatomy } from './anatomy.js';
 import { addBatch } from './batch.js';
+import { addCompare } from './compare.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
@@ -25,6 +26,7 @@ export const all = [
   addPlan,
   addTrain,
   addEvaluate,
+  addCompare,
   addPhantom,
   addImport,
   addExport,

@@ -1,52 +1,132 @@
 import type { Command } from 'commander';
-import { type CaseScores, evaluatedFiles, evaluateFolders } from '../evaluate.js';
-import { refuseSamePlace, writeAtomic } from '../files.js';
-import { errorJson, interruption, PARTIAL_FAILURE } from './exit.js';
-import { printJson, progressPrinter, say } from './output.js';
+import { UsageError } from '../errors.js';
+import { type Comparison, compare } from '../evaluate/compare.js';
+import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../evaluate/result.js';
+import { evaluatedFiles, evaluateFolders } from '../evaluate.js';
+import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
+import { evaluationToFolder, prepareFolder } from '../report/evaluation-folder.js';
+import { type AnyScores, anyScores } from '../scores.js';
+import { sayComparison } from './compare.js';
+import { interruption, PARTIAL_FAILURE } from './exit.js';
+import { integer } from './flags.js';
+import { printJson, progressPrinter, say, sayWarnings } from './output.js';
 
 interface Flags {
   json?: boolean;
   pred: string;
   ref: string;
+  against?: string;
   output?: string;
+  report?: string;
+  images?: string;
+  pictures?: number;
   within?: string;
   centrelines?: boolean;
+  draws?: number;
+  seed?: number;
 }
 
 export function addEvaluate(program: Command): void {
   program
     .command('evaluate')
-    .description('score label maps against references')
+    .description('score label maps against references, and compare two models')
     .requiredOption('--pred <path>', 'a label map, or a folder of them')
     .requiredOption('--ref <path>', 'its reference, or a folder with the same names')
+    .option('--against <dir>', "another model's folder, to compare with")
     .option('-o, --output <file>', 'write the scores as JSON')
+    .option('--report <dir>', 'write summary.json as nnU-Net has it, scores.csv and report.html')
+    .option('--images <dir>', 'folder of the scans, drawn behind the outlines of the report')
+    .option('--pictures <n>', 'draw so many of the worst cases (6)', integer('--pictures', 0))
     .option('--within <path>', 'score inside this mask only, or a folder of masks with the same names')
     .option('--centrelines', 'compare centrelines too: clDice, by 3-D thinning')
-    .action(async (flags: Flags) => {
-      if (flags.output !== undefined) {
-        refuseSamePlace(flags.output, evaluatedFiles(flags.pred, flags.ref, flags.within));
-      }
-      const printer = progressPrinter();
-      const { within, centrelines } = flags;
-      const options = { within, centrelines, signal: interruption, onProgress: printer.onProgress };
-      const scored = await evaluateFolders(flags.pred, flags.ref, options).finally(printer.done);
-      const scores = { cases: scored.cases.map(caseJson), mean: scored.mean };
-      if (scored.cases.some((one) => 'error' in one)) process.exitCode = PARTIAL_FAILURE;
-      if (flags.output)
-        await writeAtomic(flags.output, `${JSON.stringify({ schemaVersion: 1, ...scores }, null, 2)}\n`);
-      if (flags.json) return printJson(scores);
-      for (const one of [...scored.cases, { name: 'mean', scores: scored.mean }]) say(`${one.name}: ${words(one)}`);
-    });
+    .option('--draws <n>', 'draws of the bootstrap intervals (10000)', integer('--draws', 100))
+    .option('--seed <s>', 'their seed (1)', integer('--seed', 0))
+    .action(run);
 }
 
-function caseJson(one: CaseScores): object {
-  return 'error' in one ? { name: one.name, error: errorJson(one.error) } : one;
+async function run(flags: Flags): Promise<void> {
+  const { pred, ref, against: other, within, centrelines, output, report: out, images, pictures } = flags;
+  if (out === undefined && (images !== undefined || pictures !== undefined)) {
+    throw new UsageError('--images and --pictures belong to a report.', { hint: 'Add --report DIR.' });
+  }
+  const inputs = [pred, ...(other === undefined ? [] : [other])].flatMap((path) => evaluatedFiles(path, ref, within));
+  if (output !== undefined) {
+    refuseSamePlace(output, inputs);
+    await refuseMissingFolder(output);
+  }
+  if (out !== undefined) {
+    const files = await prepareFolder(out, other !== undefined, inputs);
+    if (output !== undefined) refuseSamePlace(output, Object.values(files));
+  }
+  const printer = progressPrinter();
+  const call = { signal: interruption, onProgress: printer.onProgress };
+  const bootstrap = {
+    ...(flags.draws !== undefined && { draws: flags.draws }),
+    ...(flags.seed !== undefined && { seed: flags.seed }),
+  };
+  const options = { ...call, within, centrelines, bootstrap };
+  const work = async () => {
+    const evaluation = await evaluateFolders(pred, ref, options);
+    const against = other === undefined ? undefined : await evaluateFolders(other, ref, options);
+    if (out === undefined) {
+      const comparison = against && (await compare(evaluation, against, { ...call, bootstrap }));
+      return { evaluation, against, comparison };
+    }
+    const report = await evaluationToFolder({ evaluation, against, out, images, pictures }, call);
+    return { evaluation, against, comparison: report.comparison ?? undefined, report };
+  };
+  const { report, ...done } = await work().finally(printer.done);
+  process.exitCode = statusOf(done);
+  const result = resultJson(done);
+  if (output !== undefined) {
+    await writeAtomic(output, `${JSON.stringify({ schemaVersion: 1, ...result }, null, 2)}\n`);
+  }
+  if (flags.json) return printJson(report ? { ...result, files: report.files, warnings: report.warnings } : result);
+  tell(done);
+  if (report) say(`report: ${report.files.page}`);
+  sayWarnings(report?.warnings ?? []);
 }
 
-function words(one: CaseScores): string {
-  if ('error' in one) return `failed: ${one.error.message} [${one.error.code}]`;
-  const rows = Object.entries(one.scores);
-  const told = (score: 'dice' | 'clDice') => rows.map(([target, row]) => `${target} ${row[score]?.toFixed(4) ?? '–'}`);
-  const compared = rows.some(([, row]) => row.clDice !== null);
-  return `Dice ${told('dice').join(', ')}${compared ? `; clDice ${told('clDice').join(', ')}` : ''}`;
+interface Done {
+  evaluation: Evaluation;
+  against: Evaluation | undefined;
+  comparison: Comparison | undefined;
+}
+
+function statusOf({ evaluation, against }: Done): number {
+  const failed = [evaluation, ...(against ? [against] : [])].flatMap(failedCases);
+  if (failed.some(({ error }) => error.code === 'ERR_INTERNAL')) return 1;
+  return failed.length > 0 ? PARTIAL_FAILURE : 0;
+}
+
+function resultJson({ evaluation, against, comparison }: Done): object {
+  return { ...evaluationJson(evaluation), ...(against && { against: evaluationJson(against), comparison }) };
+}
+
+function tell({ evaluation, against, comparison }: Done): void {
+  for (const one of [evaluation, ...(against ? [against] : [])]) sayEvaluation(one);
+  if (comparison) sayComparison(comparison);
+}
+
+function sayEvaluation({ cases, unpaired, mean, intervals, pred }: Evaluation): void {
+  const alone = new Map(unpaired.map(({ name, file, missing }) => [name, `${file} has no ${missing} of its name`]));
+  for (const one of cases) {
+    if ('scores' in one) say(`${one.name}: ${told(anyScores(one.scores))}`);
+    else if (alone.has(one.name)) say(`warning: ${alone.get(one.name)} [${one.error.code}]`);
+    else say(`${one.name}: failed: ${one.error.message} [${one.error.code}]`);
+  }
+  say(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(anyScores(mean), intervals)}`);
+}
+
+/** Dice, and clDice where centrelines were compared, with the intervals of means. */
+function told(scores: AnyScores, intervals: Evaluation['intervals'] = {}): string {
+  const rows = Object.entries(scores);
+  const value = (target: string, score: string) => {
+    const interval = intervals[target]?.[score];
+    const range = interval ? ` [${interval.low.toFixed(4)}, ${interval.high.toFixed(4)}]` : '';
+    return `${target} ${scores[target]?.[score]?.toFixed(4) ?? '–'}${range}`;
+  };
+  const list = (score: string) => rows.map(([target]) => value(target, score)).join(', ');
+  const compared = rows.some(([, row]) => typeof row.clDice === 'number');
+  return `Dice ${list('dice')}${compared ? `; clDice ${list('clDice')}` : ''}`;
 }
