@@ -1,4 +1,4 @@
-/** The value below which `share` (0 to 1) of ascending values lie, by the line between its two neighbours; NaN of none. */
+/** The value below which `share` (0 to 1) of ascending values lie, linear between neighbours; NaN of none. */
 export function quantile(ascending: ArrayLike<number>, share: number): number {
   const place = share * (ascending.length - 1);
   const [low, high] = [Math.floor(place), Math.ceil(place)].map((at) => ascending[at] ?? Number.NaN) as [

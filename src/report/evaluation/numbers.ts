@@ -1,17 +1,21 @@
 import type { ScoreDescription } from '../../scores.js';
 
 /** A score's value as people read it; a dash where it is not defined. */
-export function valueText(value: number | null | undefined, { unit }: ScoreDescription): string {
+export function valueText(value: number | null | undefined, { unit }: ScoreDescription, more = 0): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
-  const size = Math.abs(value);
-  const decimals = unit === '' ? 3 : size >= 100 ? 0 : size >= 10 ? 1 : 2;
-  return grouped(value.toFixed(decimals));
+  return grouped(value.toFixed(more + decimals(Math.abs(value), unit)));
 }
 
-/** A difference, with its sign. */
+/** A difference, with its sign; of a share with a digit more, since models differ by little. */
 export function differenceText(value: number | null | undefined, description: ScoreDescription): string {
-  const text = valueText(value, description);
+  const text = valueText(value, description, description.unit === '' ? 1 : 0);
   return typeof value === 'number' && value > 0 ? `+${text}` : text;
+}
+
+function decimals(size: number, unit: string): number {
+  if (unit === '') return 3;
+  if (unit === 'voxels' || size >= 100) return 0;
+  return size >= 10 ? 1 : 2;
 }
 
 /** A p-value: three digits, and no more zeros than anybody reads. */

@@ -78,7 +78,8 @@ function comparisonRow(target: string, score: ScoreDescription, found: ScoreComp
   const { interval, wilcoxon } = found;
   const range = interval ? `[${differenceText(interval.low, score)}, ${differenceText(interval.high, score)}]` : '–';
   return html`<tr><td>${target}</td><td class="left">${titled(score)}</td><td>${valueText(found.first, score)}</td>
-<td>${valueText(found.second, score)}</td><td>${differenceText(found.difference, score)}</td><td><small>${range}</small></td>
+<td>${valueText(found.second, score)}</td><td>${differenceText(found.difference, score)}</td>
+<td><small>${range}</small></td>
 <td>${found.higher} / ${found.lower} <small>of ${found.cases}</small></td><td>${pText(wilcoxon?.p)}</td>
 <td>${better}</td></tr>`;
 }
@@ -96,10 +97,10 @@ export function caseTable(evaluation: Evaluation): Markup {
     ),
   );
   const shown = Math.min(all.length, LISTED_CASES);
-  const caption = `Worst first${shown < all.length ? `; ${shown} of ${all.length}, all of them are in scores.csv` : ''}`;
-  return html`<div class="scroll"><table><caption>${caption}</caption><tr><th>Case</th><th class="left">Target</th>${scores.map(
-    ({ title }) => html`<th>${title}</th>`,
-  )}</tr>${rows}</table></div>`;
+  const rest = shown < all.length ? `; ${shown} of ${all.length}, all of them are in scores.csv` : '';
+  const titles = scores.map(({ title }) => html`<th>${title}</th>`);
+  return html`<div class="scroll"><table><caption>Worst first${rest}</caption>
+<tr><th>Case</th><th class="left">Target</th>${titles}</tr>${rows}</table></div>`;
 }
 
 function titled({ title, unit }: ScoreDescription): Markup {

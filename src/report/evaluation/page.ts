@@ -47,8 +47,8 @@ ${against ? meanTable(against, names[1]) : NOTHING}
 ${comparison ? html`<h2>Comparison</h2>${comparisonTable(comparison, names)}` : NOTHING}
 ${worstCases(page)}
 <h2>Distributions</h2>
-<p class="soft">Dots are cases; the box holds the middle half of them, its line is the median, whiskers reach to the last
-case within 1.5 times the box. The diamond is the mean with its ${percent(evaluation)} interval.</p>
+<p class="soft">Dots are cases; the box holds the middle half of them, its line is the median, whiskers reach to the
+last case within 1.5 times the box. The diamond is the mean with its ${percent(evaluation)} interval.</p>
 ${distributions(page, names)}
 ${comparison ? differences(page, names) : NOTHING}
 <h2>Cases</h2>
@@ -65,10 +65,10 @@ function heading({ evaluation, against }: Page, names: ModelNames): Markup {
   const failed = failedCases(evaluation).length;
   const count = html`${scoredCases(evaluation).length} of ${cases.length} cases scored`;
   const other = against ? html` against <span class="two">${names[1]}</span>` : NOTHING;
+  const also = against ? html`, against <code>${against.pred}</code>` : NOTHING;
   return html`<h1><span class="${against ? 'one' : ''}">${names[0]}</span>${other}</h1>
 <p>${count}${failed > 0 ? html`, <span class="bad">${failed} not</span>` : NOTHING}.</p>
-<p class="soft">Predictions <code>${evaluation.pred}</code>${against ? html`, against <code>${against.pred}</code>` : NOTHING},
-references <code>${evaluation.ref}</code>.</p>`;
+<p class="soft">Predictions <code>${evaluation.pred}</code>${also}, references <code>${evaluation.ref}</code>.</p>`;
 }
 
 function worstCases({ evaluation, pictures, against }: Page): Markup {
@@ -89,9 +89,11 @@ src="data:image/png;base64,${Buffer.from(png).toString('base64')}">`,
     return html`<h3>${name}</h3><figure><figcaption>${score.title}: ${told}</figcaption>${images}</figure>`;
   });
   return html`<h2>Worst cases</h2>
-<p class="soft">Ranked by the mean ${score.title} of all targets. An axial, a coronal and a sagittal slice, those that differ most; the patient's
-right is at the left.${against ? ' Above the first model, below the second.' : ''}</p>
-<p class="keys">${key('predicted artery', PREDICTED[0])}${key('vein', PREDICTED[1])}${key('reference: artery', REFERENCE[0])}${key('vein', REFERENCE[1])}</p>
+<p class="soft">Ranked by the mean ${score.title} of all targets. An axial, a coronal and a sagittal slice,
+those that differ most; the patient's right is at the left.
+${against ? ' Above the first model, below the second.' : ''}</p>
+<p class="keys">${key('predicted artery', PREDICTED[0])}${key('predicted vein', PREDICTED[1])}
+${key('reference artery', REFERENCE[0])}${key('reference vein', REFERENCE[1])}</p>
 ${figures}`;
 }
 
@@ -121,7 +123,8 @@ function distributions({ evaluation, against }: Page, names: ModelNames): Markup
       });
       return [row(evaluation, 1), ...(against ? [row(against, 2)] : [])];
     });
-    return html`<h3>${score.title}${score.unit ? html` <span class="soft">(${score.unit})</span>` : NOTHING}${direction(score.better)}</h3>
+    const unit = score.unit ? html` <span class="soft">(${score.unit})</span>` : NOTHING;
+    return html`<h3>${score.title}${unit}${direction(score.better)}</h3>
 ${stripPlot(rows, score)}`;
   });
 }
@@ -166,11 +169,11 @@ function percent({ bootstrap }: Evaluation): string {
 }
 
 function notes({ evaluation, comparison }: Page): Markup {
-  const { draws, seed } = evaluation.bootstrap;
+  const { draws, seed, level } = evaluation.bootstrap;
   const tests = comparison
-    ? html`<p>Differences are paired by case. p: Wilcoxon's signed-rank test, two-sided, exact for up to 25 cases without
-ties and zeros, else by its normal limit with the correction for ties. The p-values are not corrected for their number.
-A model is called better where the interval is without 0 and p is below ${Number((1 - evaluation.bootstrap.level).toPrecision(3))}.</p>`
+    ? html`<p>Differences are paired by case. p: Wilcoxon's signed-rank test, two-sided, exact for up to 25 cases
+without ties and zeros, else by its normal limit with the correction for ties. The p-values are not
+corrected for their number. A model is called better where the interval is without 0 and p is below ${Number((1 - level).toPrecision(3))}.</p>`
     : NOTHING;
   return html`<p>Means are over the cases in which a score is defined: a score of two empty masks is not. Intervals
 (${percent(evaluation)}) are bootstrap intervals over the cases, bias-corrected and accelerated (Efron 1987), of

@@ -45,7 +45,8 @@ function drawRow(row: PlotRow, top: number, across: (value: number) => number, d
   const values = row.points.map(({ value }) => value).sort((a, b) => a - b);
   const label = html`<text class="label" x="${LEFT - 12}" y="${middle + 4}" text-anchor="end">${row.label}</text>`;
   if (values.length === 0) return html`${label}<text class="tick" x="${LEFT + 6}" y="${middle + 4}">no value</text>`;
-  return html`<g class="m${row.model}">${label}${drawBox(values, middle, across)}${drawDots(row, middle, across, description)}
+  return html`<g class="m${row.model}">${label}${drawBox(values, middle, across)}
+${drawDots(row, middle, across, description)}
 ${drawMean(values, row.interval, top + ROW - 7, across)}</g>`;
 }
 
@@ -89,7 +90,7 @@ function drawMean(values: number[], interval: Interval | null, y: number, across
   const bar = interval
     ? html`<path class="interval" d="M${fixed(across(interval.low))} ${y}H${fixed(across(interval.high))}"/>`
     : NOTHING;
-  return html`${bar}<path class="mean" d="M${fixed(x - 4)} ${y}L${fixed(x)} ${y - 4}L${fixed(x + 4)} ${y}L${fixed(x)} ${y + 4}Z"/>`;
+  return html`${bar}<path class="mean" d="M${fixed(x - 4)} ${y}l4 -4l4 4l-4 4Z"/>`;
 }
 
 /** The range of all values and intervals, with a margin. */

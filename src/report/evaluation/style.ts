@@ -2,12 +2,12 @@
 export const STYLE = `
 :root {
   color-scheme: light dark;
-  --ink: #1d2129; --soft: #5c6370; --paper: #fff; --panel: #f5f6f8; --line: #d9dce2; --bad: #b3261e; --good: #1a7f37;
+  --ink: #1d2129; --soft: #5c6370; --paper: #fff; --panel: #f5f6f8; --line: #d9dce2; --bad: #b3261e;
   --one: #2767c5; --two: #c2620e;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --ink: #e6e8ec; --soft: #a3a9b5; --paper: #15181d; --panel: #1e2229; --line: #363c47; --bad: #ff8a80; --good: #6fdc8c;
+    --ink: #e6e8ec; --soft: #a3a9b5; --paper: #15181d; --panel: #1e2229; --line: #363c47; --bad: #ff8a80;
     --one: #7fb0ff; --two: #ffae5c;
   }
 }
@@ -32,16 +32,17 @@ td small { color: var(--soft); font-size: 12px; }
 td code { white-space: nowrap; }
 td.name { max-width: 320px; overflow: hidden; text-overflow: ellipsis; }
 .bad { color: var(--bad); }
-.good { color: var(--good); }
 .one { color: var(--one); }
 .two { color: var(--two); }
 .note { background: var(--panel); border-left: 3px solid var(--bad); padding: 8px 14px; margin: 12px 0; }
 figure { margin: 10px 0 22px; }
 figure img { display: block; max-width: 100%; height: auto; background: #000; border-radius: 4px; }
 figure img + img { margin-top: 6px; }
-.key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; vertical-align: middle; margin: 0 6px 0 0; }
+.key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; vertical-align: middle;
+  margin: 0 6px 0 0; }
 .keys span { margin-right: 20px; white-space: nowrap; }
-svg { width: 100%; max-width: 860px; height: auto; display: block; font: 12px system-ui, "Liberation Sans", sans-serif; }
+svg { width: 100%; max-width: 860px; height: auto; display: block;
+  font: 12px system-ui, "Liberation Sans", sans-serif; }
 svg .tick { fill: var(--soft); }
 svg .label { fill: var(--ink); font-size: 13px; }
 svg .grid { stroke: var(--line); }
