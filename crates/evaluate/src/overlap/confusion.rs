@@ -1,15 +1,17 @@
 //! How often each label of the prediction meets each label of the reference.
 
 use pulmoav_task::Monitor;
-use pulmoav_volume::{Grid, Mask};
+use pulmoav_volume::Mask;
+use pulmoav_volume::crop::VoxelBox;
 use rayon::prelude::*;
 
 use crate::error::EvaluateError;
 use crate::options::{Options, Restriction, Target};
+use crate::place::same_grid;
 
 const LABELS: usize = 256;
-/// Voxels counted by one task.
-const BLOCK: usize = 1 << 18;
+/// Voxels that are passed over together where both maps are background.
+const BLOCK: usize = 64;
 
 /// Voxel counts by label of the reference and of the prediction.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub struct Confusion {
     labels: Vec<u8>,
     /// `[reference, prediction]`, in the order of `labels`; voxels that are 0 in both are not counted.
     counts: Vec<u64>,
+    /// Where either map is not 0, whether it counts or not.
+    part: Option<VoxelBox>,
 }
 
 /// The counts of one target.
@@ -47,45 +51,35 @@ impl Confusion {
             let (Restriction::Within(mask) | Restriction::Sides(mask, _)) = restriction;
             same_grid("the mask", &mask.grid, &reference.grid)?;
         }
-        let mut labels = vec![0];
-        for label in options.targets.iter().flat_map(|target| &target.labels) {
-            if !labels.contains(label) {
-                labels.push(*label);
-            }
-        }
-        let mut places = [usize::MAX; LABELS];
-        for (place, label) in labels.iter().enumerate() {
-            places[usize::from(*label)] = place;
-        }
-        let width = labels.len();
-        let blocks = pred.data.len().div_ceil(BLOCK);
-        let partial: Vec<Result<Vec<u64>, EvaluateError>> = (0..blocks)
+        let places = Places::of(options);
+        let [depth, height, width] = reference.grid.shape;
+        let size = places.labels.len();
+        let planes: Vec<Result<Plane, EvaluateError>> = (0..depth)
             .into_par_iter()
-            .map(|block| {
+            .map(|z| {
                 monitor.proceed()?;
-                let range = block * BLOCK..pred.data.len().min((block + 1) * BLOCK);
-                let mut counts = vec![0; width * width];
-                for voxel in range {
-                    // Nearly all of a scan is background in both, and changes no metric.
-                    if pred.data[voxel] == 0 && reference.data[voxel] == 0 {
-                        continue;
-                    }
-                    if options.restrictions.iter().all(|restriction| restriction.lets(voxel)) {
-                        let row = place(&places, "the reference", reference.data[voxel], options)?;
-                        let column = place(&places, "the prediction", pred.data[voxel], options)?;
-                        counts[row * width + column] += 1;
-                    }
+                let mut plane = Plane { counts: vec![0; size * size], part: None };
+                for y in 0..height {
+                    let row = (z * height + y) * width;
+                    let labels = (&pred.data[row..row + width], &reference.data[row..row + width]);
+                    plane.add_row([z, y], row, labels, &places, options)?;
                 }
-                Ok(counts)
+                Ok(plane)
             })
             .collect();
-        let mut counts = vec![0; width * width];
-        for partial in partial {
-            for (sum, count) in counts.iter_mut().zip(partial?) {
-                *sum += count;
-            }
+        let mut counted = Self { labels: Vec::new(), counts: vec![0; size * size], part: None };
+        for plane in planes {
+            let Plane { counts, part } = plane?;
+            counted.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            counted.part = joined(counted.part, part);
         }
-        Ok(Self { labels, counts })
+        counted.labels = places.labels;
+        Ok(counted)
+    }
+
+    /// Where either map is not 0, whether it counts or not; `None` where neither is anywhere.
+    pub(crate) fn part(&self) -> Option<VoxelBox> {
+        self.part
     }
 
     /// The counts of the voxels that have one of `labels`.
@@ -119,39 +113,80 @@ impl Confusion {
     }
 }
 
-impl Restriction<'_> {
-    /// Whether the voxel counts.
-    pub(crate) fn lets(&self, voxel: usize) -> bool {
-        match self {
-            Self::Within(mask) => mask.data[voxel] != 0,
-            Self::Sides(sides, annotated) => annotated.contains(&sides.data[voxel]),
+/// What one plane holds.
+struct Plane {
+    counts: Vec<u64>,
+    part: Option<VoxelBox>,
+}
+
+impl Plane {
+    fn add_row(
+        &mut self,
+        [z, y]: [usize; 2],
+        start: usize,
+        (pred, reference): (&[u8], &[u8]),
+        places: &Places,
+        options: &Options<'_>,
+    ) -> Result<(), EvaluateError> {
+        let all = options.lets_all();
+        for (block, (pred, reference)) in pred.chunks(BLOCK).zip(reference.chunks(BLOCK)).enumerate() {
+            // Nearly all of a scan is background in both, and changes no metric.
+            if pred.iter().zip(reference).fold(0, |any, (a, b)| any | a | b) == 0 {
+                continue;
+            }
+            let x = block * BLOCK;
+            let is_used = |(a, b): (&u8, &u8)| a | b != 0;
+            let first = pred.iter().zip(reference).position(is_used).unwrap_or(0);
+            let last = pred.iter().zip(reference).rposition(is_used).unwrap_or(first);
+            let here = VoxelBox { low: [z, y, x + first], high: [z + 1, y + 1, x + last + 1] };
+            self.part = joined(self.part, Some(here));
+            for at in first..=last {
+                if (pred[at] | reference[at]) != 0 && (all || options.lets(start + x + at, reference[at])) {
+                    let row = places.of_label("the reference", reference[at], options)?;
+                    let column = places.of_label("the prediction", pred[at], options)?;
+                    self.counts[row * places.labels.len() + column] += 1;
+                }
+            }
         }
+        Ok(())
     }
 }
 
-fn place(
-    places: &[usize; LABELS],
-    what: &'static str,
-    label: u8,
-    options: &Options<'_>,
-) -> Result<usize, EvaluateError> {
-    let place = places[usize::from(label)];
-    if place < LABELS {
-        return Ok(place);
+fn joined(a: Option<VoxelBox>, b: Option<VoxelBox>) -> Option<VoxelBox> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.joined(&b)),
+        (a, b) => a.or(b),
     }
-    let known: Vec<String> =
-        options.targets.iter().map(|target| format!("{} {:?}", target.name, target.labels)).collect();
-    Err(EvaluateError::Label { what, label, expected: format!("0 or {}", known.join(", ")) })
 }
 
-/// Whether two grids are one: the same shape, and corners that fall together.
-fn same_grid(what: &'static str, grid: &Grid, reference: &Grid) -> Result<(), EvaluateError> {
-    if grid.shape != reference.shape {
-        return Err(EvaluateError::Shape { what, got: grid.shape, expected: reference.shape });
+/// Where each label stands in the table.
+struct Places {
+    labels: Vec<u8>,
+    of: [usize; LABELS],
+}
+
+impl Places {
+    fn of(options: &Options<'_>) -> Self {
+        let mut labels = vec![0];
+        for label in options.targets.iter().flat_map(|target| &target.labels) {
+            if !labels.contains(label) {
+                labels.push(*label);
+            }
+        }
+        let mut of = [usize::MAX; LABELS];
+        for (place, label) in labels.iter().enumerate() {
+            of[usize::from(*label)] = place;
+        }
+        Self { labels, of }
     }
-    let distance_mm = grid.corner_distance_mm(reference);
-    if !grid.is_at(reference) {
-        return Err(EvaluateError::Place { what, distance_mm });
+
+    fn of_label(&self, what: &'static str, label: u8, options: &Options<'_>) -> Result<usize, EvaluateError> {
+        let place = self.of[usize::from(label)];
+        if place < LABELS {
+            return Ok(place);
+        }
+        let known: Vec<String> =
+            options.targets.iter().map(|target| format!("{} {:?}", target.name, target.labels)).collect();
+        Err(EvaluateError::Label { what, label, expected: format!("0 or {}", known.join(", ")) })
     }
-    Ok(())
 }

@@ -1,6 +1,16 @@
 //! Dice = 2 |P ∩ R| / (|P| + |R|).
 
-use crate::confusion::Counts;
+use crate::overlap::confusion::Counts;
+use crate::score::{Better, Group, Score, Unit};
+
+pub(crate) const DICE: Score = Score {
+    name: "dice",
+    title: "Dice",
+    group: Group::Overlap,
+    unit: Unit::Share,
+    better: Better::Higher,
+    value: |row| Ok(dice(&row.counts)),
+};
 
 /// Overlap of prediction and reference, 0 to 1; `None` when both are empty.
 pub fn dice(counts: &Counts) -> Option<f64> {
