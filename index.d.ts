@@ -363,28 +363,12 @@ interface TargetInfo {
   prompt: string
 }
 
-/** Scores of one target. */
-interface TargetScores {
-  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-  dice: number | null
-  /** Voxels predicted. */
-  predVoxels: number
-  /** Voxels of the reference. */
-  refVoxels: number
-  /** |P ∩ R| ÷ |P ∪ R|; `null` when both are empty. */
-  iou: number | null
-  /** |P ∩ R| ÷ |P|; `null` when nothing was predicted. */
-  precision: number | null
-  /** |P ∩ R| ÷ |R|; `null` when the reference is empty. */
-  recall: number | null
-  /**
-   * Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
-   * artery and vein together. `null` when none of them was called vessel.
-   */
-  swapRate: number | null
-  /** Overlap of centrelines and vessels; `null` when both are empty, or when centrelines were not asked for. */
-  clDice: number | null
-}
+/** Scores of one target by name; `null` where one is not defined. */
+type TargetScores = Record<string, number | null>
+
+interface ScoringRule { name: string; text: string; targets: Array<string> }
+interface CaseEvaluation { scores: Scores; rules: Array<ScoringRule> }
+interface ScoreDescription { name: string; title: string; unit: string; better: 'higher' | 'lower' | null; group: 'overlap' | 'surface' | 'skeleton' | 'tree' }
 
 /** What a step learnt from its teacher. */
 interface TeacherReport {
@@ -820,22 +804,64 @@ declare function errorOf(code: string, message: string, cause?: unknown): Pulmoa
 /** Whether `error` is a failure that this package names. */
 declare function isPulmoavError(error: unknown): error is PulmoavError;
 
+/** Scores that are asked for together. */
+type ScoreGroup = ScoreDescription['group'];
+/** Every score that {@link evaluate} knows, in the order of results: name, title, unit, which values are better. */
+declare function listScores(): ScoreDescription[];
+
 /** Options of {@link evaluate}. */
 interface EvaluateOptions extends CallOptions {
     /** Score inside this mask only (non-zero voxels), as a path. */
     within?: string | undefined;
     /**
-     * Compare centrelines too (`clDice`), by 3-D thinning: seconds instead of a tenth.
+     * Groups of scores (`overlap`: counts of voxels, `surface`: distances, `skeleton`: centrelines, `tree`: branches and
+     * topology; `all` is every one) and names of single ones ({@link listScores}).
+     * @default ['overlap']
+     */
+    scores?: readonly (ScoreGroup | 'all' | (string & {}))[] | undefined;
+    /**
+     * The group `skeleton` too (`clDice` and others), by 3-D thinning.
      * @default false
      */
     centrelines?: boolean | undefined;
+    /**
+     * A map of the lungs, as a path: 1 left and 2 right, or a label map of `pulmoav anatomy`. With it, rows for either lung
+     * and for what lies outside both are given too, and scores by distance from the hilum.
+     */
+    lungs?: string | undefined;
+    /** Which parts of a half-labelled reference are annotated; needs `lungs`. `central` is what lies outside them. */
+    annotatedSides?: readonly ('left' | 'right' | 'central')[] | undefined;
+    /** Values of the reference that do not count. */
+    ignore?: readonly number[] | undefined;
+    /**
+     * Bring a prediction or mask that lies on another grid onto the reference's, each voxel with the nearest one's label,
+     * instead of refusing it.
+     * @default false
+     */
+    resample?: boolean | undefined;
+    /** The reference's veins, as a path, where arteries (`ref`) and veins have a file each. */
+    refVeins?: string | undefined;
+    /**
+     * What becomes of voxels that both files claim: they do not count, or are arteries or veins.
+     * @default 'ignore'
+     */
+    overlap?: 'ignore' | 'artery' | 'vein' | undefined;
 }
 /**
  * Scores a label map against a reference on the same grid.
  *
  * @throws GeometryError when the grids differ, FormatError, IoError
+ * @example
+ * const { artery } = await evaluate('pred.nii.gz', 'ref.nii.gz', { scores: ['overlap', 'surface'] });
+ * console.log(artery?.dice, artery?.hd95);
  */
 declare function evaluate(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<Scores>;
+/**
+ * As {@link evaluate}, with the rules that the scores go by: what empty masks mean, which voxels count.
+ *
+ * @throws what {@link evaluate} throws
+ */
+declare function evaluateCase(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<CaseEvaluation>;
 
 /** What to export, and where to. */
 interface ExportOptions extends CallOptions {
@@ -1627,5 +1653,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, evaluateCase, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, listScores, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CaseEvaluation, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, ScoreDescription, ScoreGroup, Scores, ScoringRule, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };

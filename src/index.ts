@@ -9,7 +9,7 @@ export {
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export type { DatasetFinding } from './dataset.js';
 export * from './errors.js';
-export { type EvaluateOptions, evaluate } from './evaluate.js';
+export { type EvaluateOptions, evaluate, evaluateCase } from './evaluate.js';
 export { type ExportOptions, type ExportReport, exportCheckpoint } from './export.js';
 export {
   type CheckpointVariant,
@@ -46,7 +46,15 @@ export {
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
 export { type Fingerprint, type PlanOptions, type PlanReason, plan, type TrainingPlan } from './plan.js';
 export { type AnatomyJob, type AnatomyReport, anatomyToFolder } from './report/anatomy-folder.js';
-export type { Scores, TargetScores } from './scores.js';
+export {
+  type CaseEvaluation,
+  listScores,
+  type ScoreDescription,
+  type ScoreGroup,
+  type Scores,
+  type ScoringRule,
+  type TargetScores,
+} from './scores.js';
 export {
   type LoadOptions,
   PRESETS,

@@ -1,8 +1,17 @@
-import type { Scores, TargetScores } from './native/binding.js';
+import type { CaseEvaluation, ScoreDescription, Scores, ScoringRule, TargetScores } from './native/binding.js';
+import { addon } from './native/load.js';
 
-export type { Scores, TargetScores };
+export type { CaseEvaluation, ScoreDescription, Scores, ScoringRule, TargetScores };
 
-/** Means over the cases in which a metric is a number. */
+/** Scores that are asked for together. */
+export type ScoreGroup = ScoreDescription['group'];
+
+/** Every score that {@link evaluate} knows, in the order of results: name, title, unit, which values are better. */
+export function listScores(): ScoreDescription[] {
+  return addon().listScores();
+}
+
+/** Means over the cases in which a score is a number. */
 export function meanScores(all: Scores[]): Scores {
   const targets = new Set(all.flatMap((scores) => Object.keys(scores)));
   return Object.fromEntries(
@@ -11,17 +20,8 @@ export function meanScores(all: Scores[]): Scores {
 }
 
 function meanOf(rows: TargetScores[]): TargetScores {
-  const mean = (metric: keyof TargetScores) => average(rows.map((row) => row[metric]));
-  return {
-    dice: mean('dice'),
-    predVoxels: mean('predVoxels') ?? 0,
-    refVoxels: mean('refVoxels') ?? 0,
-    iou: mean('iou'),
-    precision: mean('precision'),
-    recall: mean('recall'),
-    swapRate: mean('swapRate'),
-    clDice: mean('clDice'),
-  };
+  const names = new Set(rows.flatMap((row) => Object.keys(row)));
+  return Object.fromEntries([...names].map((name) => [name, average(rows.map((row) => row[name] ?? null))]));
 }
 
 function average(values: (number | null)[]): number | null {

@@ -265,17 +265,22 @@ export interface ErrorInfo {
 }
 
 /** Scores a file against a file. */
-export declare function evaluateFiles(pred: string, reference: string, asked: EvaluationRequest, monitor: CallMonitor): Promise<Scores | ErrorInfo>
+export declare function evaluateFiles(pred: string, reference: string, asked: EvaluationRequest, monitor: CallMonitor): Promise<CaseEvaluation | ErrorInfo>
 
 /** Scores a volume against a volume. */
-export declare function evaluateVolumes(pred: VoxelVolume, reference: VoxelVolume, asked: EvaluationRequest, monitor: CallMonitor): Promise<Scores | ErrorInfo>
+export declare function evaluateVolumes(pred: VoxelVolume, reference: VoxelVolume, asked: EvaluationRequest, monitor: CallMonitor): Promise<CaseEvaluation | ErrorInfo>
 
 /** How scores are asked for. */
 export interface EvaluationRequest {
   /** A mask, as a path: what lies outside does not count. */
   within: string | null
-  /** Whether centrelines are compared too. */
-  centrelines: boolean
+  lungs: string | null
+  annotated: Array<number> | null
+  scores: Array<string>
+  ignored: Array<number>
+  resample: boolean
+  referenceVeins: string | null
+  overlap: string
 }
 
 /** Writes a model's weights under PyTorch's names. */
@@ -735,28 +740,13 @@ export interface TargetInfo {
   prompt: string
 }
 
-/** Scores of one target. */
-export interface TargetScores {
-  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-  dice: number | null
-  /** Voxels predicted. */
-  predVoxels: number
-  /** Voxels of the reference. */
-  refVoxels: number
-  /** |P ∩ R| ÷ |P ∪ R|; `null` when both are empty. */
-  iou: number | null
-  /** |P ∩ R| ÷ |P|; `null` when nothing was predicted. */
-  precision: number | null
-  /** |P ∩ R| ÷ |R|; `null` when the reference is empty. */
-  recall: number | null
-  /**
-   * Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
-   * artery and vein together. `null` when none of them was called vessel.
-   */
-  swapRate: number | null
-  /** Overlap of centrelines and vessels; `null` when both are empty, or when centrelines were not asked for. */
-  clDice: number | null
-}
+/** Scores of one target by name; `null` where one is not defined. */
+export type TargetScores = Record<string, number | null>
+
+export interface ScoringRule { name: string; text: string; targets: Array<string> }
+export interface CaseEvaluation { scores: Scores; rules: Array<ScoringRule> }
+export interface ScoreDescription { name: string; title: string; unit: string; better: 'higher' | 'lower' | null; group: 'overlap' | 'surface' | 'skeleton' | 'tree' }
+export declare function listScores(): Array<ScoreDescription>
 
 /** What a step learnt from its teacher. */
 export interface TeacherReport {
