@@ -31,6 +31,14 @@ interface AnatomySeconds {
 /** Three numbers along `[z, y, x]`. */
 type Axes = [number, number, number]
 
+/** Scores of one case, and what they go by. */
+interface CaseEvaluation {
+  /** By target. */
+  scores: Scores
+  /** Rules that a reader has to know. */
+  rules: Array<ScoringRule>
+}
+
 /** Something a user should know of a case. */
 interface CaseWarning {
   /** The case's name. */
@@ -264,8 +272,32 @@ interface SampleReport {
   loss: number | null
 }
 
+/** What a score is. */
+interface ScoreDescription$1 {
+  /** Its key in the results. */
+  name: string
+  /** Its name for people. */
+  title: string
+  /** `mm`, `ml`, …; empty for shares and counts. */
+  unit: string
+  /** Which values are better; `null` where neither are. */
+  better: 'higher' | 'lower' | null | null
+  /** What it is asked for with. */
+  group: 'overlap' | 'surface' | 'skeleton' | 'tree'
+}
+
 /** Scores of one case by target: `artery`, `vein`, … */
 type Scores = Record<string, TargetScores>
+
+/** What the scores of a case go by. */
+interface ScoringRule {
+  /** A stable name. */
+  name: string
+  /** What is done. */
+  text: string
+  /** Rows of the scores that it bore on; empty where it is about all of them. */
+  targets: Array<string>
+}
 
 /** The result of segmenting one scan. */
 interface Segmentation {
@@ -406,28 +438,8 @@ interface TargetInfo {
   prompt: string
 }
 
-/** Scores of one target. */
-interface TargetScores {
-  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-  dice: number | null
-  /** Voxels predicted. */
-  predVoxels: number
-  /** Voxels of the reference. */
-  refVoxels: number
-  /** |P ∩ R| ÷ |P ∪ R|; `null` when both are empty. */
-  iou: number | null
-  /** |P ∩ R| ÷ |P|; `null` when nothing was predicted. */
-  precision: number | null
-  /** |P ∩ R| ÷ |R|; `null` when the reference is empty. */
-  recall: number | null
-  /**
-   * Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
-   * artery and vein together. `null` when none of them was called vessel.
-   */
-  swapRate: number | null
-  /** Overlap of centrelines and vessels; `null` when both are empty, or when centrelines were not asked for. */
-  clDice: number | null
-}
+/** Scores of one target by name; `null` where one is not defined. */
+type TargetScores = Record<string, number | null>
 
 /** What a step learnt from its teacher. */
 interface TeacherReport {
@@ -1141,17 +1153,15 @@ declare function errorOf(code: string, message: string, cause?: unknown): Pulmoa
 /** Whether `error` is a failure that this package names. */
 declare function isPulmoavError(error: unknown): error is PulmoavError;
 
-/** What a score is: for tables, charts and whoever reads a result file. */
-interface ScoreDescription {
-    /** Its name in {@link TargetScores}. */
-    name: string;
-    /** What people call it. */
-    title: string;
-    /** `voxels`, `mm`, …; empty for a share from 0 to 1. */
-    unit: string;
-    /** Which values are better; `null` where neither is. */
-    better: 'higher' | 'lower' | null;
+/** Scores that are asked for together. */
+type ScoreGroup = ScoreDescription$1['group'];
+/** What a score is: name, title, unit (empty for a share from 0 to 1), which values are better. */
+interface ScoreDescription extends Omit<ScoreDescription$1, 'group'> {
+    /** With which others it is asked for; `null` for one that another program wrote. */
+    group: ScoreGroup | null;
 }
+/** Every score that {@link evaluate} knows, in the order of results; the first one ranks cases. */
+declare function listScores(): ScoreDescription[];
 /** Values by target, then by score. */
 type ByTarget<Value> = Record<string, Record<string, Value>>;
 
@@ -1191,6 +1201,8 @@ interface ScoredCase {
     /** The mask inside which voxels counted; missing where all of them did. */
     within?: string;
     scores: Scores;
+    /** What the scores go by: what empty masks mean, which voxels count. */
+    rules: ScoringRule[];
 }
 /** A case that could not be scored, and why. */
 interface FailedCase {
@@ -1282,18 +1294,55 @@ interface EvaluateOptions extends CallOptions {
     /** Score inside this mask only (non-zero voxels), as a path. */
     within?: string | undefined;
     /**
-     * Compare centrelines too (`clDice`), by 3-D thinning: seconds instead of a tenth.
+     * Groups of scores (`overlap`: counts of voxels, `surface`: distances, `skeleton`: centrelines, `tree`: branches and
+     * topology; `all` is every one) and names of single ones ({@link listScores}).
+     * @default ['overlap']
+     */
+    scores?: readonly (ScoreGroup | 'all' | (string & {}))[] | undefined;
+    /**
+     * The group `skeleton` too (`clDice` and others), by 3-D thinning.
      * @default false
      */
     centrelines?: boolean | undefined;
+    /**
+     * A map of the lungs, as a path: 1 left and 2 right, or a label map of `pulmoav anatomy`. With it, rows for either lung
+     * and for what lies outside both are given too, and scores by distance from the hilum.
+     */
+    lungs?: string | undefined;
+    /** Which parts of a half-labelled reference are annotated; needs `lungs`. `central` is what lies outside them. */
+    annotatedSides?: readonly ('left' | 'right' | 'central')[] | undefined;
+    /** Values of the reference that do not count. */
+    ignore?: readonly number[] | undefined;
+    /**
+     * Bring a prediction or mask that lies on another grid onto the reference's, each voxel with the nearest one's label,
+     * instead of refusing it.
+     * @default false
+     */
+    resample?: boolean | undefined;
+    /** The reference's veins, as a path, where arteries (`ref`) and veins have a file each. */
+    refVeins?: string | undefined;
+    /**
+     * What becomes of voxels that both files claim: they do not count, or are arteries or veins.
+     * @default 'ignore'
+     */
+    overlap?: 'ignore' | 'artery' | 'vein' | undefined;
 }
 /**
  * Scores a label map against a reference on the same grid.
  *
  * @throws GeometryError when the grids differ, FormatError, IoError
+ * @example
+ * const { artery } = await evaluate('pred.nii.gz', 'ref.nii.gz', { scores: ['overlap', 'surface'] });
+ * console.log(artery?.dice, artery?.hd95);
  */
 declare function evaluate(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<Scores>;
-/** Options of {@link evaluateFolders}; `within` is a folder of masks where `pred` is a folder. */
+/**
+ * As {@link evaluate}, with the rules that the scores go by: what empty masks mean, which voxels count.
+ *
+ * @throws what {@link evaluate} throws
+ */
+declare function evaluateCase(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<CaseEvaluation>;
+/** Options of {@link evaluateFolders}; `within`, `lungs` and `refVeins` are folders where `pred` is one. */
 interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {
 }
 /**
@@ -2029,5 +2078,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, compare, doctor, encodeText, errorOf, evaluate, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseResult, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoredCase, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, UnpairedFile, Verification, VerifiedFile, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeSurface, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseEvaluation, CaseResult, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoreGroup, ScoredCase, Scores, ScoringRule, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, UnpairedFile, Verification, VerifiedFile, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };

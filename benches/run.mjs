@@ -19,6 +19,7 @@ const RACES = [
   'nnunet',
   'volume-io',
   'resample',
+  'scores',
   'augment',
   'start',
   'clip-text',

@@ -1,12 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
 import { checkPath, checkVolume } from './check.js';
 import { IoError, UsageError } from './errors.js';
-import { type CasePair, caseName, casePairs } from './evaluate/pairs.js';
+import { type CasePair, caseName, casePairs, type Masks } from './evaluate/pairs.js';
 import { type CaseResult, type Evaluation, failedCase, scoredCases, type UnpairedFile } from './evaluate/result.js';
 import { type BootstrapOptions, bootstrapSettings, scoreIntervals } from './evaluate/statistics.js';
+import type { EvaluationRequest } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
-import { anyScores, describeScores, meanScores, namesIn, type Scores } from './scores.js';
+import { type CaseEvaluation, describeScores, meanScores, namesIn, type ScoreGroup, type Scores } from './scores.js';
 import type { CallOptions, Volume } from './types.js';
 
 /** Options of {@link evaluate}. */
@@ -14,23 +15,67 @@ export interface EvaluateOptions extends CallOptions {
   /** Score inside this mask only (non-zero voxels), as a path. */
   within?: string | undefined;
   /**
-   * Compare centrelines too (`clDice`), by 3-D thinning: seconds instead of a tenth.
+   * Groups of scores (`overlap`: counts of voxels, `surface`: distances, `skeleton`: centrelines, `tree`: branches and
+   * topology; `all` is every one) and names of single ones ({@link listScores}).
+   * @default ['overlap']
+   */
+  scores?: readonly (ScoreGroup | 'all' | (string & {}))[] | undefined;
+  /**
+   * The group `skeleton` too (`clDice` and others), by 3-D thinning.
    * @default false
    */
   centrelines?: boolean | undefined;
+  /**
+   * A map of the lungs, as a path: 1 left and 2 right, or a label map of `pulmoav anatomy`. With it, rows for either lung
+   * and for what lies outside both are given too, and scores by distance from the hilum.
+   */
+  lungs?: string | undefined;
+  /** Which parts of a half-labelled reference are annotated; needs `lungs`. `central` is what lies outside them. */
+  annotatedSides?: readonly ('left' | 'right' | 'central')[] | undefined;
+  /** Values of the reference that do not count. */
+  ignore?: readonly number[] | undefined;
+  /**
+   * Bring a prediction or mask that lies on another grid onto the reference's, each voxel with the nearest one's label,
+   * instead of refusing it.
+   * @default false
+   */
+  resample?: boolean | undefined;
+  /** The reference's veins, as a path, where arteries (`ref`) and veins have a file each. */
+  refVeins?: string | undefined;
+  /**
+   * What becomes of voxels that both files claim: they do not count, or are arteries or veins.
+   * @default 'ignore'
+   */
+  overlap?: 'ignore' | 'artery' | 'vein' | undefined;
 }
 
 /**
  * Scores a label map against a reference on the same grid.
  *
  * @throws GeometryError when the grids differ, FormatError, IoError
+ * @example
+ * const { artery } = await evaluate('pred.nii.gz', 'ref.nii.gz', { scores: ['overlap', 'surface'] });
+ * console.log(artery?.dice, artery?.hd95);
  */
 export async function evaluate(
   pred: string | Volume,
   ref: string | Volume,
   options: EvaluateOptions = {},
 ): Promise<Scores> {
-  const request = { within: options.within ?? null, centrelines: options.centrelines ?? false };
+  return (await evaluateCase(pred, ref, options)).scores;
+}
+
+/**
+ * As {@link evaluate}, with the rules that the scores go by: what empty masks mean, which voxels count.
+ *
+ * @throws what {@link evaluate} throws
+ */
+export async function evaluateCase(
+  pred: string | Volume,
+  ref: string | Volume,
+  options: EvaluateOptions = {},
+): Promise<CaseEvaluation> {
+  const request = requestOf(options);
   return await call(options, async (monitor) => {
     if (typeof pred === 'string' && typeof ref === 'string') {
       checkPath('pred', pred);
@@ -46,7 +91,37 @@ export async function evaluate(
   });
 }
 
-/** Options of {@link evaluateFolders}; `within` is a folder of masks where `pred` is a folder. */
+/** Values of the parts in a map of sides. */
+const PARTS = { central: 0, left: 1, right: 2 };
+const GROUPS = ['overlap', 'surface', 'skeleton', 'tree'] as const;
+
+function requestOf(options: EvaluateOptions): EvaluationRequest {
+  const { within, lungs, annotatedSides, ignore = [], refVeins, overlap = 'ignore' } = options;
+  if (annotatedSides !== undefined && lungs === undefined) {
+    throw new UsageError('annotatedSides needs a map of the lungs.', { hint: 'Name one with lungs (--lungs).' });
+  }
+  const unknown = annotatedSides?.find((side) => !(side in PARTS));
+  if (unknown !== undefined) throw new UsageError(`There is no side "${unknown}"; expected left, right or central.`);
+  const value = ignore.find((value) => !Number.isInteger(value) || value < 0 || value > 255);
+  if (value !== undefined) throw new UsageError(`ignore holds ${value}; expected whole numbers from 0 to 255.`);
+  return {
+    within: within ?? null,
+    lungs: lungs ?? null,
+    annotated: annotatedSides?.map((side) => PARTS[side]) ?? null,
+    scores: scoresOf(options),
+    ignored: [...ignore],
+    resample: options.resample ?? false,
+    referenceVeins: refVeins ?? null,
+    overlap,
+  };
+}
+
+function scoresOf({ scores = ['overlap'], centrelines = false }: EvaluateOptions): string[] {
+  if (scores.length === 0) throw new UsageError('scores is empty; expected groups or names of scores.');
+  return scores.includes('all') ? [...GROUPS] : [...new Set([...scores, ...(centrelines ? ['skeleton'] : [])])];
+}
+
+/** Options of {@link evaluateFolders}; `within`, `lungs` and `refVeins` are folders where `pred` is one. */
 export interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {}
 
 /**
@@ -66,7 +141,7 @@ export async function evaluateFolders(
 ): Promise<Evaluation> {
   const settings = bootstrapSettings(options.bootstrap);
   const alone = !areFolders(pred, ref);
-  const pairs = pairsOf(pred, ref, options.within);
+  const pairs = pairsOf(pred, ref, options);
   const cases: CaseResult[] = [];
   for (const [done, pair] of pairs.entries()) {
     options.signal?.throwIfAborted();
@@ -75,28 +150,27 @@ export async function evaluateFolders(
     cases.push(alone ? await scored : await scored.catch((error) => failedCase(pair.name, error)));
   }
   const scored = scoredCases({ cases }).map(({ scores }) => scores);
-  const all = scored.map(anyScores);
   return {
     pred,
     ref,
     cases,
     mean: meanScores(scored),
-    intervals: await scoreIntervals(all, settings, options),
+    intervals: await scoreIntervals(scored, settings, options),
     bootstrap: settings,
     unpaired: pairs.flatMap(unpaired),
-    scores: describeScores(namesIn(all).scores),
+    scores: describeScores(namesIn(scored).scores),
   };
 }
 
 /** Every file that {@link evaluateFolders} reads for these paths. */
-export function evaluatedFiles(pred: string, ref: string, within?: string): string[] {
-  const pairs = pairsOf(pred, ref, within);
-  return pairs.flatMap((pair) => [pair.pred, pair.ref, pair.within]).filter((file) => typeof file === 'string');
+export function evaluatedFiles(pred: string, ref: string, masks: Masks = {}): string[] {
+  const files = pairsOf(pred, ref, masks).flatMap((pair) => [pair.pred, pair.ref, ...Object.values(pair.masks)]);
+  return files.filter((file) => typeof file === 'string');
 }
 
-function pairsOf(pred: string, ref: string, within: string | undefined): CasePair[] {
-  if (areFolders(pred, ref)) return casePairs(pred, ref, within);
-  return [{ name: caseName(pred), pred, ref, ...(within !== undefined && { within }) }];
+function pairsOf(pred: string, ref: string, { within, lungs, refVeins }: Masks): CasePair[] {
+  const masks = { within, lungs, refVeins };
+  return areFolders(pred, ref) ? casePairs(pred, ref, masks) : [{ name: caseName(pred), pred, ref, masks }];
 }
 
 /** Whether both are folders. */
@@ -114,13 +188,17 @@ function unpaired({ name, pred, ref }: CasePair): UnpairedFile[] {
   return pred === null && ref !== null ? [{ name, file: ref, missing: 'prediction' }] : [];
 }
 
-async function scoreCase({ name, pred, ref, within }: CasePair, options: EvaluateOptions): Promise<CaseResult> {
+async function scoreCase({ name, pred, ref, masks }: CasePair, options: EvaluateOptions): Promise<CaseResult> {
   if (pred === null || ref === null) {
     const [there, missing] = pred === null ? [ref, 'prediction'] : [pred, 'reference'];
     throw new IoError('ERR_IO', `"${there}" has no ${missing} of its name.`);
   }
-  if (within === null) throw new IoError('ERR_IO', `"${ref}" has no mask of its name.`);
-  const { signal, centrelines } = options;
-  const scores = await evaluate(pred, ref, { signal, centrelines, within });
-  return { name, pred, ref, ...(within !== undefined && { within }), scores };
+  const { within, lungs, refVeins } = masks;
+  for (const [what, file] of Object.entries({ mask: within, 'map of lungs': lungs, 'map of veins': refVeins })) {
+    if (file === null) throw new IoError('ERR_IO', `"${ref}" has no ${what} of its name.`);
+  }
+  const found = { within: within ?? undefined, lungs: lungs ?? undefined, refVeins: refVeins ?? undefined };
+  const { onProgress: _, ...asked } = options;
+  const { scores, rules } = await evaluateCase(pred, ref, { ...asked, ...found });
+  return { name, pred, ref, ...(found.within !== undefined && { within: found.within }), scores, rules };
 }

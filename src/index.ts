@@ -13,7 +13,13 @@ export * from './errors.js';
 export { type Comparison, compare, type ScoreComparison } from './evaluate/compare.js';
 export type { CaseResult, Evaluation, FailedCase, ScoredCase, UnpairedFile } from './evaluate/result.js';
 export type { BootstrapOptions } from './evaluate/statistics.js';
-export { type EvaluateFoldersOptions, type EvaluateOptions, evaluate, evaluateFolders } from './evaluate.js';
+export {
+  type EvaluateFoldersOptions,
+  type EvaluateOptions,
+  evaluate,
+  evaluateCase,
+  evaluateFolders,
+} from './evaluate.js';
 export { type ExportOptions, type ExportReport, exportCheckpoint } from './export.js';
 export {
   type CheckpointVariant,
@@ -57,7 +63,16 @@ export {
   type EvaluationReport,
   evaluationToFolder,
 } from './report/evaluation-folder.js';
-export type { ByTarget, ScoreDescription, Scores, TargetScores } from './scores.js';
+export {
+  type ByTarget,
+  type CaseEvaluation,
+  listScores,
+  type ScoreDescription,
+  type ScoreGroup,
+  type Scores,
+  type ScoringRule,
+  type TargetScores,
+} from './scores.js';
 export {
   type LoadOptions,
   PRESETS,

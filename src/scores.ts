@@ -1,75 +1,49 @@
-import type { Scores, TargetScores } from './native/binding.js';
+import type * as Native from './native/binding.js';
+import type { CaseEvaluation, Scores, ScoringRule, TargetScores } from './native/binding.js';
+import { addon } from './native/load.js';
 import { meanOf } from './statistics/mean.js';
 
-export type { Scores, TargetScores };
+export type { CaseEvaluation, Scores, ScoringRule, TargetScores };
 
-/** What a score is: for tables, charts and whoever reads a result file. */
-export interface ScoreDescription {
-  /** Its name in {@link TargetScores}. */
-  name: string;
-  /** What people call it. */
-  title: string;
-  /** `voxels`, `mm`, …; empty for a share from 0 to 1. */
-  unit: string;
-  /** Which values are better; `null` where neither is. */
-  better: 'higher' | 'lower' | null;
+/** Scores that are asked for together. */
+export type ScoreGroup = Native.ScoreDescription['group'];
+
+/** What a score is: name, title, unit (empty for a share from 0 to 1), which values are better. */
+export interface ScoreDescription extends Omit<Native.ScoreDescription, 'group'> {
+  /** With which others it is asked for; `null` for one that another program wrote. */
+  group: ScoreGroup | null;
 }
 
-/** Every score, in the order of reports; the first one ranks cases. */
-export const SCORES: readonly ScoreDescription[] = [
-  { name: 'dice', title: 'Dice', unit: '', better: 'higher' },
-  { name: 'iou', title: 'IoU', unit: '', better: 'higher' },
-  { name: 'precision', title: 'Precision', unit: '', better: 'higher' },
-  { name: 'recall', title: 'Recall', unit: '', better: 'higher' },
-  { name: 'swapRate', title: 'Swapped', unit: '', better: 'lower' },
-  { name: 'clDice', title: 'clDice', unit: '', better: 'higher' },
-  { name: 'predVoxels', title: 'Predicted', unit: 'voxels', better: null },
-  { name: 'refVoxels', title: 'Reference', unit: 'voxels', better: null },
-];
+/** Every score that {@link evaluate} knows, in the order of results; the first one ranks cases. */
+export function listScores(): ScoreDescription[] {
+  return addon().listScores();
+}
 
 /** Values by target, then by score. */
 export type ByTarget<Value> = Record<string, Record<string, Value>>;
 
-/** Scores by target, whatever their names: also those of result files that other versions or programs wrote. */
-export type AnyScores = ByTarget<number | null>;
-
-/** What the scores with these names are, in the order of reports; one that is not listed comes last, without a unit. */
+/** What the scores with these names are, in the order of reports; one that is not known comes last, without a unit. */
 export function describeScores(names: Iterable<string>): ScoreDescription[] {
   const present = new Set(names);
-  const known = SCORES.filter(({ name }) => present.delete(name));
-  return [...known, ...[...present].map((name) => ({ name, title: name, unit: '', better: null }))];
+  const known = listScores().filter(({ name }) => present.delete(name));
+  return [...known, ...[...present].map((name) => ({ name, title: name, unit: '', better: null, group: null }))];
 }
 
 /** The targets and scores that any case has, in the order in which they come first. */
-export function namesIn(all: readonly AnyScores[]): { targets: string[]; scores: string[] } {
+export function namesIn(all: readonly Scores[]): { targets: string[]; scores: string[] } {
   const targets = new Set(all.flatMap((scores) => Object.keys(scores)));
   const scores = new Set(all.flatMap((scores) => Object.values(scores).flatMap((row) => Object.keys(row))));
   return { targets: [...targets], scores: [...scores] };
 }
 
-/** Scores whose names are not asked for. */
-export function anyScores(scores: Scores): AnyScores {
-  return Object.fromEntries(Object.entries(scores).map(([target, row]) => [target, { ...row }]));
-}
-
-/** Means over the cases in which a metric is a number. */
-export function meanScores(all: Scores[]): Scores {
-  const targets = new Set(all.flatMap((scores) => Object.keys(scores)));
-  return Object.fromEntries(
-    [...targets].map((target) => [target, meanRow(all.flatMap((scores) => scores[target] ?? []))]),
-  );
+/** Means over the cases in which a score is a number. */
+export function meanScores(all: readonly Scores[]): Scores {
+  const { targets } = namesIn(all);
+  const rows = (target: string) => all.flatMap((scores) => (scores[target] ? [scores[target]] : []));
+  return Object.fromEntries(targets.map((target) => [target, meanRow(rows(target))]));
 }
 
 function meanRow(rows: TargetScores[]): TargetScores {
-  const mean = (metric: keyof TargetScores) => meanOf(rows.map((row) => row[metric]));
-  return {
-    dice: mean('dice'),
-    predVoxels: mean('predVoxels') ?? 0,
-    refVoxels: mean('refVoxels') ?? 0,
-    iou: mean('iou'),
-    precision: mean('precision'),
-    recall: mean('recall'),
-    swapRate: mean('swapRate'),
-    clDice: mean('clDice'),
-  };
+  const names = new Set(rows.flatMap((row) => Object.keys(row)));
+  return Object.fromEntries([...names].map((name) => [name, meanOf(rows.map((row) => row[name] ?? null))]));
 }

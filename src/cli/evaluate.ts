@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../evaluate/result.js';
-import { evaluatedFiles, evaluateFolders } from '../evaluate.js';
+import { type EvaluateOptions, evaluatedFiles, evaluateFolders } from '../evaluate.js';
 import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { evaluationToFolder, prepareFolder } from '../report/evaluation-folder.js';
-import { type AnyScores, anyScores } from '../scores.js';
+import { listScores, type ScoreDescription, type Scores } from '../scores.js';
 import { sayComparison } from './compare.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
-import { integer } from './flags.js';
+import { integer, list } from './flags.js';
 import { printJson, progressPrinter, say, sayWarnings } from './output.js';
 
 interface Flags {
@@ -21,7 +21,14 @@ interface Flags {
   images?: string;
   pictures?: number;
   within?: string;
+  scores?: string[];
   centrelines?: boolean;
+  lungs?: string;
+  annotatedSides?: string[];
+  ignore?: number[];
+  resample?: boolean;
+  refVeins?: string;
+  overlap?: string;
   draws?: number;
   seed?: number;
 }
@@ -38,18 +45,26 @@ export function addEvaluate(program: Command): void {
     .option('--images <dir>', 'folder of the scans, drawn behind the outlines of the report')
     .option('--pictures <n>', 'draw so many of the worst cases (6)', integer('--pictures', 0))
     .option('--within <path>', 'score inside this mask only, or a folder of masks with the same names')
-    .option('--centrelines', 'compare centrelines too: clDice, by 3-D thinning')
+    .option('--scores <groups>', 'overlap, surface, skeleton, tree, all, or names of scores (overlap)', list)
+    .option('--centrelines', 'the group skeleton too: clDice and others, by 3-D thinning')
+    .option('--lungs <path>', 'a map of the lungs (1 left, 2 right, or of pulmoav anatomy), or a folder of them')
+    .option('--annotated-sides <sides>', 'score only these: left, right, central (needs --lungs)', list)
+    .option('--ignore <values>', 'values of the reference that do not count', (text) => list(text).map(Number))
+    .option('--resample', "bring label maps on another grid onto the reference's instead of refusing them")
+    .option('--ref-veins <path>', "the reference's veins, where they have a file, or folder, of their own")
+    .option('--overlap <policy>', 'what both of its files claim: ignore, artery or vein (ignore)')
     .option('--draws <n>', 'draws of the bootstrap intervals (10000)', integer('--draws', 100))
     .option('--seed <s>', 'their seed (1)', integer('--seed', 0))
     .action(run);
 }
 
 async function run(flags: Flags): Promise<void> {
-  const { pred, ref, against: other, within, centrelines, output, report: out, images, pictures } = flags;
+  const { pred, ref, against: other, output, report: out, images, pictures } = flags;
+  const asked = optionsOf(flags);
   if (out === undefined && (images !== undefined || pictures !== undefined)) {
     throw new UsageError('--images and --pictures belong to a report.', { hint: 'Add --report DIR.' });
   }
-  const inputs = [pred, ...(other === undefined ? [] : [other])].flatMap((path) => evaluatedFiles(path, ref, within));
+  const inputs = [pred, ...(other === undefined ? [] : [other])].flatMap((path) => evaluatedFiles(path, ref, asked));
   if (output !== undefined) {
     refuseSamePlace(output, inputs);
     await refuseMissingFolder(output);
@@ -64,7 +79,7 @@ async function run(flags: Flags): Promise<void> {
     ...(flags.draws !== undefined && { draws: flags.draws }),
     ...(flags.seed !== undefined && { seed: flags.seed }),
   };
-  const options = { ...call, within, centrelines, bootstrap };
+  const options = { ...asked, ...call, bootstrap };
   const work = async () => {
     const evaluation = await evaluateFolders(pred, ref, options);
     const against = other === undefined ? undefined : await evaluateFolders(other, ref, options);
@@ -111,22 +126,37 @@ function tell({ evaluation, against, comparison }: Done): void {
 function sayEvaluation({ cases, unpaired, mean, intervals, pred }: Evaluation): void {
   const alone = new Map(unpaired.map(({ name, file, missing }) => [name, `${file} has no ${missing} of its name`]));
   for (const one of cases) {
-    if ('scores' in one) say(`${one.name}: ${told(anyScores(one.scores))}`);
+    if ('scores' in one) say(`${one.name}: ${told(one.scores)}`);
     else if (alone.has(one.name)) say(`warning: ${alone.get(one.name)} [${one.error.code}]`);
     else say(`${one.name}: failed: ${one.error.message} [${one.error.code}]`);
   }
-  say(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(anyScores(mean), intervals)}`);
+  say(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(mean, intervals)}`);
 }
 
-/** Dice, and clDice where centrelines were compared, with the intervals of means. */
-function told(scores: AnyScores, intervals: Evaluation['intervals'] = {}): string {
+/** What is said of a case; the rest is in the JSON. */
+const TOLD = ['dice', 'hd95', 'assd', 'nsd1mm', 'clDice', 'treeLengthDetected', 'branchesDetected'];
+
+/** A few scores of each target, with the intervals of means. */
+function told(scores: Scores, intervals: Evaluation['intervals'] = {}): string {
   const rows = Object.entries(scores);
-  const value = (target: string, score: string) => {
-    const interval = intervals[target]?.[score];
-    const range = interval ? ` [${interval.low.toFixed(4)}, ${interval.high.toFixed(4)}]` : '';
-    return `${target} ${scores[target]?.[score]?.toFixed(4) ?? '–'}${range}`;
+  const tell = ({ name, title, unit }: ScoreDescription) => {
+    const number = (value: number | null | undefined) => value?.toFixed(unit === 'mm' ? 2 : 4) ?? '–';
+    const values = rows.map(([target, row]) => {
+      const interval = intervals[target]?.[name];
+      return `${target} ${number(row[name])}${interval ? ` [${number(interval.low)}, ${number(interval.high)}]` : ''}`;
+    });
+    return `${title} ${values.join(', ')}${unit && ` ${unit}`}`;
   };
-  const list = (score: string) => rows.map(([target]) => value(target, score)).join(', ');
-  const compared = rows.some(([, row]) => typeof row.clDice === 'number');
-  return `Dice ${list('dice')}${compared ? `; clDice ${list('clDice')}` : ''}`;
+  const isTold = (name: string) => TOLD.includes(name) && rows.some(([, row]) => typeof row[name] === 'number');
+  return listScores()
+    .filter(({ name }) => name === 'dice' || isTold(name))
+    .map(tell)
+    .join('; ');
+}
+
+function optionsOf(flags: Flags): EvaluateOptions {
+  const { within, scores, centrelines, lungs, annotatedSides, ignore, resample, refVeins, overlap } = flags;
+  // What is not among the known words is refused with the words themselves.
+  const words = { scores, annotatedSides, overlap } as Pick<EvaluateOptions, 'scores' | 'annotatedSides' | 'overlap'>;
+  return { ...words, within, centrelines, lungs, ignore, resample, refVeins };
 }

@@ -1,5 +1,5 @@
 import { FormatError } from '../errors.js';
-import { type AnyScores, anyScores, type ByTarget, describeScores, namesIn, type ScoreDescription } from '../scores.js';
+import { type ByTarget, describeScores, namesIn, type ScoreDescription, type Scores } from '../scores.js';
 import { type BootstrapSettings, type Interval, meanInterval } from '../statistics/bootstrap.js';
 import { meanOf } from '../statistics/mean.js';
 import { type Wilcoxon, wilcoxon } from '../statistics/wilcoxon.js';
@@ -98,13 +98,13 @@ export function betterOne(
   return (better === 'higher') === interval.low > 0 ? 'first' : 'second';
 }
 
-async function scoresByName(result: string | Evaluation): Promise<Map<string, AnyScores>> {
+async function scoresByName(result: string | Evaluation): Promise<Map<string, Scores>> {
   if (typeof result === 'string') return readResult(result);
-  return new Map(scoredCases(result).map(({ name, scores }) => [name, anyScores(scores)]));
+  return new Map(scoredCases(result).map(({ name, scores }) => [name, scores]));
 }
 
 /** The first one's scores of targets that both have. */
-function shared(one: AnyScores, other: AnyScores): AnyScores[] {
+function shared(one: Scores, other: Scores): Scores[] {
   const targets = Object.entries(one).filter(([target]) => other[target] !== undefined);
   return targets.length > 0 ? [Object.fromEntries(targets)] : [];
 }

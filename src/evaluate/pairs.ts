@@ -1,23 +1,27 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { IoError, UsageError } from '../errors.js';
+import type { EvaluateOptions } from '../evaluate.js';
 
 /** A case by its name, and its files; `null` where none has that name. */
 export interface CasePair {
   name: string;
   pred: string | null;
   ref: string | null;
-  /** The mask to score in; `undefined` where no masks were given. */
-  within?: string | null;
+  /** What is read beside them; `undefined` where nothing was given. */
+  masks: { [Kind in keyof Masks]: string | null | undefined };
 }
 
+/** What is read beside prediction and reference: a file of a case, or a folder with the same names. */
+export type Masks = Pick<EvaluateOptions, 'within' | 'lungs' | 'refVeins'>;
+
 /**
- * Pairs the label maps of two folders by name, whatever their formats, and the masks of a third one. A name that ends
+ * Pairs the label maps of two folders by name, whatever their formats, and the masks of others. A name that ends
  * in nnU-Net's `_0000` is taken without it where only that has a partner.
  *
  * @throws IoError where a folder cannot be read or holds no prediction, UsageError where two files have one name
  */
-export function casePairs(pred: string, ref: string, within: string | undefined): CasePair[] {
+export function casePairs(pred: string, ref: string, folders: Masks): CasePair[] {
   const [predictions, references] = [volumesOf(pred), volumesOf(ref)];
   if (predictions.size === 0) {
     throw new IoError('ERR_IO', `The folder "${pred}" holds no NIfTI, NRRD or MetaImage file.`);
@@ -25,12 +29,14 @@ export function casePairs(pred: string, ref: string, within: string | undefined)
   const predicted = aligned(predictions, references);
   const referred = aligned(references, predictions);
   const names = [...new Set([...predicted.keys(), ...referred.keys()])].sort();
-  const masks = within === undefined ? undefined : partners(within, names);
+  const found = (folder: string | undefined) => (folder === undefined ? undefined : partners(folder, names));
+  const [within, lungs, refVeins] = [found(folders.within), found(folders.lungs), found(folders.refVeins)];
+  const of = (masks: Map<string, string> | undefined, name: string) => masks && (masks.get(name) ?? null);
   return names.map((name) => ({
     name,
     pred: predicted.get(name) ?? null,
     ref: referred.get(name) ?? null,
-    ...(masks && { within: masks.get(name) ?? null }),
+    masks: { within: of(within, name), lungs: of(lungs, name), refVeins: of(refVeins, name) },
   }));
 }
 

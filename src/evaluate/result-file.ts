@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { FormatError, IoError } from '../errors.js';
-import type { AnyScores } from '../scores.js';
+import type { Scores } from '../scores.js';
 import { caseName } from './pairs.js';
 
 const rows = z.record(z.string(), z.record(z.string(), z.number().nullable()));
@@ -28,7 +28,7 @@ const NNUNET_SCORES: Record<string, string> = {
  *
  * @throws IoError, FormatError
  */
-export async function readResult(path: string): Promise<Map<string, AnyScores>> {
+export async function readResult(path: string): Promise<Map<string, Scores>> {
   const content = await parsed(path);
   const summary = extended.safeParse(content);
   const result = summary.success ? summary.data.pulmoav : ours.safeParse(content).data;
@@ -68,7 +68,7 @@ async function parsed(path: string): Promise<unknown> {
   }
 }
 
-function byName(path: string, cases: (readonly [string, AnyScores])[]): Map<string, AnyScores> {
+function byName(path: string, cases: (readonly [string, Scores])[]): Map<string, Scores> {
   const found = new Map(cases);
   if (found.size < cases.length) {
     const twice = cases.find(([name], at) => cases.findIndex(([other]) => other === name) < at)?.[0];
@@ -77,8 +77,8 @@ function byName(path: string, cases: (readonly [string, AnyScores])[]): Map<stri
   return found;
 }
 
-function renamed(metrics: AnyScores): AnyScores {
-  const row = (scores: AnyScores[string]) =>
+function renamed(metrics: Scores): Scores {
+  const row = (scores: Scores[string]) =>
     Object.fromEntries(Object.entries(scores).map(([name, value]) => [NNUNET_SCORES[name] ?? name, value]));
   return Object.fromEntries(Object.entries(metrics).map(([target, scores]) => [target, row(scores)]));
 }

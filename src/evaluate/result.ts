@@ -1,5 +1,5 @@
 import { isPulmoavError, type PulmoavError } from '../errors.js';
-import type { ByTarget, ScoreDescription, Scores } from '../scores.js';
+import type { ByTarget, ScoreDescription, Scores, ScoringRule } from '../scores.js';
 import type { BootstrapSettings, Interval } from '../statistics/bootstrap.js';
 
 /** A case that was scored. */
@@ -11,6 +11,8 @@ export interface ScoredCase {
   /** The mask inside which voxels counted; missing where all of them did. */
   within?: string;
   scores: Scores;
+  /** What the scores go by: what empty masks mean, which voxels count. */
+  rules: ScoringRule[];
 }
 
 /** A case that could not be scored, and why. */

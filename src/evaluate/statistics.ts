@@ -1,7 +1,7 @@
 import { checkInteger } from '../check.js';
 import { bootstrapDefaults } from '../config/evaluate.js';
 import { UsageError } from '../errors.js';
-import { type AnyScores, type ByTarget, namesIn } from '../scores.js';
+import { type ByTarget, namesIn, type Scores } from '../scores.js';
 import { type BootstrapSettings, type Interval, meanInterval } from '../statistics/bootstrap.js';
 import type { CallOptions } from '../types.js';
 
@@ -36,7 +36,7 @@ export function bootstrapSettings(given: Partial<BootstrapSettings> = {}): Boots
  * @throws `signal.reason` when cancelled
  */
 export async function scoreIntervals(
-  all: readonly AnyScores[],
+  all: readonly Scores[],
   settings: BootstrapSettings,
   options: CallOptions,
 ): Promise<ByTarget<Interval | null>> {
@@ -52,6 +52,6 @@ export async function scoreIntervals(
 }
 
 /** The values of a target's score that are numbers. */
-export function known(all: readonly AnyScores[], target: string, score: string): number[] {
+export function known(all: readonly Scores[], target: string, score: string): number[] {
   return all.map((scores) => scores[target]?.[score]).filter((value) => typeof value === 'number');
 }

@@ -56,6 +56,14 @@ export declare function anatomyVolume(volume: VoxelVolume, asked: AnatomyRequest
 /** Three numbers along `[z, y, x]`. */
 export type Axes = [number, number, number]
 
+/** Scores of one case, and what they go by. */
+export interface CaseEvaluation {
+  /** By target. */
+  scores: Scores
+  /** Rules that a reader has to know. */
+  rules: Array<ScoringRule>
+}
+
 /** Figures of a case, in the canonical frame. */
 export interface CaseFacts {
   /** Voxels, `[z, y, x]`. */
@@ -269,17 +277,29 @@ export interface ErrorInfo {
 }
 
 /** Scores a file against a file. */
-export declare function evaluateFiles(pred: string, reference: string, asked: EvaluationRequest, monitor: CallMonitor): Promise<Scores | ErrorInfo>
+export declare function evaluateFiles(pred: string, reference: string, asked: EvaluationRequest, monitor: CallMonitor): Promise<CaseEvaluation | ErrorInfo>
 
 /** Scores a volume against a volume. */
-export declare function evaluateVolumes(pred: VoxelVolume, reference: VoxelVolume, asked: EvaluationRequest, monitor: CallMonitor): Promise<Scores | ErrorInfo>
+export declare function evaluateVolumes(pred: VoxelVolume, reference: VoxelVolume, asked: EvaluationRequest, monitor: CallMonitor): Promise<CaseEvaluation | ErrorInfo>
 
 /** How scores are asked for. */
 export interface EvaluationRequest {
   /** A mask, as a path: what lies outside does not count. */
   within: string | null
-  /** Whether centrelines are compared too. */
-  centrelines: boolean
+  /** A map of the lungs, as a path: 1 left, 2 right, or a label map of the anatomy. */
+  lungs: string | null
+  /** Annotated parts, by their values in the map of the lungs (0 what lies outside them); `null` where all are. */
+  annotated: Array<number> | null
+  /** Groups of scores (`overlap`, `surface`, `skeleton`, `tree`) and names of single ones. */
+  scores: Array<string>
+  /** Values of the reference that do not count. */
+  ignored: Array<number>
+  /** Whether a prediction, or mask, on another grid is brought onto the reference's. */
+  resample: boolean
+  /** The reference's veins, as a path, where they have a file of their own. */
+  referenceVeins: string | null
+  /** What becomes of voxels that both files of the reference claim: `ignore`, `artery`, `vein`. */
+  overlap: string
 }
 
 /** Writes a model's weights under PyTorch's names. */
@@ -394,6 +414,9 @@ export interface LabelSegment {
   /** That term in words. */
   sideMeaning: string | null
 }
+
+/** Every score, in the order of results. */
+export declare function listScores(): Array<ScoreDescription>
 
 /** The series of a DICOM folder, archive or file. */
 export declare function listSeries(path: string, monitor: CallMonitor): Promise<Array<SeriesInfo> | ErrorInfo>
@@ -579,8 +602,32 @@ export interface SamplingWeights {
 /** Writes a model directory with the training state beside. */
 export declare function saveTrainer(handle: number, directory: string): Promise<null | ErrorInfo>
 
+/** What a score is. */
+export interface ScoreDescription {
+  /** Its key in the results. */
+  name: string
+  /** Its name for people. */
+  title: string
+  /** `mm`, `ml`, …; empty for shares and counts. */
+  unit: string
+  /** Which values are better; `null` where neither are. */
+  better: 'higher' | 'lower' | null | null
+  /** What it is asked for with. */
+  group: 'overlap' | 'surface' | 'skeleton' | 'tree'
+}
+
 /** Scores of one case by target: `artery`, `vein`, … */
 export type Scores = Record<string, TargetScores>
+
+/** What the scores of a case go by. */
+export interface ScoringRule {
+  /** A stable name. */
+  name: string
+  /** What is done. */
+  text: string
+  /** Rows of the scores that it bore on; empty where it is about all of them. */
+  targets: Array<string>
+}
 
 /** The result of segmenting one scan. */
 export interface Segmentation {
@@ -807,28 +854,8 @@ export interface TargetInfo {
   prompt: string
 }
 
-/** Scores of one target. */
-export interface TargetScores {
-  /** 2·|P ∩ R| ÷ (|P| + |R|); `null` when both are empty. */
-  dice: number | null
-  /** Voxels predicted. */
-  predVoxels: number
-  /** Voxels of the reference. */
-  refVoxels: number
-  /** |P ∩ R| ÷ |P ∪ R|; `null` when both are empty. */
-  iou: number | null
-  /** |P ∩ R| ÷ |P|; `null` when nothing was predicted. */
-  precision: number | null
-  /** |P ∩ R| ÷ |R|; `null` when the reference is empty. */
-  recall: number | null
-  /**
-   * Of the reference's voxels called vessel, the share given the other class; for a target of both classes, over
-   * artery and vein together. `null` when none of them was called vessel.
-   */
-  swapRate: number | null
-  /** Overlap of centrelines and vessels; `null` when both are empty, or when centrelines were not asked for. */
-  clDice: number | null
-}
+/** Scores of one target by name; `null` where one is not defined. */
+export type TargetScores = Record<string, number | null>
 
 /** What a step learnt from its teacher. */
 export interface TeacherReport {

@@ -26,22 +26,10 @@ const step = z.object({
     .default(null),
 });
 
-const known = value.default(null);
-const scores = z.object({
-  dice: value,
-  predVoxels: z.number(),
-  refVoxels: z.number(),
-  iou: known,
-  precision: known,
-  recall: known,
-  swapRate: known,
-  clDice: known,
-});
-
 const validation = z.object({
   type: z.literal('validation'),
   step: z.number(),
-  mean: z.record(z.string(), scores),
+  mean: z.record(z.string(), values),
   seconds: z.number(),
 });
 

@@ -8,7 +8,8 @@ use pulmoav_task::Cancelled;
 pub enum EvaluateError {
     /// The grids differ in shape.
     #[error(
-        "{what} has shape {got:?}, the reference {expected:?}; expected the same grid, so resample one onto the other"
+        "{what} has shape {got:?}, the reference {expected:?}, and its corner beside voxel {corner:?} lies \
+         {distance_mm:.3} mm away; expected the same grid, so resample one onto the other (--resample)"
     )]
     Shape {
         /// "the prediction" or the mask's name.
@@ -17,21 +18,31 @@ pub enum EvaluateError {
         got: [usize; 3],
         /// The reference's shape.
         expected: [usize; 3],
+        /// The reference's voxel, `[z, y, x]`, at the corner that is furthest off.
+        corner: [usize; 3],
+        /// How far that is, in the affine's unit.
+        distance_mm: f64,
     },
     /// The grids have one shape but lie elsewhere.
     #[error(
-        "{what} lies up to {distance_mm:.3} mm away from the reference; expected the same grid, so resample one onto the other"
+        "{what} lies up to {distance_mm:.3} mm away from the reference, most at voxel {corner:?}; expected the same \
+         grid, so resample one onto the other (--resample)"
     )]
     Place {
         /// "the prediction" or the mask's name.
         what: &'static str,
-        /// Largest distance between corresponding corners, in the affine's unit.
+        /// The voxel, `[z, y, x]`, at the corner that is furthest off.
+        corner: [usize; 3],
+        /// How far that is, in the affine's unit.
         distance_mm: f64,
     },
+    /// A map cannot be resampled.
+    #[error("a label map's affine has no three directions; expected one that can be inverted to resample it")]
+    Flat,
     /// A voxel holds a value that no target has.
-    #[error("{what} holds label {label}, which is no target's; expected {expected}")]
+    #[error("{what} holds label {label}; expected {expected}")]
     Label {
-        /// "the prediction" or "the reference".
+        /// "the prediction", "the reference" or "the map of lungs".
         what: &'static str,
         /// The value.
         label: u8,
@@ -53,7 +64,7 @@ impl EvaluateError {
     /// The stable code people script against; `CANCELLED` for cancellation.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Shape { .. } | Self::Place { .. } | Self::Label { .. } => "ERR_GEOMETRY",
+            Self::Shape { .. } | Self::Place { .. } | Self::Flat | Self::Label { .. } => "ERR_GEOMETRY",
             Self::Cancelled => "CANCELLED",
         }
     }

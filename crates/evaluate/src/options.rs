@@ -2,6 +2,8 @@
 
 use pulmoav_volume::Mask;
 
+use crate::score::{Group, Score};
+
 /// A row of the scores: every voxel with one of these labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -31,12 +33,59 @@ pub struct Options<'a> {
     pub targets: Vec<Target>,
     /// Voxels must pass every one of these to count.
     pub restrictions: Vec<Restriction<'a>>,
-    /// Whether vessels are thinned to their centrelines too, which takes much longer than all the rest.
-    pub centrelines: bool,
+    /// Reference voxels with one of these values do not count.
+    pub ignored: Vec<u8>,
+    /// Lungs, 1 the patient's left and 2 the right: with them, each row is given for either lung and for what lies
+    /// outside both, too.
+    pub lungs: Option<&'a Mask>,
+    /// Which scores are found: those of these groups …
+    pub groups: Vec<Group>,
+    /// … and those of these names.
+    pub names: Vec<String>,
+}
+
+impl Options<'_> {
+    /// Whether a voxel counts.
+    pub(crate) fn lets(&self, voxel: usize, reference: u8) -> bool {
+        !self.ignored.contains(&reference) && self.restrictions.iter().all(|restriction| restriction.lets(voxel))
+    }
+
+    /// Whether a score is asked for.
+    pub(crate) fn asks_for(&self, score: &Score) -> bool {
+        self.groups.contains(&score.group) || self.names.iter().any(|name| name == score.name)
+    }
+
+    /// Whether every voxel counts.
+    pub(crate) fn lets_all(&self) -> bool {
+        self.ignored.is_empty() && self.restrictions.is_empty()
+    }
+}
+
+impl Restriction<'_> {
+    fn lets(&self, voxel: usize) -> bool {
+        match self {
+            Self::Within(mask) => mask.data[voxel] != 0,
+            Self::Sides(sides, annotated) => annotated.contains(&sides.data[voxel]),
+        }
+    }
+}
+
+/// The places of the targets by which `target` is asked for swaps: its own, or, where it cannot be swapped, those of the
+/// widest targets inside it that can, so that no voxel counts twice.
+pub(crate) fn swappable(target: &Target, all: &[Target]) -> Vec<usize> {
+    let inside =
+        |part: &Target, whole: &Target| part != whole && part.labels.iter().all(|label| whole.labels.contains(label));
+    let is_widest = |part: &&Target| {
+        let contained = |other: &Target| !other.swapped.is_empty() && inside(part, other) && inside(other, target);
+        !part.swapped.is_empty() && inside(part, target) && !all.iter().any(contained)
+    };
+    let is_asked = |part: &&Target| if target.swapped.is_empty() { is_widest(part) } else { *part == target };
+    all.iter().enumerate().filter(|(_, part)| is_asked(part)).map(|(at, _)| at).collect()
 }
 
 impl Default for Options<'_> {
-    /// The labels of our plans, everywhere: artery, vein and both together; sided rows where the reference has sides.
+    /// The labels of our plans, everywhere: artery, vein and both together; sided rows where the reference has sides. Counts
+    /// of voxels only.
     fn default() -> Self {
         let arteries = [1, 3, 4];
         let veins = [2, 5, 6];
@@ -59,7 +108,10 @@ impl Default for Options<'_> {
                 row("right vessels", &[4, 6, 9], &[], false),
             ],
             restrictions: Vec::new(),
-            centrelines: false,
+            ignored: Vec::new(),
+            lungs: None,
+            groups: vec![Group::Overlap],
+            names: Vec::new(),
         }
     }
 }

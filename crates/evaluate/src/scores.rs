@@ -1,52 +1,39 @@
-//! All metrics of one case, in the shape of the contract.
+//! All scores of one case, in the shape of the contract.
 
 use pulmoav_task::Monitor;
 use pulmoav_volume::Mask;
+use pulmoav_volume::crop::VoxelBox;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::centreline::Lines;
-use crate::cl_dice::cl_dice;
-use crate::confusion::Confusion;
-use crate::dice::dice;
 use crate::error::EvaluateError;
-use crate::iou::iou;
-use crate::options::Options;
-use crate::precision::precision;
-use crate::recall::recall;
-use crate::row::Row;
-use crate::swap::row_swap_rate;
+use crate::list::SCORES;
+use crate::options::{Options, Restriction, Target};
+use crate::overlap::confusion::Confusion;
+use crate::pair::Maps;
+use crate::place::same_grid;
+use crate::row::{Case, Row};
+use crate::rules::{Rule, rules};
 
-type Formula = fn(&Row<'_>) -> Score;
-
-/// Every score of a target by its name, in the order of the report: the one list.
-const ALL: [(&str, Formula); 8] = [
-    ("dice", |row| Score::Share(dice(&row.counts))),
-    ("predVoxels", |row| Score::Count(row.counts.pred)),
-    ("refVoxels", |row| Score::Count(row.counts.reference)),
-    ("iou", |row| Score::Share(iou(&row.counts))),
-    ("precision", |row| Score::Share(precision(&row.counts))),
-    ("recall", |row| Score::Share(recall(&row.counts))),
-    ("swapRate", |row| Score::Share(row_swap_rate(row))),
-    ("clDice", |row| Score::Share(row.lines.as_ref().and_then(cl_dice))),
-];
+/// What a case comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Its scores.
+    pub scores: Scores,
+    /// What they go by.
+    pub rules: Vec<Rule>,
+}
 
 /// Scores by target, in the order of the options. In JSON an object with a key a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores(pub Vec<(String, TargetScores)>);
 
-/// Scores of one target by name. In JSON an object with a key a score.
+/// Scores of one target by name; `None` (`null`) where one is not defined. In JSON an object with a key a score.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TargetScores(Vec<(&'static str, Score)>);
+pub struct TargetScores(pub Vec<(&'static str, Option<f64>)>);
 
-/// The value of one score.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[serde(untagged)]
-pub enum Score {
-    /// Voxels.
-    Count(u64),
-    /// 0 to 1; `None` (`null`) where the metric is not defined.
-    Share(Option<f64>),
-}
+/// Parts of the body that get rows of their own where lungs are known, with their values in the map of lungs.
+const PARTS: [(&str, &[u8]); 3] =
+    [("in the left lung", &[1]), ("in the right lung", &[2]), ("outside the lungs", &[0])];
 
 /// Scores a label map against a reference on the same grid.
 ///
@@ -60,19 +47,60 @@ pub fn evaluate(
     reference: &Mask,
     options: &Options<'_>,
     monitor: &dyn Monitor,
-) -> Result<Scores, EvaluateError> {
+) -> Result<Evaluation, EvaluateError> {
     let confusion = Confusion::count(pred, reference, options, monitor)?;
-    let mut scores = Vec::new();
-    for target in &options.targets {
-        let counts = confusion.counts(&target.labels);
-        if target.always || counts.reference > 0 {
-            let lines =
-                options.centrelines.then(|| Lines::count(pred, reference, target, options, monitor)).transpose()?;
-            let row = Row { target, counts, lines, confusion: &confusion, targets: &options.targets };
-            scores.push((target.name.clone(), TargetScores(ALL.map(|(name, score)| (name, score(&row))).into())));
+    let nothing = VoxelBox { low: [0; 3], high: [0; 3] };
+    let maps = Maps { pred, reference, part: confusion.part().unwrap_or(nothing), monitor };
+    let case = Case::new(options, maps);
+    let mut found = Found { rows: Vec::new(), counts: Vec::new() };
+    found.add(&case, options, &confusion, |target, counted| {
+        (target.always || counted > 0).then(|| target.name.clone())
+    })?;
+    if let Some(lungs) = options.lungs {
+        same_grid("the map of lungs", &lungs.grid, &reference.grid)?;
+        for (words, values) in PARTS {
+            let mut restricted = options.clone();
+            restricted.restrictions.push(Restriction::Sides(lungs, values));
+            let confusion = Confusion::count(pred, reference, &restricted, monitor)?;
+            let named = |target: &Target, _| target.always.then(|| format!("{} {words}", target.name));
+            found.add(&case, &restricted, &confusion, named)?;
         }
     }
-    Ok(Scores(scores))
+    let rules = rules(&case, &found.counts)?;
+    Ok(Evaluation { scores: Scores(found.rows), rules })
+}
+
+/// The rows so far.
+struct Found {
+    rows: Vec<(String, TargetScores)>,
+    /// Of each row, its name, the voxels predicted and those of the reference.
+    counts: Vec<(String, u64, u64)>,
+}
+
+impl Found {
+    /// Adds a row for every target that gets a name.
+    fn add(
+        &mut self,
+        case: &Case<'_>,
+        options: &Options<'_>,
+        confusion: &Confusion,
+        named: impl Fn(&Target, u64) -> Option<String>,
+    ) -> Result<(), EvaluateError> {
+        let monitor = case.maps.monitor;
+        for (done, pair) in case.pairs.iter().enumerate() {
+            let row = Row::new(case, pair, options, confusion);
+            let Some(name) = named(pair.target, row.counts.reference) else { continue };
+            monitor.report("scores", done as u64, case.pairs.len() as u64);
+            let mut scores = Vec::new();
+            for score in SCORES.iter().filter(|score| options.asks_for(score)) {
+                monitor.proceed()?;
+                scores.push((score.name, (score.value)(&row)?));
+            }
+            self.counts.push((name.clone(), row.counts.pred, row.counts.reference));
+            self.rows.push((name, TargetScores(scores)));
+        }
+        Ok(())
+    }
 }
 
 impl Scores {
@@ -85,10 +113,7 @@ impl Scores {
 impl TargetScores {
     /// The score of that name; a count too is a number.
     pub fn get(&self, name: &str) -> Option<f64> {
-        match self.0.iter().find(|(score, _)| *score == name)?.1 {
-            Score::Count(count) => Some(count as f64),
-            Score::Share(share) => share,
-        }
+        self.0.iter().find(|(score, _)| *score == name)?.1
     }
 }
 

@@ -407,7 +407,7 @@ impl TryFrom<pulmoav_train::validate::CaseScores> for CaseScores {
 
     fn try_from(case: pulmoav_train::validate::CaseScores) -> std::result::Result<Self, Failure> {
         let slices = case.slices.into_iter().map(Slice::from).collect();
-        Ok(Self { name: case.name, scores: scores(case.scores)?, slices })
+        Ok(Self { name: case.name, scores: scores(case.scores), slices })
     }
 }
 

@@ -2,4 +2,4 @@
 
 pub mod thinning;
 
-pub use thinning::{skeleton, skeleton_of};
+pub use thinning::{skeleton, skeleton_of, skeleton_of_bits};

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::bits::{Bits, WORD};
 use crate::volume::Mask;
 
 /// Which voxels touch.
@@ -46,6 +47,11 @@ pub fn components(data: &[u8], shape: [usize; 3], connectivity: Connectivity) ->
         labels[run.start..run.end].fill(run.label);
     }
     Components { labels, sizes }
+}
+
+/// Voxels of each component, in scan order of their first voxels; memory grows with the surface, not the volume.
+pub fn component_sizes(bits: &Bits, connectivity: Connectivity) -> Vec<usize> {
+    Runs::of_bits(bits).numbered(connectivity, |_, _| true).1
 }
 
 /// Keeps the largest component.
@@ -164,6 +170,23 @@ impl Runs {
         Self { list, rows, shape }
     }
 
+    fn of_bits(bits: &Bits) -> Self {
+        let shape = bits.shape();
+        let mut list = Vec::new();
+        let mut rows = vec![0];
+        for (row, words) in bits.words().chunks_exact(bits.row_words().max(1)).enumerate() {
+            let first = row * shape[2];
+            let mut from = 0;
+            while let Some(start) = next_bit(words, from, 0) {
+                let end = next_bit(words, start, u64::MAX).unwrap_or(shape[2]).min(shape[2]);
+                list.push(Run { start: first + start, end: first + end, value: 1, label: 0 });
+                from = end;
+            }
+            rows.push(list.len());
+        }
+        Self { list, rows, shape }
+    }
+
     /// Numbers the runs by component, and the components' sizes.
     fn numbered(mut self, connectivity: Connectivity, alike: impl Fn(u8, u8) -> bool) -> (Vec<Run>, Vec<usize>) {
         let mut parents: Vec<u32> = (0..self.list.len() as u32).collect();
@@ -234,6 +257,17 @@ impl Runs {
     }
 }
 
+/// The first bit from `from` on that is set; that is not set where `flip` is all ones.
+fn next_bit(words: &[u64], from: usize, flip: u64) -> Option<usize> {
+    let mut index = from / WORD;
+    let mut word = (words.get(index)? ^ flip) & (u64::MAX << (from % WORD));
+    while word == 0 {
+        index += 1;
+        word = words.get(index)? ^ flip;
+    }
+    Some(index * WORD + word.trailing_zeros() as usize)
+}
+
 /// Rows behind in scan order that touch a row, `(dz, dy)`.
 fn rows_behind(connectivity: Connectivity) -> &'static [(isize, isize)] {
     match connectivity {
@@ -259,6 +293,7 @@ fn root(parents: &mut [u32], mut label: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crop::VoxelBox;
 
     #[test]
     fn groups_outside_go() {
@@ -308,7 +343,11 @@ mod tests {
                 })
                 .collect();
             for connectivity in [Connectivity::Faces, Connectivity::Corners] {
-                assert_eq!(components(&data, shape, connectivity).labels, flood(&data, shape, connectivity));
+                let found = components(&data, shape, connectivity);
+                assert_eq!(found.labels, flood(&data, shape, connectivity));
+                let ones: Vec<u8> = data.iter().map(|&label| u8::from(label == 1)).collect();
+                let bits = Bits::of(&data, shape, &VoxelBox::whole(shape), 0, |label| label == 1);
+                assert_eq!(component_sizes(&bits, connectivity), components(&ones, shape, connectivity).sizes);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Voxels and where they are in the body.
 
+pub mod bits;
 pub mod components;
 pub mod crop;
 pub mod dilation;
@@ -10,6 +11,7 @@ pub mod geometry;
 pub mod hounsfield;
 pub mod image;
 pub mod label;
+pub mod nearest;
 mod quaternion;
 pub mod resample;
 pub mod volume;

@@ -1,12 +1,12 @@
 import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result.js';
-import { anyScores, namesIn } from '../../scores.js';
+import { namesIn } from '../../scores.js';
 
 /**
  * A row a case and target, a column a score; a row with an error's code for a case without scores (RFC 4180). What is
  * not defined is empty.
  */
 export function scoresCsv(evaluation: Evaluation): string {
-  const scored = scoredCases(evaluation).map(({ name, scores }) => ({ name, scores: anyScores(scores) }));
+  const scored = scoredCases(evaluation).map(({ name, scores }) => ({ name, scores: scores }));
   const scores = namesIn(scored.map((one) => one.scores)).scores;
   const rows = scored.flatMap((one) =>
     Object.entries(one.scores).map(([target, row]) => [one.name, target, ...scores.map((score) => row[score]), '']),

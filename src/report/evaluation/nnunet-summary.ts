@@ -1,5 +1,6 @@
 import { type Evaluation, evaluationJson, type ScoredCase, scoredCases } from '../../evaluate/result.js';
 import { info } from '../../inspect.js';
+import type { TargetScores } from '../../scores.js';
 import { meanOf } from '../../statistics/mean.js';
 import type { CallOptions } from '../../types.js';
 import { readVolume } from '../../volume.js';
@@ -47,9 +48,12 @@ async function countedVoxels({ ref, within }: ScoredCase, options: CallOptions):
   return count;
 }
 
-type Counted = { dice: number | null; iou: number | null; predVoxels: number; refVoxels: number };
-
-function metricsOf({ dice, iou, predVoxels, refVoxels }: Counted, voxels: number): Metrics {
+function metricsOf(scores: TargetScores, voxels: number): Metrics {
+  const { dice = null, iou = null, predVoxels = null, refVoxels = null } = scores;
+  // Overlap was not asked for.
+  if (predVoxels === null || refVoxels === null) {
+    return { Dice: dice, FN: null, FP: null, IoU: iou, TN: null, TP: null, n_pred: predVoxels, n_ref: refVoxels };
+  }
   // Dice = 2·TP ÷ (predicted + reference), and TP is a whole number.
   const TP = Math.round(((dice ?? 0) * (predVoxels + refVoxels)) / 2);
   const [FP, FN] = [predVoxels - TP, refVoxels - TP];

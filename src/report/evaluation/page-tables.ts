@@ -1,7 +1,7 @@
 import { betterOne, type Comparison, isTelling, type ScoreComparison } from '../../evaluate/compare.js';
 import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result.js';
 import { known } from '../../evaluate/statistics.js';
-import { anyScores, type ScoreDescription } from '../../scores.js';
+import type { ScoreDescription } from '../../scores.js';
 import { html, type Markup, NOTHING } from './html.js';
 import { differenceText, pText, short, valueText } from './numbers.js';
 import type { Page } from './page.js';
@@ -37,8 +37,8 @@ function failureTable(evaluation: Evaluation): Markup[] {
 
 /** Means with their intervals: a row a score, a column a target. */
 export function meanTable(evaluation: Evaluation, model: string): Markup {
-  const all = scoredCases(evaluation).map(({ scores }) => anyScores(scores));
-  const mean = anyScores(evaluation.mean);
+  const all = scoredCases(evaluation).map(({ scores }) => scores);
+  const mean = evaluation.mean;
   const targets = Object.keys(mean);
   const cell = (score: ScoreDescription, target: string) => {
     const values = known(all, target, score.name);
@@ -88,10 +88,10 @@ function comparisonRow(target: string, score: ScoreDescription, found: ScoreComp
 export function caseTable(evaluation: Evaluation): Markup {
   const all = ranked(evaluation);
   const scores = evaluation.scores.filter(({ name }) =>
-    all.some(({ one }) => Object.values(anyScores(one.scores)).some((row) => typeof row[name] === 'number')),
+    all.some(({ one }) => Object.values(one.scores).some((row) => typeof row[name] === 'number')),
   );
   const rows = all.slice(0, LISTED_CASES).flatMap(({ one }) =>
-    Object.entries(anyScores(one.scores)).map(
+    Object.entries(one.scores).map(
       ([target, row], index) => html`<tr><td class="name" title="${one.name}">${index === 0 ? one.name : ''}</td>
 <td class="left">${target}</td>${scores.map((score) => html`<td>${valueText(row[score.name], score)}</td>`)}</tr>`,
     ),

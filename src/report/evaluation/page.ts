@@ -1,7 +1,6 @@
 import { basename, resolve } from 'node:path';
 import type { Comparison } from '../../evaluate/compare.js';
 import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result.js';
-import { anyScores } from '../../scores.js';
 import type { Warning } from '../../types.js';
 import { html, Markup, NOTHING } from './html.js';
 import { short, valueText } from './numbers.js';
@@ -77,7 +76,7 @@ function worstCases({ evaluation, pictures, against }: Page): Markup {
   const values = new Map(ranked(evaluation).map(({ one, value }) => [one.name, { one, value }]));
   const figures = pictures.map(({ name, pngs }) => {
     const found = values.get(name);
-    const rows = found ? Object.entries(anyScores(found.one.scores)) : [];
+    const rows = found ? Object.entries(found.one.scores) : [];
     const told = rows.map(([target, row]) => `${target} ${valueText(row[score.name], score)}`).join(', ');
     const images = pngs.map(
       (
@@ -151,7 +150,7 @@ function direction(better: 'higher' | 'lower' | null): Markup {
 }
 
 function plotted(evaluation: Evaluation) {
-  const rows = scoredCases(evaluation).flatMap(({ scores }) => Object.values(anyScores(scores)));
+  const rows = scoredCases(evaluation).flatMap(({ scores }) => Object.values(scores));
   return evaluation.scores.filter(
     ({ name, better }) => better !== null && rows.some((row) => typeof row[name] === 'number'),
   );
@@ -159,7 +158,7 @@ function plotted(evaluation: Evaluation) {
 
 function pointsOf(evaluation: Evaluation, target: string, score: string): PlotRow['points'] {
   return scoredCases(evaluation).flatMap(({ name, scores }) => {
-    const value = anyScores(scores)[target]?.[score];
+    const value = scores[target]?.[score];
     return typeof value === 'number' ? [{ name, value }] : [];
   });
 }

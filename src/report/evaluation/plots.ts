@@ -111,7 +111,7 @@ function tickText(value: number, { unit }: ScoreDescription): string {
   return unit === '' || Math.abs(short) < 10_000 ? String(short).replace('-', '−') : valueText(short, SHORT);
 }
 
-const SHORT: ScoreDescription = { name: '', title: '', unit: 'voxels', better: null };
+const SHORT: ScoreDescription = { name: '', title: '', unit: 'voxels', better: null, group: null };
 
 function fixed(value: number): string {
   return value.toFixed(1);

@@ -1,5 +1,5 @@
 import { type Evaluation, type ScoredCase, scoredCases } from '../../evaluate/result.js';
-import { anyScores, type ScoreDescription } from '../../scores.js';
+import type { ScoreDescription } from '../../scores.js';
 import { meanOf } from '../../statistics/mean.js';
 
 /** A case and the value that it is ranked by. */
@@ -19,7 +19,7 @@ export function ranked(evaluation: Evaluation): RankedCase[] {
   const score = rankingScore(evaluation);
   const sign = score?.better === 'lower' ? -1 : 1;
   const cases = scoredCases(evaluation).map((one) => {
-    const rows = Object.values(anyScores(one.scores));
+    const rows = Object.values(one.scores);
     return { one, value: score ? meanOf(rows.map((row) => row[score.name] ?? null)) : null };
   });
   const key = ({ value }: RankedCase) => (value === null ? Number.POSITIVE_INFINITY : sign * value);

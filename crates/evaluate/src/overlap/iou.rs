@@ -1,6 +1,16 @@
 //! Intersection over union = |P ∩ R| / |P ∪ R|.
 
-use crate::confusion::Counts;
+use crate::overlap::confusion::Counts;
+use crate::score::{Better, Group, Score, Unit};
+
+pub(crate) const IOU: Score = Score {
+    name: "iou",
+    title: "IoU",
+    group: Group::Overlap,
+    unit: Unit::Share,
+    better: Better::Higher,
+    value: |row| Ok(iou(&row.counts)),
+};
 
 /// Share of what either calls the target that both do, 0 to 1; `None` when both are empty.
 pub fn iou(counts: &Counts) -> Option<f64> {

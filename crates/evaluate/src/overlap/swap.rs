@@ -2,9 +2,19 @@
 //!
 //! Of the target's voxels that the prediction calls vessel at all, the share it gives the wrong class.
 
-use crate::confusion::Confusion;
-use crate::options::Target;
+use crate::options::{Target, swappable};
+use crate::overlap::confusion::Confusion;
 use crate::row::Row;
+use crate::score::{Better, Group, Score, Unit};
+
+pub(crate) const SWAP_RATE: Score = Score {
+    name: "swapRate",
+    title: "Swapped voxels",
+    group: Group::Overlap,
+    unit: Unit::Share,
+    better: Better::Lower,
+    value: |row| Ok(row_swap_rate(row)),
+};
 
 /// Swap rate of one target, 0 to 1; `None` when none of its voxels was called vessel, or nothing can be swapped.
 pub fn swap_rate(confusion: &Confusion, target: &Target) -> Option<f64> {
@@ -23,20 +33,7 @@ pub fn total_swap_rate<'a>(confusion: &Confusion, targets: impl IntoIterator<Ite
 }
 
 /// Swap rate of a row: of its target, or, where that one cannot be swapped, over the targets inside it together.
-pub(crate) fn row_swap_rate(row: &Row<'_>) -> Option<f64> {
-    if row.target.swapped.is_empty() {
-        total_swap_rate(row.confusion, parts(row.target, row.targets))
-    } else {
-        swap_rate(row.confusion, row.target)
-    }
-}
-
-/// The widest targets inside `target` that can be swapped, so that no voxel is counted twice.
-fn parts<'a>(target: &'a Target, all: &'a [Target]) -> impl Iterator<Item = &'a Target> {
-    let inside =
-        |part: &Target, whole: &Target| part != whole && part.labels.iter().all(|label| whole.labels.contains(label));
-    all.iter().filter(move |part| {
-        let contained = |other: &Target| !other.swapped.is_empty() && inside(part, other) && inside(other, target);
-        !part.swapped.is_empty() && inside(part, target) && !all.iter().any(contained)
-    })
+fn row_swap_rate(row: &Row<'_>) -> Option<f64> {
+    let targets = &row.case.options.targets;
+    total_swap_rate(row.confusion, swappable(row.pair.target, targets).into_iter().map(|at| &targets[at]))
 }
