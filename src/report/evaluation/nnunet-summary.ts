@@ -1,5 +1,6 @@
 import { type Evaluation, evaluationJson, type ScoredCase, scoredCases } from '../../evaluate/result.js';
 import { info } from '../../inspect.js';
+import { type AnyScores, anyScores } from '../../scores.js';
 import { meanOf } from '../../statistics/mean.js';
 import type { CallOptions } from '../../types.js';
 import { readVolume } from '../../volume.js';
@@ -24,7 +25,7 @@ export async function nnunetSummary(evaluation: Evaluation, options: CallOptions
     const voxels = await countedVoxels(one, options);
     const metrics: Record<string, Metrics> = {};
     for (const [target, label] of Object.entries(LABELS)) {
-      const scores = one.scores[target];
+      const scores = anyScores(one.scores)[target];
       if (scores) metrics[label] = metricsOf(scores, voxels);
     }
     cases.push({ metrics, prediction_file: one.pred, reference_file: one.ref });
@@ -47,9 +48,9 @@ async function countedVoxels({ ref, within }: ScoredCase, options: CallOptions):
   return count;
 }
 
-type Counted = { dice: number | null; iou: number | null; predVoxels: number; refVoxels: number };
-
-function metricsOf({ dice, iou, predVoxels, refVoxels }: Counted, voxels: number): Metrics {
+function metricsOf(scores: AnyScores[string], voxels: number): Metrics {
+  const { dice = null, iou = null } = scores;
+  const [predVoxels, refVoxels] = [scores.predVoxels ?? 0, scores.refVoxels ?? 0];
   // Dice = 2·TP ÷ (predicted + reference), and TP is a whole number.
   const TP = Math.round(((dice ?? 0) * (predVoxels + refVoxels)) / 2);
   const [FP, FN] = [predVoxels - TP, refVoxels - TP];
