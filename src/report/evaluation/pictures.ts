@@ -1,4 +1,4 @@
-import { isPulmoavError } from '../../errors.js';
+import { GeometryError, isPulmoavError } from '../../errors.js';
 import { partners } from '../../evaluate/pairs.js';
 import { type Evaluation, type ScoredCase, scoredCases } from '../../evaluate/result.js';
 import type { CallOptions, Volume, Warning } from '../../types.js';
@@ -71,6 +71,9 @@ async function drawOne(
   const read = (path: string) => readVolume(path, { signal });
   const ref = await read(one.ref);
   const preds = [await read(one.pred), ...(other === undefined ? [] : [await read(other)])];
+  if (preds.some((pred) => !sameGrid(pred, ref))) {
+    throw new GeometryError('ERR_GEOMETRY', 'its label maps lie on different grids.');
+  }
   const scan = scanFile === undefined ? null : await read(scanFile);
   if (scan && !sameGrid(scan, ref)) warnings.push(noScan(one.name, 'has a scan on another grid than its label map'));
   return drawOverlays({ scan: scan && sameGrid(scan, ref) ? scan : null, ref, preds });
