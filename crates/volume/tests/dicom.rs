@@ -328,7 +328,7 @@ fn packings_that_are_not_read_are_named() {
     assert!(error.to_string().contains("JPEG XL (1.2.840.10008.1.2.4.110), which is not read"), "{error}");
 }
 
-/// Series that pydicom wrote and packed, and what SimpleITK made of them before (`goldens/dicom.py`).
+/// Series that pydicom wrote and packed, and what `SimpleITK` made of them before (`goldens/dicom.py`).
 #[test]
 fn series_of_pydicom_are_what_simpleitk_reads() {
     #[derive(serde::Deserialize)]

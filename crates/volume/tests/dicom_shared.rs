@@ -36,8 +36,9 @@ fn a_series_is_the_nrrd_of_the_same_scan() {
     assert!(values(&got) == values(&want), "voxels differ");
 }
 
-/// Of DICOM's working group 4: each packed slice against the run lengths, which lose nothing; near-lossless JPEG-LS and
-/// lossy JPEG 2000 by what pydicom 3.0 with `CharLS` and `OpenJPEG` makes of them: greatest and mean difference, HU.
+/// Of DICOM's working group 4: each packed slice against the run lengths, which lose nothing. What pydicom 3.0 makes of
+/// those that lose something lies 4 HU off at most and 2.15 on average (JPEG-LS), 402 and 25.9 (JPEG 2000); there our
+/// padding, which is air, meets the picture with larger steps.
 #[test]
 fn packed_slices_are_the_unpacked_ones() {
     let Some(folder) = shared("dicom/testfiles/WG04") else { return };

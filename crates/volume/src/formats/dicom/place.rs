@@ -91,13 +91,6 @@ impl Stream {
         Self { inner, ahead: Vec::new(), position: 0, length }
     }
 
-    /// Bytes that a file in memory has.
-    #[cfg(test)]
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
-        let length = bytes.len() as u64;
-        Self::new(Inner::Forward(BufReader::new(Box::new(io::Cursor::new(bytes)))), length)
-    }
-
     /// Bytes passed so far; after [`Stream::inflate`] those of the inflated stream.
     pub(super) fn position(&self) -> u64 {
         self.position

@@ -109,12 +109,9 @@ impl Candidate {
 
     /// How far it is a chest: named so, not named, or named otherwise.
     fn chest(&self) -> u8 {
-        let words = &self.labels.words;
-        match () {
-            () if CHEST.iter().any(|word| words.contains(word)) => 2,
-            () if self.labels.body_part.is_empty() => 1,
-            () => 0,
-        }
+        let is_named = CHEST.iter().any(|word| self.labels.words.contains(word));
+        let is_silent = self.labels.body_part.is_empty();
+        u8::from(is_named) * 2 + u8::from(!is_named && is_silent)
     }
 
     /// By the rule: a chest, axial as the scanner made it, most slices, thinnest.
