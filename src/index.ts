@@ -46,6 +46,7 @@ export {
 export { type PhantomCase, type PhantomOptions, phantom } from './phantom.js';
 export { type Fingerprint, type PlanOptions, type PlanReason, plan, type TrainingPlan } from './plan.js';
 export { type AnatomyJob, type AnatomyReport, anatomyToFolder } from './report/anatomy-folder.js';
+export { type TreeJob, type TreeReport, type TreeSummary, treeToFolder } from './report/tree-folder.js';
 export type { Scores, TargetScores } from './scores.js';
 export {
   type LoadOptions,
@@ -60,9 +61,30 @@ export {
 } from './segment.js';
 export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-file.js';
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
+export {
+  type Tidied,
+  type TidyBridge,
+  type TidyChange,
+  type TidyOptions,
+  type TidyPieces,
+  type TidySeconds,
+  tidy,
+} from './tidy.js';
 export type { EndReason, TrainEvent } from './train/events.js';
 export { train } from './train/folds.js';
 export type { TrainOptions, TrainResult } from './train/loop.js';
+export {
+  type MeasuredTree,
+  type TreeBranch,
+  type TreeLoop,
+  type TreeOptions,
+  type TreeOrder,
+  type TreePiece,
+  type TreePoint,
+  type TreeSeconds,
+  tree,
+  type VesselTrees,
+} from './tree.js';
 export type { Axes, CallOptions, MeasuredStructure, Progress, Volume, VoxelArray, Warning } from './types.js';
 export { type Verification, verify } from './verify.js';
 export { type ReadOptions, readVolume, type WriteOptions, writeVolume } from './volume.js';

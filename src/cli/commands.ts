@@ -10,13 +10,17 @@ import { addPhantom } from './phantom.js';
 import { addPlan } from './plan.js';
 import { addSegment } from './segment.js';
 import { addText } from './text.js';
+import { addTidy } from './tidy.js';
 import { addTrain } from './train.js';
+import { addTree } from './tree.js';
 import { addVerify } from './verify.js';
 
 /** Every command, in the order in which the help lists them. */
 export const all = [
   addSegment,
   addAnatomy,
+  addTree,
+  addTidy,
   addVerify,
   addPlan,
   addTrain,

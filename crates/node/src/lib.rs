@@ -29,6 +29,8 @@ mod scan;
 mod segment;
 mod structure;
 mod text;
+mod tidy;
 mod train;
+mod tree;
 mod volume;
 mod warning;
