@@ -14,7 +14,7 @@ const arrows: Record<string, string[]> = {
   task: [],
   volume: ['task', 'simd'],
   testing: [],
-  tree: ['volume'],
+  tree: ['task', 'volume'],
   anatomy: ['task', 'volume', 'simd'],
   surface: ['task', 'volume'],
   ops: ['simd'],

@@ -63,6 +63,7 @@ export {
   type EvaluationReport,
   evaluationToFolder,
 } from './report/evaluation-folder.js';
+export { type TreeJob, type TreeReport, type TreeSummary, treeToFolder } from './report/tree-folder.js';
 export {
   type ByTarget,
   type CaseEvaluation,
@@ -89,9 +90,30 @@ export type { BootstrapSettings, Interval } from './statistics/bootstrap.js';
 export type { Wilcoxon } from './statistics/wilcoxon.js';
 export { type SurfaceOptions, type SurfacePart, writeSurface } from './surface.js';
 export { type EncodedText, encodeText, type TextOptions, type Understood, understand } from './text.js';
+export {
+  type Tidied,
+  type TidyBridge,
+  type TidyChange,
+  type TidyOptions,
+  type TidyPieces,
+  type TidySeconds,
+  tidy,
+} from './tidy.js';
 export type { EndReason, TrainEvent } from './train/events.js';
 export { train } from './train/folds.js';
 export type { TrainOptions, TrainResult } from './train/loop.js';
+export {
+  type MeasuredTree,
+  type TreeBranch,
+  type TreeLoop,
+  type TreeOptions,
+  type TreeOrder,
+  type TreePiece,
+  type TreePoint,
+  type TreeSeconds,
+  tree,
+  type VesselTrees,
+} from './tree.js';
 export type {
   Axes,
   CallOptions,

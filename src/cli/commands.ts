@@ -13,7 +13,9 @@ import { addPlan } from './plan.js';
 import { addSegment } from './segment.js';
 import { addSurface } from './surface.js';
 import { addText } from './text.js';
+import { addTidy } from './tidy.js';
 import { addTrain } from './train.js';
+import { addTree } from './tree.js';
 import { addVerify } from './verify.js';
 
 /** Every command, in the order in which the help lists them. */
@@ -22,6 +24,8 @@ export const all = [
   addBatch,
   addSurface,
   addAnatomy,
+  addTree,
+  addTidy,
   addVerify,
   addPlan,
   addTrain,

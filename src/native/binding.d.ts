@@ -473,6 +473,36 @@ export interface MeasuredStructure {
   volumeMl: number
 }
 
+/** The trees and loose pieces of one class. */
+export interface MeasuredTree {
+  /** `artery`, `vein`, … */
+  name: string
+  /** Value in the label map. */
+  value: number
+  /** Its voxels. */
+  voxels: number
+  /** Their volume in ml. */
+  volumeMl: number
+  /** Length of all centrelines, mm. */
+  lengthMm: number
+  /** Parents before children, piece by piece. */
+  branches: Array<TreeBranch>
+  /** What hangs together, the longest first. */
+  pieces: Array<TreePiece>
+  /** Loops of the centreline, each cut at its thinnest place. */
+  loops: Array<TreeLoop>
+  /** Spurs that were pruned. */
+  pruned: number
+  /** Count, diameter and length by Strahler order, loose pieces left out. */
+  orders: Array<TreeOrder>
+  /** The tree as SWC, where asked for. */
+  swc: string | null
+  /** As GraphML. */
+  graphml: string | null
+  /** As VTK `PolyData`, legacy ASCII. */
+  vtk: string | null
+}
+
 /** What a network with its plan is. */
 export interface NetworkInfo {
   /** The plan's name. */
@@ -873,6 +903,83 @@ export interface TeacherSettings {
   thresholds: [number, number, number]
 }
 
+/** A tidied label map and what was changed. */
+export interface Tidied {
+  /** The label map. */
+  labels: LabelMap
+  /** Branches that got the other class. */
+  changes: Array<TidyChange>
+  /** Gaps that were bridged. */
+  bridges: Array<TidyBridge>
+  /** Pieces too small to tell that were cleared. */
+  dropped: TidyPieces
+  /** Pieces not connected to a tree of their class, before. */
+  looseBefore: TidyPieces
+  /** The same, after. */
+  looseAfter: TidyPieces
+  /** Wall time by stage. */
+  seconds: TidySeconds
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
+/** A gap that was bridged. */
+export interface TidyBridge {
+  /** Where it starts, RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The value of the pieces that it joins. */
+  value: number
+  /** Its length, mm. */
+  lengthMm: number
+  /** Its voxels. */
+  voxels: number
+}
+
+/** A branch, or a part of one, that got the other class. */
+export interface TidyChange {
+  /** Its middle, RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The value that it had. */
+  from: number
+  /** The value that it has now. */
+  to: number
+  /** Its length, mm. */
+  lengthMm: number
+  /** Its voxels. */
+  voxels: number
+}
+
+/** Tidies the label map of a file. */
+export declare function tidyFile(path: string, asked: TidyRequest, monitor: CallMonitor): Promise<Tidied | ErrorInfo>
+
+/** Some pieces of a label map. */
+export interface TidyPieces {
+  pieces: number
+  voxels: number
+}
+
+/** How a label map is tidied. */
+export interface TidyRequest {
+  /** Value of the arteries. */
+  artery: number
+  /** Value of the veins. */
+  vein: number
+  /** The scan, as a path: tells where airways are, and bridges gaps. */
+  image: string | null
+  /** Which volume of the scan's file with four or more axes. */
+  index: number | null
+  /** Threads to compute with. */
+  threads: number
+}
+
+/** Wall time of tidying, s. */
+export interface TidySeconds {
+  load: number
+  anatomy: number
+  tidy: number
+  total: number
+}
+
 /** What an opened trainer says of itself. */
 export interface TrainerFacts {
   /** The next step to take. */
@@ -940,6 +1047,103 @@ export declare function trainStep(handle: number, step: number, settings: StepSe
 /** Trains the small text tower and writes its tensors; `config` is JSON of the schema in `src/config/train.ts`. */
 export declare function trainTower(config: string, path: string, monitor: CallMonitor): Promise<null | ErrorInfo>
 
+/** A vessel between two forks, or between a fork and an end. */
+export interface TreeBranch {
+  /** The branch that it leaves; `null` for a root. */
+  parent: number | null
+  /** The branches that leave from its end. */
+  children: Array<number>
+  /** The piece that it belongs to. */
+  piece: number
+  /** Its centreline from the root's side outwards; the first point is its parent's last. */
+  points: Array<TreePoint>
+  /** Length along the centreline, mm. */
+  lengthMm: number
+  /** Mean radius outside the parent, mm. */
+  radiusMm: number
+  /** Volume of what lies nearest to it, ml. */
+  volumeMl: number
+  /** Forks between it and the root. */
+  generation: number
+  /** Strahler's order: 1 at an end. */
+  strahler: number
+  /** Angle to its parent's direction, degrees; `null` for a root. */
+  angleDeg: number | null
+  /** Length over the distance of its ends, less 1. */
+  tortuosity: number
+}
+
+/** Measures the trees of a file. */
+export declare function treeFile(path: string, asked: TreeRequest, monitor: CallMonitor): Promise<VesselTrees | ErrorInfo>
+
+/** A loop that was cut. */
+export interface TreeLoop {
+  /** Where, RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** Radius there, mm. */
+  radiusMm: number
+}
+
+/** What the elements of one Strahler order come to; an element is a run of branches of one order. */
+export interface TreeOrder {
+  order: number
+  /** Number of elements. */
+  count: number
+  /** Mean diameter, weighted by length, mm. */
+  diameterMm: number
+  /** Mean length of an element, mm. */
+  lengthMm: number
+}
+
+/** Branches that hang together. */
+export interface TreePiece {
+  /** Its root branch. */
+  root: number
+  /** How many branches it has. */
+  branches: number
+  /** Length of all of them, mm. */
+  lengthMm: number
+  /** Their volume, ml. */
+  volumeMl: number
+  /** Whether it counts as a tree: a tenth of the longest piece's length or more. Else it is loose. */
+  isTree: boolean
+  /** Smallest distance from a loose piece's voxels to a tree's, mm; `null` for a tree. */
+  gapMm: number | null
+}
+
+/** `[x, y, z, radius]`: RAS mm, and the vessel's radius there in mm. */
+export type TreePoint = [number, number, number, number]
+
+/** How trees are asked for. */
+export interface TreeRequest {
+  /** Values to measure; `null`: those that our plans name, or all where there is none of them. */
+  values: Array<TreeValue> | null
+  /** Whether each tree is also written as SWC, GraphML and VTK. */
+  exports: boolean
+  /** Which volume of a file with four or more axes. */
+  index: number | null
+  /** Threads to compute with. */
+  threads: number
+}
+
+/** Wall time of measuring trees, s. */
+export interface TreeSeconds {
+  load: number
+  measure: number
+  total: number
+}
+
+/** A value of a label map to measure. */
+export interface TreeValue {
+  /** The value, 1 to 255. */
+  value: number
+  /** What to call it; `null`: as our plans do. */
+  name: string | null
+}
+
+/** Measures the trees of a label map. */
+export declare function treeVolume(volume: VoxelVolume, asked: TreeRequest, monitor: CallMonitor): Promise<VesselTrees | ErrorInfo>
+
 /** What a model takes each prompt to mean. */
 export declare function understand(model: string, prompts: Array<string>): Promise<Array<Understood> | ErrorInfo>
 
@@ -985,6 +1189,18 @@ export interface Verdict {
 
 /** Loads a model, which checks all of it, and says what it is. */
 export declare function verifyModel(model: string): Promise<NetworkInfo | ErrorInfo>
+
+/** Trees of a label map. */
+export interface VesselTrees {
+  /** One a value, in the order of the values. */
+  trees: Array<MeasuredTree>
+  /** Wall time by stage. */
+  seconds: TreeSeconds
+  /** The process's peak memory. */
+  memory: PeakMemory
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
 
 /** Voxel arrays by file data type; 64-bit integers are big integers. */
 export type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array

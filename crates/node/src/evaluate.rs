@@ -102,8 +102,13 @@ pub fn list_scores() -> Vec<ScoreDescription> {
 
 /// Scores as JavaScript gets them.
 pub fn scores(found: pulmoav_evaluate::Scores) -> Scores {
+    // A sum of nothing is −0; nobody wants to read that.
     let row = |scores: pulmoav_evaluate::TargetScores| {
-        scores.0.into_iter().map(|(name, value)| (name.to_owned(), value.map_or(Either::B(Null), Either::A))).collect()
+        scores
+            .0
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.map_or(Either::B(Null), |value| Either::A(value + 0.0))))
+            .collect()
     };
     found.0.into_iter().map(|(target, scores)| (target, row(scores))).collect()
 }

@@ -30,6 +30,8 @@ mod segment;
 mod structure;
 mod surface;
 mod text;
+mod tidy;
 mod train;
+mod tree;
 mod volume;
 mod warning;

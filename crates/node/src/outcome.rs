@@ -66,6 +66,7 @@ failures!(
     pulmoav_segment::SegmentError,
     pulmoav_train::TrainError,
     pulmoav_evaluate::EvaluateError,
+    pulmoav_tree::TreeError,
 );
 
 /// What a job came to, for JavaScript.

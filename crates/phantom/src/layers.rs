@@ -24,7 +24,7 @@ use crate::raster::draw_tubes;
 use crate::scan::{Centrelines, Kernel, Scan};
 use crate::statistics::Statistics;
 use crate::truth::truth;
-use crate::tubes::{Segment, Tubes};
+use crate::tubes::{CentrelineNode, Segment, Tubes};
 use crate::veins;
 use crate::vessels::{labelled, unlabelled};
 
@@ -54,6 +54,8 @@ pub struct Layers {
     pub anatomy: Vec<u8>,
     /// Calibre, length and count of both trees by order.
     pub statistics: Statistics,
+    /// Centrelines of the labelled vessels: arteries, veins.
+    pub centrelines: [Vec<CentrelineNode>; 2],
     /// What is in it.
     pub scan: Scan,
     pub(crate) field: Field,
@@ -189,6 +191,7 @@ pub(crate) fn draw(
         airways: seen,
         anatomy: map,
         statistics: anatomy.statistics.clone(),
+        centrelines: [&anatomy.arteries, &anatomy.veins].map(|tubes| tubes.labelled(least_radius_mm)),
         scan: facts(anatomy, lattice, config, &look, &painter, &devices, &field, fade),
         field,
         stars: devices.stars,

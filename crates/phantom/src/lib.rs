@@ -45,3 +45,4 @@ pub use phantom::{Phantom, generate, render};
 pub use scan::{Centrelines, Kernel, Scan};
 pub use statistics::{ARTERY_DIAMETERS_MM, FIRST_ORDER, OrderStatistics, Statistics, VEIN_DIAMETERS_MM, ratio};
 pub use surroundings::{Cover, Table};
+pub use tubes::CentrelineNode;

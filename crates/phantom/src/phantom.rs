@@ -9,6 +9,7 @@ use crate::error::PhantomError;
 use crate::layers::{Layers, layers};
 use crate::scan::Scan;
 use crate::statistics::Statistics;
+use crate::tubes::CentrelineNode;
 
 /// A synthetic chest CT and what is in it.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Phantom {
     pub appearance: Appearance,
     /// Calibre, length and count of both trees by order.
     pub statistics: Statistics,
+    /// Centrelines of the labelled vessels: arteries, veins.
+    pub centrelines: [Vec<CentrelineNode>; 2],
     /// What is in it.
     pub scan: Scan,
 }
@@ -57,6 +60,7 @@ pub fn render(layers: Layers, appearance: Appearance, seed: u64) -> Phantom {
         phase: appearance.phase,
         appearance,
         statistics: layers.statistics,
+        centrelines: layers.centrelines,
         scan: layers.scan,
     }
 }

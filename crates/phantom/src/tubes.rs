@@ -19,6 +19,17 @@ pub(crate) struct Node {
     pub(crate) parent: Option<u32>,
 }
 
+/// A place on the centreline of a labelled vessel, as the generator knows it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CentrelineNode {
+    /// RAS mm, `[x, y, z]`.
+    pub mm: [f32; 3],
+    /// Radius of the vessel from the node before it to here, mm.
+    pub radius_mm: f32,
+    /// The node before it, towards the heart; none at a root.
+    pub parent: Option<usize>,
+}
+
 /// Nodes, each after the node that feeds it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tubes {
@@ -63,6 +74,20 @@ impl Tubes {
             }
         }
         index
+    }
+
+    /// Nodes of the tubes that are at least so wide, each after the node that feeds it. What a thinner tube feeds is a
+    /// root.
+    pub(crate) fn labelled(&self, least_radius_mm: f32) -> Vec<CentrelineNode> {
+        let mut places: Vec<Option<usize>> = vec![None; self.nodes.len()];
+        let mut kept = vec![];
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.radius_mm >= least_radius_mm) {
+            places[index] = Some(kept.len());
+            let Point { x, y, z } = node.place;
+            let parent = node.parent.and_then(|parent| places[parent as usize]);
+            kept.push(CentrelineNode { mm: [x, y, z], radius_mm: node.radius_mm, parent });
+        }
+        kept
     }
 
     /// Centreline in cm by radius in mm: < 0.75, –1, –1.5, –2, –3, –4, –6, wider, of the segments that `counts` takes.
