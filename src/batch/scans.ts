@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, type Dirent, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { FormatError, IoError, UsageError } from '../errors.js';
@@ -49,20 +49,22 @@ export async function findJobs(given: string[], out: string, format: BatchFormat
   }
   if (jobs.length === 0) {
     throw new UsageError(`There is no scan in ${given.map((path) => `"${path}"`).join(', ')}.`, {
-      hint: 'Scans end in .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd.',
+      hint: 'Scans end in .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd, or are folders of DICOM files.',
     });
   }
   refuseClashes(jobs);
   return jobs.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Files of scans below a folder; hidden ones and links to folders are left out. */
+/** Files of scans, and folders of DICOM, below a folder; hidden ones and links to folders are left out. */
 function scansBelow(folder: string, out: string): string[] {
   const isBids = existsSync(join(folder, 'dataset_description.json'));
   const roots = NNUNET_SCANS.map((name) => join(folder, name)).filter((path) => existsSync(path));
   const found: string[] = [];
   const walk = (directory: string, isTop: boolean) => {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const entries = readdirSync(directory, { withFileTypes: true });
+    if (holdsDicom(directory, entries)) found.push(directory);
+    for (const entry of entries) {
       const path = join(directory, entry.name);
       if (entry.name.startsWith('.') || isSamePlace(path, out)) continue;
       if (entry.isDirectory() && !(isTop && isBids && NOT_BIDS_SCANS.includes(entry.name))) walk(path, false);
@@ -71,6 +73,30 @@ function scansBelow(folder: string, out: string): string[] {
   };
   for (const root of roots.length > 0 ? roots : [folder]) walk(root, true);
   return found;
+}
+
+/** How many files are looked at before a folder is taken for one without DICOM. */
+const MOST_LOOKED_AT = 4;
+
+/** Whether files of DICOM lie in a folder itself, by its sign, "DICM" at byte 128. */
+function holdsDicom(directory: string, entries: Dirent[]): boolean {
+  const others = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !ENDING.test(entry.name));
+  return others.slice(0, MOST_LOOKED_AT).some(({ name }) => isDicom(join(directory, name)));
+}
+
+function isDicom(path: string): boolean {
+  try {
+    const head = Buffer.alloc(132);
+    const file = openSync(path, 'r');
+    try {
+      return readSync(file, head, 0, head.length, 0) === head.length && head.toString('latin1', 128) === 'DICM';
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // What cannot be read is no scan.
+    return false;
+  }
 }
 
 /** Where label maps go, and how they end. */
@@ -83,7 +109,8 @@ interface Target {
 function jobsOf(files: string[], folder: string, { out, format }: Target): BatchJob[] {
   const scans = new Map<string, string[]>();
   for (const file of files.sort()) {
-    const name = relative(folder, file).replace(ENDING, '').replace(CHANNEL, '').split(sep).join('/');
+    const path = relative(folder, file) || basename(folder);
+    const name = path.replace(ENDING, '').replace(CHANNEL, '').split(sep).join('/');
     scans.set(name, [...(scans.get(name) ?? []), file]);
   }
   return [...scans].map(([name, inputs]) => ({ name, inputs, output: join(out, `${name}.${format}`) }));
