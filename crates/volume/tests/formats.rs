@@ -365,8 +365,8 @@ fn headers_that_promise_too_much_are_refused_before_anything_is_allocated() {
         assert!(start.elapsed().as_secs_f64() < 0.5, "{name} is slow");
         println!("{}", error.to_string().rsplit('/').next().unwrap_or_default());
     }
-    let error = read(&folder, None, &Silent).expect_err("a folder");
-    assert_eq!(error.code(), "ERR_IO");
+    let error = read(&folder, None, &Silent).expect_err("a folder without DICOM");
+    assert_eq!(error.code(), "ERR_FORMAT");
     let error = read(&folder.join("none.nii"), None, &Silent).expect_err("no file");
     assert_eq!(error.code(), "ERR_IO");
 }
