@@ -20,7 +20,9 @@ use pulmoav_volume::formats::read;
 use pulmoav_volume::label::labels;
 use pulmoav_volume::{Mask, Voxels};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
     let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
     let number = |name: &str, default: usize| option(name).map_or(default, |text| text.parse().unwrap_or(default));
     let (Some(data), Some(case)) = (option("--data").map(PathBuf::from), option("--case")) else {
@@ -32,8 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     pool.install(|| run(&data, &case, number("--repeats", 3)))
 }
 
-fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let load = |name: &str| -> Result<Mask, Box<dyn std::error::Error>> {
+fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Failure> {
+    let load = |name: &str| -> Result<Mask, Failure> {
         let image = read(&data.join(name), None, &Silent)?;
         let voxels = match image.voxels {
             Voxels::U8(voxels) => voxels,
@@ -67,7 +69,7 @@ fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Box<dyn
     Ok(())
 }
 
-fn found(case: &str, pred: &Mask, reference: &Mask) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+fn found(case: &str, pred: &Mask, reference: &Mask) -> Result<Vec<f64>, Failure> {
     let (names, targets): (&[&str], usize) = match case.trim_end_matches("_bbox").trim_end_matches("_full") {
         "dice" => (&["dice"], 2),
         "hd95" => (&["hd95Voxels", "assdVoxels"], 1),
