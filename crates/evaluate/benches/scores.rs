@@ -1,11 +1,11 @@
 //! Times and memory of scores on a pair of label maps.
 //!
-//! Input: `gt.nii.gz` and `pred.nii.gz` of the peers' chest, 512 × 512 × 400 voxels, arteries 1 and veins 2. Expected: the
-//! peers' values. Peer: `metrics.py` of the peers' scripts, started beside it by `npm run bench -- --only scores`.
+//! Input: `gt.nii.gz` and `pred.nii.gz` of the peers' chest, 512 × 512 × 400 voxels, arteries 1 and veins 2. Expected:
+//! the peers' values. Peer: `metrics.py` of the peers' scripts, started beside it by `npm run bench -- --only scores`.
 //!
-//! `cargo bench --workspace --profile dev --bench scores -- --data DIR --case CASE [--threads N] [--repeats N]`: a line of
-//! JSON, the best of N and the process's peak memory. Cases ending in `_bbox` are of the box that holds both masks, cut out
-//! before the clock starts.
+//! `cargo bench --workspace --profile dev --bench scores -- --data DIR --case CASE [--threads N] [--repeats N]`: a line
+//! of JSON, the best of N and the process's peak memory. Cases ending in `_bbox` are of the box that holds both masks,
+//! cut out before the clock starts.
 #![allow(missing_docs)]
 
 use std::path::PathBuf;

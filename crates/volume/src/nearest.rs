@@ -1,7 +1,8 @@
 //! The nearest voxel of a mask, exactly, asked of some voxels only.
 //!
-//! A search looks at the rows round a voxel, the nearest first, 64 voxels at once, until no further row can hold a nearer
-//! one. Few voxels are far from any; for them a k-d tree (Bentley 1975, Commun ACM 18:509) is made when the first asks.
+//! A search looks at the rows round a voxel, the nearest first, 64 voxels at once, until no further row can hold a
+//! nearer one. Few voxels are far from any; for them a k-d tree (Bentley 1975, Commun ACM 18:509) is made when the
+//! first asks.
 
 use std::sync::OnceLock;
 
@@ -86,7 +87,8 @@ impl<'a> Nearest<'a> {
         known(best)
     }
 
-    /// The distance in mm to the nearest of each voxel that is set in `from`, in scan order; infinite where there is none.
+    /// The distance in mm to the nearest of each voxel that is set in `from`, in scan order; infinite where there is
+    /// none.
     pub fn distances_mm(&self, from: &Bits) -> Vec<f64> {
         let [depth, height, _] = from.shape();
         let of_plane = |z: usize| -> Vec<f64> {
