@@ -1,8 +1,9 @@
-// Input: arteries and veins of 512 × 512 × 400 voxels and a plausible prediction of them, as the peers' scripts make them.
-// Expected: the peers' values; Dice at least 15 times as fast as numpy, HD95 and ASSD of border voxels 100 times as fast as
-// scipy's recipe in a tenth of its memory, clDice 30 times as fast as skimage, components 40 times as fast as scipy. Both
-// sides get the same box: whole volumes, or what the box round both masks holds. Peer: metrics.py (--python FILE, --peers
-// DIR with synth.py and metrics.py); --whole races HD95 and clDice on whole volumes too, which takes the peer minutes.
+// Input: arteries and veins of 512 × 512 × 400 voxels and a plausible prediction of them, as the peers' scripts make
+// them. Expected: the peers' values; Dice at least 15 times as fast as numpy, HD95 and ASSD of border voxels 100 times
+// as fast as scipy's recipe in a tenth of its memory, clDice 30 times as fast as skimage, components 40 times as fast
+// as scipy. Both sides get the same box: whole volumes, or what the box round both masks holds. Peer: metrics.py
+// (--python FILE, --peers DIR with synth.py and metrics.py); --whole races HD95 and clDice on whole volumes too, which
+// takes the peer minutes.
 import { join, resolve } from 'node:path';
 import { cargoBench, peerRows, peerVolumes, threadFlags } from '../processes.mjs';
 import { memoryRaces, race } from '../race.mjs';

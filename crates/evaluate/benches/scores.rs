@@ -1,11 +1,11 @@
 //! Times and memory of scores on a pair of label maps.
 //!
-//! Input: `gt.nii.gz` and `pred.nii.gz` of the peers' chest, 512 × 512 × 400 voxels, arteries 1 and veins 2. Expected: the
-//! peers' values. Peer: `metrics.py` of the peers' scripts, started beside it by `npm run bench -- --only scores`.
+//! Input: `gt.nii.gz` and `pred.nii.gz` of the peers' chest, 512 × 512 × 400 voxels, arteries 1 and veins 2. Expected:
+//! the peers' values. Peer: `metrics.py` of the peers' scripts, started beside it by `npm run bench -- --only scores`.
 //!
-//! `cargo bench --workspace --profile dev --bench scores -- --data DIR --case CASE [--threads N] [--repeats N]`: a line of
-//! JSON, the best of N and the process's peak memory. Cases ending in `_bbox` are of the box that holds both masks, cut out
-//! before the clock starts.
+//! `cargo bench --workspace --profile dev --bench scores -- --data DIR --case CASE [--threads N] [--repeats N]`: a line
+//! of JSON, the best of N and the process's peak memory. Cases ending in `_bbox` are of the box that holds both masks,
+//! cut out before the clock starts.
 #![allow(missing_docs)]
 
 use std::path::PathBuf;
@@ -20,7 +20,9 @@ use pulmoav_volume::formats::read;
 use pulmoav_volume::label::labels;
 use pulmoav_volume::{Mask, Voxels};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
     let option = |name: &str| std::env::args().skip_while(|arg| arg != name).nth(1);
     let number = |name: &str, default: usize| option(name).map_or(default, |text| text.parse().unwrap_or(default));
     let (Some(data), Some(case)) = (option("--data").map(PathBuf::from), option("--case")) else {
@@ -32,8 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     pool.install(|| run(&data, &case, number("--repeats", 3)))
 }
 
-fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let load = |name: &str| -> Result<Mask, Box<dyn std::error::Error>> {
+fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Failure> {
+    let load = |name: &str| -> Result<Mask, Failure> {
         let image = read(&data.join(name), None, &Silent)?;
         let voxels = match image.voxels {
             Voxels::U8(voxels) => voxels,
@@ -67,7 +69,7 @@ fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Box<dyn
     Ok(())
 }
 
-fn found(case: &str, pred: &Mask, reference: &Mask) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+fn found(case: &str, pred: &Mask, reference: &Mask) -> Result<Vec<f64>, Failure> {
     let (names, targets): (&[&str], usize) = match case.trim_end_matches("_bbox").trim_end_matches("_full") {
         "dice" => (&["dice"], 2),
         "hd95" => (&["hd95Voxels", "assdVoxels"], 1),

@@ -1,8 +1,8 @@
 //! Scores of a label map against a reference on the same grid.
 //!
-//! One score a file, its formula and its source first, and a line in the list of `list.rs`; `overlap` reads them off one
-//! table of counts, `surface`, `skeleton` and `tree` off what a `Pair` finds once. An empty reference means the same
-//! everywhere: what cannot be divided is `None`, and `null` in JSON. The rules of a case are part of the answer.
+//! One score a file, its formula and its source first, and a line in the list of `list.rs`; `overlap` reads them off
+//! one table of counts, `surface`, `skeleton` and `tree` off what a `Pair` finds once. An empty reference means the
+//! same everywhere: what cannot be divided is `None`, and `null` in JSON. The rules of a case are part of the answer.
 
 mod error;
 mod joined;

@@ -70,8 +70,8 @@ impl Restriction<'_> {
     }
 }
 
-/// The places of the targets by which `target` is asked for swaps: its own, or, where it cannot be swapped, those of the
-/// widest targets inside it that can, so that no voxel counts twice.
+/// The places of the targets by which `target` is asked for swaps: its own, or, where it cannot be swapped, those of
+/// the widest targets inside it that can, so that no voxel counts twice.
 pub(crate) fn swappable(target: &Target, all: &[Target]) -> Vec<usize> {
     let inside =
         |part: &Target, whole: &Target| part != whole && part.labels.iter().all(|label| whole.labels.contains(label));
@@ -84,8 +84,8 @@ pub(crate) fn swappable(target: &Target, all: &[Target]) -> Vec<usize> {
 }
 
 impl Default for Options<'_> {
-    /// The labels of our plans, everywhere: artery, vein and both together; sided rows where the reference has sides. Counts
-    /// of voxels only.
+    /// The labels of our plans, everywhere: artery, vein and both together; sided rows where the reference has sides.
+    /// Counts of voxels only.
     fn default() -> Self {
         let arteries = [1, 3, 4];
         let veins = [2, 5, 6];

@@ -80,19 +80,21 @@ fn emptiness(counts: &[(String, u64, u64)]) -> Vec<Rule> {
     vec![
         told(
             "bothEmpty",
-            "Reference and prediction are empty: every score is null and enters no mean, except counts and volumes, which are 0.",
+            "Reference and prediction are empty: every score is null and enters no mean, except counts and volumes, \
+             which are 0.",
             rows(|pred, reference| pred == 0 && reference == 0),
         ),
         told(
             "emptyReference",
-            "The reference is empty and the prediction is not: Dice, IoU, precision, NSD and clDice are 0; recall, leakage, \
-             distances, lengths, branches and swaps are null.",
+            "The reference is empty and the prediction is not: Dice, IoU, precision, NSD and clDice are 0; recall, \
+             leakage, distances, lengths, branches and swaps are null.",
             rows(|pred, reference| pred > 0 && reference == 0),
         ),
         told(
             "emptyPrediction",
-            "The prediction is empty and the reference is not: Dice, IoU, recall, NSD, clDice, lengths and branches are 0; \
-             precision, distances and swaps are null, so read a mean of distances beside the number of cases that it is over.",
+            "The prediction is empty and the reference is not: Dice, IoU, recall, NSD, clDice, lengths and branches \
+             are 0; precision, distances and swaps are null, so read a mean of distances beside the number of cases \
+             that it is over.",
             rows(|pred, reference| pred == 0 && reference > 0),
         ),
     ]
@@ -104,10 +106,14 @@ fn restrictions(case: &Case<'_>) -> Vec<Rule> {
     for restriction in &case.options.restrictions {
         rules.push(match restriction {
             Restriction::Within(_) => all("within", "Only voxels inside the mask count."),
-            Restriction::Sides(_, sides) => all("annotatedSides", &format!(
-                "Only voxels of the annotated sides count: {}. Vessels outside both lungs count only where they are annotated too.",
-                sides.iter().map(|side| SIDES[usize::from(*side).min(2)]).collect::<Vec<_>>().join(", ")
-            )),
+            Restriction::Sides(_, sides) => all(
+                "annotatedSides",
+                &format!(
+                    "Only voxels of the annotated sides count: {}. Vessels outside both lungs count only where they \
+                 are annotated too.",
+                    sides.iter().map(|side| SIDES[usize::from(*side).min(2)]).collect::<Vec<_>>().join(", ")
+                ),
+            ),
         });
     }
     if !case.options.ignored.is_empty() {

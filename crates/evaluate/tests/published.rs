@@ -1,5 +1,5 @@
-//! Scores against the published unit cases of surface-distance, MONAI and MetricsReloaded, and against scipy, skimage and
-//! surface-distance on random masks (`crates/testing/goldens/surfaces.py`).
+//! Scores against the published unit cases of surface-distance, MONAI and MetricsReloaded, and against scipy, skimage
+//! and surface-distance on random masks (`crates/testing/goldens/surfaces.py`).
 
 use pulmoav_evaluate::{Group, Options, TargetScores, evaluate};
 use pulmoav_task::Silent;

@@ -178,7 +178,8 @@ struct Rules {
     six: u32,
     /// Its eighteen face and edge neighbours.
     eighteen: u32,
-    /// What was found of each of the 2²⁶ surroundings, two bits a surrounding: 0 nothing yet, 1 it is not simple, 2 it is.
+    /// What was found of each of the 2²⁶ surroundings, two bits a surrounding: 0 nothing yet, 1 it is not simple, 2 it
+    /// is.
     found: Vec<AtomicU32>,
 }
 
@@ -217,8 +218,8 @@ impl Rules {
         rules
     }
 
-    /// Whether the middle may go without joining, parting, opening or closing anything. Few of the 2²⁶ surroundings ever
-    /// occur, so each is looked at once.
+    /// Whether the middle may go without joining, parting, opening or closing anything. Few of the 2²⁶ surroundings
+    /// ever occur, so each is looked at once.
     fn is_simple(&self, around: u32) -> bool {
         let number = (around & (MIDDLE - 1)) | (around >> 14) << 13;
         let (word, shift) = (&self.found[(number / A_WORD) as usize], number % A_WORD * 2);

@@ -136,7 +136,9 @@ impl Bits {
         let mut bits = self.clone();
         let last = last_word(self.shape[2]);
         for row in bits.words.chunks_exact_mut(self.row_words.max(1)) {
-            row.iter_mut().for_each(|word| *word = !*word);
+            for word in row.iter_mut() {
+                *word = !*word;
+            }
             if let Some(word) = row.last_mut() {
                 *word &= last;
             }
@@ -161,7 +163,7 @@ fn last_word(width: usize) -> u64 {
 }
 
 /// Places of the bits that are set, the lowest first.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Ones(pub u64);
 
 impl Iterator for Ones {
@@ -190,7 +192,7 @@ fn pack(labels: &[u8], shift: usize, table: &[bool], row: &mut [u64]) {
             .fold(0u64, |word, (bit, &label)| word | u64::from(table[usize::from(label)]) << bit);
         let at = index * WORD + shift;
         row[at / WORD] |= word << (at % WORD);
-        if at % WORD > 0 && at / WORD + 1 < row.len() {
+        if !at.is_multiple_of(WORD) && at / WORD + 1 < row.len() {
             row[at / WORD + 1] |= word >> (WORD - at % WORD);
         }
     }

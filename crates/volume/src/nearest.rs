@@ -1,13 +1,14 @@
 //! The nearest voxel of a mask, exactly, asked of some voxels only.
 //!
-//! A search looks at the rows round a voxel, the nearest first, 64 voxels at once, until no further row can hold a nearer
-//! one. Few voxels are far from any; for them a k-d tree (Bentley 1975, Commun ACM 18:509) is made when the first asks.
+//! A search looks at the rows round a voxel, the nearest first, 64 voxels at once, until no further row can hold a
+//! nearer one. Few voxels are far from any; for them a k-d tree (Bentley 1975, Commun ACM 18:509) is made when the
+//! first asks.
 
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::bits::{Bits, WORD};
+use crate::bits::{Bits, Ones, WORD};
 
 /// Rows further off than this many of the smallest steps are left to the tree.
 const ROW_STEPS: f64 = 8.0;
@@ -59,7 +60,11 @@ impl<'a> Nearest<'a> {
 
     /// The nearest to a voxel, which need not be set itself; `None` where none is at most `reach_mm` away.
     pub fn to(&self, at: [usize; 3], reach_mm: f64) -> Option<Found> {
-        let mut best = Found { squared_mm2: reach_mm * reach_mm, at: [usize::MAX; 3] };
+        self.search(at, Found { squared_mm2: reach_mm * reach_mm, at: [usize::MAX; 3] })
+    }
+
+    /// What is nearer than `best`, or it.
+    fn search(&self, at: [usize; 3], mut best: Found) -> Option<Found> {
         let [depth, height, _] = self.bits.shape();
         for &(step_z, step_y, squared_mm2) in &self.rows {
             if squared_mm2 > best.squared_mm2 {
@@ -82,16 +87,23 @@ impl<'a> Nearest<'a> {
         known(best)
     }
 
-    /// The distance in mm to the nearest of each voxel that is set in `from`, in scan order; infinite where there is none.
+    /// The distance in mm to the nearest of each voxel that is set in `from`, in scan order; infinite where there is
+    /// none.
     pub fn distances_mm(&self, from: &Bits) -> Vec<f64> {
         let [depth, height, _] = from.shape();
         let of_plane = |z: usize| -> Vec<f64> {
             let mut found = Vec::new();
+            let mut last: Option<Found> = None;
             for y in 0..height {
                 for (index, &word) in from.row(z, y).iter().enumerate() {
-                    for bit in crate::bits::Ones(word) {
-                        let nearest = self.to([z, y, index * WORD + bit], f64::INFINITY);
-                        found.push(nearest.map_or(f64::INFINITY, |found| found.squared_mm2.sqrt()));
+                    for bit in Ones(word) {
+                        let at = [z, y, index * WORD + bit];
+                        // What was nearest to the voxel before is not far from this one's.
+                        let guess = last.map_or(Found { squared_mm2: f64::INFINITY, at: [usize::MAX; 3] }, |last| {
+                            Found { squared_mm2: self.squared_mm2(at, last.at), at: last.at }
+                        });
+                        last = self.search(at, guess);
+                        found.push(last.map_or(f64::INFINITY, |found| found.squared_mm2.sqrt()));
                     }
                 }
             }
@@ -229,6 +241,15 @@ mod tests {
             (0..count).filter(|&at| is_set(at)).for_each(|at| bits.set(place(at)));
             let field = squared_distance_mm2(is_set, shape, spacing_mm);
             let nearest = Nearest::new(&bits, spacing_mm);
+            let mut from = Bits::empty(shape);
+            (0..count).step_by(5).for_each(|at| from.set(place(at)));
+            for (at, found) in (0..count).step_by(5).zip(nearest.distances_mm(&from)) {
+                let expected = f64::from(field[at]).sqrt();
+                assert!(
+                    found == expected || (found - expected).abs() <= 1e-4 * expected,
+                    "{found}, expected {expected}"
+                );
+            }
             for at in (0..count).step_by(7) {
                 let expected = f64::from(field[at]);
                 let Some(found) = nearest.to(place(at), f64::INFINITY) else {

@@ -128,24 +128,36 @@ impl Plane {
         places: &Places,
         options: &Options<'_>,
     ) -> Result<(), EvaluateError> {
-        let all = options.lets_all();
-        for (block, (pred, reference)) in pred.chunks(BLOCK).zip(reference.chunks(BLOCK)).enumerate() {
+        let ((pred_blocks, pred_rest), (blocks, rest)) = (pred.as_chunks::<BLOCK>(), reference.as_chunks::<BLOCK>());
+        for (block, (pred, reference)) in pred_blocks.iter().zip(blocks).enumerate() {
             // Nearly all of a scan is background in both, and changes no metric.
-            if pred.iter().zip(reference).fold(0, |any, (a, b)| any | a | b) == 0 {
-                continue;
+            if pred.iter().zip(reference).fold(0, |any, (a, b)| any | a | b) != 0 {
+                self.add_block([z, y, block * BLOCK], start, (pred, reference), places, options)?;
             }
-            let x = block * BLOCK;
-            let is_used = |(a, b): (&u8, &u8)| a | b != 0;
-            let first = pred.iter().zip(reference).position(is_used).unwrap_or(0);
-            let last = pred.iter().zip(reference).rposition(is_used).unwrap_or(first);
-            let here = VoxelBox { low: [z, y, x + first], high: [z + 1, y + 1, x + last + 1] };
-            self.part = joined(self.part, Some(here));
-            for at in first..=last {
-                if (pred[at] | reference[at]) != 0 && (all || options.lets(start + x + at, reference[at])) {
-                    let row = places.of_label("the reference", reference[at], options)?;
-                    let column = places.of_label("the prediction", pred[at], options)?;
-                    self.counts[row * places.labels.len() + column] += 1;
-                }
+        }
+        self.add_block([z, y, blocks.len() * BLOCK], start, (pred_rest, rest), places, options)
+    }
+
+    /// Adds the labels from voxel `x` of a row on.
+    fn add_block(
+        &mut self,
+        [z, y, x]: [usize; 3],
+        start: usize,
+        (pred, reference): (&[u8], &[u8]),
+        places: &Places,
+        options: &Options<'_>,
+    ) -> Result<(), EvaluateError> {
+        let is_used = |(a, b): (&u8, &u8)| a | b != 0;
+        let Some(first) = pred.iter().zip(reference).position(is_used) else { return Ok(()) };
+        let last = pred.iter().zip(reference).rposition(is_used).unwrap_or(first);
+        let here = VoxelBox { low: [z, y, x + first], high: [z + 1, y + 1, x + last + 1] };
+        self.part = joined(self.part, Some(here));
+        let all = options.lets_all();
+        for at in first..=last {
+            if (pred[at] | reference[at]) != 0 && (all || options.lets(start + x + at, reference[at])) {
+                let row = places.of_label("the reference", reference[at], options)?;
+                let column = places.of_label("the prediction", pred[at], options)?;
+                self.counts[row * places.labels.len() + column] += 1;
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! By calibre, the radius at the reference's centreline: below 1 mm, 1 to 2, 2 to 4, and 4 mm and more. Of each stretch, the
-//! share of the length that was found, and of what was called vessel, the share with the wrong class.
+//! By calibre, the radius at the reference's centreline: below 1 mm, 1 to 2, 2 to 4, and 4 mm and more. Of each
+//! stretch, the share of the length that was found, and of what was called vessel, the share with the wrong class.
 
 use crate::pair::Which;
 use crate::row::Row;

@@ -1,8 +1,8 @@
-//! By distance from the hilum, in a straight line: below 20 mm, 20 to 40, 40 to 60, and 60 mm and more. Of the reference's
-//! centreline in the lungs, the share of the length that was found.
+//! By distance from the hilum, in a straight line: below 20 mm, 20 to 40, 40 to 60, and 60 mm and more. Of the
+//! reference's centreline in the lungs, the share of the length that was found.
 //!
-//! The hilum of a lung is the middle (of each coordinate, the median) of the reference's vessel voxels in it that have a face
-//! on a vessel voxel outside both lungs.
+//! The hilum of a lung is the middle (of each coordinate, the median) of the reference's vessel voxels in it that have
+//! a face on a vessel voxel outside both lungs.
 
 use pulmoav_volume::{Grid, Mask};
 

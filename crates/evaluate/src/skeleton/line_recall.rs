@@ -1,5 +1,5 @@
-//! Skeleton recall = |line(R) ∩ P| / |line(R)|, skeleton precision = |line(P) ∩ R| / |line(P)|, in voxels: the two halves of
-//! clDice (Shit et al., CVPR 2021; the recall alone: Kirchhoff et al., ECCV 2024, arXiv 2404.03010).
+//! Skeleton recall = |line(R) ∩ P| / |line(R)|, skeleton precision = |line(P) ∩ R| / |line(P)|, in voxels: the two
+//! halves of clDice (Shit et al., CVPR 2021; the recall alone: Kirchhoff et al., ECCV 2024, arXiv 2404.03010).
 
 use crate::pair::Which;
 use crate::row::Row;

@@ -1,5 +1,5 @@
-//! Swap rate by length: of the reference's centreline that the prediction calls vessel at all, the share of the length that
-//! it gives the wrong class.
+//! Swap rate by length: of the reference's centreline that the prediction calls vessel at all, the share of the length
+//! that it gives the wrong class.
 
 use crate::options::swappable;
 use crate::pair::Which;
@@ -16,8 +16,8 @@ pub(crate) const SWAP_RATE_LENGTH: Score = Score {
     value: |row| swapped_length(row, |_, _| true),
 };
 
-/// The swap rate by length over the points that `takes`, which is given the radius in mm too; over artery and vein together
-/// where the target is both. `None` where none of the points was called vessel.
+/// The swap rate by length over the points that `takes`, which is given the radius in mm too; over artery and vein
+/// together where the target is both. `None` where none of the points was called vessel.
 pub(crate) fn swapped_length(row: &Row<'_>, takes: impl Fn(&LinePoint, f64) -> bool) -> Value {
     let mut taken = Vec::new();
     for at in swappable(row.pair.target, &row.case.options.targets) {

@@ -1,5 +1,5 @@
-//! Radius at a point of a centreline: the middle between the distance to the centre of the nearest voxel outside the vessel
-//! and the distance to that voxel itself, between which the wall must lie.
+//! Radius at a point of a centreline: the middle between the distance to the centre of the nearest voxel outside the
+//! vessel and the distance to that voxel itself, between which the wall must lie.
 
 use pulmoav_volume::bits::{Bits, WORD};
 use pulmoav_volume::nearest::{Found, Nearest};

@@ -1,6 +1,6 @@
-//! BV5 and BV10: the volume of the vessels with a cross-section below 5 mm², and of 5 to 10 mm² (San José Estépar et al., Am
-//! J Respir Crit Care Med 2013, 188:231). A voxel belongs to the nearest point of the centreline, and the cross-section there
-//! is π r².
+//! BV5 and BV10: the volume of the vessels with a cross-section below 5 mm², and of 5 to 10 mm² (San José Estépar et
+//! al., Am J Respir Crit Care Med 2013, 188:231). A voxel belongs to the nearest point of the centreline, and the
+//! cross-section there is π r².
 
 use std::f64::consts::PI;
 

@@ -1,11 +1,12 @@
 //! The area of the surface inside a cube whose corners are the centres of 2 × 2 × 2 voxels.
 //!
-//! Marching cubes' triangles (Lorensen and Cline 1987, Comput Graph 21:163) between the midpoints of the cube's edges, with
-//! the areas that google-deepmind/surface-distance gives them (`lookup_tables.py`, Apache-2.0): its 256 entries follow
-//! from these 13 by turning, mirroring and by exchanging object and background, which a test holds against its numbers.
+//! Marching cubes' triangles (Lorensen and Cline 1987, Comput Graph 21:163) between the midpoints of the cube's edges,
+//! with the areas that google-deepmind/surface-distance gives them (`lookup_tables.py`, Apache-2.0): its 256 entries
+//! follow from these 13 by turning, mirroring and by exchanging object and background, which a test holds against its
+//! numbers.
 
-/// A pattern of voxels, bit 4 z + 2 y + x, and the area vectors of its triangles, `[z, y, x]` in eighths of a cube's face
-/// without their signs.
+/// A pattern of voxels, bit 4 z + 2 y + x, and the area vectors of its triangles, `[z, y, x]` in eighths of a cube's
+/// face without their signs.
 const PATTERNS: [(u8, &[[u8; 3]]); 13] = [
     (0b0000_0001, &[[1, 1, 1]]),
     (0b0000_0011, &[[2, 2, 0], [2, 2, 0]]),

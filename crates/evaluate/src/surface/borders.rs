@@ -1,5 +1,5 @@
-//! Border voxels: those with a face on the background, with the distances between their centres, as MONAI, MetricsReloaded
-//! and medpy take them.
+//! Border voxels: those with a face on the background, with the distances between their centres, as MONAI,
+//! MetricsReloaded and medpy take them.
 
 use pulmoav_task::Cancelled;
 use pulmoav_volume::bits::{Bits, WORD};

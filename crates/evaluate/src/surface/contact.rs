@@ -1,7 +1,7 @@
 //! Contact = area of the voxel faces that lie between a target and the class it may be taken for.
 //!
-//! Arteries and veins touch where scanner or labels cannot part them; more contact than in the reference speaks of vessels
-//! that were fused.
+//! Arteries and veins touch where scanner or labels cannot part them; more contact than in the reference speaks of
+//! vessels that were fused.
 
 use pulmoav_volume::bits::{Bits, WORD};
 

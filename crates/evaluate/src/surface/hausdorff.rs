@@ -1,5 +1,5 @@
-//! HD95 and HD100: of each surface, the least distance within which 95 or 100 % of its area lie of the other; the greater of
-//! the two (google-deepmind/surface-distance, `compute_robust_hausdorff`).
+//! HD95 and HD100: of each surface, the least distance within which 95 or 100 % of its area lie of the other; the
+//! greater of the two (google-deepmind/surface-distance, `compute_robust_hausdorff`).
 
 use crate::score::{Better, Group, Score, Unit};
 use crate::surface::profile::Element;

@@ -1,5 +1,5 @@
-//! HD95 and HD100 between border voxels: of each mask's, the 95th percentile of the distances to the other's, between ranks
-//! linearly, or the greatest; the greater of the two (MONAI, `compute_hausdorff_distance`; MetricsReloaded,
+//! HD95 and HD100 between border voxels: of each mask's, the 95th percentile of the distances to the other's, between
+//! ranks linearly, or the greatest; the greater of the two (MONAI, `compute_hausdorff_distance`; MetricsReloaded,
 //! `measured_hausdorff_distance_perc`).
 
 use crate::score::{Better, Group, Score, Unit};

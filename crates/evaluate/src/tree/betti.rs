@@ -1,8 +1,8 @@
-//! Betti errors: the difference between prediction and reference in the number of pieces (b0, voxels that touch by a corner),
-//! tunnels (b1) and cavities (b2, background that touches by a face).
+//! Betti errors: the difference between prediction and reference in the number of pieces (b0, voxels that touch by a
+//! corner), tunnels (b1) and cavities (b2, background that touches by a face).
 //!
-//! b1 = b0 + b2 − χ, with the Euler number χ = corners − edges + faces − voxels of the closed voxels (Kong and Rosenfeld 1989,
-//! Comput Vis Graph Image Process 48:357).
+//! b1 = b0 + b2 − χ, with the Euler number χ = corners − edges + faces − voxels of the closed voxels (Kong and
+//! Rosenfeld 1989, Comput Vis Graph Image Process 48:357).
 
 use pulmoav_volume::bits::{Bits, WORD};
 use pulmoav_volume::components::{Connectivity, component_sizes};

@@ -2,7 +2,8 @@
 
 use crate::skeleton::line::{Line, neighbours};
 
-/// Shorter pieces are no branches: thinning leaves them on the walls of wide vessels and between the voxels of a fork, mm.
+/// Shorter pieces are no branches: thinning leaves them on the walls of wide vessels and between the voxels of a fork,
+/// mm.
 pub(crate) const SHORTEST_MM: f64 = 2.0;
 
 /// A branch: the numbers of its points on the line.

@@ -1,5 +1,5 @@
-//! Branches detected = branches of the reference of which at least 80 % of the centreline lie in the prediction / all of its
-//! branches (Zhang et al., ATM'22, Med Image Anal 2023, 90:102957).
+//! Branches detected = branches of the reference of which at least 80 % of the centreline lie in the prediction / all
+//! of its branches (Zhang et al., ATM'22, Med Image Anal 2023, 90:102957).
 
 use crate::pair::Which;
 use crate::row::Row;
@@ -21,7 +21,9 @@ const SHARE: f64 = 0.8;
 fn branches_detected(row: &Row<'_>) -> Value {
     let points = row.points(Which::Reference)?;
     let mut inside = vec![None; row.pair.line(Which::Reference)?.points.len()];
-    points.iter().for_each(|point| inside[point.number] = Some(point.inside));
+    for point in points {
+        inside[point.number] = Some(point.inside);
+    }
     let (mut detected, mut all) = (0_u32, 0_u32);
     for branch in row.pair.branches()? {
         let counted: Vec<bool> = branch.0.iter().filter_map(|&number| inside[number]).collect();

@@ -1,5 +1,5 @@
-//! Swap rate by branch: of the reference's branches that the prediction calls vessel somewhere, the share in which it gives
-//! more voxels the wrong class than the right one.
+//! Swap rate by branch: of the reference's branches that the prediction calls vessel somewhere, the share in which it
+//! gives more voxels the wrong class than the right one.
 
 use crate::options::swappable;
 use crate::pair::Which;

@@ -1,5 +1,5 @@
-//! Tree length detected = length of the reference's centreline that lies in the prediction / its whole length, in mm (Zhang et
-//! al., ATM'22, Med Image Anal 2023, 90:102957, there in voxels).
+//! Tree length detected = length of the reference's centreline that lies in the prediction / its whole length, in mm
+//! (Zhang et al., ATM'22, Med Image Anal 2023, 90:102957, there in voxels).
 
 use crate::pair::Which;
 use crate::score::{Better, Group, Score, Unit};
