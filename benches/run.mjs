@@ -33,6 +33,7 @@ const STAGES = [
   'overfit',
   'anatomy',
   'few-labels',
+  'tidy',
 ];
 
 const { values } = parseArgs({

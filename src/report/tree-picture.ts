@@ -18,6 +18,8 @@ const PIXELS_A_MM = 2.4;
 const MOST_PIXELS = 1400;
 const MARGIN = 16;
 
+type Extents = [[number, number], [number, number], [number, number]];
+
 /** Across and down the picture, and towards the reader: RAS axes and their signs. */
 const VIEWS = [
   { title: 'from the front', across: [0, -1], down: [2, -1], depth: [1, 1] },
@@ -32,7 +34,7 @@ export function drawTrees(trees: readonly MeasuredTree[]): Uint8Array {
   const points = trees.flatMap(({ branches }) => branches.flatMap((branch) => branch.points));
   const extent = [0, 1, 2].map((axis) => range(points.map((point) => number(point, axis))));
   const size = ([low, high]: readonly [number, number]) => high - low;
-  const [x, y, z] = extent as [readonly [number, number], readonly [number, number], readonly [number, number]];
+  const [x, y, z] = [0, 1, 2].map((axis) => extent[axis] ?? [0, 0]) as Extents;
   const scale = Math.min(PIXELS_A_MM, MOST_PIXELS / Math.max(size(x) + size(y), size(z), 1));
   const widths = [size(x), size(y)].map((mm) => Math.ceil(mm * scale) + 2 * MARGIN);
   const height = Math.ceil(size(z) * scale) + 2 * MARGIN + TEXT_HEIGHT;
