@@ -34,6 +34,7 @@ const STAGES = [
   'overfit',
   'anatomy',
   'few-labels',
+  'tidy',
 ];
 
 const { values } = parseArgs({

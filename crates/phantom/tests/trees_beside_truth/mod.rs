@@ -93,7 +93,50 @@ fn true_tree(phantom: &Phantom, class: usize, mask: &Volume<u8>) -> VesselTree {
             places.push(parent);
         }
     }
-    VesselTree::of_nodes(&kept)
+    let finest_mm = mask.grid.spacing_mm.into_iter().fold(f64::INFINITY, f64::min);
+    VesselTree::of_nodes(&without_hidden(kept, finest_mm))
+}
+
+/// Leaves out twigs that end in their parent or just outside it, where a mask has nothing to show for them.
+fn without_hidden(mut nodes: Vec<TreeNode>, finest_mm: f64) -> Vec<TreeNode> {
+    loop {
+        let mut children = vec![0; nodes.len()];
+        nodes.iter().filter_map(|node| node.parent).for_each(|parent| children[parent] += 1);
+        let mut hidden = vec![false; nodes.len()];
+        for tip in (0..nodes.len()).filter(|&node| children[node] == 0) {
+            let (mut run, mut length_mm) = (vec![tip], 0.0);
+            let fork = loop {
+                let at = run[run.len() - 1];
+                let Some(parent) = nodes[at].parent else { break None };
+                length_mm += distance_mm(nodes[at].point.mm, nodes[parent].point.mm);
+                if children[parent] > 1 {
+                    break Some(parent);
+                }
+                run.push(parent);
+            };
+            let Some(fork) = fork else { continue };
+            let least_mm = (2.0 * nodes[tip].point.radius_mm).max(1.5 * finest_mm);
+            if length_mm - nodes[fork].point.radius_mm < least_mm {
+                run.iter().for_each(|&node| hidden[node] = true);
+                // One a fork at a time: what is left there may be no twig any more.
+                children[fork] -= 1;
+            }
+        }
+        if !hidden.contains(&true) {
+            return nodes;
+        }
+        let mut places = vec![None; nodes.len()];
+        let mut kept = vec![];
+        for (index, node) in nodes.iter().enumerate().filter(|(index, _)| !hidden[*index]) {
+            places[index] = Some(kept.len());
+            kept.push(TreeNode { parent: node.parent.and_then(|parent| places[parent]), ..*node });
+        }
+        nodes = kept;
+    }
+}
+
+fn distance_mm(a: [f64; 3], b: [f64; 3]) -> f64 {
+    (0..3).map(|k| (a[k] - b[k]).powi(2)).sum::<f64>().sqrt()
 }
 
 /// Whether a place lies in a voxel of the mask or beside one.
@@ -117,10 +160,7 @@ fn is_inside(mask: &Volume<u8>, mm: [f64; 3]) -> bool {
 fn visible(branch: &Branch, tree: &VesselTree) -> Vec<Point> {
     let parent_mm = branch.parent.map_or(0.0, |parent| tree.branches[parent].radius_mm);
     let start = branch.points[0].mm;
-    let away = |point: &&Point| {
-        let squared: f64 = (0..3).map(|k| (point.mm[k] - start[k]).powi(2)).sum();
-        squared.sqrt() > parent_mm
-    };
+    let away = |point: &&Point| distance_mm(point.mm, start) > parent_mm;
     branch.points.iter().skip(1).filter(away).copied().collect()
 }
 
@@ -155,7 +195,7 @@ impl<'a> Buckets<'a> {
             let range = range.clone();
             range.clone().flat_map(move |b| range.clone().map(move |c| [x + a, y + b, z + c]))
         });
-        let distance = |point: &Point| (0..3).map(|k| (point.mm[k] - mm[k]).powi(2)).sum::<f64>().sqrt();
+        let distance = |point: &Point| distance_mm(point.mm, mm);
         let near = cubes.filter_map(|cube| self.cubes.get(&cube)).flatten().copied();
         near.map(|point| (distance(point), point))
             .filter(|(mm, _)| *mm <= reach_mm)
