@@ -155,8 +155,8 @@ fn entries(path: &Path) -> Result<Vec<Place>, VolumeError> {
     Ok(places)
 }
 
-/// Whether unpacking a name could write outside of the archive's folder; nothing is unpacked here, but who made it meant
-/// no good.
+/// Whether unpacking a name could write outside of the archive's folder; nothing is unpacked here, but whoever made it
+/// meant no good.
 fn leads_out(name: &str) -> bool {
     name.starts_with(['/', '\\']) || name.split(['/', '\\']).any(|part| part == "..")
 }

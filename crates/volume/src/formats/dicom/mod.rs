@@ -46,8 +46,8 @@ pub(super) struct Opened {
 /// Reads the heads of a place and lays out the series that is meant.
 ///
 /// # Errors
-/// `ERR_FORMAT` where there is no CT, or where its packing is not read; `ERR_GEOMETRY` where the series is not there, is
-/// not clear, or is no volume; `ERR_IO`, `CANCELLED`.
+/// `ERR_FORMAT` where there is no CT, or where its packing is not read; `ERR_GEOMETRY` where the series is not there,
+/// is not clear, or is no volume; `ERR_IO`, `CANCELLED`.
 pub(super) fn open(path: &Path, wanted: Option<&str>, monitor: &dyn Monitor) -> Result<Opened, VolumeError> {
     let found = find(path, monitor)?;
     let candidates = candidates(&found);

@@ -1,4 +1,4 @@
-//! Where the bytes of one DICOM file are: a file of its own, or an entry of a zip archive that is never unpacked to disk.
+//! Where the bytes of one DICOM file are: a file of its own, or an entry of a zip archive, never unpacked to disk.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
