@@ -88,7 +88,7 @@ test('a half-labelled reference is scored on its side, a grid that differs is re
   const shorter = {
     ...labels,
     data: labels.data.slice(0, planes * height * width),
-    shape: [planes, height, width] as const,
+    shape: [planes, height, width] as [number, number, number],
   };
   await t.throwsAsync(evaluate(shorter, labels), { code: 'ERR_GEOMETRY', message: /mm away.*--resample/s });
   const resampled = await evaluateCase(shorter, labels, { resample: true });
