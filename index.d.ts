@@ -1478,8 +1478,8 @@ interface EvaluateOptions extends CallOptions {
      */
     centrelines?: boolean | undefined;
     /**
-     * A map of the lungs, as a path: 1 left and 2 right, or a label map of `pulmoav anatomy`. With it, rows for either lung
-     * and for what lies outside both are given too, and scores by distance from the hilum.
+     * A map of the lungs, as a path: 1 left and 2 right, or a label map of `pulmoav anatomy`. With it, rows for either
+     * lung and for what lies outside both are given too, and scores by distance from the hilum.
      */
     lungs?: string | undefined;
     /** Which parts of a half-labelled reference are annotated; needs `lungs`. `central` is what lies outside them. */
