@@ -206,6 +206,36 @@ interface MeasuredStructure {
   volumeMl: number
 }
 
+/** The trees and loose pieces of one class. */
+interface MeasuredTree {
+  /** `artery`, `vein`, … */
+  name: string
+  /** Value in the label map. */
+  value: number
+  /** Its voxels. */
+  voxels: number
+  /** Their volume in ml. */
+  volumeMl: number
+  /** Length of all centrelines, mm. */
+  lengthMm: number
+  /** Parents before children, piece by piece. */
+  branches: Array<TreeBranch>
+  /** What hangs together, the longest first. */
+  pieces: Array<TreePiece>
+  /** Loops of the centreline, each cut at its thinnest place. */
+  loops: Array<TreeLoop>
+  /** Spurs that were pruned. */
+  pruned: number
+  /** Count, diameter and length by Strahler order, loose pieces left out. */
+  orders: Array<TreeOrder>
+  /** The tree as SWC, where asked for. */
+  swc: string | null
+  /** As GraphML. */
+  graphml: string | null
+  /** As VTK `PolyData`, legacy ASCII. */
+  vtk: string | null
+}
+
 /** What a network with its plan is. */
 interface NetworkInfo {
   /** The plan's name. */
@@ -394,6 +424,66 @@ interface TeacherReport {
   verdicts: Array<Verdict>
 }
 
+/** A tidied label map and what was changed. */
+interface Tidied {
+  /** The label map. */
+  labels: LabelMap
+  /** Branches that got the other class. */
+  changes: Array<TidyChange>
+  /** Gaps that were bridged. */
+  bridges: Array<TidyBridge>
+  /** Pieces too small to tell that were cleared. */
+  dropped: TidyPieces
+  /** Pieces not connected to a tree of their class, before. */
+  looseBefore: TidyPieces
+  /** The same, after. */
+  looseAfter: TidyPieces
+  /** Wall time by stage. */
+  seconds: TidySeconds
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
+/** A gap that was bridged. */
+interface TidyBridge {
+  /** Where it starts, RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The value of the pieces that it joins. */
+  value: number
+  /** Its length, mm. */
+  lengthMm: number
+  /** Its voxels. */
+  voxels: number
+}
+
+/** A branch, or a part of one, that got the other class. */
+interface TidyChange {
+  /** Its middle, RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The value that it had. */
+  from: number
+  /** The value that it has now. */
+  to: number
+  /** Its length, mm. */
+  lengthMm: number
+  /** Its voxels. */
+  voxels: number
+}
+
+/** Some pieces of a label map. */
+interface TidyPieces {
+  pieces: number
+  voxels: number
+}
+
+/** Wall time of tidying, s. */
+interface TidySeconds {
+  load: number
+  anatomy: number
+  tidy: number
+  total: number
+}
+
 /** What an opened trainer says of itself. */
 interface TrainerFacts {
   /** The next step to take. */
@@ -412,6 +502,77 @@ interface TrainerFacts {
   ceiling: Record<string, number>
   /** What the cases learnt from gave cause to say. */
   warnings: Array<CaseWarning>
+}
+
+/** A vessel between two forks, or between a fork and an end. */
+interface TreeBranch {
+  /** The branch that it leaves; `null` for a root. */
+  parent: number | null
+  /** The branches that leave from its end. */
+  children: Array<number>
+  /** The piece that it belongs to. */
+  piece: number
+  /** Its centreline from the root's side outwards; the first point is its parent's last. */
+  points: Array<TreePoint>
+  /** Length along the centreline, mm. */
+  lengthMm: number
+  /** Mean radius outside the parent, mm. */
+  radiusMm: number
+  /** Volume of what lies nearest to it, ml. */
+  volumeMl: number
+  /** Forks between it and the root. */
+  generation: number
+  /** Strahler's order: 1 at an end. */
+  strahler: number
+  /** Angle to its parent's direction, degrees; `null` for a root. */
+  angleDeg: number | null
+  /** Length over the distance of its ends, less 1. */
+  tortuosity: number
+}
+
+/** A loop that was cut. */
+interface TreeLoop {
+  /** Where, RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** Radius there, mm. */
+  radiusMm: number
+}
+
+/** What the elements of one Strahler order come to; an element is a run of branches of one order. */
+interface TreeOrder {
+  order: number
+  /** Number of elements. */
+  count: number
+  /** Mean diameter, weighted by length, mm. */
+  diameterMm: number
+  /** Mean length of an element, mm. */
+  lengthMm: number
+}
+
+/** Branches that hang together. */
+interface TreePiece {
+  /** Its root branch. */
+  root: number
+  /** How many branches it has. */
+  branches: number
+  /** Length of all of them, mm. */
+  lengthMm: number
+  /** Their volume, ml. */
+  volumeMl: number
+  /** Whether it counts as a tree: a tenth of the longest piece's length or more. Else it is loose. */
+  isTree: boolean
+  /** Smallest distance from a loose piece's voxels to a tree's, mm; `null` for a tree. */
+  gapMm: number | null
+}
+
+/** `[x, y, z, radius]`: RAS mm, and the vessel's radius there in mm. */
+type TreePoint = [number, number, number, number]
+
+/** Wall time of measuring trees, s. */
+interface TreeSeconds {
+  load: number
+  measure: number
+  total: number
 }
 
 /** What a prompt was understood as. */
@@ -443,6 +604,18 @@ interface Verdict {
   accepted: number
   /** The sum of their confidences. */
   confidence: number
+}
+
+/** Trees of a label map. */
+interface VesselTrees {
+  /** One a value, in the order of the values. */
+  trees: Array<MeasuredTree>
+  /** Wall time by stage. */
+  seconds: TreeSeconds
+  /** The process's peak memory. */
+  memory: PeakMemory
+  /** What a user should know. */
+  warnings: Array<Warning>
 }
 
 /** Voxel arrays by file data type; 64-bit integers are big integers. */
@@ -1270,6 +1443,83 @@ interface AnatomyReport {
  */
 declare function anatomyToFolder(job: AnatomyJob, options?: CallOptions): Promise<AnatomyReport>;
 
+/** Options of {@link tree}. */
+interface TreeOptions extends CallOptions {
+    /**
+     * Values to measure, 1 to 255, or names and values: `{ artery: 1, vein: 2 }`.
+     *
+     * @default those that our plans name (artery 1, vein 2, …), or every one where the map has none of these
+     */
+    values?: readonly number[] | Readonly<Record<string, number>> | undefined;
+    /** Give each tree as SWC, GraphML and VTK too. @default false */
+    exports?: boolean | undefined;
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/**
+ * Measures a mask or label map of vessels, given by path or as a volume, as trees: branches with length, radius, angle,
+ * generation and Strahler order, loose pieces and loops. One result a label value; places are RAS mm.
+ *
+ * @throws FormatError, GeometryError, IoError, UsageError
+ * @example
+ * const { trees } = await tree('labels.nii.gz');
+ * for (const { name, branches, lengthMm } of trees) console.log(name, branches.length, lengthMm);
+ */
+declare function tree(mask: string | Volume, options?: TreeOptions): Promise<VesselTrees>;
+
+/** One label map whose trees are written to a folder. */
+interface TreeJob {
+    /** The mask or label map. */
+    input: string;
+    /** The folder, made where it is missing; other files in it are left alone. */
+    out: string;
+    /** Values to measure. */
+    values?: TreeOptions['values'];
+    /** Which volume of a file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with. @default all */
+    threads?: number | undefined;
+}
+/** What became of a {@link TreeJob}; `tree.json` holds the trees whole. */
+interface TreeReport {
+    /** The files that were written: report, picture, and three a class. */
+    files: {
+        report: string;
+        picture: string;
+        trees: string[];
+    };
+    trees: TreeSummary[];
+    seconds: VesselTrees['seconds'] & {
+        write: number;
+    };
+    memory: VesselTrees['memory'];
+    warnings: Warning[];
+}
+/** One class in short. */
+interface TreeSummary {
+    name: string;
+    value: number;
+    volumeMl: number;
+    lengthMm: number;
+    branches: number;
+    /** Pieces that count as trees, and those that do not. */
+    trees: number;
+    loose: number;
+    loops: number;
+    pruned: number;
+    orders: MeasuredTree['orders'];
+}
+/**
+ * Writes the trees of a label map to a folder: `tree.json` with everything that was measured, `tree.png`, and
+ * `NAME.swc`, `NAME.graphml`, `NAME.vtk` a class. Nothing is written before all is measured; each file appears whole or
+ * not at all, the report last.
+ *
+ * @throws every error of {@link tree}, and IoError
+ */
+declare function treeToFolder(job: TreeJob, options?: CallOptions): Promise<TreeReport>;
+
 /** What is asked of one scan. */
 interface SegmentOptions extends CallOptions {
     /** What to look for, in words. @default the plan's own: artery, vein */
@@ -1469,6 +1719,29 @@ declare function encodeText(prompts: string[], options?: TextOptions): Promise<E
  */
 declare function understand(prompts: string[], options?: TextOptions): Promise<Understood[]>;
 
+/** Options of {@link tidy}. */
+interface TidyOptions extends CallOptions {
+    /** Value of the arteries. @default 1 */
+    artery?: number | undefined;
+    /** Value of the veins. @default 2 */
+    vein?: number | undefined;
+    /** The scan, as a path: with it the airways tell arteries from veins, and gaps are bridged. */
+    image?: string | undefined;
+    /** Which volume of the scan's file with four or more axes. */
+    index?: number | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/**
+ * Gives each branch of a label map one class: what lies on a branch of the other class follows it, gaps are bridged and
+ * loose specks go. Nothing is written; every change is told.
+ *
+ * @throws FormatError, GeometryError, IoError, UsageError
+ * @example
+ * const { labels, changes, looseBefore, looseAfter } = await tidy('labels.nii.gz', { image: 'chest.nii.gz' });
+ */
+declare function tidy(path: string, options?: TidyOptions): Promise<Tidied>;
+
 /** One line of a run's log. */
 type TrainEvent = {
     type: 'start';
@@ -1627,5 +1900,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, train, understand, verify, verifyModel, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, Understood, Verification, VerifiedFile, Volume, VoxelArray, Warning, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, doctor, encodeText, errorOf, evaluate, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, listModels, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, verify, verifyModel, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, CallOptions, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateOptions, ExportOptions, ExportReport, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, LabelMap, ListedModel, LoadOptions, MeasuredStructure, MeasuredTree, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Scores, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, TargetScores, TextModelInfo, TextOptions, Tidied, TidyBridge, TidyChange, TidyOptions, TidyPieces, TidySeconds, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, TreeBranch, TreeJob, TreeLoop, TreeOptions, TreeOrder, TreePiece, TreePoint, TreeReport, TreeSeconds, TreeSummary, Understood, Verification, VerifiedFile, VesselTrees, Volume, VoxelArray, Warning, WriteOptions };
