@@ -14,7 +14,7 @@ const LEAST_SHARE: f64 = 0.8;
 /// What became of a comparison.
 #[derive(Debug)]
 #[allow(dead_code)] // Each user of this file looks at what it needs.
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// True branches of 2 mm and more that lie in the scan.
     pub branches: usize,
     /// Those of which at least 80 % were found.
@@ -36,7 +36,7 @@ pub struct Comparison {
 }
 
 /// Compares the arteries (class 0) or veins (1) of a phantom.
-pub fn compared(phantom: &Phantom, class: usize) -> Comparison {
+pub(crate) fn compared(phantom: &Phantom, class: usize) -> Comparison {
     let value = class as u8 + 1;
     let mask = phantom.labels.data.iter().map(|&label| u8::from(label == value)).collect();
     let mask = Volume { data: mask, grid: phantom.labels.grid };
@@ -103,7 +103,8 @@ fn without_hidden(mut nodes: Vec<TreeNode>, finest_mm: f64) -> Vec<TreeNode> {
         let mut children = vec![0; nodes.len()];
         nodes.iter().filter_map(|node| node.parent).for_each(|parent| children[parent] += 1);
         let mut hidden = vec![false; nodes.len()];
-        for tip in (0..nodes.len()).filter(|&node| children[node] == 0) {
+        let tips: Vec<usize> = (0..nodes.len()).filter(|&node| children[node] == 0).collect();
+        for tip in tips {
             let (mut run, mut length_mm) = (vec![tip], 0.0);
             let fork = loop {
                 let at = run[run.len() - 1];
