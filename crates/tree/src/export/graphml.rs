@@ -1,4 +1,4 @@
-//! GraphML: forks and ends as nodes, branches as edges (graphml.graphdrawing.org).
+//! `GraphML`: forks and ends as nodes, branches as edges (graphml.graphdrawing.org).
 
 use std::fmt::Write;
 

@@ -61,7 +61,9 @@ pub(super) fn bridge(
         let [z, y, x] = lattice.place(path[0]).map(|v| v as f64);
         let value = values[usize::from(class) - 1];
         bridges.push(Bridge { at_mm: affine.apply([x, y, z]), value, length_mm, voxels: path.len() as u64 });
-        path.iter().for_each(|&voxel| classes[voxel as usize] = class);
+        for &voxel in &path {
+            classes[voxel as usize] = class;
+        }
     }
     bridges
 }

@@ -41,9 +41,9 @@ pub(super) fn solve(units: &Units, airways: Option<&[u8]>, weights: &Weights) ->
         let artery = to_airway_mm2.as_deref().map_or(0.0, |mm2| weights.airway * airway(unit, mm2, weights));
         let (mut artery_cost, mut vein_cost) = if unit.class == 1 { (0.0, kept) } else { (kept, 0.0) };
         if artery > 0.0 {
-            vein_cost += artery
+            vein_cost += artery;
         } else {
-            artery_cost -= artery
+            artery_cost -= artery;
         }
         flow.add_costs(index, artery_cost, vein_cost);
     }

@@ -126,7 +126,9 @@ mod tests {
             };
             let mut flow = Flow::new(items);
             costs.iter().enumerate().for_each(|(i, [first, second])| flow.add_costs(i, *first, *second));
-            ties.iter().for_each(|&(a, b, weight)| flow.tie(a, b, weight));
+            for &(a, b, weight) in &ties {
+                flow.tie(a, b, weight);
+            }
             let least = (0..1 << items)
                 .map(|bits| cost(&(0..items).map(|i| bits >> i & 1 == 1).collect::<Vec<_>>()))
                 .fold(f64::INFINITY, f64::min);
