@@ -26,7 +26,7 @@ use crate::warning::Warning;
 pub struct TreeRequest {
     /// Values to measure; `null`: those that our plans name, or all where there is none of them.
     pub values: Option<Vec<TreeValue>>,
-    /// Whether each tree is also written as SWC, GraphML and VTK.
+    /// Whether each tree is also written as SWC, `GraphML` and VTK.
     pub exports: bool,
     /// Which volume of a file with four or more axes.
     pub index: Option<u32>,
@@ -89,7 +89,7 @@ pub struct MeasuredTree {
     pub orders: Vec<TreeOrder>,
     /// The tree as SWC, where asked for.
     pub swc: Option<String>,
-    /// As GraphML.
+    /// As `GraphML`.
     pub graphml: Option<String>,
     /// As VTK `PolyData`, legacy ASCII.
     pub vtk: Option<String>,

@@ -51,7 +51,7 @@ pub enum TrainError {
         /// The case's name.
         case: String,
         /// What the evaluate pipeline says.
-        source: pulmoav_evaluate::EvaluateError,
+        source: Box<pulmoav_evaluate::EvaluateError>,
     },
     /// The network could not be built, loaded or saved.
     #[error(transparent)]

@@ -55,7 +55,7 @@ fn score(segmenter: &Segmenter, case: &Case, monitor: &dyn Monitor) -> Result<Ca
     let restrictions = known.iter().map(Restriction::Within).collect();
     let options = Options { restrictions, ..Options::default() };
     let mut scores = evaluate(&found.labels, &reference, &options, monitor)
-        .map_err(|source| TrainError::Evaluate { case: case.name.clone(), source })?
+        .map_err(|source| TrainError::Evaluate { case: case.name.clone(), source: Box::new(source) })?
         .scores;
     scores.0.retain(|(target, _)| is_annotated(target, &case.annotated.classes));
     Ok(CaseScores { name: case.name.clone(), scores, slices })
