@@ -125,13 +125,14 @@ fn nothing_to_read_is_one_sentence() {
 }
 
 /// Two series, and which of them the rule picks: slices, distance, and what differs.
+type Choice = (&'static str, (usize, f64, Slice), (usize, f64, Slice), Option<&'static str>);
+
 #[test]
 fn the_rule_picks_a_series_and_others_are_named() {
     let plain = || Slice { series: "1.1", series_number: 1, description: "A", ..Slice::at(0.0) };
     let other = || Slice { series: "1.2", series_number: 2, description: "B", ..Slice::at(0.0) };
     let coronal = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
-    type Case = (&'static str, (usize, f64, Slice), (usize, f64, Slice), Option<&'static str>);
-    let cases: [Case; 6] = [
+    let cases: [Choice; 6] = [
         ("more slices", (3, 1.0, plain()), (5, 2.0, other()), Some("1.2")),
         ("thinner", (3, 1.0, plain()), (3, 2.0, other()), Some("1.1")),
         ("a chest", (5, 1.0, plain()), (3, 1.0, Slice { description: "Thorax 1.0 I70f", ..other() }), Some("1.2")),
@@ -176,7 +177,7 @@ fn series_of_several_patients_are_not_chosen_from() {
     let folder = folder("patients");
     for (patient, series, count) in [("P1", "1.1", 2), ("P2", "1.2", 4)] {
         for index in 0..count {
-            Slice { patient, series, ..Slice::at(f64::from(index)) }.write(&folder.join(patient), &format!("{index}"));
+            Slice { series, patient, ..Slice::at(f64::from(index)) }.write(&folder.join(patient), &format!("{index}"));
         }
     }
     let error = refused(&folder);
@@ -185,6 +186,9 @@ fn series_of_several_patients_are_not_chosen_from() {
 }
 
 /// Places of slices, mm, and what becomes of them: slices and warnings, or words of the refusal.
+/// Where slices lie, and how many are read with which warnings, or the refusal.
+type Spacing = (&'static str, Vec<f64>, Result<(usize, Vec<&'static str>), &'static str>);
+
 #[test]
 fn gaps_duplicates_and_uneven_steps_are_told() {
     let many: Vec<f64> = (0..40).map(f64::from).collect();
@@ -194,8 +198,7 @@ fn gaps_duplicates_and_uneven_steps_are_told() {
     let wavy: Vec<f64> = many.iter().map(|z| z + if *z as i32 % 2 == 0 { 0.03 } else { 0.0 }).collect();
     let half: Vec<f64> = (0..20).map(f64::from).chain((0..10).map(|z| 19.0 + 2.5 * f64::from(z + 1))).collect();
     let twice: Vec<f64> = [many.clone(), vec![7.0, 8.0]].concat();
-    type Case = (&'static str, Vec<f64>, Result<(usize, Vec<&'static str>), &'static str>);
-    let cases: [Case; 8] = [
+    let cases: [Spacing; 8] = [
         ("even", many.clone(), Ok((40, vec![]))),
         ("two are missing", without(&[5, 30]), Ok((40, vec!["MISSING_SLICES"]))),
         ("four in a row", without(&[5, 6, 7, 8]), Err("lacks 4 slices in a row")),
@@ -258,7 +261,7 @@ fn a_tilted_gantry_is_resampled_aloud() {
         let row = 3 - index;
         values[row * COLUMNS + 1] = 1000;
         let position = Some([0.0, index as f64 * 0.5, index as f64]);
-        Slice { values, position, ..Slice::at(0.0) }.write(&folder, &format!("{index}"));
+        Slice { position, values, ..Slice::at(0.0) }.write(&folder, &format!("{index}"));
     }
     let image = read(&folder, None, &Silent).expect("read");
     assert_eq!(codes(&image), ["TILT_RESAMPLED"]);
@@ -401,7 +404,7 @@ fn damage_is_an_error_and_never_a_panic() {
     for source in &sources {
         for _ in 0..300 {
             let mut bytes = source.clone();
-            for _ in 0..1 + random(3) {
+            for _ in 0..=random(3) {
                 let at = random(bytes.len());
                 bytes[at] = random(256) as u8;
             }

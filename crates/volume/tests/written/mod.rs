@@ -208,7 +208,7 @@ impl Writer {
     }
 
     fn text(&mut self, group: u16, element: u16, vr: &str, text: &str) {
-        let padded = if text.len() % 2 == 0 { text.to_owned() } else { format!("{text} ") };
+        let padded = if text.len().is_multiple_of(2) { text.to_owned() } else { format!("{text} ") };
         self.head(group, element, vr, padded.len() as u32);
         self.bytes.extend(padded.as_bytes());
     }
