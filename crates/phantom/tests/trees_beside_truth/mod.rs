@@ -118,7 +118,9 @@ fn without_hidden(mut nodes: Vec<TreeNode>, finest_mm: f64) -> Vec<TreeNode> {
             let Some(fork) = fork else { continue };
             let least_mm = (2.0 * nodes[tip].point.radius_mm).max(1.5 * finest_mm);
             if length_mm - nodes[fork].point.radius_mm < least_mm {
-                run.iter().for_each(|&node| hidden[node] = true);
+                for &node in &run {
+                    hidden[node] = true;
+                }
                 // One a fork at a time: what is left there may be no twig any more.
                 children[fork] -= 1;
             }
