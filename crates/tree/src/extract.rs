@@ -12,7 +12,7 @@ use crate::error::TreeError;
 use crate::graph::Graph;
 use crate::lattice::Lattice;
 use crate::loops::{Cut, cut_loops};
-use crate::prune::prune;
+use crate::prune::{Spurs, prune};
 use crate::radius::{Along, radii_mm};
 use crate::region::{NONE, regions};
 use crate::thinning::skeleton_of;
@@ -45,7 +45,7 @@ fn vessel_tree_of(
     let mut vessels = crop(map, &part);
     vessels.data.iter_mut().for_each(|value| *value = u8::from(is_vessel(*value)));
     let lattice = Lattice { shape: vessels.grid.shape, spacing_mm: vessels.grid.spacing_mm };
-    let centreline = Centreline::find(&vessels.data, lattice, monitor)?;
+    let centreline = Centreline::find(&vessels.data, lattice, Spurs::SHORT, monitor)?;
     centreline.measured(&vessels.data, &vessels.grid.affine, monitor)
 }
 
@@ -98,7 +98,12 @@ pub(crate) struct Centreline {
 }
 
 impl Centreline {
-    pub(crate) fn find(inside: &[u8], lattice: Lattice, monitor: &dyn Monitor) -> Result<Self, Cancelled> {
+    pub(crate) fn find(
+        inside: &[u8],
+        lattice: Lattice,
+        spurs: Spurs,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Cancelled> {
         monitor.proceed()?;
         let line = skeleton_of(inside, lattice.shape);
         monitor.proceed()?;
@@ -108,7 +113,7 @@ impl Centreline {
         drop(line);
         let cuts = cut_loops(&mut graph, &depth_mm2);
         join_all(&mut graph);
-        let pruned = prune(&mut graph, &depth_mm2, &lattice);
+        let pruned = prune(&mut graph, &depth_mm2, &lattice, spurs);
         join_all(&mut graph);
         Ok(Self { lattice, graph, depth_mm2, cuts, pruned })
     }

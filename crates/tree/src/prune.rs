@@ -3,19 +3,30 @@
 use crate::graph::Graph;
 use crate::lattice::Lattice;
 
-/// A twig stays when it reaches beyond its parent's surface by this many of its own radii ...
-const RADII: f64 = 2.0;
-/// ... and by this many voxels.
-const VOXELS: f64 = 1.5;
+/// What is a spur: a twig that reaches less far beyond its parent's surface.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spurs {
+    /// Than this many of its own radii ...
+    radii: f64,
+    /// ... or than this many voxels.
+    voxels: f64,
+}
+
+impl Spurs {
+    /// For trees that are measured: most twigs that masks of phantoms lose otherwise are real.
+    pub(crate) const SHORT: Self = Self { radii: 1.0, voxels: 1.0 };
+    /// For labels of a network, whose surfaces are rougher; the weights of tidying were chosen with it.
+    pub(crate) const LONG: Self = Self { radii: 2.0, voxels: 1.5 };
+}
 
 /// Takes spurs away, the shortest first, and joins what they leave; gives their number. A twig's length counts from
 /// the surface of the vessel at its fork.
-pub(crate) fn prune(graph: &mut Graph, depth_mm2: &[f32], lattice: &Lattice) -> usize {
+pub(crate) fn prune(graph: &mut Graph, depth_mm2: &[f32], lattice: &Lattice, rule: Spurs) -> usize {
     let mut pruned = 0;
     loop {
         let mut spurs: Vec<(f64, usize)> = graph
             .each_link()
-            .filter_map(|(index, _)| Some((excess_mm(graph, index, depth_mm2, lattice)?, index)))
+            .filter_map(|(index, _)| Some((excess_mm(graph, index, depth_mm2, lattice, rule)?, index)))
             .filter(|(excess, _)| *excess < 0.0)
             .collect();
         if spurs.is_empty() {
@@ -45,7 +56,7 @@ pub(crate) fn prune(graph: &mut Graph, depth_mm2: &[f32], lattice: &Lattice) -> 
 }
 
 /// By how much a twig is longer than a spur, mm, below 0 for a spur; `None` for what is no twig at a fork.
-fn excess_mm(graph: &Graph, index: usize, depth_mm2: &[f32], lattice: &Lattice) -> Option<f64> {
+fn excess_mm(graph: &Graph, index: usize, depth_mm2: &[f32], lattice: &Lattice, rule: Spurs) -> Option<f64> {
     let link = graph.links[index].as_ref()?;
     let degree = |end: usize| graph.nodes[end].links.len();
     let fork = match link.ends.map(degree) {
@@ -58,7 +69,7 @@ fn excess_mm(graph: &Graph, index: usize, depth_mm2: &[f32], lattice: &Lattice) 
     let middle = link.path[link.path.len() / 2];
     let tip = graph.nodes[link.other_end(fork)].voxel;
     let own_mm = depth(tip).min(depth(middle));
-    Some(beyond_mm - (RADII * own_mm).max(VOXELS * lattice.finest_mm()))
+    Some(beyond_mm - (rule.radii * own_mm).max(rule.voxels * lattice.finest_mm()))
 }
 
 #[cfg(test)]
@@ -76,7 +87,7 @@ mod tests {
             graph.add_link([nodes[1], nodes[3]], (5..=5 + length).map(|y| y * 30 + 12).collect());
             let mut depth = vec![16.0_f32; 900];
             (7..30).for_each(|y| depth[y * 30 + 12] = 1.0);
-            prune(&mut graph, &depth, &lattice);
+            prune(&mut graph, &depth, &lattice, Spurs::LONG);
             assert_eq!(graph.each_link().count(), left, "{length}");
         }
     }

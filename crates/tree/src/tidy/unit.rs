@@ -5,6 +5,7 @@ use pulmoav_volume::Affine;
 
 use crate::extract::Centreline;
 use crate::lattice::Lattice;
+use crate::prune::Spurs;
 use crate::region::{NONE, regions};
 use crate::tidy::Change;
 
@@ -52,7 +53,7 @@ impl Units {
         for class in [1, 2] {
             let mask: Vec<u8> = classes.iter().map(|&value| u8::from(value == class)).collect();
             if mask.contains(&1) {
-                let centreline = Centreline::find(&mask, lattice, monitor)?;
+                let centreline = Centreline::find(&mask, lattice, Spurs::LONG, monitor)?;
                 units.add_class(class, &mask, &centreline, nodes);
                 nodes += centreline.graph.nodes.len();
             }
