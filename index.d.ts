@@ -238,7 +238,7 @@ interface MeasuredTree {
   orders: Array<TreeOrder>
   /** The tree as SWC, where asked for. */
   swc: string | null
-  /** As GraphML. */
+  /** As `GraphML`. */
   graphml: string | null
   /** As VTK `PolyData`, legacy ASCII. */
   vtk: string | null

@@ -56,7 +56,7 @@ test('a path gives what its volume gives, for any number of threads', async (t) 
 test('what cannot be labelled is one typed error', async (t) => {
   const cases: [Promise<unknown>, ErrorCode][] = [
     [anatomy('no-such-file.nii.gz'), 'ERR_IO'],
-    [anatomy(folder()), 'ERR_IO'],
+    [anatomy(folder()), 'ERR_FORMAT'],
     [anatomy(''), 'ERR_USAGE'],
     [anatomy({ ...ct, shape: [1, 2, 3] }), 'ERR_USAGE'],
     [anatomy({ ...ct, affine: new Array<number>(16).fill(0) }), 'ERR_GEOMETRY'],

@@ -156,7 +156,7 @@ test('what cannot be segmented is one typed error', async (t) => {
   using segmenter = await Segmenter.load({ model });
   const cases: [Promise<unknown>, ErrorCode][] = [
     [segmenter.segment('no-such-file.nii.gz'), 'ERR_IO'],
-    [segmenter.segment(folder()), 'ERR_IO'],
+    [segmenter.segment(folder()), 'ERR_FORMAT'],
     [segmenter.segment({ ...ct, shape: [1, 2, 3] }), 'ERR_USAGE'],
     [segmenter.segment(ct, { maxMemory: 1_000_000 }), 'ERR_MEMORY'],
     [segmenter.segment(ct, { maxMemory: 0 }), 'ERR_USAGE'],

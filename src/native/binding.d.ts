@@ -497,7 +497,7 @@ export interface MeasuredTree {
   orders: Array<TreeOrder>
   /** The tree as SWC, where asked for. */
   swc: string | null
-  /** As GraphML. */
+  /** As `GraphML`. */
   graphml: string | null
   /** As VTK `PolyData`, legacy ASCII. */
   vtk: string | null
@@ -1118,7 +1118,7 @@ export type TreePoint = [number, number, number, number]
 export interface TreeRequest {
   /** Values to measure; `null`: those that our plans name, or all where there is none of them. */
   values: Array<TreeValue> | null
-  /** Whether each tree is also written as SWC, GraphML and VTK. */
+  /** Whether each tree is also written as SWC, `GraphML` and VTK. */
   exports: boolean
   /** Which volume of a file with four or more axes. */
   index: number | null

@@ -1,4 +1,4 @@
-//! Files of surfaces; one format a file, and a line in [`write`].
+//! Files of surfaces; one format a file, and a line in [`write()`].
 
 mod glb;
 mod ply;
