@@ -44,6 +44,12 @@ test('a batch labels what it can, says what it made, and goes on with what is mi
   copyFileSync(join(input, 'a.nii.gz'), join(input, 'broken.nii.gz'));
   const again = await batch({ ...request, resume: true });
   t.deepEqual(statuses(again), ['a made', 'b done', 'below/case made', 'broken done']);
+  writeFileSync(join(out, 'c'), 'a file where a folder has to be');
+  mkdirSync(join(input, 'c'));
+  copyFileSync(join(input, 'a.nii.gz'), join(input, 'c', 'd.nii.gz'));
+  const blocked = await batch({ ...request, resume: true });
+  t.is(blocked.cases.find(({ name }) => name === 'c/d')?.error?.code, 'ERR_IO');
+  t.is(blocked.made, 4);
   const other = await batch({ ...request, resume: true, dryRun: true, prompts: ['vein'] });
   t.deepEqual(new Set(other.cases.map(({ status }) => status)), new Set(['planned']), 'other words, other labels');
 });

@@ -5,7 +5,7 @@ import { Labeller, type Outcome } from './batch/crew.js';
 import type { Failure } from './batch/messages.js';
 import { type BatchFormat, type BatchJob, FORMATS, findJobs } from './batch/scans.js';
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
-import { UsageError } from './errors.js';
+import { isPulmoavError, UsageError } from './errors.js';
 import { makeFolder, withLock, writeAtomic } from './files.js';
 import { inputRecord, isMade, labelSource, modelHash } from './record.js';
 import { type SegmentedTarget, Segmenter } from './segment.js';
@@ -134,16 +134,22 @@ interface Team {
 async function labelled(job: BatchJob, labeller: Labeller, team: Team, options: BatchOptions): Promise<BatchCase> {
   const started = performance.now();
   if (await isDone(job, team, options)) return caseOf(job, 'made');
-  await makeFolder(dirname(job.output));
+  try {
+    await makeFolder(dirname(job.output));
+  } catch (error) {
+    if (!isPulmoavError(error)) throw error;
+    const { code, message, hint = null } = error;
+    return { ...caseOf(job, 'failed'), error: { code, message, hint } };
+  }
   const onProgress = (progress: Progress) => {
     const { stage, ...at } = progress;
     options.onProgress?.({ ...at, stage: `${job.name}: ${stage}` });
   };
   const outcome = await labeller.label(shared(job, team), options.signal, onProgress);
-  return { ...caseOf(job, 'done'), seconds: (performance.now() - started) / 1000, ...told(outcome) };
+  return { ...caseOf(job, 'done'), seconds: (performance.now() - started) / 1000, ...endOf(outcome) };
 }
 
-function told(outcome: Outcome): Pick<BatchCase, 'status'> & Partial<BatchCase> {
+function endOf(outcome: Outcome): Pick<BatchCase, 'status'> & Partial<BatchCase> {
   if ('failure' in outcome) return { status: 'failed', error: outcome.failure };
   const { targets, warnings } = outcome.report;
   return { status: 'done', targets, warnings };
