@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
+import { labelNames } from '../labels.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
 import { tidy } from '../tidy.js';
@@ -24,7 +25,7 @@ export function addTidy(program: Command): void {
     .command('tidy')
     .description('give each branch of a label map one class, artery or vein, and say what was changed')
     .argument('<labels>', 'a label map with arteries and veins: NIfTI, NRRD or MetaImage')
-    .option('-o, --output <file>', 'label map to write, .nii or .nii.gz')
+    .option('-o, --output <file>', 'label map to write: .nii, .nii.gz, .nrrd, .seg.nrrd or .mha')
     .option('--image <file>', 'the scan: its airways tell arteries from veins, and gaps are bridged')
     .option('--artery <value>', 'value of the arteries', integer('--artery', 1), 1)
     .option('--vein <value>', 'value of the veins', integer('--vein', 1), 2)
@@ -39,7 +40,13 @@ export function addTidy(program: Command): void {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       const { labels, ...report } = await tidy(input, { ...asked, ...options }).finally(printer.done);
-      if (!dryRun && output !== undefined) await writeVolume(output, labels, { like: input, signal: interruption });
+      if (!dryRun && output !== undefined) {
+        const names = labelNames([
+          { value: asked.artery, name: 'artery' },
+          { value: asked.vein, name: 'vein' },
+        ]);
+        await writeVolume(output, labels, { like: input, labels: names, signal: interruption });
+      }
       if (json) return printJson({ output: dryRun ? null : output, ...report });
       const { changes, bridges, dropped, looseBefore, looseAfter, seconds, warnings } = report;
       const voxels = changes.reduce((sum, change) => sum + change.voxels, 0);
