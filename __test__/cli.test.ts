@@ -1,11 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { decode } from 'fast-png';
 import { type AnatomyReport, readVolume, writeVolume } from 'pulmoav';
-import { chest, dataset, folder, listing, root, shared, smallest, smallestModel } from './fixture.js';
+import { object, pulmoav, start } from './command.js';
+import { chest, dataset, folder, listing, shared, smallest, smallestModel } from './fixture.js';
 
 const { ct, labels } = chest();
 let model: string;
@@ -18,36 +18,6 @@ test.before(async () => {
   await writeVolume(scan, ct);
   await writeVolume(labelled, labels);
 });
-
-interface Ended {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function start(args: string[], cwd?: string): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
-    cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const said = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream]?.setEncoding('utf8').on('data', (text: string) => {
-      said[stream] += text;
-    });
-  }
-  return { child, ended: once(child, 'close').then(([status]) => ({ status: status as number | null, ...said })) };
-}
-
-const pulmoav = (...args: string[]): Promise<Ended> => start(args).ended;
-
-/** The one object that `--json` promises, with its version first. */
-function object({
-  stdout,
-}: Ended): Record<string, never> & { error?: { code: string; message: string; hint: string | null } } {
-  if (!/^\{"schemaVersion":1[,}].*\}\n$/.test(stdout)) throw new Error(`not one object: ${stdout}`);
-  return JSON.parse(stdout);
-}
 
 const commands = [
   'segment',
@@ -406,39 +376,4 @@ test.serial('a full disk is ERR_IO and leaves nothing', async (t) => {
   } finally {
     execFileSync('umount', [disk]);
   }
-});
-
-test('a picture and a table are written beside the labels, never over them', async (t) => {
-  const at = folder();
-  const output = join(at, 'labels.nii.gz');
-  const [png, csv] = [join(at, 'labels.png'), join(at, 'labels.csv')];
-  const run = (...flags: string[]) => pulmoav('segment', scan, '-o', output, '--model', model, ...flags);
-  t.is((await run('--preview', png, '--stats', csv)).status, 0);
-  t.true(decode(readFileSync(png)).width > 0);
-  t.regex(readFileSync(csv, 'utf8'), /^name,value,voxels,volumeMl\nartery,1,\d+,[\d.]+\n/);
-  t.deepEqual(listing(at), ['labels.csv', 'labels.nii.gz', 'labels.png', 'labels.run.json']);
-  for (const wrong of [
-    ['--preview', output],
-    ['--stats', join(at, 'labels.txt')],
-    ['--stats', scan],
-  ]) {
-    t.is((await run(...wrong)).status, 2, wrong.join(' '));
-  }
-});
-
-test('progress is told as JSON, line by line, or not at all', async (t) => {
-  const output = join(folder(), 'labels.nii.gz');
-  const run = (mode: string) => pulmoav('segment', scan, '-o', output, '--model', model, '--progress', mode);
-  const { status, stderr } = await run('json');
-  t.is(status, 0);
-  const events = stderr
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  t.deepEqual(new Set(events.map(({ type }) => type)), new Set(['progress', 'message']));
-  t.true(events.some(({ stage, done, total }) => stage === 'network' && done <= total));
-  t.notRegex((await run('none')).stderr, /network/);
-  const wrong = await run('loud');
-  t.is(wrong.status, 2);
-  t.regex(wrong.stderr, /--progress takes one of auto, json, none/);
 });

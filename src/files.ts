@@ -30,6 +30,9 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
   }
 }
 
+/** Endings of the files that hold volumes, by which a folder is searched for them. */
+export const VOLUME_ENDING = /\.(nii|nii\.gz|hdr|hdr\.gz|nrrd|nhdr|mha|mhd)$/i;
+
 /** Where a path leads: links are followed, also of the folder of a file that is not there yet. */
 export function placeOf(path: string): string {
   const real = (path: string) => {

@@ -2,7 +2,7 @@ import { closeSync, type Dirent, existsSync, openSync, readdirSync, readSync, st
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { FormatError, IoError, UsageError } from '../errors.js';
-import { isSamePlace, placeOf, readJson } from '../files.js';
+import { isSamePlace, placeOf, readJson, VOLUME_ENDING } from '../files.js';
 
 /** One scan of a batch: where it is, and where its labels go. */
 export interface BatchJob {
@@ -22,8 +22,6 @@ export const FORMATS = ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha'] as const;
 /** How a label map ends. */
 export type BatchFormat = (typeof FORMATS)[number];
 
-/** Endings of the files that hold scans, as far as a folder is searched for them. */
-const ENDING = /\.(nii|nii\.gz|nrrd|nhdr|mha|mhd)$/i;
 /** nnU-Net's channel at the end of a name. */
 const CHANNEL = /_(\d{4})$/;
 /** Folders in which results and sources lie beside a BIDS data set's own scans. */
@@ -49,7 +47,7 @@ export async function findJobs(given: string[], out: string, format: BatchFormat
   }
   if (jobs.length === 0) {
     throw new UsageError(`There is no scan in ${given.map((path) => `"${path}"`).join(', ')}.`, {
-      hint: 'Scans end in .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd, or are folders of DICOM files.',
+      hint: 'Scans end in .nii, .nii.gz, .hdr, .nrrd, .nhdr, .mha or .mhd, or are folders of DICOM files.',
     });
   }
   refuseClashes(jobs);
@@ -68,7 +66,7 @@ function scansBelow(folder: string, out: string): string[] {
       const path = join(directory, entry.name);
       if (entry.name.startsWith('.') || isSamePlace(path, out)) continue;
       if (entry.isDirectory() && !(isTop && isBids && NOT_BIDS_SCANS.includes(entry.name))) walk(path, false);
-      else if (!entry.isDirectory() && ENDING.test(entry.name)) found.push(path);
+      else if (!entry.isDirectory() && VOLUME_ENDING.test(entry.name)) found.push(path);
     }
   };
   for (const root of roots.length > 0 ? roots : [folder]) walk(root, true);
@@ -80,7 +78,9 @@ const MOST_LOOKED_AT = 4;
 
 /** Whether files of DICOM lie in a folder itself, by its sign, "DICM" at byte 128. */
 function holdsDicom(directory: string, entries: Dirent[]): boolean {
-  const others = entries.filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !ENDING.test(entry.name));
+  const others = entries.filter(
+    (entry) => entry.isFile() && !entry.name.startsWith('.') && !VOLUME_ENDING.test(entry.name),
+  );
   return others.slice(0, MOST_LOOKED_AT).some(({ name }) => isDicom(join(directory, name)));
 }
 
@@ -110,7 +110,7 @@ function jobsOf(files: string[], folder: string, { out, format }: Target): Batch
   const scans = new Map<string, string[]>();
   for (const file of files.sort()) {
     const path = relative(folder, file) || basename(folder);
-    const name = path.replace(ENDING, '').replace(CHANNEL, '').split(sep).join('/');
+    const name = path.replace(VOLUME_ENDING, '').replace(CHANNEL, '').split(sep).join('/');
     scans.set(name, [...(scans.get(name) ?? []), file]);
   }
   return [...scans].map(([name, inputs]) => ({ name, inputs, output: join(out, `${name}.${format}`) }));
@@ -135,7 +135,7 @@ async function listed(path: string, { out, format }: Target): Promise<BatchJob[]
   return list.data.map(({ input, output, prompts }) => {
     const inputs = (typeof input === 'string' ? [input] : input).map(from);
     const name = basename(inputs[0] ?? '')
-      .replace(ENDING, '')
+      .replace(VOLUME_ENDING, '')
       .replace(CHANNEL, '');
     return {
       name,

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { IoError, UsageError } from '../errors.js';
 import type { EvaluateOptions } from '../evaluate.js';
+import { VOLUME_ENDING } from '../files.js';
 
 /** A case by its name, and its files; `null` where none has that name. */
 export interface CasePair {
@@ -47,17 +48,14 @@ export function partners(folder: string, names: readonly string[]): Map<string, 
 
 /** The name of a volume's case: its file's without the ending. */
 export function caseName(path: string): string {
-  return basename(path).replace(VOLUME, '');
+  return basename(path).replace(VOLUME_ENDING, '');
 }
-
-/** Endings of the volumes that are read. */
-const VOLUME = /\.(nii|nii\.gz|hdr|hdr\.gz|nrrd|nhdr|mha|mhd)$/i;
 
 /** The volumes of a folder by their names. */
 function volumesOf(folder: string): Map<string, string> {
   const found = new Map<string, string>();
   // Names with a dot in front are no volumes: macOS leaves `._scan.nii.gz` beside a file that it copies.
-  for (const file of filesOf(folder).filter((file) => VOLUME.test(file) && !file.startsWith('.'))) {
+  for (const file of filesOf(folder).filter((file) => VOLUME_ENDING.test(file) && !file.startsWith('.'))) {
     const name = caseName(file);
     const other = found.get(name);
     if (other) {
