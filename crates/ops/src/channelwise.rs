@@ -16,6 +16,6 @@ pub(crate) fn check(op: &str, what: &str, tensor: &Tensor, channels: usize, whos
 pub(crate) fn or_filled(tensor: Option<&Tensor>, value: f32, channels: usize, like: &Tensor) -> Result<Tensor> {
     match tensor {
         Some(tensor) => tensor.contiguous(),
-        None => Tensor::from_vec(vec![value; channels], channels, like.device()),
+        None => Tensor::full(value, channels, like.device()),
     }
 }

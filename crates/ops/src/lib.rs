@@ -2,7 +2,7 @@
 //! w, c]`), f32.
 //!
 //! One folder an operator: `mod.rs` holds the contract, the shape checks and the backward pass, `cpu.rs` the CPU
-//! kernels.
+//! kernels, `cuda.rs` and `kernels.cu` those of NVIDIA cards (feature `cuda`).
 
 pub mod activation;
 pub mod attention;
@@ -11,6 +11,8 @@ mod channelwise;
 pub mod concat;
 pub mod conv3d;
 pub mod conv_transpose3d;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense;
 mod elementary;
 pub mod layer_norm;

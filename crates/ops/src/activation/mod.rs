@@ -1,7 +1,11 @@
 //! Elementwise operators: activations, and the residual sum with its activation.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, values};
@@ -115,18 +119,26 @@ impl CustomOp1 for Unary {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        if !x.track_op() {
-            return Ok(None);
-        }
-        let grad = grad.contiguous()?;
-        let dx = {
-            let (x_storage, x_layout) = x.storage_and_layout();
-            let (grad_storage, grad_layout) = grad.storage_and_layout();
-            cpu::backward(self.kind, values(&x_storage, x_layout)?, values(&grad_storage, grad_layout)?)
-        };
-        Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::forward(self.kind, storage, layout)
     }
+
+    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        x.track_op().then(|| backward(self.kind, x, &grad.contiguous()?)).transpose()
+    }
+}
+
+/// The gradient before an activation, from that behind it.
+fn backward(kind: Kind, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return cuda::backward(kind, x, grad);
+    }
+    let (x_storage, x_layout) = x.storage_and_layout();
+    let (grad_storage, grad_layout) = grad.storage_and_layout();
+    let dx = cpu::backward(kind, values(&x_storage, x_layout)?, values(&grad_storage, grad_layout)?);
+    Tensor::from_vec(dx, x.shape(), x.device())
 }
 
 struct AddActivate {
@@ -143,17 +155,17 @@ impl CustomOp2 for AddActivate {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::add_forward(self.slope, (s1, l1), (s2, l2))
+    }
+
     fn bwd(&self, x: &Tensor, skip: &Tensor, res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         // With a slope of at least 0, the result is positive exactly where the sum was.
         let shared = if self.slope == 1.0 {
             grad.clone()
         } else {
-            let grad = grad.contiguous()?;
-            let (y_storage, y_layout) = res.storage_and_layout();
-            let (grad_storage, grad_layout) = grad.storage_and_layout();
-            let y = values(&y_storage, y_layout)?;
-            let dx = cpu::backward(Kind::Piecewise { slope: self.slope }, y, values(&grad_storage, grad_layout)?);
-            Tensor::from_vec(dx, x.shape(), x.device())?
+            backward(Kind::Piecewise { slope: self.slope }, res, &grad.contiguous()?)?
         };
         Ok((x.track_op().then(|| shared.clone()), skip.track_op().then_some(shared)))
     }

@@ -1,7 +1,11 @@
 //! Attention of several heads, with exact gradients.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, gradient, values};
@@ -91,6 +95,19 @@ impl CustomOp3 for Attention {
         Ok((CpuStorage::F32(cpu::forward(&inputs, &self.mask)), l1.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((self.forward_on((s1, l1), (s2, l2), (s3, l3))?, l1.shape().clone()))
+    }
+
     fn bwd(
         &self,
         q: &Tensor,
@@ -100,6 +117,10 @@ impl CustomOp3 for Attention {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return Ok(self.backward_on(q, k, v, &grad)?.map(Some).into());
+        }
         let [dq, dk, dv] = {
             let (q_storage, q_layout) = q.storage_and_layout();
             let (k_storage, k_layout) = k.storage_and_layout();

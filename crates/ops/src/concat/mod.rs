@@ -1,7 +1,11 @@
 //! Joining two tensors along the channels: the skip connection of a U-Net.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{cpu_values, gradient, values, with_channels};
@@ -38,8 +42,20 @@ impl CustomOp2 for ConcatChannels {
         Ok((CpuStorage::F32(joined), with_channels(l1.dims(), self.ca + self.cb)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        let joined = cuda::join((s1, l1), (s2, l2), [self.ca, self.cb])?;
+        Ok((joined, with_channels(l1.dims(), self.ca + self.cb)))
+    }
+
     fn bwd(&self, a: &Tensor, b: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            let part =
+                |like: &Tensor, first, width| like.track_op().then(|| cuda::cut(&grad, first, width)).transpose();
+            return Ok((part(a, 0, self.ca)?, part(b, self.ca, self.cb)?));
+        }
         let (storage, layout) = grad.storage_and_layout();
         let grad = values(&storage, layout)?;
         let part = |like, first, width| gradient(like, || cpu::cut(grad, self.ca + self.cb, first, width));

@@ -26,22 +26,36 @@ pub fn conv3d_joined(
     stride: [usize; 3],
     padding: [usize; 3],
 ) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda()
+        && bias.is_none_or(|bias| !bias.track_op())
+        && let Some(geometry) = Geometry::joined(a, b, weight, stride, padding)?
+    {
+        let bias = bias.map(|bias| checked(bias, weight)?.contiguous()).transpose()?;
+        return apply3(
+            &a.contiguous()?,
+            &b.contiguous()?,
+            &weight.contiguous()?,
+            super::cuda::joined::Joined { geometry, bias },
+        );
+    }
     // The operator's three places for tensors are taken, so a bias is a plain value to it.
     if bias.is_none_or(|bias| !bias.track_op())
         && let Some(geometry) = Geometry::joined(a, b, weight, stride, padding)?
         && let Some(tile) = winograd::joined_tile(&geometry, a.dims()[4])
     {
-        let bias = bias.map(|bias| values_of(bias, weight)).transpose()?;
+        let bias = bias.map(|bias| checked(bias, weight)?.to_vec1::<f32>()).transpose()?;
         let op = JoinedConvolution { geometry, tile, bias };
         return apply3(&a.contiguous()?, &b.contiguous()?, &weight.contiguous()?, op);
     }
     conv3d(&concat_channels(a, b)?, weight, bias, stride, padding)
 }
 
-fn values_of(bias: &Tensor, weight: &Tensor) -> Result<Vec<f32>> {
+/// A bias that fits the weight.
+fn checked<'a>(bias: &'a Tensor, weight: &Tensor) -> Result<&'a Tensor> {
     let channels = weight.dims()[4];
     check("conv3d", "bias", bias, channels, format_args!("the outputs of weight {:?}", weight.dims()))?;
-    bias.to_vec1::<f32>()
+    Ok(bias)
 }
 
 struct JoinedConvolution {

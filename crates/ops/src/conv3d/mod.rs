@@ -11,6 +11,8 @@
 //! products where a 3 × 3 × 3 kernel moves by one voxel or two. `reference.rs` has the plain loops.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub mod direct;
 pub mod geometry;
 mod joined;
@@ -24,8 +26,12 @@ mod weight_block;
 pub mod winograd;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+#[cfg(feature = "cuda")]
+use candle_core::{CudaStorage, backend::BackendStorage};
 
 use crate::channelwise::check;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Values, column_sums};
 use crate::dense::cpu_values;
 use crate::tape::{apply2, apply3};
 use geometry::{Geometry, WeightOrder};
@@ -108,6 +114,29 @@ impl Convolution {
         (CpuStorage::F32(y), Shape::from(self.output_shape().as_slice()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn run_on_card(
+        &self,
+        (x, x_layout): (&CudaStorage, &Layout),
+        (weight, weight_layout): (&CudaStorage, &Layout),
+        bias: Option<(&CudaStorage, &Layout)>,
+    ) -> Result<(CudaStorage, Shape)> {
+        let device = x.device();
+        let (x, weight) = (Values::new(x, x_layout)?, Values::new(weight, weight_layout)?);
+        let bias = bias.map(|(storage, layout)| Values::f32(storage, layout)).transpose()?;
+        let parameters =
+            cuda::Parameters { weight: &weight, order: self.order, bias: bias.as_ref(), of_sample: [0; 2] };
+        let g = &self.geometry;
+        let y = match self.direction {
+            Direction::ToCoarse => {
+                let sources = cuda::Sources { a: &x, b: None, a_channels: g.fine_channels };
+                cuda::to_coarse(device, g, sources, parameters)?
+            }
+            Direction::ToFine => cuda::to_fine(device, g, &x, parameters, [0, g.fine_channels])?,
+        };
+        Ok((y.into_storage(device), Shape::from(self.output_shape().as_slice())))
+    }
+
     fn gradients(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let Self { geometry, order, direction } = *self;
         let (back, fine, coarse) = match direction {
@@ -127,6 +156,11 @@ impl CustomOp2 for Convolution {
 
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
         Ok(self.run(cpu_values(s1, l1)?, cpu_values(s2, l2)?, None))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.run_on_card((s1, l1), (s2, l2), None)
     }
 
     fn bwd(
@@ -157,6 +191,19 @@ impl CustomOp3 for Convolution {
         Ok(self.run(cpu_values(s1, l1)?, cpu_values(s2, l2)?, Some(cpu_values(s3, l3)?)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.run_on_card((s1, l1), (s2, l2), Some((s3, l3)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -182,6 +229,21 @@ impl CustomOp2 for WeightGradient {
         let gradient = cpu::weight_gradient(&self.geometry, fine, coarse, self.order);
         Ok((CpuStorage::F32(gradient), Shape::from(self.order.shape(&self.geometry).as_slice())))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        fine: &CudaStorage,
+        fl: &Layout,
+        coarse: &CudaStorage,
+        cl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (device, g) = (fine.device(), &self.geometry);
+        let (fine, coarse) = (Values::new(fine, fl)?, Values::new(coarse, cl)?);
+        let sources = cuda::Sources { a: &fine, b: None, a_channels: g.fine_channels };
+        let gradient = cuda::weight_gradient(device, g, sources, &coarse, self.order)?;
+        Ok((gradient.into_storage(device), Shape::from(self.order.shape(g).as_slice())))
+    }
 }
 
 impl CustomOp1 for ChannelSum {
@@ -193,5 +255,12 @@ impl CustomOp1 for ChannelSum {
         let channels = layout.dims()[layout.dims().len() - 1];
         let sums = cpu::channel_sum(cpu_values(grad, layout)?, channels);
         Ok((CpuStorage::F32(sums), Shape::from(channels)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let channels = layout.dims()[layout.dims().len() - 1];
+        let sums = column_sums(grad.device(), &Values::new(grad, layout)?, channels)?;
+        Ok((sums.into_storage(grad.device()), Shape::from(channels)))
     }
 }

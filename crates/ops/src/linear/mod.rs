@@ -1,10 +1,14 @@
 //! The linear layer.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod packed;
 mod panel;
 mod per_sample;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::channelwise::{check, or_filled};
@@ -58,6 +62,20 @@ impl CustomOp3 for Linear {
         Ok((CpuStorage::F32(y), with_channels(l1.dims(), self.co)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let y = cuda::forward((s1, l1), (s2, l2), (s3, l3), [self.ci, self.co])?;
+        Ok((y, with_channels(l1.dims(), self.co)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -67,6 +85,10 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return Ok(cuda::backward([x, weight, bias], &grad, [self.ci, self.co])?.into());
+        }
         let (x_storage, x_layout) = x.storage_and_layout();
         let (weight_storage, weight_layout) = weight.storage_and_layout();
         let (grad_storage, grad_layout) = grad.storage_and_layout();

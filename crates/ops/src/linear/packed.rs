@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::panel::{PANEL, Panel};
 use crate::channelwise::{check, or_filled};
 use crate::dense::{cpu_values, values, with_channels};
+use crate::linear;
 use crate::memory::{Aligned, Results};
 use crate::simd::Level;
 
@@ -16,7 +17,23 @@ const ROWS: usize = 256;
 
 /// x w + bias over the last dimension, with w and bias laid out once; no gradients.
 pub struct PackedLinear {
-    /// Panel after panel, `[panels, ci, PANEL]`; zeros beyond the last column.
+    layer: Layer,
+    ci: usize,
+    co: usize,
+}
+
+enum Layer {
+    Packed(Panels),
+    /// On a card, as they came.
+    Whole {
+        weight: Tensor,
+        bias: Tensor,
+    },
+}
+
+/// A layer's parameters, panel after panel.
+struct Panels {
+    /// `[panels, ci, PANEL]`; zeros beyond the last column.
     weight: Aligned,
     /// `[panels, PANEL]`.
     bias: Aligned,
@@ -31,7 +48,7 @@ impl PackedLinear {
     /// `weight` `[ci, co]`, `bias` `[co]` or none.
     ///
     /// # Errors
-    /// A tensor of another shape, empty, not f32, or not on the CPU.
+    /// A tensor of another shape, empty, or not f32.
     pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let (ci, co) = weight.dims2()?;
         if ci == 0 || co == 0 {
@@ -41,23 +58,27 @@ impl PackedLinear {
             check("PackedLinear", "bias", bias, co, format_args!("the outputs of weight {:?}", weight.dims()))?;
         }
         let (weight, bias) = (weight.contiguous()?, or_filled(bias, 0.0, co, weight)?);
+        if !weight.device().is_cpu() {
+            let layer = Layer::Whole { weight: weight.detach(), bias: bias.detach() };
+            return Ok(Self { layer, ci, co });
+        }
         let (weight_storage, weight_layout) = weight.storage_and_layout();
         let (bias_storage, bias_layout) = bias.storage_and_layout();
         let (weight, bias) = (values(&weight_storage, weight_layout)?, values(&bias_storage, bias_layout)?);
-        let mut packed = Self {
+        let mut panels = Panels {
             weight: Aligned::zeros(co.div_ceil(PANEL) * ci * PANEL),
             bias: Aligned::zeros(co.div_ceil(PANEL) * PANEL),
             ci,
             co,
         };
-        packed.bias[..co].copy_from_slice(bias);
-        packed.weight.par_chunks_exact_mut(ci * PANEL).enumerate().for_each(|(panel, to)| {
+        panels.bias[..co].copy_from_slice(bias);
+        panels.weight.par_chunks_exact_mut(ci * PANEL).enumerate().for_each(|(panel, to)| {
             let columns = panel * PANEL..co.min((panel + 1) * PANEL);
             for (to, row) in to.chunks_exact_mut(PANEL).zip(weight.chunks_exact(co)) {
                 to[..columns.len()].copy_from_slice(&row[columns.clone()]);
             }
         });
-        Ok(packed)
+        Ok(Self { layer: Layer::Packed(panels), ci, co })
     }
 
     /// x w + bias.
@@ -66,14 +87,19 @@ impl PackedLinear {
     /// `x` `[.., ci]` → `[.., co]`.
     ///
     /// # Errors
-    /// `x` has another last dimension, is not f32, or not on the CPU.
+    /// `x` has another last dimension, is not f32, or not on the parameters' device.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if x.dims().last() != Some(&self.ci) {
             bail!("PackedLinear: x has shape {:?}, expected [.., {}]", x.dims(), self.ci);
         }
-        x.contiguous()?.apply_op1_no_bwd(self)
+        match &self.layer {
+            Layer::Packed(panels) => x.contiguous()?.apply_op1_no_bwd(panels),
+            Layer::Whole { weight, bias } => linear(x, weight, Some(bias)),
+        }
     }
+}
 
+impl Panels {
     fn multiply(&self, x: &[f32]) -> Vec<f32> {
         let (ci, co) = (self.ci, self.co);
         let fill = |y: Results| {
@@ -105,7 +131,7 @@ impl std::fmt::Debug for PackedLinear {
     }
 }
 
-impl CustomOp1 for PackedLinear {
+impl CustomOp1 for Panels {
     fn name(&self) -> &'static str {
         "packed_linear"
     }

@@ -1,8 +1,12 @@
 //! A linear layer whose weight differs from sample to sample: mask embeddings meeting voxels.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::cpu;
+#[cfg(feature = "cuda")]
+use super::cuda;
 use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply2;
 
@@ -64,6 +68,12 @@ impl CustomOp2 for PerSample {
         Ok((CpuStorage::F32(y), with_channels(l1.dims(), self.co)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        let y = cuda::forward_per_sample((s1, l1), (s2, l2), [self.n, self.ci, self.co])?;
+        Ok((y, with_channels(l1.dims(), self.co)))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -72,6 +82,10 @@ impl CustomOp2 for PerSample {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return Ok(cuda::backward_per_sample(x, weight, &grad, [self.n, self.ci, self.co])?.into());
+        }
         let (x_storage, x_layout) = x.storage_and_layout();
         let (weight_storage, weight_layout) = weight.storage_and_layout();
         let (grad_storage, grad_layout) = grad.storage_and_layout();

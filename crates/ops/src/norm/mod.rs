@@ -7,10 +7,14 @@
 //! network is inputs of norms.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod input;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 pub use input::Input;
@@ -115,11 +119,23 @@ fn normalise(
     let extent = Extent { samples, rows: x.elem_count() / (samples * channels), channels };
     let slope = activation.slope()?;
     let has_gradient = [x, &gamma, &beta].into_iter().any(Tensor::track_op);
-    let may_be_spent = !has_gradient || can_be_undone(&gamma, &beta, slope)?;
+    // On a card nothing is written over: reading gamma and beta back would make the host wait for it.
+    let may_be_spent = x.device().is_cpu() && (!has_gradient || can_be_undone(&gamma, &beta, slope)?);
     let spent = if may_be_spent { input.take_values()? } else { None };
     let x = input.tensor().contiguous()?;
     let is_spent = spent.is_some();
-    let op = Norm { name, extent, scope, eps, slope, moments: OnceLock::new(), spent: Mutex::new(spent), is_spent };
+    let op = Norm {
+        name,
+        extent,
+        scope,
+        eps,
+        slope,
+        moments: OnceLock::new(),
+        #[cfg(feature = "cuda")]
+        moments_on_card: OnceLock::new(),
+        spent: Mutex::new(spent),
+        is_spent,
+    };
     apply3(&x, &gamma, &beta, op)
 }
 
@@ -141,6 +157,8 @@ struct Norm {
     eps: f64,
     slope: f32,
     moments: OnceLock<cpu::Moments>,
+    #[cfg(feature = "cuda")]
+    moments_on_card: OnceLock<cuda::Moments>,
     /// The input's values until the forward pass makes them its result.
     spent: Mutex<Option<Vec<f32>>>,
     is_spent: bool,
@@ -179,6 +197,19 @@ impl CustomOp3 for Norm {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((self.forward_on((s1, l1), (s2, l2), (s3, l3))?, l1.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -188,6 +219,10 @@ impl CustomOp3 for Norm {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return Ok(self.backward_on(x, gamma, beta, &grad)?.map(Some).into());
+        }
         let gradients = {
             let (source_storage, source_layout) = if self.is_spent { y } else { x }.storage_and_layout();
             let (gamma_storage, gamma_layout) = gamma.storage_and_layout();

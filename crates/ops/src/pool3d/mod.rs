@@ -2,7 +2,11 @@
 //! down).
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::conv3d::geometry::volume_shape;
@@ -92,6 +96,11 @@ impl CustomOp1 for Pool {
         Ok((CpuStorage::F32(y), self.windows.output_shape()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((cuda::forward(&self.windows, self.kind, x, layout)?, self.windows.output_shape()))
+    }
+
     fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         if !x.track_op() {
             return Ok(None);
@@ -115,6 +124,11 @@ impl CustomOp2 for MaxGradient {
         let gradient = cpu::max_gradient(&self.0, cpu_values(x, xl)?, cpu_values(grad, gl)?);
         Ok((CpuStorage::F32(gradient), self.0.input_shape()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((cuda::backward(&self.0, Some((x, xl)), (grad, gl))?, self.0.input_shape()))
+    }
 }
 
 struct MeanGradient(Windows);
@@ -126,5 +140,10 @@ impl CustomOp1 for MeanGradient {
 
     fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         Ok((CpuStorage::F32(cpu::mean_gradient(&self.0, cpu_values(grad, layout)?)), self.0.input_shape()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((cuda::backward(&self.0, None, (grad, layout))?, self.0.input_shape()))
     }
 }

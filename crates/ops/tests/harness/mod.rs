@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use pulmoav_ops::simd::{Level, with_level};
 
 /// An operator as a function of its tensor inputs.
@@ -25,6 +25,9 @@ pub(crate) struct Row {
     pub(crate) step: f32,
 }
 
+/// Largest difference in bf16, as a share of the largest magnitude: 8 bits of mantissa.
+const BF16: f32 = 1e-2;
+
 /// Runs every check on every row and reports all failures at once.
 pub(crate) fn check_rows(rows: &[Row]) {
     let mut failures = vec![];
@@ -40,6 +43,11 @@ pub(crate) fn check_rows(rows: &[Row]) {
                         .unwrap_or_else(&mut fail);
                 }
             });
+        }
+        if let Some(card) = card() {
+            let mut fail = |what: String| failures.push(format!("{} on a card: {what}", row.name));
+            check_golden(row, &golden.on(card)).unwrap_or_else(&mut fail);
+            check_bf16(row, &golden, card).unwrap_or_else(&mut fail);
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -114,6 +122,45 @@ fn check_threads(row: &Row, golden: &Golden) -> Result<(), String> {
         bits
     };
     if with_threads(1) == with_threads(2) { Ok(()) } else { Err("one thread and two give different bits".into()) }
+}
+
+/// The card that operators are also held to the goldens on: the first one, with the feature `cuda`. The environment
+/// variable `PULMOAV_CARD=required` turns its absence into a failure.
+fn card() -> Option<&'static Device> {
+    static CARD: OnceLock<Option<Device>> = OnceLock::new();
+    let found = CARD.get_or_init(|| {
+        if !cfg!(feature = "cuda") {
+            return None;
+        }
+        let found = std::panic::catch_unwind(|| Device::new_cuda_with_stream(0));
+        match found {
+            Ok(Ok(card)) => Some(card),
+            other => {
+                let why = other.map_or_else(|_| "no driver".into(), |answer| format!("{:?}", answer.err()));
+                assert!(std::env::var("PULMOAV_CARD").is_err(), "a card is required: {why}");
+                println!("skipped on a card: {why}");
+                None
+            }
+        }
+    });
+    found.as_ref()
+}
+
+/// In bf16, against f32 arithmetic on the same rounded inputs. Numbers a channel stay f32.
+fn check_bf16(row: &Row, golden: &Golden, card: &Device) -> Result<(), String> {
+    let narrow = |x: &Tensor| if x.rank() == 1 { x.clone() } else { x.to_dtype(DType::BF16).unwrap() };
+    let wide = |x: &Tensor| x.to_dtype(DType::F32).unwrap();
+    let rounded: Vec<Tensor> = golden.inputs.iter().map(narrow).collect();
+    let grad_out = golden.grad_out.to_dtype(DType::BF16).unwrap();
+    let (out, grads) = gradients(row.run, &rounded.iter().map(wide).collect::<Vec<_>>(), &wide(&grad_out));
+    let on_card: Vec<Tensor> = rounded.iter().map(|x| x.to_device(card).unwrap()).collect();
+    let (card_out, card_grads) = gradients(row.run, &on_card, &grad_out.to_device(card).unwrap());
+    compare(&wide(&card_out), &out, BF16).map_err(|error| format!("bf16 result: {error}"))?;
+    for (i, (actual, expected)) in card_grads.iter().zip(&grads).enumerate() {
+        let (Some(actual), Some(expected)) = (actual, expected) else { continue };
+        compare(&wide(actual), expected, BF16).map_err(|error| format!("bf16 gradient of input {i}: {error}"))?;
+    }
+    Ok(())
 }
 
 fn check_golden(row: &Row, golden: &Golden) -> Result<(), String> {
@@ -194,6 +241,16 @@ impl Golden {
         let inputs: Vec<Tensor> = (0..).map_while(|i| get(&format!("in{i}"))).collect();
         let grads = (0..inputs.len()).map(|i| get(&format!("grad{i}"))).collect();
         Self { inputs, out: need("out"), grad_out: need("grad_out"), grads }
+    }
+
+    fn on(&self, device: &Device) -> Self {
+        let moved = |x: &Tensor| x.to_device(device).unwrap();
+        Self {
+            inputs: self.inputs.iter().map(moved).collect(),
+            out: self.out.clone(),
+            grad_out: moved(&self.grad_out),
+            grads: self.grads.clone(),
+        }
     }
 
     fn has_gradient(&self) -> Vec<bool> {

@@ -1,0 +1,77 @@
+// What kernels may use beyond plain CUDA C++. nvcc gets inline PTX; any other compiler gets `cuda_on_host.h`, which runs
+// the same kernels on the CPU. No kernel holds PTX of its own.
+#pragma once
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+// An entry point: threads of a block at most, and blocks that should fit a multiprocessor.
+#define KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
+// Tells the host build that an entry point exists.
+#define EXPORT_KERNEL(name, threads)
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
+
+__device__ __forceinline__ uint32_t shared_address(const void* place) {
+    return static_cast<uint32_t>(__cvta_generic_to_shared(place));
+}
+
+// 16 bytes from global to shared memory, or zeros where not `valid`; `source` must be a mapped address either way.
+__device__ __forceinline__ void cp_async16(void* shared, const void* source, bool valid) {
+    const int bytes = valid ? 16 : 0;
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(source), "r"(bytes)
+                 : "memory");
+}
+__device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits until at most LEFT groups are on their way.
+template <int LEFT> __device__ __forceinline__ void cp_async_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+}
+
+// Four 8 x 8 matrices of 16-bit values; lane l gives the address of row l % 8 of matrix l / 8.
+__device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+// The same, each matrix transposed.
+__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+// d += a b with a 16 x 16 (row major), b 16 x 8 (column major), bf16 in, f32 out.
+__device__ __forceinline__ void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+#else
+#include "cuda_on_host.h"
+#endif
+
+using bf16 = __nv_bfloat16;
+
+// f32 for arithmetic, whatever is stored.
+__device__ __forceinline__ float load(const float* place) { return *place; }
+__device__ __forceinline__ float load(const bf16* place) { return __bfloat162float(*place); }
+__device__ __forceinline__ void store(float* place, float value) { *place = value; }
+__device__ __forceinline__ void store(bf16* place, float value) { *place = __float2bfloat16_rn(value); }
+
+// The sum over the 32 lanes of a warp, in every lane; the same order always.
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+    for (int bit = 16; bit > 0; bit /= 2) value += __shfl_xor_sync(~0u, value, bit);
+    return value;
+}
+__device__ __forceinline__ float warp_max(float value) {
+#pragma unroll
+    for (int bit = 16; bit > 0; bit /= 2) value = fmaxf(value, __shfl_xor_sync(~0u, value, bit));
+    return value;
+}
+
+// The place of this thread among all of the grid's first dimension.
+__device__ __forceinline__ int64_t item() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }

@@ -1,0 +1,152 @@
+//! Tensors as device memory.
+
+use std::ops::Deref;
+
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView};
+use candle_core::cuda_backend::{CudaDevice, CudaStorageSlice};
+use candle_core::op::BackpropOp;
+use candle_core::{CudaStorage, DType, Error, Layout, Result, Shape, Storage, Tensor, bail};
+use half::bf16;
+
+/// Values of a contiguous tensor, in row-major order.
+pub(crate) enum Values<'a> {
+    F32(CudaView<'a, f32>),
+    Bf16(CudaView<'a, bf16>),
+}
+
+impl<'a> Values<'a> {
+    /// Of what an operator gets.
+    ///
+    /// # Errors
+    /// A type other than f32 and bf16; a strided layout, which is a fault of ours.
+    pub(crate) fn new(storage: &'a CudaStorage, layout: &Layout) -> Result<Self> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            bail!("ops: a strided tensor of shape {:?} reached a kernel; call contiguous() first", layout.shape());
+        };
+        match &storage.slice {
+            CudaStorageSlice::F32(slice) => Ok(Self::F32(slice.slice(start..end))),
+            CudaStorageSlice::BF16(slice) => Ok(Self::Bf16(slice.slice(start..end))),
+            _ => bail!("ops compute in f32 or bf16 on a card, not in {:?}", storage.dtype()),
+        }
+    }
+
+    /// As [`Self::new`], of numbers that are f32 whatever the other inputs are.
+    pub(crate) fn f32(storage: &'a CudaStorage, layout: &Layout) -> Result<Self> {
+        match Self::new(storage, layout)? {
+            values @ Self::F32(_) => Ok(values),
+            Self::Bf16(_) => bail!("ops: numbers a channel are f32, not bf16"),
+        }
+    }
+
+    /// A part of the values.
+    pub(crate) fn part(&self, first: usize, count: usize) -> Self {
+        match self {
+            Self::F32(view) => Self::F32(view.slice(first..first + count)),
+            Self::Bf16(view) => Self::Bf16(view.slice(first..first + count)),
+        }
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::Bf16(_) => DType::BF16,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::F32(view) => view.len(),
+            Self::Bf16(view) => view.len(),
+        }
+    }
+
+    /// A kernel's name for this type: `stem_f32` or `stem_bf16`.
+    pub(crate) fn kernel(&self, stem: &str) -> String {
+        format!("{stem}_{}", self.dtype().as_str())
+    }
+}
+
+/// A tensor whose values are being read.
+pub(crate) struct Operand<'a> {
+    storage: Box<dyn Deref<Target = Storage> + 'a>,
+    layout: &'a Layout,
+}
+
+impl<'a> Operand<'a> {
+    pub(crate) fn new(tensor: &'a Tensor) -> Self {
+        let (storage, layout) = tensor.storage_and_layout();
+        Self { storage: Box::new(storage), layout }
+    }
+
+    fn storage(&self) -> Result<&CudaStorage> {
+        match &**self.storage {
+            Storage::Cuda(storage) => Ok(storage),
+            other => bail!("ops: a tensor on {:?} met tensors on a card", other.device().location()),
+        }
+    }
+
+    /// # Errors
+    /// Those of [`Values::new`]; a tensor that is not on a card.
+    pub(crate) fn values(&self) -> Result<Values<'_>> {
+        Values::new(self.storage()?, self.layout)
+    }
+
+    pub(crate) fn device(&self) -> Result<&CudaDevice> {
+        Ok(self.storage()?.device())
+    }
+}
+
+/// New values on a device.
+pub(crate) enum Output {
+    F32(CudaSlice<f32>),
+    Bf16(CudaSlice<bf16>),
+}
+
+impl Output {
+    /// Memory whose values are not set: every one must be written by a kernel before it is read.
+    pub(crate) fn new(device: &CudaDevice, dtype: DType, count: usize) -> Result<Self> {
+        // SAFETY: any bits are a number, and callers have kernels write every value.
+        match dtype {
+            DType::F32 => Ok(Self::F32(unsafe { device.alloc(count) }?)),
+            DType::BF16 => Ok(Self::Bf16(unsafe { device.alloc(count) }?)),
+            other => Err(Error::msg(format!("ops compute in f32 or bf16 on a card, not in {other:?}"))),
+        }
+    }
+
+    pub(crate) fn zeros(device: &CudaDevice, dtype: DType, count: usize) -> Result<Self> {
+        match dtype {
+            DType::BF16 => Ok(Self::Bf16(device.alloc_zeros(count)?)),
+            _ => Ok(Self::F32(device.alloc_zeros(count)?)),
+        }
+    }
+
+    /// To read what a kernel before wrote.
+    pub(crate) fn values(&self) -> Values<'_> {
+        match self {
+            Self::F32(slice) => Values::F32(slice.as_view()),
+            Self::Bf16(slice) => Values::Bf16(slice.as_view()),
+        }
+    }
+
+    pub(crate) fn into_storage(self, device: &CudaDevice) -> CudaStorage {
+        match self {
+            Self::F32(slice) => CudaStorage::wrap_cuda_slice(slice, device.clone()),
+            Self::Bf16(slice) => CudaStorage::wrap_cuda_slice(slice, device.clone()),
+        }
+    }
+
+    /// A tensor without a gradient of its own: what a backward pass gives.
+    pub(crate) fn into_tensor(self, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
+        Tensor::from_storage(Storage::Cuda(self.into_storage(device)), shape, BackpropOp::none(), false)
+    }
+}
+
+/// What a backward pass gives for an input: its gradient, which is only computed where the input has one.
+pub(crate) fn given(
+    device: &CudaDevice,
+    input: &Tensor,
+    gradient: impl FnOnce() -> Result<Output>,
+) -> Result<Option<Tensor>> {
+    input.track_op().then(|| Ok(gradient()?.into_tensor(device, input.shape()))).transpose()
+}
