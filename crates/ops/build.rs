@@ -1,4 +1,4 @@
-//! With the feature `cuda`: compiles every `kernels.cu` to cubins and PTX, and lists them for `src/cuda/kernels.rs`.
+//! With the feature `cuda`: compiles every `.cu` file to cubins and PTX, and lists them for `src/cuda/kernels.rs`.
 //!
 //! `CUDA_HOME` names the toolkit; `PULMOAV_CUDA_ARCHS` the architectures, all that are supported by default. A kernel
 //! that spills registers fails the build.
@@ -25,22 +25,30 @@ fn main() {
     let source = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("src");
     let out = PathBuf::from(variable("OUT_DIR"));
     let headers = source.join("cuda");
-    for header in sorted(&headers) {
-        println!("cargo::rerun-if-changed={}", header.display());
-    }
     let architectures = env::var("PULMOAV_CUDA_ARCHS").unwrap_or_else(|_| ARCHITECTURES.into());
     let architectures: Vec<&str> = architectures.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let mut list = String::new();
-    for folder in sorted(&source) {
-        let kernels = folder.join("kernels.cu");
-        if !kernels.is_file() {
-            continue;
+    for folder in sorted(&source).iter().filter(|path| path.is_dir()) {
+        for file in sorted(folder) {
+            let extension = file.extension().unwrap_or_default();
+            if extension == "cu" || extension == "cuh" {
+                println!("cargo::rerun-if-changed={}", file.display());
+            }
+            if extension == "cu" {
+                list.push_str(&compiled(&name(folder, &file), &file, &headers, &architectures, &out));
+            }
         }
-        println!("cargo::rerun-if-changed={}", kernels.display());
-        let op = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        list.push_str(&compiled(&op, &kernels, &headers, &architectures, &out));
     }
     fs::write(out.join("kernels.rs"), list).expect("OUT_DIR can be written");
+}
+
+/// `conv3d` of `conv3d/kernels.cu`, `conv3d_tensor` of `conv3d/tensor.cu`.
+fn name(folder: &Path, file: &Path) -> String {
+    let part = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    match part(file).as_str() {
+        "kernels" => part(folder),
+        other => format!("{}_{other}", part(folder)),
+    }
 }
 
 /// Compiles one file; the Rust item that embeds what came out.
@@ -57,7 +65,7 @@ fn compiled(op: &str, kernels: &Path, headers: &Path, architectures: &[&str], ou
     nvcc(kernels, headers, &["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &ptx);
     let name = op.to_uppercase();
     format!(
-        "/// Kernels of `{op}/kernels.cu`.\npub(crate) static {name}: Kernels = Kernels {{ name: {op:?}, cubins: \
+        "/// Kernels of `{op}`.\npub(crate) static {name}: Kernels = Kernels {{ name: {op:?}, cubins: \
          &[{cubins}], ptx: include_str!({ptx:?}) }};\n"
     )
 }

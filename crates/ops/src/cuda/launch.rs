@@ -10,7 +10,7 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::{Error, Result, bail};
 
 use super::Kernels;
-use super::values::{Output, Values};
+use super::values::{Output, Values, View};
 
 /// Defines a struct that kernels take by value: plain numbers, in the order of the kernels' own struct.
 macro_rules! kernel_parameter {
@@ -116,9 +116,9 @@ pub(crate) struct Launch<'a> {
 impl<'a> Launch<'a> {
     /// Values that the kernel reads.
     pub(crate) fn input(mut self, values: &'a Values<'_>) -> Self {
-        match values {
-            Values::F32(view) => self.arguments.arg(view),
-            Values::Bf16(view) => self.arguments.arg(view),
+        match &values.view {
+            View::F32(view) => self.arguments.arg(view),
+            View::Bf16(view) => self.arguments.arg(view),
         };
         self.sizes.push(size_of::<u64>());
         self

@@ -10,7 +10,13 @@ use candle_core::{CudaStorage, DType, Error, Layout, Result, Shape, Storage, Ten
 use half::bf16;
 
 /// Values of a contiguous tensor, in row-major order.
-pub(crate) enum Values<'a> {
+pub(crate) struct Values<'a> {
+    pub(super) view: View<'a>,
+    /// Where they start in their allocation, which is aligned to 256 bytes.
+    start: usize,
+}
+
+pub(super) enum View<'a> {
     F32(CudaView<'a, f32>),
     Bf16(CudaView<'a, bf16>),
 }
@@ -24,41 +30,49 @@ impl<'a> Values<'a> {
         let Some((start, end)) = layout.contiguous_offsets() else {
             bail!("ops: a strided tensor of shape {:?} reached a kernel; call contiguous() first", layout.shape());
         };
-        match &storage.slice {
-            CudaStorageSlice::F32(slice) => Ok(Self::F32(slice.slice(start..end))),
-            CudaStorageSlice::BF16(slice) => Ok(Self::Bf16(slice.slice(start..end))),
+        let view = match &storage.slice {
+            CudaStorageSlice::F32(slice) => View::F32(slice.slice(start..end)),
+            CudaStorageSlice::BF16(slice) => View::Bf16(slice.slice(start..end)),
             _ => bail!("ops compute in f32 or bf16 on a card, not in {:?}", storage.dtype()),
-        }
+        };
+        Ok(Self { view, start })
     }
 
     /// As [`Self::new`], of numbers that are f32 whatever the other inputs are.
     pub(crate) fn f32(storage: &'a CudaStorage, layout: &Layout) -> Result<Self> {
-        match Self::new(storage, layout)? {
-            values @ Self::F32(_) => Ok(values),
-            Self::Bf16(_) => bail!("ops: numbers a channel are f32, not bf16"),
+        let values = Self::new(storage, layout)?;
+        if values.dtype() != DType::F32 {
+            bail!("ops: numbers a channel are f32, not {:?}", values.dtype());
         }
+        Ok(values)
     }
 
     /// A part of the values.
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
-        match self {
-            Self::F32(view) => Self::F32(view.slice(first..first + count)),
-            Self::Bf16(view) => Self::Bf16(view.slice(first..first + count)),
-        }
+        let view = match &self.view {
+            View::F32(view) => View::F32(view.slice(first..first + count)),
+            View::Bf16(view) => View::Bf16(view.slice(first..first + count)),
+        };
+        Self { view, start: self.start + first }
     }
 
     pub(crate) fn dtype(&self) -> DType {
-        match self {
-            Self::F32(_) => DType::F32,
-            Self::Bf16(_) => DType::BF16,
+        match self.view {
+            View::F32(_) => DType::F32,
+            View::Bf16(_) => DType::BF16,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::F32(view) => view.len(),
-            Self::Bf16(view) => view.len(),
+        match &self.view {
+            View::F32(view) => view.len(),
+            View::Bf16(view) => view.len(),
         }
+    }
+
+    /// Whether 16 bytes can be read at a time.
+    pub(crate) fn is_aligned(&self) -> bool {
+        (self.start * self.dtype().size_in_bytes()).is_multiple_of(16)
     }
 
     /// A kernel's name for this type: `stem_f32` or `stem_bf16`.
@@ -123,10 +137,11 @@ impl Output {
 
     /// To read what a kernel before wrote.
     pub(crate) fn values(&self) -> Values<'_> {
-        match self {
-            Self::F32(slice) => Values::F32(slice.as_view()),
-            Self::Bf16(slice) => Values::Bf16(slice.as_view()),
-        }
+        let view = match self {
+            Self::F32(slice) => View::F32(slice.as_view()),
+            Self::Bf16(slice) => View::Bf16(slice.as_view()),
+        };
+        Values { view, start: 0 }
     }
 
     pub(crate) fn into_storage(self, device: &CudaDevice) -> CudaStorage {

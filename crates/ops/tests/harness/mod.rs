@@ -1,5 +1,5 @@
 //! What every operator is put through: goldens, strided inputs, finite differences, thread counts, SIMD levels.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)]
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -126,7 +126,7 @@ fn check_threads(row: &Row, golden: &Golden) -> Result<(), String> {
 
 /// The card that operators are also held to the goldens on: the first one, with the feature `cuda`. The environment
 /// variable `PULMOAV_CARD=required` turns its absence into a failure.
-fn card() -> Option<&'static Device> {
+pub(crate) fn card() -> Option<&'static Device> {
     static CARD: OnceLock<Option<Device>> = OnceLock::new();
     let found = CARD.get_or_init(|| {
         if !cfg!(feature = "cuda") {

@@ -1,6 +1,7 @@
 //! The passes on a card. A linear layer is a convolution of one tap, so `linear` goes this way too.
 
 pub(super) mod joined;
+mod tensor;
 
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::{DType, Result, bail};
@@ -51,7 +52,7 @@ kernel_parameter! {
     }
 }
 
-/// Threads of every kernel here.
+/// Threads of the kernels without tensor cores.
 const THREADS: usize = 256;
 /// Blocks that keep any card busy.
 const BLOCKS: usize = 512;
@@ -211,12 +212,17 @@ fn convolve(
     parameters: Parameters,
     y: &mut Output,
 ) -> Result<()> {
-    let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
+    let (kernel, rows, columns, size) = if tensor::fits(pass, &sources, parameters.weight) {
+        tensor::kernel(device, pass)?
+    } else {
+        let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
+        let name = sources.a.kernel(&format!("convolve_{rows}x{columns}"));
+        (Kernel::of(device, &embedded::CONV3D, &name)?, rows, columns, Size::of_blocks([1; 3], THREADS))
+    };
     let results: usize = pass.grid.iter().map(|&size| size as usize).product();
     let blocks = [results.div_ceil(rows), (pass.results as usize).div_ceil(columns), samples];
-    let kernel = Kernel::of(device, &embedded::CONV3D, &sources.a.kernel(&format!("convolve_{rows}x{columns}")))?;
     let launch = kernel.launch().input(sources.a).optional(sources.b).input(parameters.weight);
-    launch.optional(parameters.bias).output(y).value(pass).run(Size::of_blocks(blocks, THREADS))
+    launch.optional(parameters.bias).output(y).value(pass).run(Size { blocks, ..size })
 }
 
 /// See [`super::reference::weight_gradient`]; of the weight's type.
@@ -229,8 +235,13 @@ pub(crate) fn weight_gradient(
 ) -> Result<Output> {
     let count = g.taps() * g.fine_channels * g.coarse_channels;
     let voxels = g.batch * g.coarse.iter().product::<usize>();
-    let rows = (g.taps() * g.fine_channels).div_ceil(GRADIENT_BLOCK);
-    let columns = g.coarse_channels.div_ceil(GRADIENT_BLOCK);
+    let (kernel, rows, columns, size) = if tensor::gradient_fits(g, &fine, coarse) {
+        tensor::gradient_kernel(device, g)?
+    } else {
+        let kernel = Kernel::of(device, &embedded::CONV3D, &coarse.kernel("weight_gradient"))?;
+        (kernel, GRADIENT_BLOCK, GRADIENT_BLOCK, Size::of_blocks([1; 3], THREADS))
+    };
+    let (rows, columns) = ((g.taps() * g.fine_channels).div_ceil(rows), g.coarse_channels.div_ceil(columns));
     let parts = BLOCKS.div_ceil(rows * columns).min(voxels.div_ceil(512)).min((PARTS_FLOATS / count).max(1));
     let span = voxels.div_ceil(parts);
     let parts = voxels.div_ceil(span);
@@ -248,14 +259,14 @@ pub(crate) fn weight_gradient(
         coarse_first: (order == WeightOrder::CoarseFine).into(),
     };
     let mut partial = Output::new(device, DType::F32, parts * count)?;
-    Kernel::of(device, &embedded::CONV3D, &coarse.kernel("weight_gradient"))?
+    kernel
         .launch()
         .input(fine.a)
         .optional(fine.b)
         .input(coarse)
         .output(&mut partial)
         .value(&numbers)
-        .run(Size::of_blocks([rows, columns, parts], THREADS))?;
+        .run(Size { blocks: [rows, columns, parts], ..size })?;
     sum_parts(device, &partial, parts, count, coarse.dtype())
 }
 

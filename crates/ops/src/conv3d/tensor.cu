@@ -1,0 +1,286 @@
+// The passes of `kernels.cu` in bf16 with tensor cores and sums in f32: products of matrices whose rows are gathered 16
+// bytes at a time into shared memory, a few steps ahead. Channels of every source and the weight's rows are multiples
+// of 8.
+#include "convolution.cuh"
+
+// The 16-byte chunk c of a row, so that eight rows' same chunk, or a row's eight chunks, fall into all 32 banks.
+template <int CHUNKS> __device__ __forceinline__ int swizzled(int row, int c) {
+    if constexpr (CHUNKS >= 8)
+        return row * CHUNKS + (c ^ row % 8);
+    else
+        return row * CHUNKS + (c ^ row / (8 / CHUNKS) % CHUNKS);
+}
+
+// A tap's number along each axis, counted up without division.
+struct Tap {
+    int z, y, x, index;
+
+    __device__ __forceinline__ void next(const int (&taps)[3]) {
+        index++;
+        if (++x < taps[2]) return;
+        x = 0;
+        if (++y < taps[1]) return;
+        y = 0, z++;
+    }
+};
+
+// Which chunk of the sums a column of chunks holds: `channel` on from its tap's first.
+struct Cursor {
+    Tap tap;
+    int channel;
+
+    __device__ __forceinline__ void advance(int channels, int by, const int (&taps)[3]) {
+        channel += by;
+        while (channel >= channels) channel -= channels, tap.next(taps);
+    }
+};
+
+// The bits of the taps along an axis that lie inside, for an input index of the first.
+__device__ __forceinline__ uint32_t inside(int first, int sign, int taps, int size) {
+    uint32_t bits = 0;
+    for (int j = 0; j < taps; j++)
+        bits |= static_cast<uint32_t>(static_cast<unsigned>(first + sign * j) < static_cast<unsigned>(size)) << j;
+    return bits;
+}
+
+// The most taps along an axis.
+constexpr int MAX_TAPS = 10;
+
+// One row of the gathered matrix: the voxel of its first tap, and the taps inside, MAX_TAPS bits an axis.
+struct Row {
+    int origin;
+    uint32_t taps;
+
+    __device__ __forceinline__ bool has(const Tap& t) const {
+        return taps >> t.z & taps >> (MAX_TAPS + t.y) & taps >> (2 * MAX_TAPS + t.x) & 1;
+    }
+};
+
+__device__ __forceinline__ Row gathered_row(const Pass& p, int row, int rows) {
+    if (row >= rows) return {0, 0};
+    const Place at = place(row, p.grid);
+    const int z = p.step[0] * at.z + p.origin[0], y = p.step[1] * at.y + p.origin[1], x = p.step[2] * at.x + p.origin[2];
+    return {(z * p.input[1] + y) * p.input[2] + x, inside(z, p.sign, p.taps[0], p.input[0]) |
+                                                       inside(y, p.sign, p.taps[1], p.input[1]) << MAX_TAPS |
+                                                       inside(x, p.sign, p.taps[2], p.input[2]) << 2 * MAX_TAPS};
+}
+
+// Four warps along the rows, each 32 of the block's 128, and WARPS_N along its BN columns.
+constexpr int BM = 128, WARPS_M = 4, BK = 32, STAGES = 4, K_CHUNKS = BK / 8;
+
+template <int BN> struct Block {
+    static constexpr int WARPS_N = BN == 128 ? 2 : 1, THREADS = 32 * WARPS_M * WARPS_N, WARP_N = BN / WARPS_N;
+    static constexpr int STAGE_BYTES = (BM + BN) * BK * 2;
+};
+
+// sums += the step's product for one warp: left [BM][BK], or [BK][BM] if LEFT_BY_K; right [BN][BK], or [BK][BN] if
+// RIGHT_BY_K.
+template <int BN, bool LEFT_BY_K, bool RIGHT_BY_K>
+__device__ __forceinline__ void multiply(const unsigned char* left, const unsigned char* right,
+                                         float (&sums)[2][Block<BN>::WARP_N / 8][4]) {
+    constexpr int NT = Block<BN>::WARP_N / 8;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int m0 = warp % WARPS_M * 32, n0 = warp / WARPS_M * Block<BN>::WARP_N;
+#pragma unroll
+    for (int k = 0; k < BK / 16; k++) {
+        uint32_t a[2][4];
+#pragma unroll
+        for (int m = 0; m < 2; m++) {
+            if constexpr (LEFT_BY_K) {
+                const int row = k * 16 + lane / 16 * 8 + lane % 8, chunk = (m0 + m * 16) / 8 + lane / 8 % 2;
+                ldmatrix_x4_trans(a[m], left + swizzled<BM / 8>(row, chunk) * 16);
+            } else {
+                ldmatrix_x4(a[m], left + swizzled<K_CHUNKS>(m0 + m * 16 + lane % 16, k * 2 + lane / 16) * 16);
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < NT; n += 2) {
+            uint32_t b[4];
+            if constexpr (RIGHT_BY_K) {
+                const int row = k * 16 + lane / 8 % 2 * 8 + lane % 8, chunk = (n0 + n * 8) / 8 + lane / 16;
+                ldmatrix_x4_trans(b, right + swizzled<BN / 8>(row, chunk) * 16);
+            } else {
+                const int row = n0 + n * 8 + lane % 8 + lane / 16 * 8;
+                ldmatrix_x4(b, right + swizzled<K_CHUNKS>(row, k * 2 + lane / 8 % 2) * 16);
+            }
+#pragma unroll
+            for (int m = 0; m < 2; m++) {
+                mma_m16n8k16_bf16(sums[m][n], a[m], b[0], b[1]);
+                mma_m16n8k16_bf16(sums[m][n + 1], a[m], b[2], b[3]);
+            }
+        }
+    }
+}
+
+// Calls work(row, column, two neighbouring sums) for what a thread holds, counted in the block.
+template <int BN, typename F>
+__device__ __forceinline__ void each_pair(const float (&sums)[2][Block<BN>::WARP_N / 8][4], F work) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int m0 = warp % WARPS_M * 32, n0 = warp / WARPS_M * Block<BN>::WARP_N;
+#pragma unroll
+    for (int m = 0; m < 2; m++)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+#pragma unroll
+            for (int n = 0; n < Block<BN>::WARP_N / 8; n++)
+                work(m0 + m * 16 + half * 8 + lane / 4, n0 + n * 8 + lane % 4 * 2, sums[m][n][half * 2],
+                     sums[m][n][half * 2 + 1]);
+}
+
+// Runs load(stage, step) STAGES - 1 steps ahead of work(stage).
+template <typename L, typename W> __device__ __forceinline__ void pipeline(int steps, L load, W work) {
+#pragma unroll
+    for (int i = 0; i < STAGES - 1; i++) {
+        if (i < steps) load(i);
+        cp_async_commit();
+    }
+    for (int step = 0; step < steps; step++) {
+        cp_async_wait<STAGES - 2>();
+        __syncthreads();
+        if (step + STAGES - 1 < steps) load((step + STAGES - 1) % STAGES);
+        cp_async_commit();
+        work(step % STAGES);
+    }
+    cp_async_wait<0>();
+}
+
+// BN results' channels a block. RIGHT_BY_K: the weight's results are neighbours, else its inputs are.
+template <int BN, bool RIGHT_BY_K>
+__device__ __forceinline__ void convolve(const bf16* __restrict__ a, const bf16* __restrict__ b,
+                                         const bf16* __restrict__ weight, const float* __restrict__ bias,
+                                         bf16* __restrict__ y, const Pass& p) {
+    using B = Block<BN>;
+    constexpr int ROWS = BM * K_CHUNKS / B::THREADS, W_CHUNKS = BN * K_CHUNKS / B::THREADS;
+    DYNAMIC_SHARED(shared);
+    const int tid = threadIdx.x, sample = blockIdx.z, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
+    const int rows = p.grid[0] * p.grid[1] * p.grid[2], channels = p.a_channels + p.b_channels;
+    const int taps = p.taps[0] * p.taps[1] * p.taps[2], steps = (taps * channels + BK - 1) / BK;
+    const int64_t voxels = static_cast<int64_t>(p.input[0]) * p.input[1] * p.input[2];
+    a += sample * voxels * p.a_channels, b += sample * voxels * p.b_channels;
+    weight += static_cast<int64_t>(sample) * p.weight_of_sample;
+
+    // This thread's column of chunks in the gathered matrix, and its rows.
+    Cursor cursor = {};
+    cursor.advance(channels, tid % K_CHUNKS * 8, p.taps);
+    Row gathered[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) gathered[i] = gathered_row(p, m0 + (tid + i * B::THREADS) / K_CHUNKS, rows);
+    // Likewise in the weights: a column of chunks along the inputs, or rows of one input each.
+    Cursor weights[RIGHT_BY_K ? W_CHUNKS : 1] = {};
+#pragma unroll
+    for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++)
+        weights[i].advance(channels, RIGHT_BY_K ? (tid + i * B::THREADS) / (BN / 8) : tid % K_CHUNKS * 8, p.taps);
+
+    auto load = [&](int stage) {
+        unsigned char* left = shared + stage * B::STAGE_BYTES;
+        unsigned char* right = left + BM * BK * 2;
+        const bool of_a = cursor.channel < p.a_channels, some = cursor.tap.index < taps;
+        const bf16* source = of_a ? a + cursor.channel : b + (cursor.channel - p.a_channels);
+        const int pitch = of_a ? p.a_channels : p.b_channels;
+        const int offset = p.sign * ((cursor.tap.z * p.input[1] + cursor.tap.y) * p.input[2] + cursor.tap.x);
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
+            const bool valid = some && gathered[i].has(cursor.tap);
+            const int64_t from = static_cast<int64_t>(gathered[i].origin + offset) * pitch;
+            cp_async16(left + swizzled<K_CHUNKS>((tid + i * B::THREADS) / K_CHUNKS, tid % K_CHUNKS) * 16,
+                       valid ? source + from : a, valid);
+        }
+        cursor.advance(channels, BK, p.taps);
+#pragma unroll
+        for (int i = 0; i < W_CHUNKS; i++) {
+            Cursor& at = weights[RIGHT_BY_K ? i : 0];
+            const int chunk = tid + i * B::THREADS;
+            const int result = n0 + (RIGHT_BY_K ? chunk % (BN / 8) * 8 : chunk / K_CHUNKS);
+            const bool valid = at.tap.index < taps && result < p.results;
+            const int z = p.tap_first[0] + p.tap_step[0] * at.tap.z, row = p.tap_first[1] + p.tap_step[1] * at.tap.y;
+            const int tap = (z * p.kernel[1] + row) * p.kernel[2] + p.tap_first[2] + p.tap_step[2] * at.tap.x;
+            const int64_t from = static_cast<int64_t>(tap) * p.weight_of_tap + at.channel * p.weight_of_input +
+                                 result * p.weight_of_result;
+            const int to = RIGHT_BY_K ? swizzled<BN / 8>(chunk / (BN / 8), chunk % (BN / 8))
+                                      : swizzled<K_CHUNKS>(chunk / K_CHUNKS, chunk % K_CHUNKS);
+            cp_async16(right + to * 16, valid ? weight + from : weight, valid);
+        }
+#pragma unroll
+        for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++) weights[i].advance(channels, BK, p.taps);
+    };
+    float sums[2][B::WARP_N / 8][4] = {};
+    pipeline(steps, load, [&](int stage) {
+        const unsigned char* left = shared + stage * B::STAGE_BYTES;
+        multiply<BN, false, RIGHT_BY_K>(left, left + BM * BK * 2, sums);
+    });
+    if (bias) bias += static_cast<int64_t>(sample) * p.bias_of_sample;
+    each_pair<BN>(sums, [&](int row, int column, float first, float second) {
+        const int channel = n0 + column;
+        if (m0 + row >= rows || channel >= p.results) return;
+        const float left = bias ? bias[channel] : 0.0f, right = bias ? bias[channel + 1] : 0.0f;
+        bf16* to = y + result_voxel(p, sample, m0 + row) * p.results + channel;
+        *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(first + left, second + right);
+    });
+}
+
+// The weight's gradient over one part of the coarse voxels: BM (tap, fine channel) pairs by BN coarse channels a block.
+template <int BN>
+__device__ __forceinline__ void weight_gradient(const bf16* __restrict__ a, const bf16* __restrict__ b,
+                                                const bf16* __restrict__ coarse, float* __restrict__ partial,
+                                                const Gradient& g) {
+    using B = Block<BN>;
+    constexpr int A_CHUNKS = BM * K_CHUNKS / B::THREADS, C_CHUNKS = BN * K_CHUNKS / B::THREADS;
+    DYNAMIC_SHARED(shared);
+    const int tid = threadIdx.x, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN, part = blockIdx.z;
+    const int fine_channels = g.a_channels + g.b_channels, pairs = g.taps() * fine_channels;
+    const int64_t begin = static_cast<int64_t>(part) * g.span, voxels = g.voxels();
+    const int64_t end = begin + g.span < voxels ? begin + g.span : voxels;
+    // This thread's column of eight pairs.
+    const int pair = m0 + tid % (BM / 8) * 8, tap = pair / fine_channels, channel = pair % fine_channels;
+    const bool of_a = channel < g.a_channels;
+    const bf16* source = of_a ? a + channel : b + (channel - g.a_channels);
+    const int pitch = of_a ? g.a_channels : g.b_channels;
+    int64_t next = begin;
+    auto load = [&](int stage) {
+        unsigned char* left = shared + stage * B::STAGE_BYTES;
+        unsigned char* right = left + BM * BK * 2;
+#pragma unroll
+        for (int i = 0; i < A_CHUNKS; i++) {
+            const int row = (tid + i * B::THREADS) / (BM / 8);
+            const int64_t voxel = next + row, at = pair < pairs && voxel < end ? fine_voxel(g, voxel, tap) : -1;
+            cp_async16(left + swizzled<BM / 8>(row, tid % (BM / 8)) * 16, at >= 0 ? source + at * pitch : a, at >= 0);
+        }
+#pragma unroll
+        for (int i = 0; i < C_CHUNKS; i++) {
+            const int chunk = tid + i * B::THREADS, row = chunk / (BN / 8), column = n0 + chunk % (BN / 8) * 8;
+            const bool valid = next + row < end && column < g.coarse_channels;
+            cp_async16(right + swizzled<BN / 8>(row, chunk % (BN / 8)) * 16,
+                       valid ? coarse + (next + row) * g.coarse_channels + column : coarse, valid);
+        }
+        next += BK;
+    };
+    float sums[2][B::WARP_N / 8][4] = {};
+    pipeline(static_cast<int>((end - begin + BK - 1) / BK), load, [&](int stage) {
+        const unsigned char* left = shared + stage * B::STAGE_BYTES;
+        multiply<BN, true, true>(left, left + BM * BK * 2, sums);
+    });
+    each_pair<BN>(sums, [&](int row, int column, float first, float second) {
+        if (m0 + row >= pairs || n0 + column >= g.coarse_channels) return;
+        partial[gradient_place(g, part, m0 + row, n0 + column)] = first;
+        partial[gradient_place(g, part, m0 + row, n0 + column + 1)] = second;
+    });
+}
+
+#define CONVOLVE(BN, order, BY_K)                                                                                      \
+    KERNEL(Block<BN>::THREADS, 2)                                                                                      \
+    tensor_convolve_##BN##_##order(const bf16* a, const bf16* b, const bf16* weight, const float* bias, bf16* y,       \
+                                   const Pass p) {                                                                     \
+        convolve<BN, BY_K>(a, b, weight, bias, y, p);                                                                  \
+    }                                                                                                                  \
+    EXPORT_KERNEL(tensor_convolve_##BN##_##order, Block<BN>::THREADS);
+#define ENTRIES(BN)                                                                                                    \
+    CONVOLVE(BN, results, true)                                                                                        \
+    CONVOLVE(BN, inputs, false)                                                                                        \
+    KERNEL(Block<BN>::THREADS, 2)                                                                                      \
+    tensor_weight_gradient_##BN(const bf16* a, const bf16* b, const bf16* coarse, float* partial, const Gradient g) {  \
+        weight_gradient<BN>(a, b, coarse, partial, g);                                                                 \
+    }                                                                                                                  \
+    EXPORT_KERNEL(tensor_weight_gradient_##BN, Block<BN>::THREADS);
+ENTRIES(128)
+ENTRIES(64)
+ENTRIES(32)

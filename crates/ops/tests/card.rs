@@ -1,0 +1,100 @@
+//! Kernels of cards at the sizes where their blocks end: whole numbers, whose sums are exact in any order, so results
+//! and gradients are the CPU's to the bit, in f32 and rounded to bf16.
+#![cfg(feature = "cuda")]
+
+mod harness;
+
+use candle_core::{DType, Tensor};
+use harness::{Run, card, gradients};
+use pulmoav_ops as ops;
+
+/// Name, shapes of the inputs, operator.
+type Case = (&'static str, &'static [&'static [usize]], Run);
+
+const CASES: &[Case] = &[
+    ("conv3d, one block of tensor cores", &[&[1, 4, 4, 8, 32], &[3, 3, 3, 32, 32], &[32]], |i| {
+        ops::conv3d(&i[0], &i[1], Some(&i[2]), [1; 3], [1; 3])
+    }),
+    ("conv3d, partial blocks, two samples", &[&[2, 5, 6, 7, 24], &[3, 3, 3, 24, 72], &[72]], |i| {
+        ops::conv3d(&i[0], &i[1], Some(&i[2]), [1; 3], [1; 3])
+    }),
+    ("conv3d, wide", &[&[1, 3, 4, 5, 64], &[3, 3, 3, 64, 136]], |i| ops::conv3d(&i[0], &i[1], None, [1; 3], [1; 3])),
+    ("conv3d, stride 2", &[&[1, 7, 8, 9, 16], &[3, 3, 3, 16, 40], &[40]], |i| {
+        ops::conv3d(&i[0], &i[1], Some(&i[2]), [2; 3], [1; 3])
+    }),
+    ("conv3d, 5 x 2 x 7, strides of their own", &[&[1, 7, 6, 9, 8], &[5, 2, 7, 8, 16]], |i| {
+        ops::conv3d(&i[0], &i[1], None, [1, 2, 3], [2, 1, 3])
+    }),
+    ("conv3d, one tap", &[&[2, 3, 5, 9, 40], &[1, 1, 1, 40, 8], &[8]], |i| {
+        ops::conv3d(&i[0], &i[1], Some(&i[2]), [1; 3], [0; 3])
+    }),
+    ("conv3d, stem", &[&[1, 6, 7, 9, 1], &[3, 3, 3, 1, 33], &[33]], |i| {
+        ops::conv3d(&i[0], &i[1], Some(&i[2]), [1; 3], [1; 3])
+    }),
+    ("conv3d, two results", &[&[1, 5, 7, 9, 20], &[1, 1, 1, 20, 2], &[2]], |i| {
+        ops::conv3d(&i[0], &i[1], Some(&i[2]), [1; 3], [0; 3])
+    }),
+    ("conv3d of joined inputs", &[&[1, 4, 5, 6, 16], &[1, 4, 5, 6, 24], &[3, 3, 3, 40, 32]], |i| {
+        ops::conv3d_joined(&i[0], &i[1], &i[2], None, [1; 3], [1; 3])
+    }),
+    ("conv3d of joined inputs, odd channels", &[&[2, 3, 4, 5, 3], &[2, 3, 4, 5, 4], &[3, 3, 3, 7, 5]], |i| {
+        ops::conv3d_joined(&i[0], &i[1], &i[2], None, [1; 3], [1; 3])
+    }),
+    ("conv_transpose3d, 2 x 2 x 2", &[&[2, 3, 4, 5, 32], &[2, 2, 2, 32, 16], &[16]], |i| {
+        ops::conv_transpose3d(&i[0], &i[1], Some(&i[2]), [2; 3])
+    }),
+    ("conv_transpose3d, 1 x 2 x 3 with gaps", &[&[1, 3, 4, 5, 16], &[1, 2, 2, 16, 24]], |i| {
+        ops::conv_transpose3d(&i[0], &i[1], None, [1, 2, 3])
+    }),
+    ("linear, partial blocks", &[&[3, 67, 40], &[40, 96], &[96]], |i| ops::linear(&i[0], &i[1], Some(&i[2]))),
+    ("linear, odd", &[&[70, 5], &[5, 3], &[3]], |i| ops::linear(&i[0], &i[1], Some(&i[2]))),
+    ("linear a sample", &[&[2, 3, 4, 5, 16], &[2, 17, 3]], |i| ops::linear_per_sample(&i[0], &i[1])),
+    ("concat_channels", &[&[2, 3, 5, 7], &[2, 3, 5, 4]], |i| ops::concat_channels(&i[0], &i[1])),
+    ("max_pool3d", &[&[1, 5, 6, 7, 33]], |i| ops::max_pool3d(&i[0], [2; 3])),
+    ("upsample_nearest3d", &[&[1, 3, 4, 5, 6]], |i| ops::upsample_nearest3d(&i[0], [7, 8, 9])),
+    ("add_activate", &[&[5, 1031], &[5, 1031]], |i| ops::add_activate(&i[0], &i[1], ops::Activation::Relu)),
+];
+
+#[test]
+fn whole_numbers_give_the_cpu_s_bits() {
+    let Some(card) = card() else { return };
+    let mut failures = vec![];
+    for (name, shapes, run) in CASES {
+        let inputs: Vec<Tensor> = shapes.iter().zip(1..).map(|(shape, seed)| numbers(shape, seed)).collect();
+        let grad_out = numbers(run(&inputs).unwrap().dims(), 9);
+        for dtype in [DType::F32, DType::BF16] {
+            let moved = |x: &Tensor| {
+                let narrow = if x.rank() == 1 { x.clone() } else { x.to_dtype(dtype).unwrap() };
+                narrow.to_device(card).unwrap()
+            };
+            let on_card: Vec<Tensor> = inputs.iter().map(moved).collect();
+            let (out, grads) = gradients(*run, &on_card, &moved(&grad_out));
+            let (expected, expected_grads) = gradients(*run, &inputs, &grad_out);
+            let mut check = |what: String, actual: &Tensor, expected: &Tensor| {
+                if let Some(difference) = difference(actual, expected) {
+                    failures.push(format!("{name} in {dtype:?}, {what}: {difference}"));
+                }
+            };
+            check("result".into(), &out, &expected);
+            for (i, (actual, expected)) in grads.iter().zip(&expected_grads).enumerate() {
+                check(format!("gradient {i}"), actual.as_ref().unwrap(), expected.as_ref().unwrap());
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Whole numbers from −2 to 2.
+fn numbers(shape: &[usize], seed: u64) -> Tensor {
+    let scaled = (harness::noise(shape, seed) * 2.49).unwrap();
+    scaled.round().unwrap()
+}
+
+/// Where the two differ, once the expected values are rounded to the other's type.
+fn difference(actual: &Tensor, expected: &Tensor) -> Option<String> {
+    let values = |x: &Tensor| x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (found, wanted) = (values(actual), values(&expected.to_dtype(actual.dtype()).unwrap()));
+    let wrong = found.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+    let first = found.iter().zip(&wanted).position(|(a, b)| a != b)?;
+    Some(format!("{wrong} of {} differ, the first at {first}: {} for {}", found.len(), found[first], wanted[first]))
+}
