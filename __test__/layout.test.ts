@@ -18,6 +18,7 @@ const arrows: Record<string, string[]> = {
   anatomy: ['task', 'volume', 'simd'],
   surface: ['task', 'volume'],
   ops: ['simd'],
+  'cuda-double': [],
   model: ['random', 'ops', 'plan'],
   checkpoint: ['plan', 'model'],
   text: ['random', 'ops', 'plan', 'model'],
@@ -131,7 +132,9 @@ test('npm installs what is used, and nothing else', (t) => {
   t.deepEqual([...used].sort(), Object.keys(dependencies).sort());
   const tools = ['package.json', 'tsconfig.json', 'biome.json'].map((name) => readFileSync(join(root, name), 'utf8'));
   const code = ['scripts', '__test__'].flatMap((name) =>
-    readdirSync(join(root, name)).map((file) => readFileSync(join(root, name, file), 'utf8')),
+    readdirSync(join(root, name), { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(root, name, entry.name), 'utf8')),
   );
   // What a tool is called by, where that is not its package's name; what another one needs beside it.
   const alias: Record<string, RegExp> = {

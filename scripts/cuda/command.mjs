@@ -1,0 +1,38 @@
+// Commands whose failure ends a script with one sentence.
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The clone. */
+export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** What ends a script, said in one sentence instead of a stack. */
+export class Refusal extends Error {}
+
+/** Runs a command and gives its standard output; `cure` says what to do where it fails. */
+export function output(command, args, { cure, ...options } = {}) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    ...options,
+  });
+  if (status === 0) return stdout;
+  const reason = error?.message ?? (stderr ?? '').trim().split('\n').slice(-3).join(' ');
+  throw new Refusal(`"${command} ${args.slice(0, 4).join(' ')}" failed: ${reason}${cure ? ` ${cure}` : ''}`);
+}
+
+/** Whether a command runs here. */
+export function runs(command, args = ['--version']) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** Runs what a script does; a refusal is one line and status 1. */
+export async function main(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
