@@ -104,8 +104,14 @@ mod tests {
 
     #[test]
     fn devices_can_be_hidden() {
-        let cases: &[(Option<&str>, &[i32])] =
-            &[(None, &[0, 1]), (Some("1"), &[1]), (Some("1,0"), &[1, 0]), (Some(""), &[]), (Some("-1"), &[]), (Some("0,7,1"), &[0])];
+        let cases: &[(Option<&str>, &[i32])] = &[
+            (None, &[0, 1]),
+            (Some("1"), &[1]),
+            (Some("1,0"), &[1, 0]),
+            (Some(""), &[]),
+            (Some("-1"), &[]),
+            (Some("0,7,1"), &[0]),
+        ];
         for (list, want) in cases {
             assert_eq!(visible_devices(2, *list), *want, "{list:?}");
         }

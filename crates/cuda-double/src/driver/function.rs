@@ -57,7 +57,10 @@ impl Function {
             Image::Cubin(names) => {
                 let found = names.iter().any(|known| known == name).then(|| HostKernel::find(name)).flatten();
                 let Some(kernel) = found else {
-                    return refuse(Code::NotFound, format_args!("the cubin or the host's library has no kernel {name}"));
+                    return refuse(
+                        Code::NotFound,
+                        format_args!("the cubin or the host's library has no kernel {name}"),
+                    );
                 };
                 (Body::Compiled(kernel), place(&kernel.parameters()), kernel.threads(), 0)
             }
@@ -105,7 +108,8 @@ impl Elf {
         let (table, each, count) = (self.number::<8>(40), self.number::<2>(58), self.number::<2>(60));
         let section = |at: u64| table + at * each;
         let names = self.number::<8>(section(self.number::<2>(62)) + 24);
-        let name = |at: u64| text(self.0.wrapping_add((names + self.number::<4>(section(at))) as usize).cast::<c_char>());
+        let name =
+            |at: u64| text(self.0.wrapping_add((names + self.number::<4>(section(at))) as usize).cast::<c_char>());
         (0..count).filter_map(|at| name(at).strip_prefix(".text.").map(str::to_owned)).collect()
     }
 }

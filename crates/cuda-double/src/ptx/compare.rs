@@ -42,7 +42,10 @@ impl Comparison {
 
     #[inline(always)]
     fn holds<T: PartialOrd>(self, x: T, y: T) -> bool {
-        (self.less & (x < y)) | (self.equal & (x == y)) | (self.greater & (x > y)) | (self.unordered & !(x <= y || x > y))
+        (self.less & (x < y))
+            | (self.equal & (x == y))
+            | (self.greater & (x > y))
+            | (self.unordered & !(x <= y || x > y))
     }
 }
 

@@ -54,7 +54,8 @@ pub(crate) fn load(statement: &Statement, names: &mut Names, instruction: usize)
             let rows = places(warp, block, givers, (&addresses, 16), kind)?;
             for (matrix, register) in d.iter().enumerate() {
                 block.bank_conflicts += conflicts(&addresses[matrix * 8..][..8]);
-                let element = |row: usize, column: usize| get(rows[matrix * 8 + row].wrapping_add(column * 2), 2) as u32;
+                let element =
+                    |row: usize, column: usize| get(rows[matrix * 8 + row].wrapping_add(column * 2), 2) as u32;
                 let values = std::array::from_fn(|lane| {
                     let (row, column) = (lane / 4, lane % 4 * 2);
                     if is_transposed {
@@ -159,7 +160,9 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
             for lane in 0..WARP {
                 let (group, member) = (lane / 4, lane % 4);
                 for (at, register) in a.iter().enumerate() {
-                    fill(element, words[*register][lane], at / 2, member, |k, value| left[k][group + at % 2 * 8] = value);
+                    fill(element, words[*register][lane], at / 2, member, |k, value| {
+                        left[k][group + at % 2 * 8] = value
+                    });
                 }
                 for (at, register) in b.iter().enumerate() {
                     fill(element, words[*register][lane], at, member, |k, value| right[k][group] = value);
@@ -262,7 +265,8 @@ pub(crate) fn group_multiply(statement: &Statement, names: &mut Names, instructi
                 _ => warp.registers.words[scale.index][0] != 0,
             };
             let first = usize::from(warp.number) % 4 * 16;
-            let left = (0..16).map(|row| a.row(warp, block, first + row, instruction)).collect::<Result<Vec<_>, _>>()?;
+            let left =
+                (0..16).map(|row| a.row(warp, block, first + row, instruction)).collect::<Result<Vec<_>, _>>()?;
             let columns = (0..d.len() * 2).map(|column| b.row(warp, block, column, instruction));
             let right = columns.collect::<Result<Vec<_>, _>>()?;
             for (at, register) in d.iter().enumerate() {

@@ -177,7 +177,8 @@ impl Warp {
     fn switch(&mut self, index: usize, targets: &[usize], active: u32) -> Outcome {
         for lane in (0..WARP).filter(|lane| active >> lane & 1 == 1) {
             let to = self.registers.words[index][lane] as usize;
-            let at = *targets.get(to).ok_or_else(|| Fault::new(format!("a jump to place {to} of {}", targets.len())))?;
+            let at =
+                *targets.get(to).ok_or_else(|| Fault::new(format!("a jump to place {to} of {}", targets.len())))?;
             self.push(Group { at, lanes: 1 << lane });
         }
         Ok(())
@@ -288,7 +289,9 @@ fn stuck(block: &Block, waiting: &[Waiting], alive: u32) -> Fault {
     let places: Vec<String> = waiting
         .iter()
         .take(4)
-        .map(|waiting| format!("{} threads at \"{}\"", waiting.group.lanes.count_ones(), body[waiting.group.at - 1].text))
+        .map(|waiting| {
+            format!("{} threads at \"{}\"", waiting.group.lanes.count_ones(), body[waiting.group.at - 1].text)
+        })
         .collect();
     Fault::new(format!("block {:?}: {alive} threads never all meet: {}", block.index, places.join(", ")))
 }

@@ -227,7 +227,10 @@ fn compares_and_chooses() {
     assert_eq!([one(both, 3, 1, 0), one(both, 1, 3, 0)], [2, 5]);
     let joined = "setp.eq.s32 %p1, %r1, 1; setp.eq.and.s32 %p2, %r2, 2, !%p1; selp.b64 %d0, 1, 0, %p2;";
     assert_eq!([one(joined, 1, 2, 0), one(joined, 0, 2, 0)], [0, 1]);
-    assert_eq!(one("set.gt.f32.f32 %f4, %f1, %f2; mov.b32 %r4, %f4; cvt.u64.u32 %d0, %r4;", bits(2.0), bits(1.0), 0), bits(1.0));
+    assert_eq!(
+        one("set.gt.f32.f32 %f4, %f1, %f2; mov.b32 %r4, %f4; cvt.u64.u32 %d0, %r4;", bits(2.0), bits(1.0), 0),
+        bits(1.0)
+    );
 }
 
 #[test]
@@ -264,8 +267,14 @@ fn lanes_work_together() {
     let lanes: Vec<u64> = (0..32).collect();
     let word = |body: &str| format!("{body} cvt.u64.u32 %d0, %r4;");
     let go = |body: &str| run(&WARP, &word(body), [&lanes, &[0], &[0]]).unwrap();
-    assert_eq!(go("shfl.sync.down.b32 %r4, %r1, 1, 31, -1;"), (0..32).map(|l: u64| (l + 1).min(31)).collect::<Vec<_>>());
-    assert_eq!(go("shfl.sync.up.b32 %r4, %r1, 2, 0, -1;"), (0..32).map(|l| if l < 2 { l } else { l - 2 }).collect::<Vec<u64>>());
+    assert_eq!(
+        go("shfl.sync.down.b32 %r4, %r1, 1, 31, -1;"),
+        (0..32).map(|l: u64| (l + 1).min(31)).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        go("shfl.sync.up.b32 %r4, %r1, 2, 0, -1;"),
+        (0..32).map(|l| if l < 2 { l } else { l - 2 }).collect::<Vec<u64>>()
+    );
     assert_eq!(go("shfl.sync.idx.b32 %r4|%p1, %r1, 3, 31, -1;"), [3; 32]);
     // Segments of eight lanes.
     assert_eq!(go("shfl.sync.idx.b32 %r4, %r1, 3, 6175, -1;"), (0..32).map(|l| l / 8 * 8 + 3).collect::<Vec<u64>>());
