@@ -7,7 +7,6 @@
 pub mod activation;
 pub mod attention;
 pub mod block_cache;
-mod buffer;
 mod channelwise;
 pub mod concat;
 pub mod conv3d;
@@ -18,18 +17,15 @@ mod dense;
 mod elementary;
 pub mod layer_norm;
 pub mod linear;
-pub mod loss;
 mod memory;
 mod multiversion;
 pub mod norm;
-pub mod optimizer;
 pub mod pool3d;
 pub mod tape;
 pub mod upsample3d;
 
 pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};
 pub use attention::{AttentionMask, attention};
-pub use buffer::Buffer;
 pub use concat::concat_channels;
 pub use conv_transpose3d::conv_transpose3d;
 pub use conv3d::{conv3d, conv3d_joined};

@@ -4,11 +4,9 @@
 
 mod harness;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor};
 use harness::{Run, card, gradients};
-use pulmoav_ops::loss::{self, Slopes};
-use pulmoav_ops::optimizer::{self, Rule};
-use pulmoav_ops::{self as ops, Buffer};
+use pulmoav_ops as ops;
 
 /// Name, shapes of the inputs, operator.
 type Case = (&'static str, &'static [&'static [usize]], Run);
@@ -99,71 +97,4 @@ fn difference(actual: &Tensor, expected: &Tensor) -> Option<String> {
     let wrong = found.iter().zip(&wanted).filter(|(a, b)| a != b).count();
     let first = found.iter().zip(&wanted).position(|(a, b)| a != b)?;
     Some(format!("{wrong} of {} differ, the first at {first}: {} for {}", found.len(), found[first], wanted[first]))
-}
-
-/// Eight rounds of an optimiser on a card and on the host.
-#[test]
-fn optimisers_move_weights_as_on_the_host() {
-    let Some(card) = card() else { return };
-    let adamw = |t: i32| Rule::Adamw {
-        keep: 0.99,
-        beta1: 0.9,
-        beta2: 0.95,
-        step_size: 0.01 / (1.0 - 0.9f32.powi(t)),
-        second_root: (1.0 - 0.95f32.powi(t)).sqrt(),
-        epsilon: 1e-8,
-    };
-    let sgd = |_: i32| Rule::Sgd { rate: 0.05, momentum: 0.9, decay: 0.01 };
-    let rules: [(fn(i32) -> Rule, bool); 2] = [(adamw, true), (sgd, false)];
-    for (rule, has_second) in rules {
-        let run = |device: &Device| {
-            let place = |x: Tensor| x.to_device(device).unwrap();
-            let weights = Var::from_tensor(&place(harness::noise(&[70, 61], 1))).unwrap();
-            let zeros = || Buffer::zeros(weights.elem_count(), device).unwrap();
-            let (mut first, mut second, mut mean) = (zeros(), has_second.then(zeros), Buffer::of(&weights).unwrap());
-            let mut norms = vec![];
-            for t in 1..=8 {
-                let gradient = place(harness::noise(&[70, 61], 10 + t as u64));
-                norms.push(optimizer::squared_norm(&[&gradient, weights.as_tensor()]).unwrap());
-                optimizer::update(&weights, &gradient, 0.7, &mut first, second.as_mut(), rule(t)).unwrap();
-                optimizer::follow(&mut mean, &weights, 0.25).unwrap();
-            }
-            let numbers = weights.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let state = [first.to_vec().unwrap(), mean.to_vec().unwrap()];
-            (norms, [vec![numbers], state.to_vec()].concat())
-        };
-        let ((norms, values), (host_norms, host_values)) = (run(card), run(&Device::Cpu));
-        assert!(norms.iter().zip(&host_norms).all(|(a, b)| (a - b).abs() < 1e-5 * b), "{norms:?} {host_norms:?}");
-        for (value, host) in values.concat().iter().zip(host_values.concat()) {
-            assert!((value - host).abs() < 1e-5, "{value} {host}");
-        }
-    }
-}
-
-#[test]
-fn losses_sum_and_slope_as_on_the_host() {
-    let Some(card) = card() else { return };
-    let shape = [2, 9, 11, 13, 3];
-    let logits = (harness::noise(&shape, 1) * 6.0).unwrap();
-    let targets: Vec<u8> = (0..logits.elem_count()).map(|i| [0, 128, 255, 64, 0, 128, 31][i * 7 / 3 % 7]).collect();
-    let targets = Tensor::from_vec(targets, &shape, &Device::Cpu).unwrap();
-    for groups in [1, 2] {
-        let slope = |i: usize| Slopes { dice: 0.3 + i as f32, dice_reference: -0.5, bce: 0.1 * i as f32 };
-        let slopes: Vec<Slopes> = (0..groups * 3).map(slope).collect();
-        let run = |device: &Device| {
-            let targets = targets.to_device(device).unwrap();
-            let (sums, probabilities) = loss::sums(&logits.to_device(device).unwrap(), &targets, groups).unwrap();
-            (sums, loss::slopes(probabilities, &targets, &slopes).unwrap())
-        };
-        let ((sums, gradient), (host_sums, host_gradient)) = (run(card), run(&Device::Cpu));
-        for (a, b) in sums.iter().zip(&host_sums) {
-            let near = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
-            assert!(near(a.both, b.both) && near(a.predicted, b.predicted) && near(a.bce, b.bce), "{a:?} {b:?}");
-            assert_eq!((a.reference, a.voxels), (b.reference, b.voxels));
-        }
-        let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        for (a, b) in flat(&gradient).into_iter().zip(flat(&host_gradient)) {
-            assert!((a - b).abs() < 1e-5, "{a} {b}");
-        }
-    }
 }

@@ -106,17 +106,6 @@ impl<'a> Operand<'a> {
         Values::new(self.storage()?, self.layout)
     }
 
-    /// The values of a tensor of bytes.
-    ///
-    /// # Errors
-    /// A strided tensor, or one of another type.
-    pub(crate) fn bytes(&self) -> Result<CudaView<'_, u8>> {
-        match (&self.storage()?.slice, self.layout.contiguous_offsets()) {
-            (CudaStorageSlice::U8(slice), Some((start, end))) => Ok(slice.slice(start..end)),
-            _ => bail!("ops: expected contiguous bytes of shape {:?}", self.layout.shape()),
-        }
-    }
-
     pub(crate) fn device(&self) -> Result<&CudaDevice> {
         Ok(self.storage()?.device())
     }
