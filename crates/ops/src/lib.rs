@@ -1,5 +1,5 @@
 //! The 3-D operators that candle lacks, forward and backward. Tensors in, tensors out; channels innermost (`[n, d, h,
-//! w, c]`), f32.
+//! w, c]`), f32; on cards bf16 too, where weights follow the type of their input.
 //!
 //! One folder an operator: `mod.rs` holds the contract, the shape checks and the backward pass, `cpu.rs` the CPU
 //! kernels, `cuda.rs` and `kernels.cu` those of NVIDIA cards (feature `cuda`).
@@ -7,6 +7,7 @@
 pub mod activation;
 pub mod attention;
 pub mod block_cache;
+mod cast;
 mod channelwise;
 pub mod concat;
 pub mod conv3d;
@@ -26,6 +27,7 @@ pub mod upsample3d;
 
 pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};
 pub use attention::{AttentionMask, attention};
+pub use cast::cast;
 pub use concat::concat_channels;
 pub use conv_transpose3d::conv_transpose3d;
 pub use conv3d::{conv3d, conv3d_joined};
