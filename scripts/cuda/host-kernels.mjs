@@ -11,7 +11,7 @@ const host = join(root, 'crates/cuda-double/host');
 const runtime = ['fiber.cpp', 'runtime.cpp', 'warp.cpp', 'launch.cpp'].map((name) => join(host, name));
 const common = ['-std=c++17', '-g1', '-fPIC', '-Wall', '-Wextra', '-Wno-unknown-pragmas', '-Wno-unused-parameter'];
 // Products and sums are rounded one by one, so that every machine gives the same bits.
-common.push('-ffp-contract=off', '-march=native');
+common.push('-ffp-contract=off', '-march=native', '-mtls-dialect=gnu2', '-fno-gnu-unique');
 /** What the kernels are compiled with; the runtime goes without sanitizers, which are to see the kernels' accesses only. */
 const kinds = {
   plain: { kernels: ['-O2'], runtime: ['-O2'], link: [] },

@@ -40,7 +40,7 @@ struct Thread {
     unsigned lane, warp;
     const Block* block;
 };
-extern thread_local Thread* self __attribute__((tls_model("initial-exec")));
+extern thread_local Thread* self;
 
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 

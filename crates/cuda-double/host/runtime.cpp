@@ -60,8 +60,11 @@ void Worker::run(dim3 index) {
     memset(ready, 0, sizeof ready);
     memset(static_cast<void*>(warps), 0, sizeof warps);
     memset(shared.data(), 0xff, shared.size());  // NaN
-    for (unsigned place = 0; place < count; place++)
-        start(runners[order[place] = settings().order == Order::First ? place : count - 1 - place], order[place], place);
+    for (unsigned place = 0; place < count; place++) {
+        const unsigned number = settings().order == Order::First ? place : count - 1 - place;
+        order[place] = number;
+        start(runners[number], number, place);
+    }
     TSAN(main.tsan = __tsan_get_current_fiber(); __tsan_release(&alive));
     Runner& first = *next();
     self = &first;

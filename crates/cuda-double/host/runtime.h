@@ -93,6 +93,6 @@ class Worker {
     std::vector<unsigned char> shared;
 };
 
-extern thread_local Worker* worker __attribute__((tls_model("initial-exec")));
+extern thread_local Worker* worker;
 inline Runner& me() { return *static_cast<Runner*>(self); }
 }  // namespace emu
