@@ -18,7 +18,7 @@ fn generators() -> MutexGuard<'static, HashMap<u64, Generator>> {
 }
 
 impl Generator {
-    /// SplitMix64 (Steele, Lea, Flood, 2014).
+    /// `SplitMix64` (Steele, Lea, Flood, 2014).
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

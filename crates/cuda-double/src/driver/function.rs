@@ -50,6 +50,9 @@ impl Function {
                     Some(Err(why)) => return refuse(Code::InvalidPtx, why),
                     Some(Ok(kernel)) => kernel,
                 };
+                if let Some(first) = kernel.unknown.first() {
+                    eprintln!("[cuda double] {name}: {} instructions are {first}", kernel.unknown.len());
+                }
                 let parameters = kernel.parameters.iter().map(|place| (place.offset, place.bytes)).collect();
                 let (threads, shared_bytes) = (kernel.threads, kernel.shared_bytes);
                 (Body::Interpreted(kernel), parameters, threads, shared_bytes)

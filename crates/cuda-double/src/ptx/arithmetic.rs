@@ -125,12 +125,12 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
     }
     if statement.has("hi") {
         return match statement.kind()? {
-            Type::U16 => map2(statement, names, |x: u16, y: u16| (u32::from(x) * u32::from(y) >> 16) as u16),
-            Type::S16 => map2(statement, names, |x: i16, y: i16| (i32::from(x) * i32::from(y) >> 16) as i16),
-            Type::U32 => map2(statement, names, |x: u32, y: u32| (u64::from(x) * u64::from(y) >> 32) as u32),
-            Type::S32 => map2(statement, names, |x: i32, y: i32| (i64::from(x) * i64::from(y) >> 32) as i32),
-            Type::U64 => map2(statement, names, |x: u64, y: u64| (u128::from(x) * u128::from(y) >> 64) as u64),
-            _ => map2(statement, names, |x: i64, y: i64| (i128::from(x) * i128::from(y) >> 64) as i64),
+            Type::U16 => map2(statement, names, |x: u16, y: u16| ((u32::from(x) * u32::from(y)) >> 16) as u16),
+            Type::S16 => map2(statement, names, |x: i16, y: i16| ((i32::from(x) * i32::from(y)) >> 16) as i16),
+            Type::U32 => map2(statement, names, |x: u32, y: u32| ((u64::from(x) * u64::from(y)) >> 32) as u32),
+            Type::S32 => map2(statement, names, |x: i32, y: i32| ((i64::from(x) * i64::from(y)) >> 32) as i32),
+            Type::U64 => map2(statement, names, |x: u64, y: u64| ((u128::from(x) * u128::from(y)) >> 64) as u64),
+            _ => map2(statement, names, |x: i64, y: i64| ((i128::from(x) * i128::from(y)) >> 64) as i64),
         };
     }
     if !is_float(statement) {
@@ -167,16 +167,16 @@ pub(crate) fn multiply_add(statement: &Statement, names: &mut Names) -> Decoded 
     if statement.has("hi") {
         return match statement.kind()? {
             Type::U32 => map3(statement, names, |x: u32, y: u32, z: u32| {
-                ((u64::from(x) * u64::from(y) >> 32) as u32).wrapping_add(z)
+                (((u64::from(x) * u64::from(y)) >> 32) as u32).wrapping_add(z)
             }),
             Type::S32 => map3(statement, names, |x: i32, y: i32, z: i32| {
-                ((i64::from(x) * i64::from(y) >> 32) as i32).wrapping_add(z)
+                (((i64::from(x) * i64::from(y)) >> 32) as i32).wrapping_add(z)
             }),
             Type::U64 => map3(statement, names, |x: u64, y: u64, z: u64| {
-                ((u128::from(x) * u128::from(y) >> 64) as u64).wrapping_add(z)
+                (((u128::from(x) * u128::from(y)) >> 64) as u64).wrapping_add(z)
             }),
             _ => map3(statement, names, |x: i64, y: i64, z: i64| {
-                ((i128::from(x) * i128::from(y) >> 64) as i64).wrapping_add(z)
+                (((i128::from(x) * i128::from(y)) >> 64) as i64).wrapping_add(z)
             }),
         };
     }

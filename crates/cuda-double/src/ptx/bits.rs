@@ -41,7 +41,6 @@ pub(crate) fn logic(statement: &Statement, names: &mut Names) -> Decoded {
         (_, "and") => integers!(map2, statement, names, |x, y| x & y),
         (_, "or") => integers!(map2, statement, names, |x, y| x | y),
         (_, "xor") => integers!(map2, statement, names, |x, y| x ^ y),
-        (_, "cnot") => integers!(map1, statement, names, |x| if x == 0 { 1 } else { 0 }),
         _ => integers!(map1, statement, names, |x| !x),
     }
 }

@@ -123,14 +123,13 @@ impl<'a> Block<'a> {
             return Err(Fault::new(format!("address {address:x} is not a multiple of {bytes}")));
         }
         match space {
-            Space::Global => self.global(address, bytes, instruction),
             Space::Shared => self.in_shared(address & (SHARED - 1), bytes, warp.number, access),
             Space::Local => local(warp, address & !LOCAL, bytes, lane),
             Space::Parameter => self.parameter(address & !PARAMETERS, bytes),
             Space::Generic if address >= SHARED => self.in_shared(address - SHARED, bytes, warp.number, access),
             Space::Generic if address >= LOCAL => local(warp, address - LOCAL, bytes, lane),
             Space::Generic if address >= PARAMETERS => self.parameter(address - PARAMETERS, bytes),
-            Space::Generic => self.global(address, bytes, instruction),
+            Space::Global | Space::Generic => self.global(address, bytes, instruction),
         }
     }
 

@@ -74,7 +74,9 @@ pub(crate) fn load(statement: &Statement, names: &mut Names, instruction: usize)
 /// Eight rows of 16 bytes are read at once, each from four banks: how many have to wait.
 fn conflicts(rows: &[u64]) -> u64 {
     let mut hits = [0; 8];
-    rows.iter().for_each(|address| hits[(address / 16 % 8) as usize] += 1);
+    for address in rows {
+        hits[(address / 16 % 8) as usize] += 1;
+    }
     hits.into_iter().max().unwrap_or(1) - 1
 }
 
@@ -161,7 +163,7 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
                 let (group, member) = (lane / 4, lane % 4);
                 for (at, register) in a.iter().enumerate() {
                     fill(element, words[*register][lane], at / 2, member, |k, value| {
-                        left[k][group + at % 2 * 8] = value
+                        left[k][group + at % 2 * 8] = value;
                     });
                 }
                 for (at, register) in b.iter().enumerate() {
@@ -190,14 +192,12 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
 /// The elements of one lane's register, each with its k: two halves side by side, or one tf32. `part` counts registers
 /// along k.
 fn fill(element: Element, bits: u32, part: usize, member: usize, mut put: impl FnMut(usize, f32)) {
-    match element {
-        // A card reads the upper 19 bits.
-        Element::Tf32 => put(part * 4 + member, f32::from_bits(bits & !0x1fff)),
-        _ => {
-            let k = part * 8 + member * 2;
-            put(k, element.half(bits & 0xffff));
-            put(k + 1, element.half(bits >> 16));
-        }
+    if element == Element::Tf32 {
+        put(part * 4 + member, f32::from_bits(bits & !0x1fff)); // a card reads the upper 19 bits
+    } else {
+        let k = part * 8 + member * 2;
+        put(k, element.half(bits & 0xffff));
+        put(k + 1, element.half(bits >> 16));
     }
 }
 
