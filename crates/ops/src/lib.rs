@@ -22,6 +22,7 @@ mod memory;
 mod multiversion;
 pub mod norm;
 pub mod pool3d;
+pub mod ranks;
 pub mod tape;
 pub mod upsample3d;
 
@@ -36,4 +37,5 @@ pub use linear::{PackedLinear, linear, linear_per_sample};
 pub use norm::{Input, batch_norm, group_norm, instance_norm};
 pub use pool3d::{avg_pool3d, max_pool3d};
 pub use pulmoav_simd as simd;
+pub use ranks::Ranks;
 pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};
