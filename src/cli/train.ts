@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { TrainConfig } from '../config/train.js';
+import type { Precision } from '../native/device.js';
 import type { EndReason, TrainEvent } from '../train/events.js';
 import { train } from '../train/folds.js';
 import { readTrainConfig } from '../train/run.js';
@@ -15,6 +16,8 @@ interface Flags {
   fold?: number | 'all';
   resume?: boolean;
   maxTime?: number;
+  device?: string;
+  precision?: Precision;
   threads?: number;
   maxMemory?: number;
 }
@@ -32,6 +35,8 @@ export function addTrain(program: Command): void {
     .option('--fold <n|all>', 'fold to validate on; all: one model a fold, into fold-0, fold-1, …', foldOrAll)
     .option('--resume', 'go on with the run that the directory holds')
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
+    .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory a step may take: 2G, 900M, …', bytes('--max-memory'))
     .action(async (dataset: string, { json, config, init, maxTime, maxMemory, ...rest }: Flags) => {
@@ -73,7 +78,7 @@ function foldOrAll(text: string): number | 'all' {
 function tell(event: TrainEvent): void {
   if (event.type === 'start') {
     const cases = `${event.trainingCases} training and ${event.validationCases} validation cases`;
-    say(`fold ${event.fold}: ${event.parameters} parameters, ${cases}`);
+    say(`fold ${event.fold}: ${event.parameters} parameters, ${cases}, on ${event.device}`);
     const how = event.recompute ? ', blocks are computed twice to keep to it' : '';
     say(`a step takes about ${readableBytes(event.predictedBytes)} of memory${how}`);
     const ceiling = Object.entries(event.ceiling).map(([name, dice]) => `${name} ${dice.toFixed(3)}`);

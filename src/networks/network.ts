@@ -20,6 +20,16 @@ export interface Network {
   dispose(): void;
 }
 
+/** Where a network runs. */
+export interface Place {
+  /** `cpu` or `cuda:N`. */
+  device: string;
+  /** `f32` or `bf16`. */
+  precision: string;
+  /** Threads of the CPU. */
+  threads: number;
+}
+
 /** On which terms a model may be used. */
 export interface Terms {
   /** `null` where nobody says. */

@@ -1,6 +1,8 @@
 //! A network of either preset, built from a plan.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use pulmoav_ops::cast;
+use pulmoav_ops::device::{Compute, from_host};
 use pulmoav_plan::{self as plan, Plan, PlanError};
 
 use crate::ModelError;
@@ -18,6 +20,7 @@ pub struct Network {
     text_width: usize,
     edge_multiple: usize,
     cancelled_biases: Vec<String>,
+    compute: Compute,
 }
 
 #[derive(Debug)]
@@ -29,7 +32,8 @@ enum Preset {
 impl Network {
     /// Builds the plan's network; missing parameters are created, or refused if the parameters came from a file.
     ///
-    /// The network shares storage with `parameters`: what an optimiser writes there, the network uses.
+    /// The network shares storage with `parameters`: what an optimiser writes there, the network uses. It computes in
+    /// their [`Parameters::compute`], and so gives logits of that type; words are read in f32.
     ///
     /// # Errors
     /// An invalid plan; [`ModelError::MissingTensor`], [`ModelError::WrongTensor`].
@@ -57,6 +61,7 @@ impl Network {
             text_width: plan.text_width(),
             edge_multiple: plan.edge_multiple(),
             cancelled_biases,
+            compute: parameters.compute().clone(),
         })
     }
 
@@ -104,15 +109,21 @@ impl Network {
                 expected: format!("at least one place below {}", self.targets),
             });
         }
+        let x = cast(x, self.compute.dtype)?;
         match &self.preset {
-            Preset::LaCaf(network) => network.forward(x, prompts, asked, mode),
-            Preset::Pulmoav(network) => network.forward(x, prompts, asked, mode),
+            Preset::LaCaf(network) => network.forward(&x, prompts, asked, mode),
+            Preset::Pulmoav(network) => network.forward(&x, prompts, asked, mode),
         }
     }
 
     /// Parameters whose gradient is 0 by algebra: biases that a norm subtracts again. Sorted.
     pub fn cancelled_biases(&self) -> &[String] {
         &self.cancelled_biases
+    }
+
+    /// Where its parameters are, and so its images and prompts must be.
+    pub fn device(&self) -> &Device {
+        &self.compute.device
     }
 
     /// Number of targets, and so of prompts and of maps.
@@ -138,11 +149,11 @@ impl Network {
     }
 }
 
-/// The embeddings of the plan's targets, as [`Network::forward`] takes them.
+/// The embeddings of the plan's targets on a device, as [`Network::forward`] takes them.
 ///
 /// # Shapes
 /// → `[p, text_width]`.
-pub fn prompt_embeddings(plan: &Plan) -> Result<Tensor, ModelError> {
+pub fn prompt_embeddings(plan: &Plan, device: &Device) -> Result<Tensor, ModelError> {
     let values: Vec<f32> = plan.targets.iter().flat_map(|target| target.embedding.iter().copied()).collect();
-    Ok(Tensor::from_vec(values, (plan.targets.len(), plan.text_width()), &Device::Cpu)?.to_dtype(DType::F32)?)
+    Ok(from_host(values, (plan.targets.len(), plan.text_width()), device)?)
 }
