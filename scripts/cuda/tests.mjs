@@ -70,7 +70,9 @@ export function run(binary, settings, filter = []) {
 /** Where a run's words say what was wrong. */
 export function reason(said) {
   const lines = said.split('\n');
-  const refused = lines.find((line) => line.includes('[cuda double] refused'));
-  const differs = lines.find((line) => /on a card|AddressSanitizer|runtime error/.test(line));
-  return (refused ?? differs ?? lines.find((line) => /panicked|FAILED/.test(line)) ?? 'it ended').trim().slice(0, 160);
+  const first = (pattern) => lines.find((line) => pattern.test(line))?.trim();
+  const panicked = lines.findIndex((line) => /panicked at/.test(line));
+  const why =
+    first(/\[cuda double\] refused/) ?? first(/on a card:|AddressSanitizer|runtime error/) ?? lines[panicked + 1] ?? '';
+  return (panicked < 0 && why === lines[0] ? 'it ended' : why.trim()).slice(0, 160) || 'it ended';
 }

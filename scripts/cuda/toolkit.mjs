@@ -23,6 +23,7 @@ export function toolkit() {
   const installed = process.env.CUDA_HOME;
   if (installed) return checked(installed);
   if (!existsSync(home)) make();
+  addStubs(home);
   return home;
 }
 
@@ -57,19 +58,23 @@ function make() {
   }
 }
 
-/** What wheels lose or lack: execute bits, the names that linkers ask for, and libraries to link against. */
+/** What wheels lose or lack: execute bits, and the names that linkers ask for. */
 function finish(path) {
   for (const folder of ['bin', 'nvvm/bin']) {
     for (const file of readdirSync(join(path, folder))) chmodSync(join(path, folder, file), 0o755);
   }
   symlinkSync('libcudart_static.a', join(path, 'lib/libcudart.a'));
+  if (!existsSync(join(path, 'lib64'))) symlinkSync('lib', join(path, 'lib64'));
+}
+
+function addStubs(path) {
   for (const name of stubs) {
     const library = join(path, `lib/lib${name}.so`);
+    if (existsSync(library)) continue;
     output('cc', ['-shared', '-x', 'c', '-o', library, '/dev/null'], {
       cure: 'A C compiler is needed, as Rust needs one.',
     });
   }
-  if (!existsSync(join(path, 'lib64'))) symlinkSync('lib', join(path, 'lib64'));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main(() => process.stdout.write(`${toolkit()}\n`));

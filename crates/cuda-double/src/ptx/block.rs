@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::kernel::Kernel;
 use super::names::{LOCAL, PARAMETERS, SHARED};
 use super::run::Warp;
+use super::value::WARP;
 
 /// Memory that lies in no allocation but is a kernel's to use, and what a launch gives.
 pub(crate) struct Launch<'a> {
@@ -109,8 +110,67 @@ impl<'a> Block<'a> {
         self.epoch = self.epoch.wrapping_add(1);
     }
 
-    /// Where `bytes` at an address of a space lie, if the thread may touch them.
+    /// Where each lane of a mask finds its `bytes`, a power of two; the other lanes have the place of the first.
     #[inline]
+    pub(crate) fn places(
+        &mut self,
+        warp: &mut Warp,
+        kind: (Space, Access),
+        (addresses, mask): (&[u64; WARP], u32),
+        bytes: usize,
+        instruction: usize,
+    ) -> Result<[*mut u8; WARP], Fault> {
+        let first = addresses[mask.trailing_zeros() as usize];
+        let all: [u64; WARP] = std::array::from_fn(|lane| if mask >> lane & 1 == 1 { addresses[lane] } else { first });
+        let (low, high) = all.iter().fold((first, first), |(low, high), at| (low.min(*at), high.max(*at)));
+        let bits = all.iter().fold(0, |bits, at| bits | at);
+        let is_aligned = bits & (bytes as u64 - 1) == 0;
+        match kind.0 {
+            Space::Global | Space::Generic if is_aligned && high < PARAMETERS => {
+                let (start, end) = self.hints[instruction];
+                if low >= start && high + bytes as u64 <= end {
+                    return Ok(all.map(|address| address as *mut u8));
+                }
+            }
+            Space::Shared if is_aligned && low < SHARED && high as usize + bytes <= self.shared_bytes => {
+                let lanes = if low == high { 1 } else { WARP };
+                self.watch_all(&all[..lanes], bytes, warp.number, kind.1)?;
+                let base = self.shared.as_mut_ptr().cast::<u8>();
+                return Ok(all.map(|offset| base.wrapping_add(offset as usize)));
+            }
+            _ => {}
+        }
+        let mut places = [std::ptr::null_mut(); WARP];
+        for lane in (0..WARP).filter(|lane| mask >> lane & 1 == 1) {
+            places[lane] = self.place(warp, kind, addresses[lane], bytes, (lane, instruction))?;
+        }
+        let first = places[mask.trailing_zeros() as usize];
+        Ok(std::array::from_fn(|lane| if mask >> lane & 1 == 1 { places[lane] } else { first }))
+    }
+
+    /// Notes accesses of a warp to shared memory that lie inside it.
+    #[inline]
+    fn watch_all(&mut self, offsets: &[u64], bytes: usize, warp: u8, access: Access) -> Result<(), Fault> {
+        if !self.watches || access == Access::Atomic {
+            return Ok(());
+        }
+        // What most words are found to be already, so that nothing is to be done.
+        let usual = match access {
+            Access::Write => Seen { epoch: self.epoch, writer: warp, reader: NOBODY },
+            _ => Seen { epoch: self.epoch, writer: NOBODY, reader: warp },
+        };
+        for offset in offsets {
+            let first = *offset as usize / 4;
+            for word in first..first + bytes.div_ceil(4) {
+                if self.seen[word] != usual {
+                    self.watch(word, warp, access)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where `bytes` at an address of a space lie, if the thread may touch them.
     pub(crate) fn place(
         &mut self,
         warp: &mut Warp,
@@ -119,7 +179,7 @@ impl<'a> Block<'a> {
         bytes: usize,
         (lane, instruction): (usize, usize),
     ) -> Result<*mut u8, Fault> {
-        if !address.is_multiple_of(bytes as u64) {
+        if address & (bytes as u64 - 1) != 0 {
             return Err(Fault::new(format!("address {address:x} is not a multiple of {bytes}")));
         }
         match space {

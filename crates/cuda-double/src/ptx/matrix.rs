@@ -5,7 +5,7 @@ use super::block::{Access, Block, Space};
 use super::decode::Decoded;
 use super::fault::Fault;
 use super::kernel::{Action, Outcome};
-use super::memory::{Address, get, is_whole, places, put};
+use super::memory::{Address, get, is_whole, put};
 use super::names::Names;
 use super::run::Warp;
 use super::source::Statement;
@@ -50,8 +50,7 @@ pub(crate) fn load(statement: &Statement, names: &mut Names, instruction: usize)
             whole(warp, mask)?;
             let addresses = address.of(warp);
             let givers = if count == 4 { ALL } else { (1 << (count * 8)) - 1 };
-            let kind = ((Space::Shared, Access::Read), instruction);
-            let rows = places(warp, block, givers, (&addresses, 16), kind)?;
+            let rows = block.places(warp, (Space::Shared, Access::Read), (&addresses, givers), 16, instruction)?;
             for (matrix, register) in d.iter().enumerate() {
                 block.bank_conflicts += conflicts(&addresses[matrix * 8..][..8]);
                 let element =
@@ -94,8 +93,7 @@ pub(crate) fn store(statement: &Statement, names: &mut Names, instruction: usize
             whole(warp, mask)?;
             let addresses = address.of(warp);
             let givers = if count == 4 { ALL } else { (1 << (count * 8)) - 1 };
-            let kind = ((Space::Shared, Access::Write), instruction);
-            let rows = places(warp, block, givers, (&addresses, 16), kind)?;
+            let rows = block.places(warp, (Space::Shared, Access::Write), (&addresses, givers), 16, instruction)?;
             for (matrix, register) in a.iter().enumerate() {
                 for (lane, value) in warp.registers.words[*register].iter().enumerate() {
                     for half in 0..2 {

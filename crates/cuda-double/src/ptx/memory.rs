@@ -2,7 +2,6 @@
 
 use super::block::{Access, Block, Copies, Space};
 use super::decode::Decoded;
-use super::fault::Fault;
 use super::kernel::{Action, Outcome, Touching};
 use super::names::Names;
 use super::run::Warp;
@@ -46,42 +45,45 @@ pub(crate) fn space(statement: &Statement) -> Space {
     }
 }
 
-/// Where each lane of the mask finds `bytes`; the others have nowhere.
-pub(crate) fn places(
-    warp: &mut Warp,
-    block: &mut Block,
-    mask: u32,
-    (addresses, bytes): (&[u64; WARP], usize),
-    (kind, instruction): ((Space, Access), usize),
-) -> Result<[*mut u8; WARP], Fault> {
-    let mut places = [std::ptr::null_mut(); WARP];
-    for lane in 0..WARP {
-        if mask >> lane & 1 == 1 {
-            places[lane] = block.place(warp, kind, addresses[lane], bytes, (lane, instruction))?;
-        }
-    }
-    Ok(places)
-}
-
 /// `bytes` (1 to 8) from a place that was checked, extended with zeros.
 #[inline(always)]
 pub(crate) fn get(place: *const u8, bytes: usize) -> u64 {
-    let mut value = [0; 8];
-    // SAFETY: `Block::place` gave the place for at least `bytes` bytes, and the lane is one of the mask.
-    #[allow(unsafe_code)]
-    unsafe {
-        std::ptr::copy_nonoverlapping(place, value.as_mut_ptr(), bytes);
+    match bytes {
+        1 => read::<1>(place),
+        2 => read::<2>(place),
+        4 => read::<4>(place),
+        8 => read::<8>(place),
+        _ => (0..bytes).fold(0, |all, at| all | read::<1>(place.wrapping_add(at)) << (at * 8)),
     }
+}
+
+#[inline(always)]
+fn read<const N: usize>(place: *const u8) -> u64 {
+    // SAFETY: the block gave the place for at least `N` bytes.
+    #[allow(unsafe_code)]
+    let bytes = unsafe { place.cast::<[u8; N]>().read() };
+    let mut value = [0; 8];
+    value[..N].copy_from_slice(&bytes);
     u64::from_le_bytes(value)
 }
 
-/// Puts the lowest `bytes` (1 to 8) of a value at a place that was checked.
+/// Puts the lowest `bytes` (1, 2, 4 or 8) of a value at a place that was checked.
 #[inline(always)]
 pub(crate) fn put(place: *mut u8, bytes: usize, value: u64) {
-    // SAFETY: `Block::place` gave the place for at least `bytes` bytes, and the lane is one of the mask.
+    match bytes {
+        1 => write(place, value as u8),
+        2 => write(place, value as u16),
+        4 => write(place, value as u32),
+        _ => write(place, value),
+    }
+}
+
+#[inline(always)]
+fn write<T>(place: *mut u8, value: T) {
+    // SAFETY: the block gave the place for at least as many bytes as a `T` has.
     #[allow(unsafe_code)]
     unsafe {
-        std::ptr::copy_nonoverlapping(value.to_le_bytes().as_ptr(), place, bytes);
+        place.cast::<T>().write_unaligned(value);
     }
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn load_or_store(statement: &Statement, names: &mut Names, instructio
     let bytes = kind.bytes() * registers.len();
     Ok(Action::Touching(Box::new(move |warp, block, mask| {
         let addresses = address.of(warp);
-        let places = places(warp, block, mask, (&addresses, bytes), ((place, access), instruction))?;
+        let places = block.places(warp, (place, access), (&addresses, mask), bytes, instruction)?;
         for (at, register) in registers.iter().enumerate() {
             let places = places.map(|place| place.wrapping_add(at * kind.bytes()));
             match (is_load, register.bank) {
@@ -142,43 +144,24 @@ impl Wide for u64 {
 
 #[inline(always)]
 fn load<C: Wide>(warp: &mut Warp, register: Register, mask: u32, places: &[*mut u8; WARP], kind: Type) {
-    let mut values = [C::default(); WARP];
-    match (kind.bytes(), kind.is_signed()) {
-        (1, false) => read::<C>(&mut values, mask, places, |place| get(place, 1)),
-        (1, true) => read::<C>(&mut values, mask, places, |place| i64::from(get(place, 1) as i8) as u64),
-        (2, false) => read::<C>(&mut values, mask, places, |place| get(place, 2)),
-        (2, true) => read::<C>(&mut values, mask, places, |place| i64::from(get(place, 2) as i16) as u64),
-        (4, false) => read::<C>(&mut values, mask, places, |place| get(place, 4)),
-        (4, true) => read::<C>(&mut values, mask, places, |place| i64::from(get(place, 4) as i32) as u64),
-        _ => read::<C>(&mut values, mask, places, |place| get(place, 8)),
-    }
+    // Every lane has a place, those outside of the mask too.
+    let values: [C; WARP] = match (kind.bytes(), kind.is_signed()) {
+        (1, false) => places.map(|place| C::narrow(read::<1>(place))),
+        (1, true) => places.map(|place| C::narrow(i64::from(read::<1>(place) as i8) as u64)),
+        (2, false) => places.map(|place| C::narrow(read::<2>(place))),
+        (2, true) => places.map(|place| C::narrow(i64::from(read::<2>(place) as i16) as u64)),
+        (4, false) => places.map(|place| C::narrow(read::<4>(place))),
+        (4, true) => places.map(|place| C::narrow(i64::from(read::<4>(place) as i32) as u64)),
+        _ => places.map(|place| C::narrow(read::<8>(place))),
+    };
     C::put(&mut warp.registers, register.index, mask, &values);
-}
-
-#[inline(always)]
-fn read<C: Wide>(values: &mut [C; WARP], mask: u32, places: &[*mut u8; WARP], one: impl Fn(*const u8) -> u64) {
-    for lane in 0..WARP {
-        if mask >> lane & 1 == 1 {
-            values[lane] = C::narrow(one(places[lane]));
-        }
-    }
 }
 
 #[inline(always)]
 fn store<C: Wide>(warp: &mut Warp, register: Register, mask: u32, places: &[*mut u8; WARP], kind: Type) {
     let values = &C::bank(&warp.registers)[register.index];
-    let write = |bytes: usize| {
-        for lane in 0..WARP {
-            if mask >> lane & 1 == 1 {
-                put(places[lane], bytes, values[lane].wide());
-            }
-        }
-    };
-    match kind.bytes() {
-        1 => write(1),
-        2 => write(2),
-        4 => write(4),
-        _ => write(8),
+    for lane in (0..WARP).filter(|lane| mask >> lane & 1 == 1) {
+        put(places[lane], kind.bytes(), values[lane].wide());
     }
 }
 
