@@ -67,12 +67,13 @@ export function run(binary, settings, filter = []) {
   });
 }
 
-/** Where a run's words say what was wrong. */
+/** What a run's words say of the fault. */
 export function reason(said) {
-  const lines = said.split('\n');
-  const first = (pattern) => lines.find((line) => pattern.test(line))?.trim();
-  const panicked = lines.findIndex((line) => /panicked at/.test(line));
+  const lines = said.split('\n').map((line) => line.trim());
+  const panicked = lines.findIndex((line) => line.includes('panicked at'));
   const why =
-    first(/\[cuda double\] refused/) ?? first(/on a card:|AddressSanitizer|runtime error/) ?? lines[panicked + 1] ?? '';
-  return (panicked < 0 && why === lines[0] ? 'it ended' : why.trim()).slice(0, 160) || 'it ended';
+    lines.find((line) => line.includes('[cuda double] refused')) ??
+    lines.find((line) => /on a card:|AddressSanitizer|runtime error/.test(line)) ??
+    (panicked < 0 ? '' : lines[panicked + 1]);
+  return (why || 'it ended').slice(0, 160);
 }
