@@ -1,4 +1,5 @@
 //! What the driver refuses, and the drivers that a program has to survive.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod double;

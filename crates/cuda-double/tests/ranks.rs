@@ -1,4 +1,5 @@
 //! Two processes, each on a double of its own, reduce together; one that dies is an error for the other.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod double;

@@ -58,14 +58,13 @@ impl Warp {
         }
     }
 
-    /// Starts the warp in the block at hand.
+    /// Starts the warp in the block at hand. Constants are still in their registers, since nothing writes there.
     fn start(&mut self, block: &Block) {
         let kernel = block.launch.kernel;
         let threads = block.launch.block.iter().product::<u32>() as usize;
         let count = (threads - self.number as usize * WARP).min(WARP);
         self.lanes = if count == WARP { ALL } else { (1 << count) - 1 };
         self.ended = 0;
-        self.registers.clone_from(&kernel.registers);
         self.local.fill(u128::MAX);
         self.pending = Pending::default();
         self.meeting.clear();
