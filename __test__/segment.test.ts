@@ -1,7 +1,16 @@
 import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { type ErrorCode, isPulmoavError, readVolume, Segmenter, UsageError, verifyModel, writeVolume } from 'pulmoav';
+import {
+  type ErrorCode,
+  isPulmoavError,
+  readVolume,
+  Segmenter,
+  StrictError,
+  UsageError,
+  verifyModel,
+  writeVolume,
+} from 'pulmoav';
 import { chest, folder, same, smallestModel } from './fixture.js';
 
 const { ct } = chest();
@@ -131,14 +140,18 @@ test('labels are post-processed as the plan says, unless asked otherwise', async
   await t.throwsAsync(segmenter.segment(ct, { postprocess: wrong }), { instanceOf: UsageError });
 });
 
-test('strict changes nothing where the sides are clear', async (t) => {
+test('strict makes a failure of what would be a warning, and changes nothing else', async (t) => {
   using segmenter = await Segmenter.load({ model });
-  const asked = { prompts: ['left artery'] };
-  const [lenient, strict] = [
-    await segmenter.segment(ct, asked),
-    await segmenter.segment(ct, { ...asked, strict: true }),
-  ];
-  t.true(same(lenient.labels.data, strict.labels.data));
+  const lenient = await segmenter.segment(ct);
+  t.deepEqual(
+    lenient.warnings.map(({ code }) => code),
+    ['COARSE_SPACING'],
+  );
+  await t.throwsAsync(segmenter.segment(ct, { strict: true }), { instanceOf: StrictError, message: /COARSE_SPACING/ });
+  const affine = ct.affine.map((value, at) => (at < 12 && value !== 0 && at % 4 < 3 ? 3 * Math.sign(value) : value));
+  const fine = { ...ct, affine, spacingMm: [3, 3, 3] as [number, number, number] };
+  const [usual, strict] = [await segmenter.segment(fine), await segmenter.segment(fine, { strict: true })];
+  t.true(same(usual.labels.data, strict.labels.data));
   await t.throwsAsync(segmenter.segment(ct, { strict: 1 as unknown as boolean }), { instanceOf: UsageError });
 });
 
