@@ -19,8 +19,8 @@ pub(super) struct Instance {
     pub(super) place: Place,
     pub(super) labels: Labels,
     /// What kind of object it is, and its own name; empty where it does not say.
-    pub(super) sop_class: String,
-    pub(super) sop_instance: String,
+    pub(super) class_uid: String,
+    pub(super) uid: String,
     pub(super) pixels: Pixels,
     /// Its slices, in the order of the file.
     pub(super) frames: Vec<Frame>,
@@ -144,8 +144,8 @@ pub(super) fn read_instance(place: &Place) -> Result<Instance, LeftOut> {
     }
     let pixels = pixels_of(&data, syntax, data_start, bytes)?;
     let frames = (0..pixels.frames).map(|index| frame(&data, index)).collect::<Option<_>>().ok_or(LeftOut::Unplaced)?;
-    let [sop_class, sop_instance] = [tags::SOP_CLASS, tags::SOP_INSTANCE].map(|tag| data.text(tag).unwrap_or_default());
-    Ok(Instance { place: place.clone(), labels: labels(&data, &image_type), sop_class, sop_instance, pixels, frames })
+    let [class_uid, uid] = [tags::SOP_CLASS, tags::SOP_INSTANCE].map(|tag| data.text(tag).unwrap_or_default());
+    Ok(Instance { place: place.clone(), labels: labels(&data, &image_type), class_uid, uid, pixels, frames })
 }
 
 fn failure(error: &io::Error) -> LeftOut {

@@ -1,4 +1,4 @@
-//! Colours as DICOM tells them: CIELab, each part stretched over 16 bits. Source: DICOM PS3.3, C.10.7.1.1.
+//! Colours as DICOM tells them: `CIELab`, each part stretched over 16 bits. Source: DICOM PS3.3, C.10.7.1.1.
 
 /// The white of sRGB (D65), which the programs that show segmentations go by.
 const WHITE: [f64; 3] = [0.950_456, 1.0, 1.088_754];

@@ -131,7 +131,7 @@ fn slices(instances: &[Instance], layout: &Layout) -> Vec<SourceSlice> {
         let image = slot.map(|slot| {
             let instance = &instances[slot.slice.instance];
             let frame = (instance.pixels.frames > 1).then_some(slot.slice.frame + 1);
-            SourceImage { class: instance.sop_class.clone(), instance: instance.sop_instance.clone(), frame }
+            SourceImage { class: instance.class_uid.clone(), instance: instance.uid.clone(), frame }
         });
         let own = slot.filter(|_| is_as_stored).map(|slot| slot.slice.facts.position);
         SourceSlice { position: own.unwrap_or_else(|| on_grid(index)), image }
