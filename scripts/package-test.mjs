@@ -111,7 +111,7 @@ function run(cwd, command, args) {
 /** The package of this platform's addon, as napi's own command makes it. */
 function platformPackage() {
   const native = join(root, 'dist/native');
-  const [file] = readdirSync(native).filter((name) => name.endsWith('.node'));
+  const [file] = readdirSync(native).filter((name) => name.endsWith('.node') && !name.includes('cuda'));
   if (!file) throw new Error('there is no addon in dist/native; run "npm run build" first');
   const name = file.replace(/\.node$/, '').replace('.', '-');
   const folder = join(place, name);
