@@ -157,6 +157,20 @@ interface FileInfo {
 /** How much a finding matters. `error`: training would stop, or learn something wrong; `warning`: should be looked at. */
 type FindingSeverity = 'error' | 'warning'
 
+/** What segmenting a scan will take. */
+interface Forecast {
+  /** The scan's voxels along `[z, y, x]`. */
+  shape: Axes
+  /** What the network will see at once, voxels `[z, y, x]`. */
+  tile: Axes
+  /** How many times it will look, folds and mirrored copies counted. */
+  tiles: number
+  /** The process's peak, bytes. */
+  memoryBytes: number
+  /** Wall time, s. */
+  seconds: number
+}
+
 /** What became of every tensor of a checkpoint. */
 interface ImportedCheckpoint {
   /** Name of the checkpoint's file, without its folder. */
@@ -800,7 +814,12 @@ interface SegmentOptions extends CallOptions {
      * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
      */
     postprocess?: boolean | undefined;
-    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+    /**
+     * Fail where there is anything to warn of: nothing is answered then. A prompt with a side where the scan leaves the
+     * sides unclear fails before the network looks.
+     *
+     * @default false
+     */
     strict?: boolean | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
@@ -808,13 +827,25 @@ interface SegmentOptions extends CallOptions {
     series?: SeriesName | undefined;
     /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
     mirror?: boolean | undefined;
-    /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
+    /**
+     * Share of a window by which windows move on, above 0 up to 1: small shares overlap more.
+     *
+     * @default the model's own: 0.67 of `tiny`, 0.5 of nnU-Net's
+     */
     step?: number | undefined;
     /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
     rawLabels?: boolean | undefined;
     /** Most memory the process may use, bytes. @default no limit */
     maxMemory?: number | undefined;
 }
+
+/** How much is computed for one answer. */
+declare const QUALITIES: readonly ['fast', 'normal', 'best'];
+/** How much is computed for one answer: windows that overlap more or less, mirrored ones, one fold or all. */
+type Quality = (typeof QUALITIES)[number];
+
+/** Bytes of a file: all at once, or as they come. */
+type FileBytes = Uint8Array | AsyncIterable<Uint8Array>;
 
 /** Published pipelines of several models. */
 declare const PRESETS: readonly ['totalsegmentator-lung-vessels'];
@@ -845,6 +876,13 @@ interface LoadOptions extends CallOptions {
     device?: string | undefined;
     /** Threads to compute with; results do not depend on it. @default all */
     threads?: number | undefined;
+    /**
+     * How much is computed for one answer: `fast` overlaps windows less, asks one fold and mirrors nothing, `normal` is the
+     * model's own way, `best` overlaps more. Options of a call that say otherwise count.
+     *
+     * @default 'normal'
+     */
+    quality?: Quality | undefined;
 }
 /**
  * A loaded model, ready for any number of scans.
@@ -877,12 +915,19 @@ declare class Segmenter {
      */
     static load(options?: LoadOptions): Promise<Segmenter>;
     /**
-     * Labels one scan, given by path or as a volume in Hounsfield units; an nnU-Net model of several channels takes one a
-     * channel.
+     * Labels one scan: a path, the bytes of a file (all at once or as a stream, which go to a temporary file), or a volume
+     * in Hounsfield units; an nnU-Net model of several channels takes a path or a volume a channel.
      *
-     * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
+     * @throws FormatError, GeometryError, PromptError, MemoryError, IoError; StrictError where `strict` is set
      */
-    segment(scan: string | Volume | string[] | Volume[], options?: SegmentOptions): Promise<Segmentation>;
+    segment(scan: string | FileBytes | Volume | string[] | Volume[], given?: SegmentOptions): Promise<Segmentation>;
+    /**
+     * Foretells what segmenting a scan will take, at most about: by its header, and by showing the network one empty
+     * window.
+     *
+     * @throws as {@link segment}; UsageError for presets
+     */
+    foretell(scan: string | string[], given?: SegmentOptions): Promise<Forecast>;
     /** Frees the model's memory; the segmenter cannot be used afterwards. */
     dispose(): void;
     [Symbol.dispose](): void;
@@ -892,7 +937,7 @@ declare class Segmenter {
 interface SegmentJob {
     /** The scan; of a model with several channels, one file a channel. */
     input: string | string[];
-    /** The label map, `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd` or `.mha`; never the input itself. */
+    /** The label map, `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.mha` or, of DICOM, `.seg.dcm`; never the input itself. */
     output: string;
     /** What to look for, in words. */
     prompts?: string[] | undefined;
@@ -906,9 +951,11 @@ interface SegmentJob {
     folds?: string[] | undefined;
     /** File name of an nnU-Net folder's checkpoints. */
     checkpoint?: string | undefined;
+    /** How much is computed for one answer. @default 'normal' */
+    quality?: Quality | undefined;
     /** Show an nnU-Net model's windows mirrored too. */
     mirror?: boolean | undefined;
-    /** Share of a window by which an nnU-Net model's windows move on. */
+    /** Share of a window by which windows move on. */
     step?: number | undefined;
     /** Keep the values that a preset's model gives. */
     rawLabels?: boolean | undefined;
@@ -928,7 +975,7 @@ interface SegmentJob {
     keepAirways?: boolean | undefined;
     /** Post-process the labels, or not, whatever the plan says. */
     postprocess?: boolean | undefined;
-    /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+    /** Fail where there is anything to warn of, and write nothing. */
     strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
     probabilities?: string | undefined;
@@ -937,6 +984,8 @@ interface SegmentJob {
      * what this report says. @default false
      */
     record?: boolean | undefined;
+    /** Replace a label map that is there; `false` refuses to. @default true */
+    overwrite?: boolean | undefined;
 }
 /** What became of a {@link SegmentJob}. */
 interface SegmentReport {
@@ -972,6 +1021,21 @@ interface SegmentReport {
  * @throws every error of this package
  */
 declare function segmentToFile(job: SegmentJob, options?: CallOptions): Promise<SegmentReport>;
+/** What a {@link SegmentJob} will take. */
+interface SegmentForecast extends Forecast {
+    output: string;
+    /** The model's directory; the run's where several folds answer. */
+    model: string;
+    folds: number;
+    device: string;
+    threads: number;
+}
+/**
+ * Checks a job as {@link segmentToFile} does, and foretells what it will take; nothing is written.
+ *
+ * @throws every error of this package
+ */
+declare function foretellJob(job: SegmentJob, options?: CallOptions): Promise<SegmentForecast>;
 
 /** A failure as it crosses between processes. */
 interface Failure {
@@ -981,17 +1045,17 @@ interface Failure {
 }
 
 /** Endings of label maps. */
-declare const FORMATS: readonly ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha'];
+declare const FORMATS: readonly ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha', 'seg.dcm'];
 /** How a label map ends. */
 type BatchFormat = (typeof FORMATS)[number];
 
 /** Many scans to label with one model. */
-interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilities' | 'record'> {
+interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilities' | 'record' | 'overwrite'> {
     /** Files, folders, BIDS or nnU-Net data sets, or lists of jobs (`.json`). */
     inputs: string[];
     /** Folder of the label maps, their records and `batch.json`. */
     out: string;
-    /** Ending of the label maps: `nii.gz`, `nii`, `nrrd`, `seg.nrrd` or `mha`. @default 'nii.gz' */
+    /** Ending of the label maps: `nii.gz`, `nii`, `nrrd`, `seg.nrrd`, `mha` or, of DICOM, `seg.dcm`. @default 'nii.gz' */
     format?: BatchFormat | undefined;
     /** Leave out what is made already: of the same scan by its hash, with the same model and options. @default false */
     resume?: boolean | undefined;
@@ -1301,7 +1365,7 @@ type TrainSettings = Part<TrainConfig> & {
 };
 
 /** Stable codes of everything that can go wrong; people script against them. */
-type ErrorCode = 'ERR_USAGE' | 'ERR_FORMAT' | 'ERR_GEOMETRY' | 'ERR_CONFIG' | 'ERR_PROMPT' | 'ERR_MODEL' | 'ERR_DEVICE' | 'ERR_MEMORY' | 'ERR_IO' | 'ERR_INTERNAL';
+type ErrorCode = 'ERR_USAGE' | 'ERR_FORMAT' | 'ERR_GEOMETRY' | 'ERR_CONFIG' | 'ERR_PROMPT' | 'ERR_MODEL' | 'ERR_DEVICE' | 'ERR_MEMORY' | 'ERR_IO' | 'ERR_STRICT' | 'ERR_INTERNAL';
 /** What every failure of this package is an instance of. */
 declare class PulmoavError extends Error {
     /** Stable code, the same across versions. */
@@ -1347,6 +1411,9 @@ declare class MemoryError extends PulmoavError {
 }
 /** A file that could not be read or written (`ERR_IO`). */
 declare class IoError extends PulmoavError {
+}
+/** A warning where warnings were to be failures (`ERR_STRICT`). */
+declare class StrictError extends PulmoavError {
 }
 /** A fault of this package (`ERR_INTERNAL`). */
 declare class InternalError extends PulmoavError {
@@ -2369,10 +2436,15 @@ interface ReadOptions extends CallOptions {
 }
 /** Options of {@link writeVolume}. */
 interface WriteOptions extends CallOptions {
-    /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change; nothing is taken from DICOM. */
-    like?: string | undefined;
     /**
-     * What the values of a label map (unsigned bytes) mean: `.seg.nrrd` holds it. The file is read back before it gets its
+     * A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change; or the DICOM that a DICOM
+     * segmentation (`.dcm`) refers to, which needs it.
+     */
+    like?: string | undefined;
+    /** Which series of that DICOM, by its UID or its number. @default the rule's choice */
+    series?: SeriesName | undefined;
+    /**
+     * What the values of a label map (unsigned bytes) mean: `.nii`, `.seg.nrrd` and `.dcm` hold it. The file is read back before it gets its
      * name.
      */
     labels?: LabelName[] | undefined;
@@ -2389,12 +2461,12 @@ interface WriteOptions extends CallOptions {
 declare function readVolume(path: string, options?: ReadOptions): Promise<Volume>;
 /**
  * Writes a volume with its own data type, by the ending: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`; `.seg.nrrd`, a
- * segmentation of 3D Slicer) or MetaImage (`.mha`); an existing file is replaced in one step. The
- * array is copied before the call returns, so it may change or be transferred at once.
+ * segmentation of 3D Slicer), MetaImage (`.mha`) or, of labels, a DICOM segmentation (`.dcm`); an existing file is
+ * replaced in one step. The array is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, Segmenter, UsageError, anatomy, anatomyToFolder, batch, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, verify, verifyModel, writeSurface, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseEvaluation, CaseResult, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileInfo, Fingerprint, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, MeasuredTree, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoreGroup, ScoredCase, Scores, ScoringRule, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, Tidied, TidyBridge, TidyChange, TidyOptions, TidyPieces, TidySeconds, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, TreeBranch, TreeJob, TreeLoop, TreeOptions, TreeOrder, TreePiece, TreePoint, TreeReport, TreeSeconds, TreeSummary, Understood, UnpairedFile, Verification, VerifiedFile, VesselTrees, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, QUALITIES, Segmenter, StrictError, UsageError, anatomy, anatomyToFolder, batch, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, foretellJob, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, verify, verifyModel, writeSurface, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseEvaluation, CaseResult, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileBytes, FileInfo, Fingerprint, Forecast, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, MeasuredTree, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, Quality, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoreGroup, ScoredCase, Scores, ScoringRule, SegmentForecast, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, Tidied, TidyBridge, TidyChange, TidyOptions, TidyPieces, TidySeconds, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, TreeBranch, TreeJob, TreeLoop, TreeOptions, TreeOrder, TreePiece, TreePoint, TreeReport, TreeSeconds, TreeSummary, Understood, UnpairedFile, Verification, VerifiedFile, VesselTrees, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };

@@ -37,6 +37,7 @@ const commands = [
   'models',
   'doctor',
   'demo',
+  'completion',
 ];
 
 test.serial('every command has --help, plain and as JSON', async (t) => {

@@ -48,11 +48,22 @@ test('a checkpoint becomes a model that segments', async (t) => {
     ['left artery', 'right vein'],
   );
   t.deepEqual((await readVolume(output)).shape, chest().ct.shape);
-  const free = await pulmoav('segment', scan, '-o', output, '--model', model, '--prompt', 'left pulmonary veins');
+  const free = await pulmoav(
+    'segment',
+    scan,
+    '-o',
+    output,
+    '--model',
+    model,
+    '--overwrite',
+    '--prompt',
+    'left pulmonary veins',
+  );
   t.is(free.status, 0, free.stderr);
   t.like(free.json.targets[0], { name: 'left vein', prompt: 'left pulmonary veins' });
   t.is(
-    (await pulmoav('segment', scan, '-o', output, '--model', model, '--prompt', 'liver')).json.error.code,
+    (await pulmoav('segment', scan, '-o', output, '--model', model, '--overwrite', '--prompt', 'liver')).json.error
+      .code,
     'ERR_PROMPT',
   );
 });

@@ -93,6 +93,7 @@ const foundation = [
   'native',
   'progress',
   'files',
+  'spool',
   'record',
   'labels',
   'scores',
@@ -153,6 +154,7 @@ test('npm installs what is used, and nothing else', (t) => {
   const alias: Record<string, RegExp> = {
     '@biomejs/biome': /"biome /,
     '@napi-rs/cli': /"napi build/,
+    '@niivue/niivue': /node_modules\/@niivue\/niivue/,
     '@types/node': /"types": \["node"\]/,
     '@typescript/typescript6': /from 'rollup-plugin-dts'/,
     publint: /"publint"/,

@@ -18,6 +18,11 @@ execFileSync(process.execPath, [join(dirname(require.resolve('typescript/package
 });
 // The compiler copies no declarations; the public types refer to the addon's.
 copyFileSync(join(root, 'src/native/binding.d.ts'), join(root, 'dist/native/binding.d.ts'));
+// The viewer that pages of a scan hold; it is not installed with the package.
+copyFileSync(
+  join(root, 'node_modules/@niivue/niivue/dist/niivue.umd.js'),
+  join(root, 'dist/report/scan/niivue.umd.js'),
+);
 chmodSync(join(root, 'dist/cli/main.js'), 0o755);
 await generate('src/config/defaults.json', defaults);
 await generate(

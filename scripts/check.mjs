@@ -24,6 +24,8 @@ const steps = [
   { name: 'cuda tests', run: npm('test:cuda'), isTest: true },
   { name: 'docs', run: npm('docs'), env: { RUSTDOCFLAGS: '-D warnings' } },
   { name: 'package', run: npm('package:check') },
+  { name: 'licences', run: ['node', ['scripts/licences.mjs', '--check']] },
+  { name: 'package as users get it', run: ['node', ['scripts/package-test.mjs']] },
   { name: 'audit', run: ['node', ['scripts/audit.mjs']] },
   { name: 'crates', run: ['cargo', ['deny', 'check']], needs: ['cargo', ['deny', '--version']] },
   { name: 'spelling', run: ['typos', []], needs: ['typos', ['--version']] },

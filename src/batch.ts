@@ -13,12 +13,12 @@ import { deciding, loading, type SegmentJob } from './segment-file.js';
 import type { CallOptions, Progress, Warning } from './types.js';
 
 /** Many scans to label with one model. */
-export interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilities' | 'record'> {
+export interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilities' | 'record' | 'overwrite'> {
   /** Files, folders, BIDS or nnU-Net data sets, or lists of jobs (`.json`). */
   inputs: string[];
   /** Folder of the label maps, their records and `batch.json`. */
   out: string;
-  /** Ending of the label maps: `nii.gz`, `nii`, `nrrd`, `seg.nrrd` or `mha`. @default 'nii.gz' */
+  /** Ending of the label maps: `nii.gz`, `nii`, `nrrd`, `seg.nrrd`, `mha` or, of DICOM, `seg.dcm`. @default 'nii.gz' */
   format?: BatchFormat | undefined;
   /** Leave out what is made already: of the same scan by its hash, with the same model and options. @default false */
   resume?: boolean | undefined;

@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'ERR_DEVICE'
   | 'ERR_MEMORY'
   | 'ERR_IO'
+  | 'ERR_STRICT'
   | 'ERR_INTERNAL';
 
 /** What every failure of this package is an instance of. */
@@ -52,6 +53,8 @@ export class DeviceError extends PulmoavError {}
 export class MemoryError extends PulmoavError {}
 /** A file that could not be read or written (`ERR_IO`). */
 export class IoError extends PulmoavError {}
+/** A warning where warnings were to be failures (`ERR_STRICT`). */
+export class StrictError extends PulmoavError {}
 /** A fault of this package (`ERR_INTERNAL`). */
 export class InternalError extends PulmoavError {}
 
@@ -63,6 +66,7 @@ const classes = {
   ERR_DEVICE: DeviceError,
   ERR_MEMORY: MemoryError,
   ERR_IO: IoError,
+  ERR_STRICT: StrictError,
   ERR_INTERNAL: InternalError,
 } as const;
 

@@ -75,9 +75,13 @@ export {
   type TargetScores,
 } from './scores.js';
 export {
+  type FileBytes,
+  type Forecast,
   type LoadOptions,
   PRESETS,
   type Preset,
+  QUALITIES,
+  type Quality,
   type Segmentation,
   type SegmentedTarget,
   Segmenter,
@@ -85,7 +89,13 @@ export {
   type SegmentOptions,
   type SegmentSeconds,
 } from './segment.js';
-export { type SegmentJob, type SegmentReport, segmentToFile } from './segment-file.js';
+export {
+  foretellJob,
+  type SegmentForecast,
+  type SegmentJob,
+  type SegmentReport,
+  segmentToFile,
+} from './segment-file.js';
 export type { BootstrapSettings, Interval } from './statistics/bootstrap.js';
 export type { Wilcoxon } from './statistics/wilcoxon.js';
 export { type SurfaceOptions, type SurfacePart, writeSurface } from './surface.js';

@@ -35,7 +35,7 @@ const MODEL_FILES = /(^|[\\/])(model\.safetensors|plan\.json|plans\.json|dataset
 
 /** The record beside a result: `chest.run.json` beside `chest.nii.gz`. */
 export function recordPath(output: string): string {
-  return `${output.replace(/\.(nii(\.gz)?|(seg\.)?nrrd|mha)$/i, '')}.run.json`;
+  return `${output.replace(/\.(nii(\.gz)?|(seg\.)?(nrrd|dcm)|mha)$/i, '')}.run.json`;
 }
 
 /**

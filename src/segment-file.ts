@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { defaultThreads, seriesOf } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseSamePlace } from './files.js';
@@ -6,7 +7,15 @@ import type { Precision } from './native/device.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type FileRecord, fileRecord, inputRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
-import { type LoadOptions, type Preset, type Segmentation, type SegmentedTarget, Segmenter } from './segment.js';
+import {
+  type Forecast,
+  type LoadOptions,
+  type Preset,
+  type Quality,
+  type Segmentation,
+  type SegmentedTarget,
+  Segmenter,
+} from './segment.js';
 import type { CallOptions, SeriesName, Warning } from './types.js';
 import { writeVolume } from './volume.js';
 
@@ -14,7 +23,7 @@ import { writeVolume } from './volume.js';
 export interface SegmentJob {
   /** The scan; of a model with several channels, one file a channel. */
   input: string | string[];
-  /** The label map, `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd` or `.mha`; never the input itself. */
+  /** The label map, `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.mha` or, of DICOM, `.seg.dcm`; never the input itself. */
   output: string;
   /** What to look for, in words. */
   prompts?: string[] | undefined;
@@ -28,9 +37,11 @@ export interface SegmentJob {
   folds?: string[] | undefined;
   /** File name of an nnU-Net folder's checkpoints. */
   checkpoint?: string | undefined;
+  /** How much is computed for one answer. @default 'normal' */
+  quality?: Quality | undefined;
   /** Show an nnU-Net model's windows mirrored too. */
   mirror?: boolean | undefined;
-  /** Share of a window by which an nnU-Net model's windows move on. */
+  /** Share of a window by which windows move on. */
   step?: number | undefined;
   /** Keep the values that a preset's model gives. */
   rawLabels?: boolean | undefined;
@@ -52,7 +63,7 @@ export interface SegmentJob {
   keepAirways?: boolean | undefined;
   /** Post-process the labels, or not, whatever the plan says. */
   postprocess?: boolean | undefined;
-  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
+  /** Fail where there is anything to warn of, and write nothing. */
   strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
   probabilities?: string | undefined;
@@ -61,6 +72,8 @@ export interface SegmentJob {
    * what this report says. @default false
    */
   record?: boolean | undefined;
+  /** Replace a label map that is there; `false` refuses to. @default true */
+  overwrite?: boolean | undefined;
 }
 
 /** What became of a {@link SegmentJob}. */
@@ -98,14 +111,46 @@ export interface SegmentReport {
 export async function segmentToFile(job: SegmentJob, options: CallOptions = {}): Promise<SegmentReport> {
   const started = performance.now();
   await checkJob(job, options.signal);
+  if (job.overwrite === false) refuseOld(job.output);
   using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
   return await labelFile(segmenter, job, options, started);
 }
 
+/** What a {@link SegmentJob} will take. */
+export interface SegmentForecast extends Forecast {
+  output: string;
+  /** The model's directory; the run's where several folds answer. */
+  model: string;
+  folds: number;
+  device: string;
+  threads: number;
+}
+
+/**
+ * Checks a job as {@link segmentToFile} does, and foretells what it will take; nothing is written.
+ *
+ * @throws every error of this package
+ */
+export async function foretellJob(job: SegmentJob, options: CallOptions = {}): Promise<SegmentForecast> {
+  await checkJob(job, options.signal);
+  if (job.overwrite === false) refuseOld(job.output);
+  using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
+  const { prompts, probabilities, step, mirror, index, series, maxMemory } = job;
+  const asked = { prompts, step, mirror, index, series, maxMemory, probabilities: probabilities !== undefined };
+  const forecast = await segmenter.foretell(inputsOf(job), { ...asked, ...options });
+  const { model, folds, device } = segmenter;
+  return { output: job.output, model, folds, device, threads: job.threads ?? defaultThreads(), ...forecast };
+}
+
+function refuseOld(output: string): void {
+  if (!existsSync(output)) return;
+  throw new UsageError(`"${output}" is there already.`, { hint: 'Choose another name, or add --overwrite.' });
+}
+
 /** Which model a job asks for, and on what it runs. */
 export function loading(job: SegmentJob): LoadOptions {
-  const { model, preset, weights, folds, checkpoint, device = 'auto', precision, threads } = job;
-  return { model, preset, weights, folds, checkpoint, device, precision, threads };
+  const { model, preset, weights, folds, checkpoint, device = 'auto', precision, threads, quality } = job;
+  return { model, preset, weights, folds, checkpoint, device, precision, threads, quality };
 }
 
 /** The options of a job that its labels depend on. */
@@ -113,9 +158,11 @@ export function deciding(job: SegmentJob): object {
   const { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways } = job;
   const { postprocess, probabilities, maxMemory, series, precision } = job;
   const asked = { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways };
+  const quality = job.quality === 'normal' ? undefined : job.quality;
   // A limit on memory changes the tile, and with it labels; whoever wants probabilities needs them made.
   return {
     ...asked,
+    quality,
     postprocess,
     maxMemory,
     series,
@@ -164,7 +211,7 @@ export async function labelFile(
     await call(options, (monitor) => addon().writeProbabilities(probabilities, volume, input, monitor));
   }
   const labels = labelNames([...result.targets, ...result.structures]);
-  await writeVolume(output, result.labels, { like: input, labels, signal });
+  await writeVolume(output, result.labels, { like: input, series: job.series, labels, signal });
   const now = performance.now();
   const report: SegmentReport = {
     output,
@@ -237,7 +284,7 @@ async function checkFiles(inputs: string[], job: SegmentJob, signal: AbortSignal
     );
   }
   for (const path of probabilities === undefined ? [output] : [output, probabilities]) {
-    for (const input of inputs) await call({}, () => addon().checkOutput(path, input));
+    for (const input of inputs) await call({ signal }, (monitor) => addon().checkOutput(path, input, series, monitor));
   }
   if (record) refuseSamePlace(recordPath(output), inputs);
 }

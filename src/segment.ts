@@ -8,21 +8,25 @@ import {
   MAX_THREADS,
   seriesOf,
 } from './check.js';
-import { UsageError } from './errors.js';
+import { StrictError, UsageError } from './errors.js';
 import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import { findNetworks } from './models.js';
-import type { Segmentation } from './native/binding.js';
+import type { Forecast, Segmentation } from './native/binding.js';
 import { type ChosenDevice, checkPrecision, chooseDevice, type Precision } from './native/device.js';
 import { ClassNetwork } from './networks/classes.js';
 import { LungVessels } from './networks/lung-vessels.js';
 import type { Network } from './networks/network.js';
 import type { SegmentOptions } from './networks/options.js';
 import { PromptedNetwork } from './networks/prompted.js';
+import { checkQuality, foldsOf, type Quality, type Windows, windowsOf } from './networks/quality.js';
 import { call } from './progress.js';
+import { type FileBytes, isFileBytes, withFileOf } from './spool.js';
 import type { CallOptions, Volume, Warning } from './types.js';
 
-export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
+export type { Forecast, Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
 export type { SegmentOptions } from './networks/options.js';
+export { QUALITIES, type Quality } from './networks/quality.js';
+export type { FileBytes } from './spool.js';
 
 /** Published pipelines of several models. */
 export const PRESETS = ['totalsegmentator-lung-vessels'] as const;
@@ -62,6 +66,13 @@ export interface LoadOptions extends CallOptions {
   precision?: Precision | undefined;
   /** Threads to compute with; results do not depend on it. @default all */
   threads?: number | undefined;
+  /**
+   * How much is computed for one answer: `fast` overlaps windows less, asks one fold and mirrors nothing, `normal` is the
+   * model's own way, `best` overlaps more. Options of a call that say otherwise count.
+   *
+   * @default 'normal'
+   */
+  quality?: Quality | undefined;
 }
 
 /** Disposes of models that nobody can reach any more. */
@@ -91,10 +102,18 @@ export class Segmenter {
   readonly citations: string[];
   readonly #network: Network;
   readonly #warnings: Warning[];
+  readonly #windows: Windows;
   #disposed = false;
 
-  private constructor(network: Network, model: string, directories: string[], device: ChosenDevice) {
+  private constructor(
+    network: Network,
+    model: string,
+    directories: string[],
+    device: ChosenDevice,
+    windows: Windows = {},
+  ) {
     this.#network = network;
+    this.#windows = windows;
     this.model = model;
     this.directories = directories;
     this.folds = network.folds;
@@ -113,6 +132,8 @@ export class Segmenter {
    */
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
     const { model, precision = 'f32', threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
+    const { quality = 'normal' } = options;
+    checkQuality(quality);
     checkInteger('threads', threads, 1, MAX_THREADS);
     const device = await chooseDevice(options.device, options.signal);
     checkPrecision(precision, device.name);
@@ -124,51 +145,83 @@ export class Segmenter {
       return new Segmenter(network, network.directories[1], network.directories, device);
     }
     if (weights !== undefined) throw new UsageError('weights names the folder of a preset; name the preset too.');
-    const directories = findNetworks(model);
+    const all = findNetworks(model);
+    const directories = quality === 'fast' ? all.slice(0, 1) : all;
     const [directory = '', ...others] = directories;
     const family = familyOf(directory);
+    const windows = windowsOf(quality, family);
     if (family !== 'nnunet' && (folds ?? checkpoint) !== undefined) {
       throw new UsageError("folds and checkpoint are for nnU-Net's own folders; this model is not one.");
     }
     if (family === 'prompts') {
       const network = await PromptedNetwork.load(directories, place, options);
-      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''), directories, device);
+      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''), directories, device, windows);
     }
     const source = {
       directory,
       foreign: family === 'nnunet',
-      folds: folds ?? null,
+      folds: folds ?? (family === 'nnunet' ? foldsOf(quality, directory) : undefined) ?? null,
       checkpoint: checkpoint ?? FINAL_CHECKPOINT,
     };
-    return new Segmenter(await ClassNetwork.load(source, place, options), directory, directories, device);
+    return new Segmenter(await ClassNetwork.load(source, place, options), directory, directories, device, windows);
   }
 
   /**
-   * Labels one scan, given by path or as a volume in Hounsfield units; an nnU-Net model of several channels takes one a
-   * channel.
+   * Labels one scan: a path, the bytes of a file (all at once or as a stream, which go to a temporary file), or a volume
+   * in Hounsfield units; an nnU-Net model of several channels takes a path or a volume a channel.
    *
-   * @throws FormatError, GeometryError, PromptError, MemoryError, IoError
+   * @throws FormatError, GeometryError, PromptError, MemoryError, IoError; StrictError where `strict` is set
    */
-  async segment(scan: string | Volume | string[] | Volume[], options: SegmentOptions = {}): Promise<Segmentation> {
-    if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
-    checkOptions(options);
-    this.#network.check(options);
+  async segment(
+    scan: string | FileBytes | Volume | string[] | Volume[],
+    given: SegmentOptions = {},
+  ): Promise<Segmentation> {
+    const options = this.#checked(given);
+    if (isFileBytes(scan)) return await withFileOf(scan, options.signal, (path) => this.segment(path, given));
     const scans: unknown[] = Array.isArray(scan) ? scan : [scan];
     if (scans.length > 0 && scans.every((one) => typeof one === 'string')) {
       for (const path of scans) checkPath('The scan', path);
-      return this.#noted(await call(options, (monitor) => this.#network.segmentFiles(scans, options, monitor)));
+      return this.#told(await call(options, (monitor) => this.#network.segmentFiles(scans, options, monitor)), options);
     }
     const volumes = scans.map((one) => {
       checkVolume('The scan', one);
       return one;
     });
-    return this.#noted(await call(options, (monitor) => this.#network.segmentVolumes(volumes, options, monitor)));
+    return this.#told(
+      await call(options, (monitor) => this.#network.segmentVolumes(volumes, options, monitor)),
+      options,
+    );
   }
 
-  /** A result with what a user should know of the model and the device. */
-  #noted(result: Segmentation): Segmentation {
+  /**
+   * Foretells what segmenting a scan will take, at most about: by its header, and by showing the network one empty
+   * window.
+   *
+   * @throws as {@link segment}; UsageError for presets
+   */
+  async foretell(scan: string | string[], given: SegmentOptions = {}): Promise<Forecast> {
+    const options = this.#checked(given);
+    const paths: unknown[] = Array.isArray(scan) ? scan : [scan];
+    for (const path of paths) checkPath('The scan', path);
+    return await call(options, (monitor) => this.#network.foretellFiles(paths as string[], options, monitor));
+  }
+
+  /** Options with what the quality sets, where they may be asked of this model. */
+  #checked(given: SegmentOptions): SegmentOptions {
+    if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
+    const set = Object.entries(given).filter(([, value]) => value !== undefined);
+    const options: SegmentOptions = { ...this.#windows, ...Object.fromEntries(set) };
+    checkOptions(options);
+    this.#network.check(options);
+    return options;
+  }
+
+  /** A result with what a user should know of the model and the device; none where a warning is a failure. */
+  #told(result: Segmentation, { strict }: SegmentOptions): Segmentation {
+    const warnings = [...this.#warnings, ...result.warnings, ...implausible(result)];
+    if (strict) refuseWarnings(warnings);
     const notes = this.#network.notes.map((message) => ({ code: 'MODEL_NOTE', message }));
-    return { ...result, warnings: [...this.#warnings, ...notes, ...result.warnings] };
+    return { ...result, warnings: [...notes, ...warnings] };
   }
 
   /** Frees the model's memory; the segmenter cannot be used afterwards. */
@@ -184,10 +237,34 @@ export class Segmenter {
   }
 }
 
-function checkPreset({ preset, model, folds, checkpoint }: LoadOptions): void {
+/** So many times as much of one class as of the other is in no chest, and so little says nothing. */
+const MOST_RATIO = 4;
+const LEAST_ML = 20;
+
+/** Says so where arteries and veins are not in proportion. */
+function implausible({ targets }: Segmentation): Warning[] {
+  const volumeOf = (name: string) => targets.find((target) => target.name === name)?.volumeMl;
+  const [artery, vein] = [volumeOf('artery'), volumeOf('vein')];
+  if (artery === undefined || vein === undefined || artery + vein < LEAST_ML) return [];
+  if (Math.max(artery, vein) <= MOST_RATIO * Math.min(artery, vein)) return [];
+  const told = `${artery.toFixed(0)} ml of arteries and ${vein.toFixed(0)} ml of veins`;
+  const message = `${told} are out of proportion; check that the model suits this scan, and look at the labels`;
+  return [{ code: 'IMPLAUSIBLE_RESULT', message }];
+}
+
+/** @throws StrictError */
+function refuseWarnings(warnings: Warning[]): void {
+  if (warnings.length === 0) return;
+  const told = warnings.map(({ code, message }) => `${message} [${code}]`).join('; ');
+  const count = warnings.length === 1 ? 'A warning is a failure' : `${warnings.length} warnings are failures`;
+  throw new StrictError('ERR_STRICT', `${count} here: ${told}.`, { hint: 'Without strict the labels are written.' });
+}
+
+function checkPreset({ preset, model, folds, checkpoint, quality = 'normal' }: LoadOptions): void {
   if (!PRESETS.some((known) => known === preset)) {
     throw new UsageError(`There is no preset "${preset}"; expected ${PRESETS.join(', ')}.`);
   }
+  if (quality !== 'normal') throw new UsageError('A preset has its own way, so quality does not go with it.');
   if ((model ?? folds ?? checkpoint) === undefined) return;
   throw new UsageError('A preset has its own models, so model, folds and checkpoint do not go with it.');
 }

@@ -14,10 +14,15 @@ export interface ReadOptions extends CallOptions {
 
 /** Options of {@link writeVolume}. */
 export interface WriteOptions extends CallOptions {
-  /** A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change; nothing is taken from DICOM. */
-  like?: string | undefined;
   /**
-   * What the values of a label map (unsigned bytes) mean: `.seg.nrrd` holds it. The file is read back before it gets its
+   * A NIfTI file whose header a NIfTI keeps byte for byte, but for what must change; or the DICOM that a DICOM
+   * segmentation (`.dcm`) refers to, which needs it.
+   */
+  like?: string | undefined;
+  /** Which series of that DICOM, by its UID or its number. @default the rule's choice */
+  series?: SeriesName | undefined;
+  /**
+   * What the values of a label map (unsigned bytes) mean: `.nii`, `.seg.nrrd` and `.dcm` hold it. The file is read back before it gets its
    * name.
    */
   labels?: LabelName[] | undefined;
@@ -40,8 +45,8 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
 
 /**
  * Writes a volume with its own data type, by the ending: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`; `.seg.nrrd`, a
- * segmentation of 3D Slicer) or MetaImage (`.mha`); an existing file is replaced in one step. The
- * array is copied before the call returns, so it may change or be transferred at once.
+ * segmentation of 3D Slicer), MetaImage (`.mha`) or, of labels, a DICOM segmentation (`.dcm`); an existing file is
+ * replaced in one step. The array is copied before the call returns, so it may change or be transferred at once.
  *
  * @throws UsageError, GeometryError, IoError
  */
@@ -49,13 +54,7 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   checkPath('The path', path);
   checkVolume('The volume', volume);
   if (options.like !== undefined) checkPath('like', options.like);
-  await call(options, (monitor) =>
-    addon().writeVolume(
-      path,
-      volume,
-      options.like ?? null,
-      options.labels ? segmentsOf(options.labels) : null,
-      monitor,
-    ),
-  );
+  const labels = options.labels ? segmentsOf(options.labels) : null;
+  const likeness = { like: options.like ?? null, series: seriesOf(options), labels };
+  await call(options, (monitor) => addon().writeVolume(path, volume, likeness, monitor));
 }

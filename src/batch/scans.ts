@@ -17,7 +17,7 @@ export interface BatchJob {
 }
 
 /** Endings of label maps. */
-export const FORMATS = ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha'] as const;
+export const FORMATS = ['nii.gz', 'nii', 'nrrd', 'seg.nrrd', 'mha', 'seg.dcm'] as const;
 
 /** How a label map ends. */
 export type BatchFormat = (typeof FORMATS)[number];

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { FORMATS } from '../batch/scans.js';
 import { type BatchCase, type BatchReport, type BatchRequest, batch } from '../batch.js';
-import type { Preset } from '../segment.js';
+import { type Preset, QUALITIES } from '../segment.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
 import { bytes, choice, collect, integer, list, oneOf, share } from './flags.js';
 import { printJson, progressPrinter, say } from './output.js';
@@ -29,15 +29,16 @@ export function addBatch(program: Command): void {
     .option('--preset <name>', 'a published pipeline instead of a model: totalsegmentator-lung-vessels')
     .option('--weights <dir>', "folder of the preset's models")
     .option('--folds <list>', 'nnU-Net: folds whose mean answers, 0,1 or all (every numbered one)', list)
+    .option('--quality <word>', 'fast, normal or best: how much is computed', choice('--quality', QUALITIES))
     .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
-    .option('--step <share>', 'nnU-Net: share of a window by which windows move on (0.5)', share('--step'))
+    .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with, shared out', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use, shared out: 8G, 900M, …', bytes('--max-memory'))
     .option('--keep-lungs', 'write the lungs into the label maps too, where they hold no vessel')
     .option('--keep-airways', 'write the airways into the label maps too')
-    .option('--strict', 'fail a scan whose sides are unclear where a prompt names a side')
+    .option('--strict', 'fail a scan that there is anything to warn of')
     .action(async (inputs: string[], { json, prompt, mirror, ...rest }: Flags) => {
       // A line for each scan is enough where no line is rewritten.
       const printer = progressPrinter({ stages: false });

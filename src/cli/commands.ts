@@ -1,6 +1,7 @@
 import { addAnatomy } from './anatomy.js';
 import { addBatch } from './batch.js';
 import { addCompare } from './compare.js';
+import { addCompletion } from './completion.js';
 import { addDemo } from './demo.js';
 import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
@@ -39,4 +40,5 @@ export const all = [
   addModels,
   addDoctor,
   addDemo,
+  addCompletion,
 ];

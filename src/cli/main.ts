@@ -15,9 +15,14 @@ for (const command of program.commands) {
   command.option('--json', 'print exactly one JSON object on standard output');
   command.option('--progress <mode>', `${PROGRESS_MODES.join(', ')}: json is one object a line on standard error`);
 }
+/** What would be printed as text; help comes in several pieces. */
+let text = '';
 for (const command of [program, ...program.commands]) {
   command.exitOverride().configureOutput({
-    writeOut: (text) => (json ? printJson({ text: text.trimEnd() }) : process.stdout.write(text)),
+    writeOut: (piece) => {
+      if (json) text += piece;
+      else process.stdout.write(piece);
+    },
     writeErr: () => {},
     outputError: () => {},
   });
@@ -30,6 +35,7 @@ try {
   process.exitCode ??= 0;
 } catch (error) {
   if (error instanceof CommanderError && error.exitCode === 0) {
+    if (json) printJson({ text: text.trimEnd() });
     process.exitCode = 0;
   } else {
     const failure = error instanceof CommanderError ? usage(error) : named(error);

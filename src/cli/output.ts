@@ -99,7 +99,7 @@ export function progressPrinter({ stages = true } = {}): {
 const LONG_SECONDS = 20;
 
 /** Seconds as people read them. */
-function readableSeconds(seconds: number): string {
+export function readableSeconds(seconds: number): string {
   return seconds < 100 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 }
 

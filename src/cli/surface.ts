@@ -14,7 +14,7 @@ export function addSurface(program: Command): void {
   program
     .command('surface')
     .description('write the surfaces of a label map: smoothed triangles in mm')
-    .argument('<labels>', 'a label map: NIfTI, NRRD or MetaImage')
+    .argument('<labels>', 'a label map: NIfTI, NRRD, MetaImage or a DICOM segmentation')
     .requiredOption('-o, --output <file>', 'file to write: .stl, .ply (colours) or .glb (colours and names)')
     .option('--values <list>', 'only these values, with commas between: 1,2', integers('--values'))
     .action(async (labels: string, { json, output, values }: Flags) => {

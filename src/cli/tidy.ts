@@ -36,7 +36,8 @@ export function addTidy(program: Command): void {
       if (!dryRun && output === undefined) {
         throw new UsageError('No output was named.', { hint: 'Give --output FILE, or --dry-run.' });
       }
-      if (!dryRun && output !== undefined) await call({}, () => addon().checkOutput(output, input));
+      if (!dryRun && output !== undefined)
+        await call({}, (monitor) => addon().checkOutput(output, input, null, monitor));
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       const { labels, ...report } = await tidy(input, { ...asked, ...options }).finally(printer.done);

@@ -107,8 +107,11 @@ export interface CheckedCase {
   facts: CaseFacts | null
 }
 
-/** Finds what is wrong with an output's place before any work is done. */
-export declare function checkOutput(path: string, input: string): Promise<null | ErrorInfo>
+/**
+ * Finds what is wrong with an output's place before any work is done: of a DICOM segmentation, whether the input's
+ * series can be referred to.
+ */
+export declare function checkOutput(path: string, input: string, series: string | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>
 
 /** What a checkpoint is imported with. */
 export interface CheckpointRequest {
@@ -343,6 +346,26 @@ export interface FileInfo {
 
 /** How much a finding matters. `error`: training would stop, or learn something wrong; `warning`: should be looked at. */
 export type FindingSeverity = 'error' | 'warning'
+
+/** What segmenting a scan will take. */
+export interface Forecast {
+  /** The scan's voxels along `[z, y, x]`. */
+  shape: Axes
+  /** What the network will see at once, voxels `[z, y, x]`. */
+  tile: Axes
+  /** How many times it will look, folds and mirrored copies counted. */
+  tiles: number
+  /** The process's peak, bytes. */
+  memoryBytes: number
+  /** Wall time, s. */
+  seconds: number
+}
+
+/** Foretells what segmenting files will take, by the first one's header and one window. */
+export declare function foretellClassFiles(handle: number, paths: Array<string>, asked: ClassesRequest, monitor: CallMonitor): Promise<Forecast | ErrorInfo>
+
+/** Foretells what segmenting a file will take, by its header and one tile. */
+export declare function foretellFile(handle: number, path: string, asked: SegmentRequest, monitor: CallMonitor): Promise<Forecast | ErrorInfo>
 
 /** Looks at the build and the processor. */
 export declare function health(): MachineHealth
@@ -734,6 +757,8 @@ export interface SegmentRequest {
   keepAirways: boolean
   /** Whether labels are post-processed; `null`: as the plan says. */
   postprocess: boolean | null
+  /** Share of a tile by which tiles move on; `null`: as the plan says. */
+  step: number | null
   /** Whether a prompt with a side is refused where the sides are unclear. */
   strict: boolean
   /** Which volume of a file with four or more axes. */
@@ -1208,6 +1233,16 @@ export interface VesselTrees {
   warnings: Array<Warning>
 }
 
+/** What a volume that is written is like. */
+export interface VolumeLikeness {
+  /** A file on the same grid: a NIfTI's header is kept, a DICOM segmentation refers to this series. */
+  like: string | null
+  /** Which series of it, where it is DICOM. */
+  series: string | null
+  /** What the values of a label map mean. */
+  labels: Array<LabelSegment> | null
+}
+
 /** Voxel arrays by file data type; 64-bit integers are big integers. */
 export type VoxelArray = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array
 
@@ -1245,7 +1280,7 @@ export declare function writeProbabilities(path: string, volume: ProbabilityVolu
 export declare function writeSurface(path: string, output: string, values: Array<LabelSegment>, monitor: CallMonitor): Promise<Array<SurfacePart> | ErrorInfo>
 
 /** Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back. */
-export declare function writeVolume(path: string, volume: VoxelVolume, like: string | undefined | null, labels: Array<LabelSegment> | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>
+export declare function writeVolume(path: string, volume: VoxelVolume, likeness: VolumeLikeness, monitor: CallMonitor): Promise<null | ErrorInfo>
 
 /** What this build and machine have for tensors beside the CPU. */
 export interface DeviceProbe {

@@ -5,7 +5,7 @@ import type { CallMonitor, ClassModelInfo, ClassModelSource } from '../native/bi
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
 import type { CallOptions, Volume } from '../types.js';
-import type { Answer, Network, Place, Terms } from './network.js';
+import type { Answer, Foretold, Network, Place, Terms } from './network.js';
 import type { SegmentOptions } from './options.js';
 
 /** Papers to cite with nnU-Net's models. */
@@ -44,8 +44,8 @@ export class ClassNetwork implements Network {
     return { licence: this.info.licence, citations: [NNUNET] };
   }
 
-  check({ keepLungs, keepAirways, postprocess, strict, rawLabels }: SegmentOptions): void {
-    refuse({ keepLungs, keepAirways, postprocess, strict }, "is for pulmoav's own networks; this one has classes");
+  check({ keepLungs, keepAirways, postprocess, rawLabels }: SegmentOptions): void {
+    refuse({ keepLungs, keepAirways, postprocess }, "is for pulmoav's own networks; this one has classes");
     refuse({ rawLabels }, 'is for presets; this model gives its own values anyway');
   }
 
@@ -55,6 +55,10 @@ export class ClassNetwork implements Network {
 
   async segmentVolumes(volumes: Volume[], options: SegmentOptions, monitor: CallMonitor): Answer {
     return await addon().segmentClassVolumes(this.handle, volumes, requestOf(options), monitor);
+  }
+
+  async foretellFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Foretold {
+    return await addon().foretellClassFiles(this.handle, paths, requestOf(options), monitor);
   }
 
   dispose(): void {

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { seriesOf } from '../check.js';
-import { ModelError } from '../errors.js';
+import { ModelError, UsageError } from '../errors.js';
 import { FINAL_CHECKPOINT } from '../models/family.js';
 import type { CallMonitor } from '../native/binding.js';
 import { addon } from '../native/load.js';
 import type { CallOptions, Volume } from '../types.js';
 import { ClassNetwork, refuse } from './classes.js';
-import type { Answer, Network, Place, Terms } from './network.js';
+import type { Answer, Foretold, Network, Place, Terms } from './network.js';
 import type { SegmentOptions } from './options.js';
 import { only } from './prompted.js';
 
@@ -73,8 +73,8 @@ export class LungVessels implements Network {
     }
   }
 
-  check({ keepLungs, postprocess, strict, step, mirror, probabilities }: SegmentOptions): void {
-    refuse({ keepLungs, postprocess, strict }, "is for pulmoav's own networks");
+  check({ keepLungs, postprocess, step, mirror, probabilities }: SegmentOptions): void {
+    refuse({ keepLungs, postprocess }, "is for pulmoav's own networks");
     refuse({ step, mirror, probabilities }, 'is not for presets, which keep to the way they were published');
   }
 
@@ -86,6 +86,10 @@ export class LungVessels implements Network {
   async segmentVolumes(volumes: Volume[], options: SegmentOptions, monitor: CallMonitor): Answer {
     const [lobes, vessels] = [this.#lobes.handle, this.#vessels.handle];
     return await addon().segmentLungVesselsVolume(lobes, vessels, only(volumes), requestOf(options), monitor);
+  }
+
+  foretellFiles(): Foretold {
+    throw new UsageError('What a preset takes cannot be foretold: how much its second model sees, the first one says.');
   }
 
   get notes(): string[] {

@@ -1,9 +1,12 @@
-import type { CallMonitor, ErrorInfo, Segmentation } from '../native/binding.js';
+import type { CallMonitor, ErrorInfo, Forecast, Segmentation } from '../native/binding.js';
 import type { Volume } from '../types.js';
 import type { SegmentOptions } from './options.js';
 
 /** What a network answers, or why it does not. */
 export type Answer = Promise<Segmentation | ErrorInfo>;
+
+/** What a network will take, or why nobody can say. */
+export type Foretold = Promise<Forecast | ErrorInfo>;
 
 /** A loaded model, whichever way it answers. */
 export interface Network {
@@ -17,6 +20,8 @@ export interface Network {
   check(options: SegmentOptions): void;
   segmentFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Answer;
   segmentVolumes(volumes: Volume[], options: SegmentOptions, monitor: CallMonitor): Answer;
+  /** What segmenting these files will take. */
+  foretellFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Foretold;
   dispose(): void;
 }
 

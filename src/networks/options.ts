@@ -27,7 +27,12 @@ export interface SegmentOptions extends CallOptions {
    * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
    */
   postprocess?: boolean | undefined;
-  /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
+  /**
+   * Fail where there is anything to warn of: nothing is answered then. A prompt with a side where the scan leaves the
+   * sides unclear fails before the network looks.
+   *
+   * @default false
+   */
   strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
@@ -35,7 +40,11 @@ export interface SegmentOptions extends CallOptions {
   series?: SeriesName | undefined;
   /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
   mirror?: boolean | undefined;
-  /** Share of a window by which an nnU-Net model's windows move on, above 0 up to 1. @default 0.5 */
+  /**
+   * Share of a window by which windows move on, above 0 up to 1: small shares overlap more.
+   *
+   * @default the model's own: 0.67 of `tiny`, 0.5 of nnU-Net's
+   */
   step?: number | undefined;
   /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
   rawLabels?: boolean | undefined;

@@ -5,7 +5,7 @@ import type { CallMonitor, SegmentRequest } from '../native/binding.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
 import type { CallOptions, Volume } from '../types.js';
-import { type Answer, type Network, noTerms, type Place } from './network.js';
+import { type Answer, type Foretold, type Network, noTerms, type Place } from './network.js';
 import type { SegmentOptions } from './options.js';
 
 /** A network of ours: one map a prompt. */
@@ -31,8 +31,8 @@ export class PromptedNetwork implements Network {
     return new PromptedNetwork(handle, directories.length);
   }
 
-  check({ mirror, step, rawLabels }: SegmentOptions): void {
-    for (const [name, value] of Object.entries({ mirror, step, rawLabels })) {
+  check({ mirror, rawLabels }: SegmentOptions): void {
+    for (const [name, value] of Object.entries({ mirror, rawLabels })) {
       if (value === undefined) continue;
       throw new UsageError(`${name} is for models that answer with classes, such as nnU-Net's; this one has prompts.`);
     }
@@ -44,6 +44,10 @@ export class PromptedNetwork implements Network {
 
   async segmentVolumes(volumes: Volume[], options: SegmentOptions, monitor: CallMonitor): Answer {
     return await addon().segmentVolume(this.#handle, only(volumes), requestOf(options), monitor);
+  }
+
+  async foretellFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Foretold {
+    return await addon().foretellFile(this.#handle, only(paths), requestOf(options), monitor);
   }
 
   dispose(): void {
@@ -66,6 +70,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     keepLungs,
     keepAirways,
     postprocess: postprocess ?? null,
+    step: options.step ?? null,
     strict: options.strict ?? false,
     index: options.index ?? null,
     series: seriesOf(options),

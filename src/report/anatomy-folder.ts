@@ -51,7 +51,7 @@ export async function anatomyToFolder(job: AnatomyJob, options: CallOptions = {}
   };
   await info(input, { series, signal: options.signal });
   await makeFolder(out);
-  await call(options, () => addon().checkOutput(files.labels, input));
+  await call(options, (monitor) => addon().checkOutput(files.labels, input, null, monitor));
   const { labels, ...found } = await anatomy(input, { index, series, threads, ...options });
   const writing = performance.now();
   const picture = drawAnatomy(await readVolume(input, { index, series, signal: options.signal }), labels);

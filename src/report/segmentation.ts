@@ -2,12 +2,15 @@ import { UsageError } from '../errors.js';
 import { refuseSamePlace, writeAtomic } from '../files.js';
 import { itkSnapTable, labelNames, slicerTable } from '../labels.js';
 import { inputsOf, type SegmentJob, type SegmentReport, segmentToFile } from '../segment-file.js';
-import type { CallOptions } from '../types.js';
+import type { CallOptions, Volume } from '../types.js';
 import { readVolume } from '../volume.js';
 import { preview } from './preview.js';
+import { writeScanPage } from './scan/write.js';
 
 /** One scan to label, with what people look at beside the label map. */
 export interface ReportedJob extends SegmentJob {
+  /** One page that opens offline, `.html`: slices and 3-D, volumes, trees, warnings. */
+  report?: string | undefined;
   /** A picture of scan and labels, `.png`. */
   preview?: string | undefined;
   /** Names and colours of the labels, for ITK-SNAP (`.txt`) or 3D Slicer (`.ctbl`). */
@@ -25,16 +28,22 @@ const COLUMNS = ['name', 'value', 'voxels', 'volumeMl'] as const;
  */
 export async function segmentWithReport(job: ReportedJob, options: CallOptions = {}): Promise<SegmentReport> {
   checkPlaces(job);
-  const { preview: picture, stats, colours, ...rest } = job;
+  const { report: page, preview: picture, stats, colours, ...rest } = job;
   const report = await segmentToFile(rest, options);
   if (colours !== undefined) await writeAtomic(colours, colourTable(colours, report));
   if (stats !== undefined) await writeAtomic(stats, statistics(stats, report));
-  if (picture !== undefined) await writeAtomic(picture, await drawn(job, options));
+  if (picture === undefined && page === undefined) return report;
+  const volumes = await read(job, options);
+  if (picture !== undefined) await writeAtomic(picture, preview(volumes.ct, volumes.labels));
+  if (page !== undefined) await writeScanPage(page, inputsOf(job), volumes, report, options);
   return report;
 }
 
 function checkPlaces(job: ReportedJob): void {
-  const { preview: picture, stats, colours, output } = job;
+  const { report, preview: picture, stats, colours, output } = job;
+  if (report !== undefined && !/\.html?$/i.test(report)) {
+    throw new UsageError(`The report is a page, but "${report}" ends in neither .html nor .htm.`);
+  }
   if (picture !== undefined && !/\.png$/i.test(picture)) {
     throw new UsageError(`The preview is a PNG picture, but "${picture}" does not end in .png.`);
   }
@@ -47,7 +56,7 @@ function checkPlaces(job: ReportedJob): void {
     );
   }
   const taken = [...inputsOf(job), output];
-  for (const place of [picture, stats, colours]) {
+  for (const place of [report, picture, stats, colours]) {
     if (place === undefined) continue;
     refuseSamePlace(place, taken);
     taken.push(place);
@@ -66,11 +75,11 @@ function statistics(path: string, { targets, structures }: SegmentReport): strin
   return `${JSON.stringify({ schemaVersion: 1, rows: objects }, null, 2)}\n`;
 }
 
-async function drawn(job: ReportedJob, { signal }: CallOptions): Promise<Uint8Array> {
+async function read(job: ReportedJob, { signal }: CallOptions): Promise<{ ct: Volume; labels: Volume }> {
   const [scan = ''] = inputsOf(job);
   const [ct, labels] = await Promise.all([
     readVolume(scan, { index: job.index, series: job.series, signal }),
     readVolume(job.output, { signal }),
   ]);
-  return preview(ct, labels);
+  return { ct, labels };
 }

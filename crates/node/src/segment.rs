@@ -16,6 +16,7 @@ use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmenter};
 use pulmoav_text::{Tokenizer, Tower};
+use pulmoav_volume::Grid;
 use pulmoav_volume::image::Header;
 
 use crate::engine::{Engine, Place};
@@ -96,6 +97,8 @@ pub struct SegmentRequest {
     pub keep_airways: bool,
     /// Whether labels are post-processed; `null`: as the plan says.
     pub postprocess: Option<bool>,
+    /// Share of a tile by which tiles move on; `null`: as the plan says.
+    pub step: Option<f64>,
     /// Whether a prompt with a side is refused where the sides are unclear.
     pub strict: bool,
     /// Which volume of a file with four or more axes.
@@ -120,11 +123,17 @@ impl Resolved {
         if self.request.max_memory_bytes.is_none() {
             return Ok(());
         }
-        let Header { grid, data_type, scaling, .. } = self.part.header(path, shared)?;
+        let (grid, request) = self.of_header(path, shared)?;
+        Ok(check_scan(&grid, &request)?)
+    }
+
+    /// A file's grid, and the request with what reading it takes.
+    fn of_header(&self, path: &Path, shared: &Shared) -> std::result::Result<(Grid, Request), Failure> {
+        let Header { grid, data_type, scaling, oriented, .. } = self.part.header(path, shared)?;
         // Scaled voxels stand beside those of the file for a moment.
         let copies = if scaling.is_some() { 2 } else { 1 };
         let read_bytes = (grid.len() * data_type.bytes()) as u64 * copies;
-        Ok(check_scan(&grid, &Request { read_bytes, ..self.request.clone() })?)
+        Ok((grid, Request { read_bytes, oriented, ..self.request.clone() }))
     }
 }
 
@@ -134,12 +143,12 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let SegmentRequest { probabilities, postprocess, strict, .. } = asked;
+        let SegmentRequest { probabilities, postprocess, step, strict, .. } = asked;
         let max_memory_bytes = asked.max_memory_bytes.map(|bytes| bytes as u64);
         let keep = kept(asked.keep_lungs, asked.keep_airways);
         values(&keep, self.segmenter.plan())?;
         let request =
-            Request { targets, probabilities, keep, postprocess, strict, max_memory_bytes, ..Request::default() };
+            Request { targets, probabilities, keep, postprocess, step, strict, max_memory_bytes, ..Request::default() };
         let warnings = prompts.iter().filter_map(|prompt| truncation(prompt)).collect();
         let part = Part { index: asked.index, series: asked.series };
         Ok(Resolved { prompts, request, part, warnings })
@@ -179,6 +188,48 @@ pub fn segment_file<'env>(
         asked.check_room(&path, &shared)?;
         let scan = Scan::read(&path, &asked.part, &shared)?;
         run(loaded, scan, asked, &shared)
+    })
+}
+
+/// What segmenting a scan will take.
+#[napi(object, object_from_js = false)]
+pub struct Forecast {
+    /// The scan's voxels along `[z, y, x]`.
+    pub shape: Axes,
+    /// What the network will see at once, voxels `[z, y, x]`.
+    pub tile: Axes,
+    /// How many times it will look, folds and mirrored copies counted.
+    pub tiles: f64,
+    /// The process's peak, bytes.
+    pub memory_bytes: f64,
+    /// Wall time, s.
+    pub seconds: f64,
+}
+
+/// A forecast as JavaScript gets it.
+pub fn forecast(grid: &Grid, found: pulmoav_segment::Forecast) -> Forecast {
+    Forecast {
+        shape: axes(grid.shape),
+        tile: axes(found.tile),
+        tiles: found.tiles as f64,
+        memory_bytes: found.memory_bytes as f64,
+        seconds: found.seconds,
+    }
+}
+
+/// Foretells what segmenting a file will take, by its header and one tile.
+#[napi(catch_unwind)]
+pub fn foretell_file<'env>(
+    env: &'env Env,
+    handle: u32,
+    path: String,
+    asked: SegmentRequest,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<Forecast, ErrorInfo>>> {
+    let shared = monitor.share();
+    on_engine(env, handle, monitor, move |loaded| {
+        let (grid, request) = loaded.resolve(asked)?.of_header(&PathBuf::from(path), &shared)?;
+        Ok(forecast(&grid, loaded.segmenter.foretell(&grid, &request)?))
     })
 }
 

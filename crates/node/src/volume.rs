@@ -1,6 +1,6 @@
 //! Volumes in and out of files, and across the door.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use napi::bindgen_prelude::{
     BigInt64Array, BigUint64Array, Either, Either10, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
@@ -8,7 +8,8 @@ use napi::bindgen_prelude::{
 };
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_volume::formats::{self, Code, Place, Segment};
+use pulmoav_task::Monitor;
+use pulmoav_volume::formats::{self, Code, Place, Segment, SourceSeries};
 use pulmoav_volume::image::Header;
 use pulmoav_volume::voxels::Voxels;
 use pulmoav_volume::{Affine, Grid, Mask, Volume};
@@ -194,23 +195,41 @@ impl From<LabelSegment> for Segment {
     }
 }
 
+/// What a volume that is written is like.
+#[napi(object, object_to_js = false, use_nullable = true)]
+pub struct VolumeLikeness {
+    /// A file on the same grid: a NIfTI's header is kept, a DICOM segmentation refers to this series.
+    pub like: Option<String>,
+    /// Which series of it, where it is DICOM.
+    pub series: Option<String>,
+    /// What the values of a label map mean.
+    pub labels: Option<Vec<LabelSegment>>,
+}
+
 /// Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back.
 #[napi(catch_unwind)]
 pub fn write_volume<'env>(
     env: &'env Env,
     path: String,
     volume: VoxelVolume,
-    like: Option<String>,
-    labels: Option<Vec<LabelSegment>>,
+    likeness: VolumeLikeness,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Null, ErrorInfo>>> {
     let (shared, given) = (monitor.share(), Given::copy(&volume));
+    let VolumeLikeness { like, series, labels } = likeness;
     let segments: Option<Vec<Segment>> = labels.map(|labels| labels.into_iter().map(Segment::from).collect());
     Engine::workers()?.cancellable(env, monitor, move || {
         let (grid, path) = (given.grid()?, PathBuf::from(path));
+        let source = source_series(like.as_deref(), series.as_deref(), &path, &*shared)?;
         let like = like_header(like, &path)?;
         let segments_of = segments.as_deref().unwrap_or_default();
-        let place = Place { oriented: given.oriented, like: like.as_ref(), segments: segments_of, ..Place::of(&grid) };
+        let place = Place {
+            oriented: given.oriented,
+            like: like.as_ref(),
+            segments: segments_of,
+            source: source.as_ref(),
+            ..Place::of(&grid)
+        };
         match (&given.voxels, &segments) {
             (Voxels::U8(labels), Some(_)) => formats::write_labels(&path, labels, &place, &*shared)?,
             _ => formats::write_voxels(&path, &given.voxels, &place, &*shared)?,
@@ -239,13 +258,34 @@ pub fn write_probabilities<'env>(
     })
 }
 
-/// Finds what is wrong with an output's place before any work is done.
+/// Finds what is wrong with an output's place before any work is done: of a DICOM segmentation, whether the input's
+/// series can be referred to.
 #[napi(catch_unwind)]
-pub fn check_output(env: &Env, path: String, input: String) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
-    Engine::workers()?.promise(env, move || {
-        formats::check_output(&PathBuf::from(path), &PathBuf::from(input))?;
+pub fn check_output<'env>(
+    env: &'env Env,
+    path: String,
+    input: String,
+    series: Option<String>,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<Null, ErrorInfo>>> {
+    let shared = monitor.share();
+    Engine::workers()?.cancellable(env, monitor, move || {
+        let path = PathBuf::from(path);
+        formats::check_output(&path, &PathBuf::from(&input))?;
+        source_series(Some(&input), series.as_deref(), &path, &*shared)?;
         Ok(Null)
     })
+}
+
+/// The series that an output refers to, where it is a DICOM segmentation.
+fn source_series(
+    like: Option<&str>,
+    series: Option<&str>,
+    output: &Path,
+    monitor: &dyn Monitor,
+) -> std::result::Result<Option<SourceSeries>, Failure> {
+    let Some(like) = like.filter(|_| formats::needs_source(output).unwrap_or(false)) else { return Ok(None) };
+    Ok(Some(formats::source_series(Path::new(like), series, monitor)?))
 }
 
 /// `[z, y, x]` as JavaScript gets it.
@@ -273,7 +313,7 @@ fn grid(shape: Axes, spacing_mm: Axes, affine: &[f64]) -> std::result::Result<Gr
     Ok(grid)
 }
 
-fn like_header(like: Option<String>, output: &std::path::Path) -> std::result::Result<Option<Header>, Failure> {
+fn like_header(like: Option<String>, output: &Path) -> std::result::Result<Option<Header>, Failure> {
     let Some(like) = like.map(PathBuf::from) else { return Ok(None) };
     formats::refuse_same_file(&like, output)?;
     // Nothing of DICOM's header goes into a NIfTI, whose place the volume itself says.

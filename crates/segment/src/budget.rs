@@ -82,7 +82,7 @@ pub(crate) fn smaller(tile: [usize; 3], needed: &Needed, plan: &Plan) -> Option<
 
 /// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; some
 /// networks know one size only.
-fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
+pub(crate) fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
     let mut sizes = vec![plan.tiles.tile];
     if !plan.network.takes_any_tile() {
         return sizes;
@@ -105,11 +105,26 @@ fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
 
 /// Peak of the process in bytes.
 pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize, request: &Request) -> u64 {
+    let inverse = &prepared.inverse;
+    let sizes = Sizes { grid: inverse.canonical, part: inverse.part.shape(), seen: prepared.shape };
+    peak(&sizes, plan, tile, asked, request)
+}
+
+/// The scan's grid in the canonical frame, the part of it that the network looks at, and that on the plan's grid.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) grid: Grid,
+    pub(crate) part: [usize; 3],
+    pub(crate) seen: [usize; 3],
+}
+
+/// [`predict`] by sizes alone.
+pub(crate) fn peak(sizes: &Sizes, plan: &Plan, tile: [usize; 3], asked: usize, request: &Request) -> u64 {
     let count = |shape: [usize; 3]| shape.iter().product::<usize>() as u64;
-    let (scan, part) = (count(prepared.inverse.original.shape), count(prepared.inverse.part.shape()));
-    let (seen, prompts) = (count(prepared.shape), asked as u64);
+    let grid = &sizes.grid;
+    let (scan, part) = (count(grid.shape), count(sizes.part));
+    let (seen, prompts) = (count(sizes.seen), asked as u64);
     let channels = plan.channels.len() as u64 * seen * F32;
-    let grid = &prepared.inverse.canonical;
     let always = always(grid, request);
     let reading = request.read_bytes;
     let searching = searching(grid, coarse_voxels(grid));

@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod folds;
+pub mod forecast;
 pub mod keep;
 pub mod pipeline;
 pub mod postprocess;
@@ -23,6 +24,7 @@ pub mod tiles;
 pub mod words;
 
 pub use error::SegmentError;
+pub use forecast::{Forecast, foretell};
 pub use keep::Kept;
 pub use pipeline::{Found, Memory, Seconds, Segmentation, Segmenter, segment};
 pub use request::Request;

@@ -3,12 +3,13 @@
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_task::{Clock, Monitor, Warning};
-use pulmoav_volume::Volume;
 use pulmoav_volume::label;
+use pulmoav_volume::{Grid, Volume};
 
 use crate::budget::{self, Budget};
 use crate::error::SegmentError;
 use crate::folds::Folds;
+use crate::forecast::{Forecast, foretell};
 use crate::keep::{self, Kept, keep};
 use crate::postprocess::postprocess;
 use crate::prepare::{Prepared, prepare};
@@ -118,6 +119,16 @@ impl Segmenter {
         &self.plan
     }
 
+    /// What segmenting a scan on this grid will take; see [`foretell`].
+    ///
+    /// # Errors
+    /// As [`foretell`].
+    pub fn foretell(&self, grid: &Grid, request: &Request) -> Result<Forecast, SegmentError> {
+        let prompted = self.networks.iter().map(|network| PromptedNetwork::new(network, &self.plan));
+        let request = Request { held_bytes: request.held_bytes + self.more_bytes, ..request.clone() };
+        foretell(grid, &self.plan, &Folds(prompted.collect::<Result<_, _>>()?), &request)
+    }
+
     /// Segments one scan; see [`segment`].
     ///
     /// # Errors
@@ -147,7 +158,7 @@ pub fn segment(
     request: &Request,
     monitor: &dyn Monitor,
 ) -> Result<Segmentation, SegmentError> {
-    let plan = &Plan { postprocess: request.postprocess.or(plan.postprocess), ..plan.clone() };
+    let plan = &request.applied(plan);
     let asked = resolve(&request.targets, plan, request.oriented)?;
     let to_keep = keep::values(&request.keep, plan)?;
     budget::check_scan(&ct.grid, request)?;

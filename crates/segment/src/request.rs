@@ -1,6 +1,7 @@
 //! What is asked of a scan.
 
 use pulmoav_anatomy::Structure;
+use pulmoav_plan::{Plan, Tiles};
 
 /// What is asked of a scan.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Request {
     pub keep: Vec<Structure>,
     /// Whether labels are post-processed, whatever the plan says.
     pub postprocess: Option<bool>,
+    /// Share of a tile by which tiles move on, above 0 up to 1, whatever the plan says.
+    pub step: Option<f64>,
     /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
     pub strict: bool,
     /// The most memory that the process may use, bytes.
@@ -25,6 +28,18 @@ pub struct Request {
     pub read_bytes: u64,
 }
 
+impl Request {
+    /// The plan, with what the request says otherwise.
+    pub(crate) fn applied(&self, plan: &Plan) -> Plan {
+        let overlap = self.step.map_or(plan.tiles.overlap, |step| 1.0 - step);
+        Plan {
+            postprocess: self.postprocess.or(plan.postprocess),
+            tiles: Tiles { overlap, ..plan.tiles },
+            ..plan.clone()
+        }
+    }
+}
+
 impl Default for Request {
     fn default() -> Self {
         Self {
@@ -33,6 +48,7 @@ impl Default for Request {
             probabilities: false,
             keep: Vec::new(),
             postprocess: None,
+            step: None,
             strict: false,
             max_memory_bytes: None,
             held_bytes: 0,

@@ -110,7 +110,7 @@ pub fn run(
 }
 
 /// The plan's overlap of a tile in voxels.
-fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
+pub(crate) fn overlap_voxels(plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
     tile.map(|edge| edge - ((edge as f64 * (1.0 - plan.tiles.overlap)).floor() as usize).max(1))
 }
 

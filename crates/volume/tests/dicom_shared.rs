@@ -104,7 +104,8 @@ fn odd_files_are_read_or_refused_in_a_sentence() {
         ("MR_truncated.dcm", Err("modality MR (1)")),
         ("emri_small.dcm", Err("modality MR (1)")),
         ("emri_small_jpeg_2k_lossless_too_short.dcm", Err("modality MR (1)")),
-        ("liver.dcm", Err("modality SEG (1)")),
+        // A segmentation of several slices, each of which has its place.
+        ("liver.dcm", Ok([3, 512, 512])),
         ("rtstruct.dcm", Err("modality RTSTRUCT (1)")),
     ];
     for (name, want) in cases {

@@ -2,7 +2,7 @@ import { betterOne, type Comparison, isTelling, type ScoreComparison } from '../
 import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result.js';
 import { known } from '../../evaluate/statistics.js';
 import type { ScoreDescription } from '../../scores.js';
-import { html, type Markup, NOTHING } from './html.js';
+import { html, type Markup, NOTHING } from '../html.js';
 import { differenceText, pText, short, valueText } from './numbers.js';
 import type { Page } from './page.js';
 import { ranked } from './ranking.js';

@@ -2,14 +2,14 @@ import { basename, resolve } from 'node:path';
 import type { Comparison } from '../../evaluate/compare.js';
 import { type Evaluation, failedCases, scoredCases } from '../../evaluate/result.js';
 import type { Warning } from '../../types.js';
-import { html, Markup, NOTHING } from './html.js';
+import { html, Markup, NOTHING } from '../html.js';
+import { STYLE } from '../style.js';
 import { short, valueText } from './numbers.js';
 import { PREDICTED, REFERENCE } from './overlay.js';
 import { caseTable, comparisonTable, meanTable, problems } from './page-tables.js';
 import type { CasePicture } from './pictures.js';
 import { type PlotRow, stripPlot } from './plots.js';
 import { ranked, rankingScore } from './ranking.js';
-import { STYLE } from './style.js';
 
 /** What a page shows. */
 export interface Page {

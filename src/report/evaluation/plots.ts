@@ -3,7 +3,7 @@ import type { ScoreDescription } from '../../scores.js';
 import type { Interval } from '../../statistics/bootstrap.js';
 import { meanOf } from '../../statistics/mean.js';
 import { quantile } from '../../statistics/quantile.js';
-import { html, type Markup, NOTHING } from './html.js';
+import { html, type Markup, NOTHING } from '../html.js';
 import { valueText } from './numbers.js';
 
 /** A row of a {@link stripPlot}: the values of one target, and of one model. */

@@ -8,14 +8,15 @@ use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_segment::classes::words::AskedClasses;
-use pulmoav_segment::classes::{ClassMemory, ClassRequest, segment_classes};
+use pulmoav_segment::classes::{ClassMemory, ClassRequest, foretell_classes, segment_classes};
+use pulmoav_volume::image::Header;
 
 use super::answer::{Budget, Scan, Told, answer};
 use super::{Loaded, on_engine};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
 use crate::scan::Part;
-use crate::segment::{Segmentation, truncation};
+use crate::segment::{Forecast, Segmentation, forecast, truncation};
 use crate::volume::{Given, VoxelVolume, axes};
 
 /// What is asked of a model that answers with classes.
@@ -59,6 +60,25 @@ pub fn segment_class_files<'env>(
     })
 }
 
+/// Foretells what segmenting files will take, by the first one's header and one window.
+#[napi(catch_unwind)]
+pub fn foretell_class_files<'env>(
+    env: &'env Env,
+    handle: u32,
+    paths: Vec<String>,
+    asked: ClassesRequest,
+    monitor: &CallMonitor,
+) -> Result<PromiseRaw<'env, Either<Forecast, ErrorInfo>>> {
+    let shared = monitor.share();
+    on_engine(env, handle, monitor, move |model| {
+        model.resolve(asked.prompts.as_deref())?;
+        let part = Part { index: asked.index, series: asked.series.clone() };
+        let first = paths.first().ok_or_else(|| Failure::new("ERR_USAGE", "no scan was named"))?;
+        let Header { grid, .. } = part.header(Path::new(first), &shared)?;
+        Ok(forecast(&grid, foretell_classes(&grid, &model.request(&asked), &model.memory(&asked))?))
+    })
+}
+
 /// Segments volumes, one a channel.
 #[napi(catch_unwind)]
 pub fn segment_class_volumes<'env>(
@@ -92,6 +112,16 @@ impl Loaded {
         }
     }
 
+    fn request(&self, asked: &ClassesRequest) -> ClassRequest<'_> {
+        ClassRequest {
+            plan: &self.plan,
+            networks: &self.networks,
+            step: asked.step.unwrap_or(self.plan.step),
+            mirror: asked.mirror,
+            probabilities: asked.probabilities,
+        }
+    }
+
     fn segment(
         &self,
         scans: Vec<Scan>,
@@ -106,13 +136,7 @@ impl Loaded {
         let oriented = scans.iter().all(|scan| scan.oriented);
         let mut warnings: Vec<_> = scans.iter().flat_map(|scan| scan.warnings.clone()).collect();
         warnings.extend(asked.prompts.iter().flatten().filter_map(|prompt| truncation(prompt)));
-        let request = ClassRequest {
-            plan: &self.plan,
-            networks: &self.networks,
-            step: asked.step.unwrap_or(self.plan.step),
-            mirror: asked.mirror,
-            probabilities: asked.probabilities,
-        };
+        let request = self.request(asked);
         let volumes = scans.into_iter().map(|scan| scan.volume).collect();
         let found = segment_classes(&request, volumes, &**shared)?;
         warnings.extend(found.warnings.clone());

@@ -9,6 +9,7 @@ mod export;
 #[cfg(test)]
 mod fixture;
 mod fold;
+mod forecast;
 mod frame;
 mod gaussian;
 mod memory;
@@ -29,6 +30,7 @@ pub mod words;
 
 pub use error::ClassError;
 pub use fold::FoldNetwork;
+pub use forecast::foretell_classes;
 pub use memory::{ClassMemory, predict_classes};
 pub use network::WindowNetwork;
 pub use run::{ClassOutcome, ClassRequest, segment_classes};

@@ -16,8 +16,8 @@ mod text_header;
 
 use std::path::Path;
 
-pub use dicom::Series;
-pub use output::{Place, check_output, refuse_same_file, write, write_labels, write_voxels, write_whole};
+pub use dicom::{Series, SourceSeries};
+pub use output::{Place, check_output, needs_source, refuse_same_file, write, write_labels, write_voxels, write_whole};
 pub use segments::{Code, Segment};
 
 use crate::error::VolumeError;
@@ -93,13 +93,29 @@ pub fn is_dicom(path: &Path) -> Result<bool, VolumeError> {
 /// # Errors
 /// `ERR_FORMAT` for DICOM without a CT and for folders without DICOM; `ERR_IO`, `CANCELLED`.
 pub fn list_series(path: &Path, monitor: &dyn Monitor) -> Result<Vec<Series>, VolumeError> {
-    if is_dicom(path)? { dicom::list(path, monitor) } else { Ok(Vec::new()) }
+    let has_series = is_dicom(path)? && dicom::segmentation::open(path)?.is_none();
+    if has_series { dicom::list(path, monitor) } else { Ok(Vec::new()) }
+}
+
+/// A series that a label map may be written as a segmentation of, see [`Place::source`]; `series` as [`read_series`]
+/// names it.
+///
+/// # Errors
+/// `ERR_FORMAT` for what is no DICOM, and for DICOM without the names that a reference needs; else as [`read_series`].
+pub fn source_series(path: &Path, series: Option<&str>, monitor: &dyn Monitor) -> Result<SourceSeries, VolumeError> {
+    if !is_dicom(path)? {
+        let problem =
+            "is no DICOM, and a DICOM segmentation refers to the series it was made of; write .seg.nrrd or .nii.gz";
+        return Err(VolumeError::format(path, problem));
+    }
+    dicom::open(path, series, monitor)?.source(path, monitor)
 }
 
 /// A file, or a series of files, whose header is understood.
 enum Source {
     File(Opened),
     Dicom(dicom::Opened),
+    Segmentation(dicom::segmentation::Opened),
 }
 
 impl Source {
@@ -107,6 +123,7 @@ impl Source {
         match self {
             Self::File(opened) => opened.header,
             Self::Dicom(opened) => opened.header,
+            Self::Segmentation(opened) => opened.header,
         }
     }
 
@@ -114,13 +131,18 @@ impl Source {
         match self {
             Self::File(opened) => opened.read(index, monitor),
             Self::Dicom(opened) => opened.read(index, monitor),
+            Self::Segmentation(opened) => opened.read(index, monitor),
         }
     }
 }
 
 /// Opens DICOM, or any other file, which has no series.
 fn open(path: &Path, series: Option<&str>, monitor: &dyn Monitor) -> Result<Source, VolumeError> {
-    if is_dicom(path)? {
+    let is_dicom = is_dicom(path)?;
+    if is_dicom && let Some(found) = dicom::segmentation::open(path)? {
+        return Ok(Source::Segmentation(found));
+    }
+    if is_dicom {
         return dicom::open(path, series, monitor).map(Source::Dicom);
     }
     if let Some(series) = series {

@@ -6,6 +6,7 @@
 mod extensions;
 mod fields;
 mod header;
+mod label_table;
 mod layout;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Volumes out, as NIfTI, NRRD or `MetaImage`: whole or not at all.
+//! Volumes out, as NIfTI, NRRD, `MetaImage` or DICOM segmentations: whole or not at all.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use pulmoav_task::Monitor;
 
+use super::dicom::SourceSeries;
+use super::dicom::segmentation::Plan;
 use super::gzip::{BATCH, BLOCK_BYTES, Gzip};
 use super::segments::Segment;
 use super::{mha_output, nifti, nrrd_output};
 use crate::error::VolumeError;
 use crate::image::Header;
 use crate::volume::Grid;
-use crate::voxels::{Voxel, Voxels, swap_bytes};
+use crate::voxels::{DataType, Voxel, Voxels, swap_bytes};
 use crate::with_voxels;
 
 /// How far a label map that was written may lie from its place, as rounding in a header moves it.
@@ -31,12 +33,14 @@ pub struct Place<'a> {
     pub like: Option<&'a Header>,
     /// What the values of a label map mean; written where the format has a place for it.
     pub segments: &'a [Segment],
+    /// The series that a DICOM segmentation refers to.
+    pub source: Option<&'a SourceSeries>,
 }
 
 impl<'a> Place<'a> {
     /// On a grid whose orientation is known.
     pub fn of(grid: &'a Grid) -> Self {
-        Self { grid, oriented: true, like: None, segments: &[] }
+        Self { grid, oriented: true, like: None, segments: &[], source: None }
     }
 
     /// Whether it is known which way the patient lies, by everything there is.
@@ -54,6 +58,8 @@ enum Encoding {
     Nrrd,
     /// `.mha`
     MetaImage,
+    /// `.dcm`, `.seg.dcm`
+    Dicom,
 }
 
 /// A header, and how the voxels follow it.
@@ -84,17 +90,20 @@ impl Encoding {
         if name.strip_suffix(".mha").is_some() {
             return Ok(Self::MetaImage);
         }
-        Err(VolumeError::format(path, "cannot be written; expected a name that ends in .nii, .nii.gz, .nrrd or .mha"))
+        if name.strip_suffix(".dcm").is_some() {
+            return Ok(Self::Dicom);
+        }
+        let problem = "cannot be written; expected a name that ends in .nii, .nii.gz, .nrrd, .mha or .dcm";
+        Err(VolumeError::format(path, problem))
     }
 
     fn head<T: Voxel>(self, path: &Path, data: &[T], volumes: usize, place: &Place<'_>) -> Result<Head, VolumeError> {
-        let &Place { grid, like, .. } = place;
         if let Self::Nifti { is_packed } = self {
-            let source = like.and_then(|header| Some((header.nifti.as_ref()?, header.little_endian)));
+            let source = place.like.and_then(|header| Some((header.nifti.as_ref()?, header.little_endian)));
             let (bytes, little_endian) = if let Some((bytes, little_endian)) = source {
-                (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes), little_endian)
+                (nifti::like(bytes, little_endian, T::DATA_TYPE, volumes, place.segments), little_endian)
             } else {
-                (nifti::fresh(grid, place.is_oriented(), T::DATA_TYPE, volumes), true)
+                (nifti::fresh(place, T::DATA_TYPE, volumes), true)
             };
             let packing = if is_packed { Packing::Everything } else { Packing::Nothing };
             return Ok(Head { bytes, little_endian, packing });
@@ -117,7 +126,7 @@ impl Encoding {
 }
 
 /// Writes `volumes` volumes on one grid (the volume slowest, then z) as NIfTI (`.nii`, `.nii.gz`), or one volume as
-/// NRRD (`.nrrd`) or `MetaImage` (`.mha`), by the name.
+/// NRRD (`.nrrd`), `MetaImage` (`.mha`) or, of labels, a DICOM segmentation (`.dcm`), by the name.
 ///
 /// With `place.like`, a header read from NIfTI, a NIfTI keeps its bytes but for what has to change: storage type,
 /// scaling, display range, number of volumes, and the magic of a single file. Without, a new header is made, whose real
@@ -145,6 +154,9 @@ fn written<T: Voxel>(
 ) -> Result<Pending, VolumeError> {
     let encoding = Encoding::of(path)?;
     check_fit(path, data.len(), volumes, place.grid, place.like)?;
+    if encoding == Encoding::Dicom {
+        return segmentation(path, data, volumes, place, monitor);
+    }
     let Head { bytes, little_endian, packing } = encoding.head(path, data, volumes, place)?;
     let pending = Pending::create(path)?;
     let swap = little_endian != cfg!(target_endian = "little");
@@ -158,6 +170,44 @@ fn written<T: Voxel>(
         Ok(false) => Err(VolumeError::Cancelled),
         Err(error) => Err(VolumeError::io("write", path, error)),
     }
+}
+
+/// A DICOM segmentation, not yet under its name.
+fn segmentation<T: Voxel>(
+    path: &Path,
+    data: &[T],
+    volumes: usize,
+    place: &Place<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Pending, VolumeError> {
+    if T::DATA_TYPE != DataType::Uint8 || volumes != 1 {
+        return Err(VolumeError::format(path, "is for labels, not for scans or probabilities; write .nii.gz"));
+    }
+    let Some(source) = place.source else {
+        let problem = "refers to the series that it was made of, which is not known here; name it, or write .seg.nrrd";
+        return Err(VolumeError::format(path, problem));
+    };
+    if source.grid.shape != place.grid.shape || source.grid.corner_distance_mm(place.grid) > MAX_SHIFT_MM {
+        return Err(VolumeError::geometry(path.display(), "lies elsewhere than the series that it should refer to"));
+    }
+    let plan = Plan::new(path, bytemuck::cast_slice(data), place.segments, source)?;
+    let pending = Pending::create(path)?;
+    let mut out = BufWriter::with_capacity(1 << 18, &pending.file);
+    let is_whole = plan.write(&mut out, monitor).and_then(|whole| out.flush().map(|()| whole));
+    drop(out);
+    match is_whole {
+        Ok(true) => Ok(pending),
+        Ok(false) => Err(VolumeError::Cancelled),
+        Err(error) => Err(VolumeError::io("write", path, error)),
+    }
+}
+
+/// Whether a name is that of a DICOM segmentation, which needs [`Place::source`].
+///
+/// # Errors
+/// `ERR_FORMAT` for an ending that is not written.
+pub fn needs_source(path: &Path) -> Result<bool, VolumeError> {
+    Ok(Encoding::of(path)? == Encoding::Dicom)
 }
 
 /// [`write()`] for a label map, which is read back before it gets its name: labels that a disk or a header has changed

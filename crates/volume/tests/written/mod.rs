@@ -31,6 +31,8 @@ pub struct Slice {
     pub padding: Option<i16>,
     pub samples: u16,
     pub values: Vec<i16>,
+    /// Whether it names itself, its study and its coordinate system, as a reference to it needs.
+    pub has_names: bool,
 }
 
 impl Slice {
@@ -51,6 +53,7 @@ impl Slice {
             padding: None,
             samples: 1,
             values: (0..ROWS * COLUMNS).map(|index| index as i16 + z as i16 * 100).collect(),
+            has_names: false,
         }
     }
 
@@ -59,18 +62,30 @@ impl Slice {
         let mut data = Writer { bytes: Vec::new(), syntax: self.syntax };
         data.text(0x0008, 0x0008, "CS", self.image_type);
         data.text(0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2");
+        if let (true, Some([.., z])) = (self.has_names, self.position) {
+            data.text(0x0008, 0x0018, "UI", &format!("{}.{}", self.series, (z * 10.0) as i64 + 1000));
+        }
         data.text(0x0008, 0x0060, "CS", self.modality);
         data.text(0x0008, 0x103e, "LO", self.description);
         // A private sequence without length, in which another one lies.
         data.nested(0x0009, 0x1010);
+        if self.has_names {
+            data.text(0x0010, 0x0010, "PN", "Phantom^Test");
+        }
         data.text(0x0010, 0x0020, "LO", self.patient);
         data.text(0x0018, 0x0050, "DS", "1");
+        if self.has_names {
+            data.text(0x0020, 0x000d, "UI", "1.2.3");
+        }
         data.text(0x0020, 0x000e, "UI", self.series);
         data.text(0x0020, 0x0011, "IS", &self.series_number.to_string());
         if let Some(position) = self.position {
             data.text(0x0020, 0x0032, "DS", &numbers(&position));
         }
         data.text(0x0020, 0x0037, "DS", &numbers(&self.orientation));
+        if self.has_names {
+            data.text(0x0020, 0x0052, "UI", "1.2.3.9");
+        }
         data.short(0x0028, 0x0002, self.samples);
         data.short(0x0028, 0x0010, ROWS as u16);
         data.short(0x0028, 0x0011, COLUMNS as u16);
@@ -99,7 +114,9 @@ impl Slice {
 pub fn multi_frame(syntax: &'static str, frames: &[Slice]) -> Vec<u8> {
     let mut data = Writer { bytes: Vec::new(), syntax };
     data.text(0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2.1");
+    data.text(0x0008, 0x0018, "UI", "1.2.3.4.1");
     data.text(0x0008, 0x0060, "CS", "CT");
+    data.text(0x0020, 0x000d, "UI", "1.2.3");
     data.text(0x0020, 0x000e, "UI", "1.2.3.4");
     data.short(0x0028, 0x0002, 1);
     data.text(0x0028, 0x0008, "IS", &frames.len().to_string());

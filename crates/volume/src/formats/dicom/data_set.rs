@@ -227,6 +227,11 @@ impl Reader {
 }
 
 impl DataSet {
+    /// An element's bytes as they stand in the file.
+    pub(super) fn bytes(&self, tag: Tag) -> Option<&[u8]> {
+        self.values.get(&tag).map(Vec::as_slice)
+    }
+
     /// An element as text without the padding around it; `None` where it is missing or empty.
     pub(super) fn text(&self, tag: Tag) -> Option<String> {
         let bytes = self.values.get(&tag)?;

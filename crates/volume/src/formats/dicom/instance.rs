@@ -18,6 +18,9 @@ const MAX_FRAMES: f64 = 1e6;
 pub(super) struct Instance {
     pub(super) place: Place,
     pub(super) labels: Labels,
+    /// What kind of object it is, and its own name; empty where it does not say.
+    pub(super) class_uid: String,
+    pub(super) uid: String,
     pub(super) pixels: Pixels,
     /// Its slices, in the order of the file.
     pub(super) frames: Vec<Frame>,
@@ -141,7 +144,8 @@ pub(super) fn read_instance(place: &Place) -> Result<Instance, LeftOut> {
     }
     let pixels = pixels_of(&data, syntax, data_start, bytes)?;
     let frames = (0..pixels.frames).map(|index| frame(&data, index)).collect::<Option<_>>().ok_or(LeftOut::Unplaced)?;
-    Ok(Instance { place: place.clone(), labels: labels(&data, &image_type), pixels, frames })
+    let [class_uid, uid] = [tags::SOP_CLASS, tags::SOP_INSTANCE].map(|tag| data.text(tag).unwrap_or_default());
+    Ok(Instance { place: place.clone(), labels: labels(&data, &image_type), class_uid, uid, pixels, frames })
 }
 
 fn failure(error: &io::Error) -> LeftOut {
@@ -221,7 +225,7 @@ impl Pixels {
 }
 
 /// What is said of one frame: by its own item, by the item that all share, or by the file itself.
-fn frame(data: &DataSet, index: usize) -> Option<Frame> {
+pub(super) fn frame(data: &DataSet, index: usize) -> Option<Frame> {
     let groups = [data.items(tags::FRAME_GROUPS).get(index), data.items(tags::SHARED_GROUPS).first()];
     let group = |sequence: Tag| groups.iter().flatten().find_map(|one| one.items(sequence).first()).unwrap_or(data);
     let measures = group(tags::PIXEL_MEASURES);

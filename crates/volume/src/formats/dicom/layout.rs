@@ -220,7 +220,7 @@ fn tilt_warning(stack: &Stack) -> Warning {
 }
 
 /// The affine towards R, A, S of a grid whose first slice is this one, with `before` rows above it.
-fn affine(first: &Frame, normal: [f64; 3], spacing: f64, before: f64) -> Affine {
+pub(super) fn affine(first: &Frame, normal: [f64; 3], spacing: f64, before: f64) -> Affine {
     let mut affine = Affine::IDENTITY;
     for axis in 0..3 {
         let sign = if axis < 2 { -1.0 } else { 1.0 };

@@ -1,17 +1,20 @@
-//! DICOM in: a folder, an archive or one file becomes one volume, or a sentence says why not.
+//! DICOM in and out: a folder, an archive or one file becomes one volume, or a sentence says why not.
 //!
 //! A place is looked through (`files`), each file's head is read (`data_set`, `instance`), slices become stacks
 //! (`stack`), one of them is chosen (`series`) and laid out on a grid (`layout`), and then its pixels are read
-//! (`fragments`, `codec`, `voxels`). `docs/dicom.md` tells the rules.
+//! (`fragments`, `codec`, `voxels`). Label maps go out as `segmentation`, in data sets made of `elements`.
+//! `docs/dicom.md` tells the rules.
 
 mod codec;
 mod data_set;
 mod duplicates;
+mod elements;
 mod files;
 mod fragments;
 mod instance;
 mod layout;
 mod place;
+pub(super) mod segmentation;
 mod series;
 mod stack;
 mod syntax;
@@ -22,6 +25,7 @@ use std::path::Path;
 
 use pulmoav_task::{Monitor, Warning};
 
+pub use segmentation::SourceSeries;
 pub use series::Series;
 
 use crate::error::VolumeError;
@@ -92,6 +96,11 @@ impl Opened {
         let (voxels, warning) = voxels::read(&instances, &layout, monitor)?;
         header.warnings.extend(warning);
         Ok(Image { voxels, header })
+    }
+
+    /// What a segmentation of it repeats and refers to.
+    pub(super) fn source(&self, path: &Path, monitor: &dyn Monitor) -> Result<SourceSeries, VolumeError> {
+        SourceSeries::of(path, &self.instances, &self.layout, monitor)
     }
 }
 

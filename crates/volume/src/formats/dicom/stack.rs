@@ -85,7 +85,8 @@ impl Stack {
 /// Slices nearer to each other than this are at one place, mm.
 pub(super) const SAME_PLACE_MM: f64 = 0.01;
 
-fn normal(frame: &Frame) -> [f64; 3] {
+/// Where slices like this one follow each other.
+pub(super) fn normal(frame: &Frame) -> [f64; 3] {
     let ([a, b, c], [d, e, f]) = (frame.along_row, frame.along_column);
     let cross = [b * f - c * e, c * d - a * f, a * e - b * d];
     let length = dot(cross, cross).sqrt();

@@ -5,9 +5,12 @@ use std::path::Path;
 use pulmoav_task::Warning;
 
 use super::fields::Fields;
+use super::label_table::{INTENT_LABEL, with_table};
 use super::layout::{Cells, Layout, NIFTI1, NIFTI2};
 use crate::error::VolumeError;
 use crate::formats::check_size;
+use crate::formats::output::Place;
+use crate::formats::segments::Segment;
 use crate::image::{Format, Header, NiftiBytes};
 use crate::quaternion;
 use crate::volume::{Affine, Grid, SAME_SPACING};
@@ -285,11 +288,20 @@ pub(in crate::formats) fn like(
     little_endian: bool,
     data_type: DataType,
     volumes: usize,
+    segments: &[Segment],
 ) -> Vec<u8> {
+    let extensions = if segments.is_empty() {
+        source.extensions.clone()
+    } else {
+        with_table(&source.extensions, segments, little_endian)
+    };
     let layout: &'static Layout = if source.header.len() == NIFTI1.bytes { &NIFTI1 } else { &NIFTI2 };
     let mut bytes = source.header.clone();
     let mut cells = Cells { bytes: &mut bytes, layout, little_endian };
-    set_storage(&mut cells, data_type, source.extensions.len());
+    set_storage(&mut cells, data_type, extensions.len());
+    if !segments.is_empty() {
+        cells.set_code(layout.intent, INTENT_LABEL);
+    }
     let unit_mm = unit_mm(i32::from(cells.units()));
     if unit_mm != 1.0 {
         let real = [(layout.pixdim, 1..4), (layout.srow, 0..12), (layout.offset, 0..3)];
@@ -308,18 +320,23 @@ pub(in crate::formats) fn like(
             cells.set_dim(axis, if axis == 4 { volumes } else { 1 });
         }
     }
-    bytes.extend_from_slice(&source.extensions);
+    bytes.extend_from_slice(&extensions);
     bytes
 }
 
 /// A new header for a grid that did not come from NIfTI: NIfTI-1, or NIfTI-2 where an axis is too long for it.
 /// Real numbers of NIfTI-1 are rounded to f32. Where it is not known which way the patient lies, both form codes are 0.
-pub(in crate::formats) fn fresh(grid: &Grid, oriented: bool, data_type: DataType, volumes: usize) -> Vec<u8> {
+pub(in crate::formats) fn fresh(place: &Place<'_>, data_type: DataType, volumes: usize) -> Vec<u8> {
+    let (grid, oriented, segments) = (place.grid, place.is_oriented(), place.segments);
+    let extensions = if segments.is_empty() { vec![0; 4] } else { with_table(&[0; 4], segments, true) };
     let long = grid.shape.iter().any(|&length| length > LONGEST_NIFTI1) || volumes > LONGEST_NIFTI1;
     let layout: &'static Layout = if long { &NIFTI2 } else { &NIFTI1 };
     let mut bytes = vec![0; layout.bytes];
     let mut cells = Cells { bytes: &mut bytes, layout, little_endian: true };
-    set_storage(&mut cells, data_type, 4);
+    set_storage(&mut cells, data_type, extensions.len());
+    if !segments.is_empty() {
+        cells.set_code(layout.intent, INTENT_LABEL);
+    }
     cells.set_dim(0, if volumes > 1 { 4 } else { 3 });
     for axis in 1..8 {
         let length = match axis {
@@ -347,7 +364,7 @@ pub(in crate::formats) fn fresh(grid: &Grid, oriented: bool, data_type: DataType
         }
         cells.set_code(layout.qform_code, i32::from(oriented));
     }
-    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&extensions);
     bytes
 }
 

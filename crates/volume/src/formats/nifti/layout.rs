@@ -6,6 +6,7 @@ pub(super) struct Layout {
     /// Size of the header.
     pub(super) bytes: usize,
     pub(super) dim: usize,
+    pub(super) intent: usize,
     pub(super) data_type: usize,
     pub(super) bits: usize,
     pub(super) pixdim: usize,
@@ -35,6 +36,7 @@ pub(super) struct Layout {
 pub(super) const NIFTI1: Layout = Layout {
     bytes: 348,
     dim: 40,
+    intent: 68,
     data_type: 70,
     bits: 72,
     pixdim: 76,
@@ -60,6 +62,7 @@ pub(super) const NIFTI1: Layout = Layout {
 pub(super) const NIFTI2: Layout = Layout {
     bytes: 540,
     dim: 16,
+    intent: 504,
     data_type: 12,
     bits: 14,
     pixdim: 104,
