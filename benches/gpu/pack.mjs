@@ -41,7 +41,9 @@ function executables(what) {
 
 /** The package as it is built, with what it needs at run time. */
 function copyPackage() {
-  for (const part of ['dist', 'models', 'package.json']) cpSync(join(root, part), join(pack, part), { recursive: true });
+  for (const part of ['dist', 'models', 'package.json'])
+    cpSync(join(root, part), join(pack, part), { recursive: true });
   const needed = output('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: root }).trim().split('\n').slice(1);
-  for (const folder of needed) cpSync(folder, join(pack, relative(root, folder)), { recursive: true, dereference: true });
+  for (const folder of needed)
+    cpSync(folder, join(pack, relative(root, folder)), { recursive: true, dereference: true });
 }
