@@ -19,13 +19,13 @@ template <typename T>
 __device__ __forceinline__ void block_sums(const T* logits, const uint8_t* targets, float* parts, int64_t voxels,
                                            int maps) {
     __shared__ float shared[NUMBERS][THREADS];
-    const int used = THREADS / maps * maps;
+    const int thread = static_cast<int>(threadIdx.x), used = THREADS / maps * maps;
     const int64_t first_voxel = static_cast<int64_t>(blockIdx.x) * SPAN;
     const int64_t left = min(static_cast<int64_t>(SPAN), voxels - first_voxel);
     const int64_t start = (static_cast<int64_t>(blockIdx.y) * voxels + first_voxel) * maps;
     float sums[NUMBERS] = {};
-    if (threadIdx.x < used) {
-        for (int64_t i = threadIdx.x; i < left * maps; i += used) {
+    if (thread < used) {
+        for (int64_t i = thread; i < left * maps; i += used) {
             const int target = targets[start + i];
             if (target == IGNORED) continue;
             const float z = load(logits + start + i), p = probability(z), y = share(target);
@@ -40,12 +40,12 @@ __device__ __forceinline__ void block_sums(const T* logits, const uint8_t* targe
         }
     }
 #pragma unroll
-    for (int number = 0; number < NUMBERS; number++) shared[number][threadIdx.x] = sums[number];
+    for (int number = 0; number < NUMBERS; number++) shared[number][thread] = sums[number];
     __syncthreads();
-    for (int i = threadIdx.x; i < maps * NUMBERS; i += THREADS) {
+    for (int i = thread; i < maps * NUMBERS; i += THREADS) {
         const int map = i / NUMBERS, number = i % NUMBERS;
         float total = 0;
-        for (int thread = map; thread < used; thread += maps) total += shared[number][thread];
+        for (int from = map; from < used; from += maps) total += shared[number][from];
         parts[(static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * maps * NUMBERS + i] = total;
     }
 }
