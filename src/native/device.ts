@@ -41,7 +41,11 @@ export interface ProbeAnswer {
 const PROGRAM = fileURLToPath(new URL('./device-probe.js', import.meta.url));
 /** Drivers that were asleep take many seconds to wake up on machines with many cards. */
 const TIMEOUT_MS = 60_000;
-const asking = () => ({ timeout: TIMEOUT_MS, env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } });
+const asking = () => ({
+  timeout: TIMEOUT_MS,
+  killSignal: 'SIGKILL' as const,
+  env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+});
 /** What was found, by what was asked for: a driver is asked once a process. */
 const found = new Map<string, ChosenDevice>();
 
@@ -104,11 +108,15 @@ interface Ending {
   message?: string;
 }
 
-/** A whole line was written by our own program of the same version; how its process ended then does not matter. */
+/**
+ * The last line, if it is the one that our own program of the same version writes; what a driver's library wrote before
+ * it, and how the process ended after it, does not matter.
+ */
 function heard(text: string, ending: Ending | null): ProbeAnswer | string {
-  if (text.endsWith('\n')) return JSON.parse(text) as ProbeAnswer;
+  const line = text.slice(text.lastIndexOf('\n', text.length - 2) + 1);
+  if (line.startsWith('{"probe":') && line.endsWith('\n')) return JSON.parse(line) as ProbeAnswer;
   const { signal, killed, code, message = 'it said nothing' } = ending ?? {};
-  if (code === 'ETIMEDOUT' || (killed && signal === 'SIGTERM')) {
+  if (code === 'ETIMEDOUT' || killed) {
     return `the CUDA driver did not answer within ${TIMEOUT_MS / 1000} s; restart the machine or install the driver again`;
   }
   if (signal) return `the CUDA driver broke when it was asked (${signal}); install it again`;
