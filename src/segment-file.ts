@@ -49,6 +49,8 @@ export interface SegmentJob {
   keepAirways?: boolean | undefined;
   /** Post-process the labels, or not, whatever the plan says. */
   postprocess?: boolean | undefined;
+  /** Give each branch one class, or not, whatever the plan says. */
+  tidy?: boolean | undefined;
   /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. */
   strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
@@ -78,6 +80,7 @@ export interface SegmentReport {
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
   clearedInAir: Segmentation['clearedInAir'];
+  tidied: Segmentation['tidied'];
   targets: SegmentedTarget[];
   structures: Segmentation['structures'];
   warnings: Warning[];
@@ -105,10 +108,11 @@ export function loading(job: SegmentJob): LoadOptions {
 /** The options of a job that its labels depend on. */
 export function deciding(job: SegmentJob): object {
   const { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways } = job;
-  const { postprocess, probabilities, maxMemory, series } = job;
+  const { postprocess, tidy, probabilities, maxMemory, series } = job;
   const asked = { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways };
   // A limit on memory changes the tile, and with it labels; whoever wants probabilities needs them made.
-  return { ...asked, postprocess, maxMemory, series, probabilities: probabilities === undefined ? undefined : true };
+  const made = probabilities === undefined ? undefined : true;
+  return { ...asked, postprocess, tidy, maxMemory, series, probabilities: made };
 }
 
 /**
@@ -138,6 +142,7 @@ export async function labelFile(
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
     postprocess: job.postprocess,
+    tidy: job.tidy,
     strict: job.strict,
     mirror: job.mirror,
     step: job.step,
@@ -165,6 +170,7 @@ export async function labelFile(
     memory: result.memory,
     tile: result.tile,
     clearedInAir: result.clearedInAir,
+    tidied: result.tidied,
     targets: result.targets,
     structures: result.structures,
     warnings: result.warnings,

@@ -21,7 +21,7 @@ import { PromptedNetwork } from './networks/prompted.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume } from './types.js';
 
-export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
+export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds, TidyCounts } from './native/binding.js';
 export type { SegmentOptions } from './networks/options.js';
 
 /** Published pipelines of several models. */
@@ -178,8 +178,8 @@ function checkPreset({ preset, model, folds, checkpoint }: LoadOptions): void {
 function checkOptions(options: SegmentOptions): void {
   const { prompts, index, maxMemory, step } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
-  const { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels } = options;
-  const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels };
+  const { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels } = options;
+  const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels };
   for (const [name, value] of Object.entries(switches)) if (value !== undefined) checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   seriesOf(options);

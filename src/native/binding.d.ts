@@ -62,6 +62,8 @@ export interface CaseEvaluation {
   scores: Scores
   /** Rules that a reader has to know. */
   rules: Array<ScoringRule>
+  /** Voxels of the grid that count. */
+  countedVoxels: number
 }
 
 /** Figures of a case, in the canonical frame. */
@@ -99,6 +101,18 @@ export interface CaseWarning {
 /** Looks at every voxel of a case whose files are all there. */
 export declare function checkCase(dataset: string, name: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>
 
+/** What was found. */
+export interface Checked {
+  /** The worst light of all figures. */
+  light: 'green' | 'yellow' | 'red'
+  /** In one order always. */
+  figures: Array<CheckFigure>
+  /** Wall time by stage. */
+  seconds: CheckSeconds
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
 /** What was found in a case. */
 export interface CheckedCase {
   /** What is wrong, or worth knowing. */
@@ -107,8 +121,63 @@ export interface CheckedCase {
   facts: CaseFacts | null
 }
 
+/** A figure of a label map without a reference. */
+export interface CheckFigure {
+  /** Its key. */
+  name: string
+  /** Its name for people. */
+  title: string
+  /** Empty for a share. */
+  unit: string
+  /** Whether its rank follows the share of swapped voxels on phantoms, or it only tells of what cannot be. */
+  kind: 'followsErrors' | 'plausibility'
+  /** `null` where it is not defined. */
+  value: number | null
+  /** `green` within `plausible`, `yellow` within `doubtful`, else `red`; `null` without a value. */
+  light: 'green' | 'yellow' | 'red' | null
+  /** Lowest and highest plausible value. */
+  plausible: [number, number]
+  /** Beyond these it is red. */
+  doubtful: [number, number]
+  /** Where the ranges come from. */
+  source: string
+  /** What the size of a place is; empty where it has none. */
+  placesUnit: string
+  /** Where to look, the largest first. */
+  places: Array<CheckPlace>
+}
+
+/** Checks the label map of a file. */
+export declare function checkFile(path: string, asked: CheckFileRequest, monitor: CallMonitor): Promise<Checked | ErrorInfo>
+
+/** How a label map is checked. */
+export interface CheckFileRequest {
+  /** The scan, as a path. */
+  image: string
+  /** Which volume of the scan's file with four or more axes. */
+  index: number | null
+  /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
+  series: string | null
+  /** Values of arteries, each with that of the veins whose place it shares. */
+  pairs: Array<Array<number>>
+  /** Values of a side, each with 1 for the patient's left or 2 for the right. */
+  sides: Array<Array<number>>
+  /** Threads to compute with. */
+  threads: number
+}
+
 /** Finds what is wrong with an output's place before any work is done. */
 export declare function checkOutput(path: string, input: string): Promise<null | ErrorInfo>
+
+/** A place to look at. */
+export interface CheckPlace {
+  /** RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The voxel, `[z, y, x]`. */
+  voxel: Axes
+  /** How much is there, in the figure's `placesUnit`. */
+  size: number
+}
 
 /** What a checkpoint is imported with. */
 export interface CheckpointRequest {
@@ -127,6 +196,14 @@ export interface CheckRequest {
   anatomy: boolean
   /** Voxel edges at which the best Dice is wanted, mm. */
   ceilingsMm: Array<number>
+}
+
+/** Wall time of checking, s. */
+export interface CheckSeconds {
+  load: number
+  anatomy: number
+  check: number
+  total: number
 }
 
 /** What is asked of a model that answers with classes. */
@@ -677,6 +754,8 @@ export interface Segmentation {
   tile: Axes
   /** Labelled voxels below −900 HU, which is air, that were cleared. */
   clearedInAir: number
+  /** What giving each branch one class changed; `null` where that was not done. */
+  tidied: TidyCounts | null
   /** What a user should know. */
   warnings: Array<Warning>
 }
@@ -732,6 +811,8 @@ export interface SegmentRequest {
   keepAirways: boolean
   /** Whether labels are post-processed; `null`: as the plan says. */
   postprocess: boolean | null
+  /** Whether each branch gets one class; `null`: as the plan says. */
+  tidy: boolean | null
   /** Whether a prompt with a side is refused where the sides are unclear. */
   strict: boolean
   /** Which volume of a file with four or more axes. */
@@ -748,6 +829,7 @@ export interface SegmentSeconds {
   prepare: number
   network: number
   restore: number
+  tidy: number
   total: number
 }
 
@@ -947,6 +1029,22 @@ export interface TidyChange {
   lengthMm: number
   /** Its voxels. */
   voxels: number
+}
+
+/** How much giving each branch one class changed. */
+export interface TidyCounts {
+  /** Branches that got the other class, and their voxels. */
+  changed: TidyPieces
+  /** Gaps that were bridged, and the bridges' voxels. */
+  bridged: TidyPieces
+  /** Length of all bridges, mm. */
+  bridgedMm: number
+  /** Pieces too small to tell that were cleared. */
+  dropped: TidyPieces
+  /** Pieces not connected to a tree of their class, before. */
+  looseBefore: TidyPieces
+  /** The same, after. */
+  looseAfter: TidyPieces
 }
 
 /** Tidies the label map of a file. */

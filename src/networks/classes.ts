@@ -40,8 +40,11 @@ export class ClassNetwork implements Network {
     return { licence: this.info.licence, citations: [NNUNET] };
   }
 
-  check({ keepLungs, keepAirways, postprocess, strict, rawLabels }: SegmentOptions): void {
-    refuse({ keepLungs, keepAirways, postprocess, strict }, "is for pulmoav's own networks; this one has classes");
+  check({ keepLungs, keepAirways, postprocess, tidy, strict, rawLabels }: SegmentOptions): void {
+    refuse(
+      { keepLungs, keepAirways, postprocess, tidy, strict },
+      "is for pulmoav's own networks; this one has classes",
+    );
     refuse({ rawLabels }, 'is for presets; this model gives its own values anyway');
   }
 

@@ -73,8 +73,8 @@ export class LungVessels implements Network {
     }
   }
 
-  check({ keepLungs, postprocess, strict, step, mirror, probabilities }: SegmentOptions): void {
-    refuse({ keepLungs, postprocess, strict }, "is for pulmoav's own networks");
+  check({ keepLungs, postprocess, tidy, strict, step, mirror, probabilities }: SegmentOptions): void {
+    refuse({ keepLungs, postprocess, tidy, strict }, "is for pulmoav's own networks");
     refuse({ step, mirror, probabilities }, 'is not for presets, which keep to the way they were published');
   }
 

@@ -27,6 +27,13 @@ export interface SegmentOptions extends CallOptions {
    * @default as the model's plan says: yes with `pulmoav` networks, no with `la-caf`, which was published without
    */
   postprocess?: boolean | undefined;
+  /**
+   * Give each branch one class, artery or vein: what lies on a branch of the other class follows it, gaps of up to 6 mm
+   * are bridged, and loose specks go. Needs prompts of both classes.
+   *
+   * @default as the model's plan says; where it does not say, as `postprocess`
+   */
+  tidy?: boolean | undefined;
   /** Refuse a prompt with a side where the scan leaves the sides unclear, instead of warning. @default false */
   strict?: boolean | undefined;
   /** Which volume of a file with four or more axes. */

@@ -62,6 +62,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     keepLungs,
     keepAirways,
     postprocess: postprocess ?? null,
+    tidy: options.tidy ?? null,
     strict: options.strict ?? false,
     index: options.index ?? null,
     series: seriesOf(options),

@@ -15,6 +15,8 @@ pub struct Request {
     pub keep: Vec<Structure>,
     /// Whether labels are post-processed, whatever the plan says.
     pub postprocess: Option<bool>,
+    /// Whether each branch gets one class, whatever the plan says.
+    pub tidy: Option<bool>,
     /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
     pub strict: bool,
     /// The most memory that the process may use, bytes.
@@ -33,6 +35,7 @@ impl Default for Request {
             probabilities: false,
             keep: Vec::new(),
             postprocess: None,
+            tidy: None,
             strict: false,
             max_memory_bytes: None,
             held_bytes: 0,
