@@ -37,6 +37,8 @@ interface CaseEvaluation {
   scores: Scores
   /** Rules that a reader has to know. */
   rules: Array<ScoringRule>
+  /** Voxels of the grid that count. */
+  countedVoxels: number
 }
 
 /** Something a user should know of a case. */
@@ -49,8 +51,64 @@ interface CaseWarning {
   message: string
 }
 
+/** What was found. */
+interface Checked {
+  /** The worst light of all figures. */
+  light: 'green' | 'yellow' | 'red'
+  /** In one order always. */
+  figures: Array<CheckFigure>
+  /** Wall time by stage. */
+  seconds: CheckSeconds
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
+/** A figure of a label map without a reference. */
+interface CheckFigure {
+  /** Its key. */
+  name: string
+  /** Its name for people. */
+  title: string
+  /** Empty for a share. */
+  unit: string
+  /** Whether its rank follows the share of swapped voxels on phantoms, or it only tells of what cannot be. */
+  kind: 'followsErrors' | 'plausibility'
+  /** `null` where it is not defined. */
+  value: number | null
+  /** `green` within `plausible`, `yellow` within `doubtful`, else `red`; `null` without a value. */
+  light: 'green' | 'yellow' | 'red' | null
+  /** Lowest and highest plausible value. */
+  plausible: [number, number]
+  /** Beyond these it is red. */
+  doubtful: [number, number]
+  /** Where the ranges come from. */
+  source: string
+  /** What the size of a place is; empty where it has none. */
+  placesUnit: string
+  /** Where to look, the largest first. */
+  places: Array<CheckPlace>
+}
+
+/** A place to look at. */
+interface CheckPlace {
+  /** RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The voxel, `[z, y, x]`. */
+  voxel: Axes
+  /** How much is there, in the figure's `placesUnit`. */
+  size: number
+}
+
 /** Variants of the published family. */
 type CheckpointVariant = 'la-caf' | 'gap'
+
+/** Wall time of checking, s. */
+interface CheckSeconds {
+  load: number
+  anatomy: number
+  check: number
+  total: number
+}
 
 /** Something that a model tells apart. */
 interface ClassInfo {
@@ -348,7 +406,7 @@ interface Segmentation {
   /** Label map on the scan's own grid; 0 is background. */
   labels: LabelMap
   /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
-  probabilities?: Float32Array
+  probabilities: Float32Array | null
   /** What was asked for and found. */
   targets: Array<SegmentedTarget>
   /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
@@ -361,6 +419,8 @@ interface Segmentation {
   tile: Axes
   /** Labelled voxels below −900 HU, which is air, that were cleared. */
   clearedInAir: number
+  /** What giving each branch one class changed; `null` where that was not done. */
+  tidied: TidyCounts | null
   /** What a user should know. */
   warnings: Array<Warning>
 }
@@ -395,6 +455,7 @@ interface SegmentSeconds {
   prepare: number
   network: number
   restore: number
+  tidy: number
   total: number
 }
 
@@ -537,6 +598,22 @@ interface TidyChange {
   lengthMm: number
   /** Its voxels. */
   voxels: number
+}
+
+/** How much giving each branch one class changed. */
+interface TidyCounts {
+  /** Branches that got the other class, and their voxels. */
+  changed: TidyPieces
+  /** Gaps that were bridged, and the bridges' voxels. */
+  bridged: TidyPieces
+  /** Length of all bridges, mm. */
+  bridgedMm: number
+  /** Pieces too small to tell that were cleared. */
+  dropped: TidyPieces
+  /** Pieces not connected to a tree of their class, before. */
+  looseBefore: TidyPieces
+  /** The same, after. */
+  looseAfter: TidyPieces
 }
 
 /** Some pieces of a label map. */
@@ -1010,6 +1087,7 @@ interface SegmentReport {
     memory: Segmentation['memory'];
     tile: Segmentation['tile'];
     clearedInAir: Segmentation['clearedInAir'];
+    tidied: Segmentation['tidied'];
     targets: SegmentedTarget[];
     structures: Segmentation['structures'];
     warnings: Warning[];
@@ -1109,6 +1187,32 @@ interface BatchOptions extends CallOptions {
  */
 declare function batch(request: BatchRequest, options?: BatchOptions): Promise<BatchReport>;
 
+/** Options of {@link checkLabels}. */
+interface CheckOptions extends CallOptions {
+    /** The scan, as a path: a file or a folder of DICOM. */
+    image: string;
+    /** Value of the arteries, with `vein`. @default the values of our plans, with sides */
+    artery?: number | undefined;
+    /** Value of the veins, with `artery`. */
+    vein?: number | undefined;
+    /** Which volume of the scan's file with four or more axes. */
+    index?: number | undefined;
+    /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+    series?: SeriesName | undefined;
+    /** Threads to compute with; results do not depend on it. @default all */
+    threads?: number | undefined;
+}
+/**
+ * Checks a label map of arteries and veins without a reference: figures that follow the share of swapped voxels, and
+ * plain plausibility, each with the range that is plausible, a traffic light and places to look at.
+ *
+ * @throws FormatError, GeometryError, IoError, UsageError
+ * @example
+ * const { light, figures } = await checkLabels('labels.nii.gz', { image: 'chest.nii.gz' });
+ * for (const { title, value, light } of figures) console.log(title, value, light);
+ */
+declare function checkLabels(path: string, options: CheckOptions): Promise<Checked>;
+
 /** A whole training run. */
 declare const trainConfig: z.ZodObject<{
     plan: z.ZodObject<{
@@ -1147,6 +1251,7 @@ declare const trainConfig: z.ZodObject<{
             reachMm: z.ZodNumber;
         }, z.core.$strict>>;
         postprocess: z.ZodOptional<z.ZodBoolean>;
+        tidy: z.ZodOptional<z.ZodBoolean>;
         targets: z.ZodArray<z.ZodObject<{
             name: z.ZodString;
             value: z.ZodNumber;
@@ -1473,6 +1578,8 @@ interface ScoredCase {
     scores: Scores;
     /** What the scores go by: what empty masks mean, which voxels count. */
     rules: ScoringRule[];
+    /** Voxels of the grid that count. */
+    countedVoxels: number;
 }
 /** A case that could not be scored, and why. */
 interface FailedCase {
@@ -1614,6 +1721,8 @@ declare function evaluate(pred: string | Volume, ref: string | Volume, options?:
 declare function evaluateCase(pred: string | Volume, ref: string | Volume, options?: EvaluateOptions): Promise<CaseEvaluation>;
 /** Options of {@link evaluateFolders}; `within`, `lungs` and `refVeins` are folders where `pred` is one. */
 interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {
+    /** Memory that cases scored side by side may take together, bytes. @default half of what is free */
+    maxMemory?: number | undefined;
 }
 /**
  * Scores a folder of label maps against a folder with the same names, whatever their formats, or one label map against

@@ -170,6 +170,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'memory',
     'tile',
     'clearedInAir',
+    'tidied',
     'targets',
     'structures',
     'warnings',

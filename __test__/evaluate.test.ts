@@ -117,3 +117,23 @@ test('arteries and veins of two files follow the policy of their overlap', async
   t.deepEqual(await dice('ignore'), [1, null]);
   t.is((await dice('artery'))[1], 0);
 });
+
+test('values that no target has count as background, aloud; a map of them alone is refused', async (t) => {
+  const kept = {
+    ...labels,
+    data: labels.data.map((label, at) => (label === 0 && at % 3 === 0 ? 10 + (at % 2) : label)),
+  };
+  const [alone, beside] = [await evaluateCase(labels, labels), await evaluateCase(kept, labels)];
+  t.deepEqual(beside.scores, alone.scores);
+  t.regex(beside.rules.find(({ name }) => name === 'otherLabels')?.text ?? '', /10, 11/);
+  t.false(alone.rules.some(({ name }) => name === 'otherLabels'));
+  await t.throwsAsync(evaluate(labels, kept), { code: 'ERR_GEOMETRY', message: /reference holds label 1/ });
+  const foreign = { ...labels, data: labels.data.map((label) => (label === 0 ? 0 : 17)) };
+  await t.throwsAsync(evaluate(foreign, labels), { code: 'ERR_GEOMETRY', message: /17/ });
+});
+
+test('what counts is counted: all voxels, or those that are not ignored', async (t) => {
+  const veins = labels.data.filter((label) => label === 2).length;
+  t.is((await evaluateCase(labels, labels)).countedVoxels, labels.data.length);
+  t.is((await evaluateCase(labels, labels, { ignore: [2] })).countedVoxels, labels.data.length - veins);
+});

@@ -88,6 +88,23 @@ test('a mask counts the true negatives inside it alone', async (t) => {
   t.like(metric_per_case[0]?.metrics['1'], { TP: 290, FP: 0, FN: 10, TN: 700 });
 });
 
+test('TN goes by what is ignored, and cases keep their order however much memory there is', async (t) => {
+  const { ref, good } = await twoModels(3);
+  const whole = await evaluateFolders(good, ref);
+  for (const maxMemory of [1, 2 ** 40]) {
+    t.deepEqual(await evaluateFolders(good, ref, { maxMemory }), whole);
+  }
+  const out = folder();
+  const { files } = await evaluationToFolder({ evaluation: await evaluateFolders(good, ref, { ignore: [2] }), out });
+  const { metric_per_case } = JSON.parse(readFileSync(files.summary, 'utf8')) as Summary;
+  const counts = metric_per_case[0]?.metrics['1'] as Record<string, number> | undefined;
+  const sum = ['TP', 'FP', 'FN', 'TN'].reduce((total, key) => total + (counts?.[key] ?? 0), 0);
+  const first = whole.cases.find((one) => 'scores' in one);
+  const veins = first?.scores.vein?.refVoxels ?? 0;
+  t.is(sum, (first?.countedVoxels ?? 0) - veins);
+  await t.throwsAsync(evaluateFolders(good, ref, { maxMemory: 0 }), { code: 'ERR_USAGE' });
+});
+
 test('files pair by name, whatever their ending and nnU-Net’s _0000; what has no partner is said', async (t) => {
   const [pred, ref] = [folder(), folder()];
   await writeVolume(join(pred, 'a.nii.gz'), vessels());

@@ -49,7 +49,7 @@ test('a label map lies on the scan’s own grid, and its counts are the targets�
     t.is(labels.data.filter((label) => label === value).length, voxels);
     t.true(Math.abs(volumeMl - voxels * 0.049) < 1e-6 * Math.max(1, volumeMl));
   }
-  t.deepEqual(Object.keys(seconds), ['load', 'prepare', 'network', 'restore', 'total']);
+  t.deepEqual(Object.keys(seconds), ['load', 'prepare', 'network', 'restore', 'tidy', 'total']);
   t.true(memory.predictedBytes > 0 && memory.peakBytes > 0);
   t.is(memory.budgetBytes, null);
   // Of 32³ voxels, shortened where fewer do; a network of two scales halves them once.
@@ -75,7 +75,7 @@ test('a path gives what its volume gives, for any number of threads', async (t) 
 
 test('probabilities stand prompt by prompt, between 0 and 1, and decide the labels', async (t) => {
   using segmenter = await Segmenter.load({ model });
-  const asked = { prompts: ['vein', 'artery'], probabilities: true };
+  const asked = { prompts: ['vein', 'artery'], probabilities: true, tidy: false };
   const { labels, probabilities, targets } = await segmenter.segment(ct, asked);
   t.deepEqual(
     targets.map(({ name, prompt }) => [name, prompt]),
@@ -135,10 +135,34 @@ test('labels are post-processed as the plan says, unless asked otherwise', async
     await segmenter.segment(ct, { postprocess: false }),
   ];
   t.true(same(own.labels.data, tidied.labels.data));
+  t.is(raw.tidied, null);
   t.is(raw.clearedInAir, 0);
-  t.true(raw.labels.data.every((label, at) => label !== 0 || tidied.labels.data[at] === 0));
+  const cleaned = await segmenter.segment(ct, { postprocess: true, tidy: false });
+  t.true(raw.labels.data.every((label, at) => label !== 0 || cleaned.labels.data[at] === 0));
   const wrong = 'no' as unknown as boolean;
   await t.throwsAsync(segmenter.segment(ct, { postprocess: wrong }), { instanceOf: UsageError });
+});
+
+test('each branch gets one class where that was not refused, and what changed is counted', async (t) => {
+  using segmenter = await Segmenter.load({ model });
+  const [own, asked, raw] = [
+    await segmenter.segment(ct),
+    await segmenter.segment(ct, { tidy: true }),
+    await segmenter.segment(ct, { tidy: false }),
+  ];
+  t.true(same(own.labels.data, asked.labels.data));
+  t.is(raw.tidied, null);
+  const { tidied } = own;
+  if (!tidied) return t.fail('it was not tidied');
+  const { changed, bridged, dropped, looseBefore, looseAfter } = tidied;
+  const differ = own.labels.data.filter((label, at) => label !== raw.labels.data[at]).length;
+  t.true(differ <= changed.voxels + bridged.voxels + dropped.voxels);
+  t.true(looseAfter.pieces <= looseBefore.pieces);
+  const half = await segmenter.segment(ct, { prompts: ['artery'], tidy: true });
+  t.is(half.tidied, null);
+  t.true(half.warnings.some(({ code }) => code === 'NOT_TIDIED'));
+  const wrong = 'no' as unknown as boolean;
+  await t.throwsAsync(segmenter.segment(ct, { tidy: wrong }), { instanceOf: UsageError, message: /tidy/ });
 });
 
 test('strict makes a failure of what would be a warning, and changes nothing else', async (t) => {

@@ -7,10 +7,10 @@ import { stretch } from './resample.mjs';
 /** Seeds from here on are never trained on. */
 export const FIRST_SEED = 900_101;
 
-/** The first `count` test phantoms, made where they are missing: plain ones, whose voxels a seed keeps. */
-export async function testPhantoms({ shared, say }, count) {
+/** `count` test phantoms from a seed on, made where they are missing: plain ones, whose voxels a seed keeps. */
+export async function testPhantoms({ shared, say }, count, seed = FIRST_SEED) {
   const onProgress = ({ done, total }) => say(`phantoms ${done}/${total}`);
-  return phantom({ out: shared, count, seed: FIRST_SEED, size: 'small', style: 'plain', onProgress });
+  return phantom({ out: shared, count, seed, size: 'small', style: 'plain', onProgress });
 }
 
 /** A phantom with another number of voxels, `[z, y, x]`, on the same body: a file, made once. */

@@ -35,6 +35,7 @@ const STAGES = [
   'anatomy',
   'few-labels',
   'tidy',
+  'check',
   'batch',
 ];
 

@@ -1,8 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
-import { checkPath, checkVolume } from './check.js';
+import { freemem } from 'node:os';
+import { checkInteger, checkPath, checkVolume } from './check.js';
 import { IoError, UsageError } from './errors.js';
 import { type CasePair, caseName, casePairs, type Masks } from './evaluate/pairs.js';
 import { type CaseResult, type Evaluation, failedCase, scoredCases, type UnpairedFile } from './evaluate/result.js';
+import { sideBySide } from './evaluate/side-by-side.js';
 import { type BootstrapOptions, bootstrapSettings, scoreIntervals } from './evaluate/statistics.js';
 import type { EvaluationRequest } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -122,7 +124,16 @@ function scoresOf({ scores = ['overlap'], centrelines = false }: EvaluateOptions
 }
 
 /** Options of {@link evaluateFolders}; `within`, `lungs` and `refVeins` are folders where `pred` is one. */
-export interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {}
+export interface EvaluateFoldersOptions extends EvaluateOptions, BootstrapOptions {
+  /** Memory that cases scored side by side may take together, bytes. @default half of what is free */
+  maxMemory?: number | undefined;
+}
+
+/** Cases scored side by side at most: as many as the addon works on at once. */
+const LANES = 2;
+/** Memory that scoring takes, bytes a voxel: reading both maps, and what surfaces and centrelines take beside them. */
+const READ_BYTES = 12;
+const SHAPE_BYTES = 12;
 
 /**
  * Scores a folder of label maps against a folder with the same names, whatever their formats, or one label map against
@@ -142,13 +153,22 @@ export async function evaluateFolders(
   const settings = bootstrapSettings(options.bootstrap);
   const alone = !areFolders(pred, ref);
   const pairs = pairsOf(pred, ref, options);
-  const cases: CaseResult[] = [];
-  for (const [done, pair] of pairs.entries()) {
-    options.signal?.throwIfAborted();
-    if (!alone) options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
-    const scored = scoreCase(pair, options);
-    cases.push(alone ? await scored : await scored.catch((error) => failedCase(pair.name, error)));
-  }
+  if (options.maxMemory !== undefined) checkInteger('maxMemory', options.maxMemory, 1, Number.MAX_SAFE_INTEGER);
+  const room = { most: LANES, bytes: options.maxMemory ?? freemem() / 2 };
+  let done = 0;
+  const cases = await sideBySide(
+    pairs,
+    room,
+    async (pair) => await needBytes(pair, options),
+    async (pair) => {
+      options.signal?.throwIfAborted();
+      if (!alone) options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
+      const scored = scoreCase(pair, options);
+      const result = alone ? await scored : await scored.catch((error) => failedCase(pair.name, error));
+      done += 1;
+      return result;
+    },
+  );
   const scored = scoredCases({ cases }).map(({ scores }) => scores);
   return {
     pred,
@@ -183,6 +203,17 @@ function areFolders(pred: string, ref: string): boolean {
   return a === true;
 }
 
+/** What scoring a case takes; nothing where its reference cannot be read, which scoring it tells. */
+async function needBytes({ ref }: CasePair, options: EvaluateOptions): Promise<number> {
+  if (ref === null) return 0;
+  const { signal } = options;
+  const header = await call({ signal }, (monitor) => addon().inspect(ref, null, monitor)).catch(() => null);
+  options.signal?.throwIfAborted();
+  const voxels = header?.shape.reduce((product, size) => product * size, 1) ?? 0;
+  const counts = scoresOf(options).every((name) => name === 'overlap');
+  return voxels * (counts ? READ_BYTES : READ_BYTES + SHAPE_BYTES);
+}
+
 function unpaired({ name, pred, ref }: CasePair): UnpairedFile[] {
   if (pred !== null && ref === null) return [{ name, file: pred, missing: 'reference' }];
   return pred === null && ref !== null ? [{ name, file: ref, missing: 'prediction' }] : [];
@@ -199,6 +230,6 @@ async function scoreCase({ name, pred, ref, masks }: CasePair, options: Evaluate
   }
   const found = { within: within ?? undefined, lungs: lungs ?? undefined, refVeins: refVeins ?? undefined };
   const { onProgress: _, ...asked } = options;
-  const { scores, rules } = await evaluateCase(pred, ref, { ...asked, ...found });
-  return { name, pred, ref, ...(found.within !== undefined && { within: found.within }), scores, rules };
+  const scored = await evaluateCase(pred, ref, { ...asked, ...found });
+  return { name, pred, ref, ...(found.within !== undefined && { within: found.within }), ...scored };
 }

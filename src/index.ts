@@ -7,6 +7,14 @@ export {
   type PeakMemory,
 } from './anatomy.js';
 export { type BatchCase, type BatchOptions, type BatchReport, type BatchRequest, batch } from './batch.js';
+export {
+  type Checked,
+  type CheckFigure,
+  type CheckOptions,
+  type CheckPlace,
+  type CheckSeconds,
+  checkLabels,
+} from './check-labels.js';
 export type { TrainConfig, TrainSettings } from './config/train.js';
 export type { DatasetFinding } from './dataset.js';
 export * from './errors.js';
@@ -88,6 +96,7 @@ export {
   type SegmentMemory,
   type SegmentOptions,
   type SegmentSeconds,
+  type TidyCounts,
 } from './segment.js';
 export {
   foretellJob,

@@ -63,6 +63,8 @@ export interface SegmentJob {
   keepAirways?: boolean | undefined;
   /** Post-process the labels, or not, whatever the plan says. */
   postprocess?: boolean | undefined;
+  /** Give each branch one class, or not, whatever the plan says. */
+  tidy?: boolean | undefined;
   /** Fail where there is anything to warn of, and write nothing. */
   strict?: boolean | undefined;
   /** Where to write probabilities, a 4-D NIfTI. */
@@ -97,6 +99,7 @@ export interface SegmentReport {
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
   clearedInAir: Segmentation['clearedInAir'];
+  tidied: Segmentation['tidied'];
   targets: SegmentedTarget[];
   structures: Segmentation['structures'];
   warnings: Warning[];
@@ -156,7 +159,7 @@ export function loading(job: SegmentJob): LoadOptions {
 /** The options of a job that its labels depend on. */
 export function deciding(job: SegmentJob): object {
   const { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways } = job;
-  const { postprocess, probabilities, maxMemory, series, precision } = job;
+  const { postprocess, tidy, probabilities, maxMemory, series, precision } = job;
   const asked = { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways };
   const quality = job.quality === 'normal' ? undefined : job.quality;
   // A limit on memory changes the tile, and with it labels; whoever wants probabilities needs them made.
@@ -164,6 +167,7 @@ export function deciding(job: SegmentJob): object {
     ...asked,
     quality,
     postprocess,
+    tidy,
     maxMemory,
     series,
     precision,
@@ -198,6 +202,7 @@ export async function labelFile(
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
     postprocess: job.postprocess,
+    tidy: job.tidy,
     strict: job.strict,
     mirror: job.mirror,
     step: job.step,
@@ -226,6 +231,7 @@ export async function labelFile(
     memory: result.memory,
     tile: result.tile,
     clearedInAir: result.clearedInAir,
+    tidied: result.tidied,
     targets: result.targets,
     structures: result.structures,
     warnings: result.warnings,

@@ -23,7 +23,14 @@ import { call } from './progress.js';
 import { type FileBytes, isFileBytes, withFileOf } from './spool.js';
 import type { CallOptions, Volume, Warning } from './types.js';
 
-export type { Forecast, Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
+export type {
+  Forecast,
+  Segmentation,
+  SegmentedTarget,
+  SegmentMemory,
+  SegmentSeconds,
+  TidyCounts,
+} from './native/binding.js';
 export type { SegmentOptions } from './networks/options.js';
 export { QUALITIES, type Quality } from './networks/quality.js';
 export type { FileBytes } from './spool.js';
@@ -272,8 +279,8 @@ function checkPreset({ preset, model, folds, checkpoint, quality = 'normal' }: L
 function checkOptions(options: SegmentOptions): void {
   const { prompts, index, maxMemory, step } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
-  const { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels } = options;
-  const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, mirror, rawLabels };
+  const { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels } = options;
+  const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels };
   for (const [name, value] of Object.entries(switches)) if (value !== undefined) checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   seriesOf(options);

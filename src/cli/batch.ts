@@ -38,6 +38,8 @@ export function addBatch(program: Command): void {
     .option('--max-memory <bytes>', 'most memory to use, shared out: 8G, 900M, …', bytes('--max-memory'))
     .option('--keep-lungs', 'write the lungs into the label maps too, where they hold no vessel')
     .option('--keep-airways', 'write the airways into the label maps too')
+    .option('--tidy', "give each branch one class; without a word the plan's choice")
+    .option('--no-tidy', 'leave the class of each voxel as the network saw it')
     .option('--strict', 'fail a scan that there is anything to warn of')
     .action(async (inputs: string[], { json, prompt, mirror, ...rest }: Flags) => {
       // A line for each scan is enough where no line is rewritten.

@@ -1,5 +1,6 @@
 import { addAnatomy } from './anatomy.js';
 import { addBatch } from './batch.js';
+import { addCheck } from './check.js';
 import { addCompare } from './compare.js';
 import { addCompletion } from './completion.js';
 import { addDemo } from './demo.js';
@@ -27,6 +28,7 @@ export const all = [
   addAnatomy,
   addTree,
   addTidy,
+  addCheck,
   addVerify,
   addPlan,
   addTrain,

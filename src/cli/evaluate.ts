@@ -8,7 +8,7 @@ import { evaluationToFolder, prepareFolder } from '../report/evaluation-folder.j
 import { listScores, type ScoreDescription, type Scores } from '../scores.js';
 import { sayComparison } from './compare.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
-import { integer, list } from './flags.js';
+import { bytes, integer, list } from './flags.js';
 import { printJson, progressPrinter, say, sayWarnings } from './output.js';
 
 interface Flags {
@@ -31,6 +31,7 @@ interface Flags {
   overlap?: string;
   draws?: number;
   seed?: number;
+  maxMemory?: number;
 }
 
 export function addEvaluate(program: Command): void {
@@ -55,6 +56,7 @@ export function addEvaluate(program: Command): void {
     .option('--overlap <policy>', 'what both of its files claim: ignore, artery or vein (ignore)')
     .option('--draws <n>', 'draws of the bootstrap intervals (10000)', integer('--draws', 100))
     .option('--seed <s>', 'their seed (1)', integer('--seed', 0))
+    .option('--max-memory <bytes>', 'memory that cases scored side by side may take', bytes('--max-memory'))
     .action(run);
 }
 
@@ -79,7 +81,7 @@ async function run(flags: Flags): Promise<void> {
     ...(flags.draws !== undefined && { draws: flags.draws }),
     ...(flags.seed !== undefined && { seed: flags.seed }),
   };
-  const options = { ...asked, ...call, bootstrap };
+  const options = { ...asked, ...call, bootstrap, maxMemory: flags.maxMemory };
   const work = async () => {
     const evaluation = await evaluateFolders(pred, ref, options);
     const against = other === undefined ? undefined : await evaluateFolders(other, ref, options);
@@ -126,8 +128,10 @@ function tell({ evaluation, against, comparison }: Done): void {
 function sayEvaluation({ cases, unpaired, mean, intervals, pred }: Evaluation): void {
   const alone = new Map(unpaired.map(({ name, file, missing }) => [name, `${file} has no ${missing} of its name`]));
   for (const one of cases) {
-    if ('scores' in one) say(`${one.name}: ${told(one.scores)}`);
-    else if (alone.has(one.name)) say(`warning: ${alone.get(one.name)} [${one.error.code}]`);
+    if ('scores' in one) {
+      say(`${one.name}: ${told(one.scores)}`);
+      for (const { text } of one.rules.filter(({ name }) => name === 'otherLabels')) say(`${one.name}: ${text}`);
+    } else if (alone.has(one.name)) say(`warning: ${alone.get(one.name)} [${one.error.code}]`);
     else say(`${one.name}: failed: ${one.error.message} [${one.error.code}]`);
   }
   say(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(mean, intervals)}`);

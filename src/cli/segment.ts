@@ -77,9 +77,11 @@ function addResults(command: Command): void {
     .option('--probabilities <file>', 'write probabilities too: a 4-D NIfTI [x, y, z, prompt]')
     .option('--keep-lungs', 'write the lungs into the label map too, where it holds no vessel')
     .option('--keep-airways', 'write the airways into the label map too')
-    .option('--postprocess', "tidy the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
+    .option('--postprocess', "clean the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
     .option('--no-postprocess', 'leave the labels as the network saw them')
     .option('--report <html>', 'write one page that opens offline: slices, 3-D, figures, warnings')
+    .option('--tidy', "give each branch one class; without a word the plan's choice, else as --postprocess")
+    .option('--no-tidy', 'leave the class of each voxel as the network saw it')
     .option('--preview <png>', 'draw scan and labels')
     .option('--colours <file>', 'write names and colours of the labels: .txt (ITK-SNAP) or .ctbl (3D Slicer)')
     .option('--stats <file>', 'write a table of what was found, .csv or .json')
@@ -124,6 +126,11 @@ function sayForecast({ shape, tile, tiles, seconds, memoryBytes, folds, threads 
 function sayReport(report: SegmentReport, isPiped: boolean): void {
   for (const { name, value, volumeMl } of [...report.targets, ...report.structures])
     say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
+  if (report.tidied) {
+    const { changed, bridged, looseBefore, looseAfter } = report.tidied;
+    say(`${changed.pieces} branches got the other class, ${bridged.pieces} gaps were bridged`);
+    say(`${looseBefore.pieces} loose pieces before, ${looseAfter.pieces} after`);
+  }
   if (report.folds > 1) say(`mean of ${report.folds} folds`);
   const place = isPiped ? 'standard output' : report.output;
   say(`${place} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`);

@@ -100,6 +100,10 @@ export const planConfig = z.strictObject({
     .describe(
       'Whether the lungs decide on sides, and specks, air and what touches no lung are cleared. Missing: with `pulmoav` only.',
     ),
+  tidy: z
+    .boolean()
+    .optional()
+    .describe('Whether each branch gets one class, artery or vein. Missing: where labels are post-processed.'),
   targets: z.array(target).min(1).describe('What can be asked for.'),
   defaultTargets: z.array(z.string()).min(1).describe('Target names used when the user gives no prompt.'),
   network: z.discriminatedUnion('preset', [laCaf, pulmoav]).describe("The network's own numbers."),

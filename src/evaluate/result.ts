@@ -13,6 +13,8 @@ export interface ScoredCase {
   scores: Scores;
   /** What the scores go by: what empty masks mean, which voxels count. */
   rules: ScoringRule[];
+  /** Voxels of the grid that count. */
+  countedVoxels: number;
 }
 
 /** A case that could not be scored, and why. */

@@ -62,6 +62,8 @@ export interface CaseEvaluation {
   scores: Scores
   /** Rules that a reader has to know. */
   rules: Array<ScoringRule>
+  /** Voxels of the grid that count. */
+  countedVoxels: number
 }
 
 /** Figures of a case, in the canonical frame. */
@@ -99,6 +101,18 @@ export interface CaseWarning {
 /** Looks at every voxel of a case whose files are all there. */
 export declare function checkCase(dataset: string, name: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>
 
+/** What was found. */
+export interface Checked {
+  /** The worst light of all figures. */
+  light: 'green' | 'yellow' | 'red'
+  /** In one order always. */
+  figures: Array<CheckFigure>
+  /** Wall time by stage. */
+  seconds: CheckSeconds
+  /** What a user should know. */
+  warnings: Array<Warning>
+}
+
 /** What was found in a case. */
 export interface CheckedCase {
   /** What is wrong, or worth knowing. */
@@ -112,6 +126,16 @@ export interface CheckedCase {
  * series can be referred to.
  */
 export declare function checkOutput(path: string, input: string, series: string | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>
+
+/** A place to look at. */
+export interface CheckPlace {
+  /** RAS mm `[x, y, z]`. */
+  atMm: Axes
+  /** The voxel, `[z, y, x]`. */
+  voxel: Axes
+  /** How much is there, in the figure's `placesUnit`. */
+  size: number
+}
 
 /** What a checkpoint is imported with. */
 export interface CheckpointRequest {
@@ -130,6 +154,14 @@ export interface CheckRequest {
   anatomy: boolean
   /** Voxel edges at which the best Dice is wanted, mm. */
   ceilingsMm: Array<number>
+}
+
+/** Wall time of checking, s. */
+export interface CheckSeconds {
+  load: number
+  anatomy: number
+  check: number
+  total: number
 }
 
 /** What is asked of a model that answers with classes. */
@@ -702,6 +734,8 @@ export interface Segmentation {
   tile: Axes
   /** Labelled voxels below −900 HU, which is air, that were cleared. */
   clearedInAir: number
+  /** What giving each branch one class changed; `null` where that was not done. */
+  tidied: TidyCounts | null
   /** What a user should know. */
   warnings: Array<Warning>
 }
@@ -775,6 +809,7 @@ export interface SegmentSeconds {
   prepare: number
   network: number
   restore: number
+  tidy: number
   total: number
 }
 
@@ -974,6 +1009,22 @@ export interface TidyChange {
   lengthMm: number
   /** Its voxels. */
   voxels: number
+}
+
+/** How much giving each branch one class changed. */
+export interface TidyCounts {
+  /** Branches that got the other class, and their voxels. */
+  changed: TidyPieces
+  /** Gaps that were bridged, and the bridges' voxels. */
+  bridged: TidyPieces
+  /** Length of all bridges, mm. */
+  bridgedMm: number
+  /** Pieces too small to tell that were cleared. */
+  dropped: TidyPieces
+  /** Pieces not connected to a tree of their class, before. */
+  looseBefore: TidyPieces
+  /** The same, after. */
+  looseAfter: TidyPieces
 }
 
 /** Tidies the label map of a file. */

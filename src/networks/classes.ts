@@ -44,8 +44,8 @@ export class ClassNetwork implements Network {
     return { licence: this.info.licence, citations: [NNUNET] };
   }
 
-  check({ keepLungs, keepAirways, postprocess, rawLabels }: SegmentOptions): void {
-    refuse({ keepLungs, keepAirways, postprocess }, "is for pulmoav's own networks; this one has classes");
+  check({ keepLungs, keepAirways, postprocess, tidy, rawLabels }: SegmentOptions): void {
+    refuse({ keepLungs, keepAirways, postprocess, tidy }, "is for pulmoav's own networks; this one has classes");
     refuse({ rawLabels }, 'is for presets; this model gives its own values anyway');
   }
 

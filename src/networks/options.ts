@@ -28,6 +28,13 @@ export interface SegmentOptions extends CallOptions {
    */
   postprocess?: boolean | undefined;
   /**
+   * Give each branch one class, artery or vein: what lies on a branch of the other class follows it, gaps of up to 6 mm
+   * are bridged, and loose specks go. Needs prompts of both classes.
+   *
+   * @default as the model's plan says; where it does not say, as `postprocess`
+   */
+  tidy?: boolean | undefined;
+  /**
    * Fail where there is anything to warn of: nothing is answered then. A prompt with a side where the scan leaves the
    * sides unclear fails before the network looks.
    *

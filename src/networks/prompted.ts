@@ -71,6 +71,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     keepAirways,
     postprocess: postprocess ?? null,
     step: options.step ?? null,
+    tidy: options.tidy ?? null,
     strict: options.strict ?? false,
     index: options.index ?? null,
     series: seriesOf(options),

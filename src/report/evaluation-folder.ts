@@ -65,10 +65,10 @@ export async function evaluationToFolder(job: EvaluationJob, options: CallOption
   const { bootstrap } = evaluation;
   const comparison = against && (await compare(evaluation, against, { ...options, bootstrap }));
   const { pictures, warnings } = await drawWorst({ evaluation, against, images, count }, options);
-  await writeAtomic(files.summary, json(await nnunetSummary(evaluation, options)));
+  await writeAtomic(files.summary, json(nnunetSummary(evaluation)));
   await writeAtomic(files.scores, scoresCsv(evaluation));
   if (against && files.againstSummary && files.againstScores && files.comparison) {
-    await writeAtomic(files.againstSummary, json(await nnunetSummary(against, options)));
+    await writeAtomic(files.againstSummary, json(nnunetSummary(against)));
     await writeAtomic(files.againstScores, scoresCsv(against));
     await writeAtomic(files.comparison, json({ schemaVersion: 1, ...comparison }));
   }

@@ -49,6 +49,9 @@ pub enum EvaluateError {
         /// Names and values of the targets.
         expected: String,
     },
+    /// The trees of a label map could not be measured.
+    #[error(transparent)]
+    Tree(pulmoav_tree::TreeError),
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -65,6 +68,7 @@ impl EvaluateError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Shape { .. } | Self::Place { .. } | Self::Flat | Self::Label { .. } => "ERR_GEOMETRY",
+            Self::Tree(error) => error.code(),
             Self::Cancelled => "CANCELLED",
         }
     }

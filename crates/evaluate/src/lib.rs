@@ -4,6 +4,7 @@
 //! one table of counts, `surface`, `skeleton` and `tree` off what a `Pair` finds once. An empty reference means the
 //! same everywhere: what cannot be divided is `None`, and `null` in JSON. The rules of a case are part of the answer.
 
+pub mod check;
 mod error;
 mod joined;
 mod list;

@@ -1,6 +1,7 @@
 //! What is scored, and where.
 
 use pulmoav_volume::Mask;
+use rayon::prelude::*;
 
 use crate::score::{Group, Score};
 
@@ -48,6 +49,15 @@ impl Options<'_> {
     /// Whether a voxel counts.
     pub(crate) fn lets(&self, voxel: usize, reference: u8) -> bool {
         !self.ignored.contains(&reference) && self.restrictions.iter().all(|restriction| restriction.lets(voxel))
+    }
+
+    /// How many voxels of a reference count.
+    pub(crate) fn counted_voxels(&self, reference: &Mask) -> u64 {
+        if self.lets_all() {
+            return reference.data.len() as u64;
+        }
+        let counts = |(voxel, &value): (usize, &u8)| u64::from(self.lets(voxel, value));
+        reference.data.par_iter().enumerate().with_min_len(1 << 16).map(counts).sum()
     }
 
     /// Whether a score is asked for.

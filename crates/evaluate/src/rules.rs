@@ -23,9 +23,14 @@ pub struct Rule {
 const SHEAR: f64 = 1e-3;
 
 /// The rules of a case whose rows have these counts (name, predicted, reference).
-pub(crate) fn rules(case: &Case<'_>, counts: &[(String, u64, u64)]) -> Result<Vec<Rule>, Cancelled> {
+/// `others`: values of the prediction that no target has.
+pub(crate) fn rules(case: &Case<'_>, counts: &[(String, u64, u64)], others: &[u8]) -> Result<Vec<Rule>, Cancelled> {
     let mut rules = emptiness(counts);
     rules.extend(restrictions(case));
+    if !others.is_empty() {
+        let text = format!("Values {others:?} of the prediction are no target's (lungs, say) and count as background.");
+        rules.push(all("otherLabels", &text));
+    }
     let groups: Vec<Group> =
         SCORES.iter().filter(|score| case.options.asks_for(score)).map(|score| score.group).collect();
     if groups.contains(&Group::Surface) {

@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::error::EvaluateError;
 use crate::list::SCORES;
 use crate::options::{Options, Restriction, Target};
-use crate::overlap::confusion::Confusion;
+use crate::overlap::confusion::{Confusion, unknown};
 use crate::pair::Maps;
 use crate::place::same_grid;
 use crate::row::{Case, Row};
@@ -21,6 +21,8 @@ pub struct Evaluation {
     pub scores: Scores,
     /// What they go by.
     pub rules: Vec<Rule>,
+    /// Voxels of the grid that count: those that the restrictions let and whose reference is not ignored.
+    pub counted_voxels: u64,
 }
 
 /// Scores by target, in the order of the options. In JSON an object with a key a target.
@@ -41,7 +43,8 @@ const PARTS: [(&str, &[u8]); 3] =
 /// `pred`, `reference` and every mask of the options: `[z, y, x]`, one grid.
 ///
 /// # Errors
-/// `ERR_GEOMETRY` when grids differ or a label is no target's; `CANCELLED`.
+/// `ERR_GEOMETRY` when grids differ, a label of the reference is no target's, or none of the prediction's is;
+/// `CANCELLED`.
 pub fn evaluate(
     pred: &Mask,
     reference: &Mask,
@@ -49,6 +52,10 @@ pub fn evaluate(
     monitor: &dyn Monitor,
 ) -> Result<Evaluation, EvaluateError> {
     let confusion = Confusion::count(pred, reference, options, monitor)?;
+    let is_target = |label: &u8| options.targets.iter().any(|target| target.labels.contains(label));
+    if let Some(&label) = confusion.others().first().filter(|_| !pred.data.iter().any(is_target)) {
+        return Err(unknown("the prediction", label, options));
+    }
     let nothing = VoxelBox { low: [0; 3], high: [0; 3] };
     let maps = Maps { pred, reference, part: confusion.part().unwrap_or(nothing), monitor };
     let case = Case::new(options, maps);
@@ -66,8 +73,8 @@ pub fn evaluate(
             found.add(&case, &restricted, &confusion, named)?;
         }
     }
-    let rules = rules(&case, &found.counts)?;
-    Ok(Evaluation { scores: Scores(found.rows), rules })
+    let rules = rules(&case, &found.counts, confusion.others())?;
+    Ok(Evaluation { scores: Scores(found.rows), rules, counted_voxels: options.counted_voxels(reference) })
 }
 
 /// The rows so far.

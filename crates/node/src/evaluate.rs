@@ -63,6 +63,8 @@ pub struct CaseEvaluation {
     pub scores: Scores,
     /// Rules that a reader has to know.
     pub rules: Vec<ScoringRule>,
+    /// Voxels of the grid that count.
+    pub counted_voxels: f64,
 }
 
 /// What a score is.
@@ -114,13 +116,17 @@ pub fn scores(found: pulmoav_evaluate::Scores) -> Scores {
 }
 
 impl From<Evaluation> for CaseEvaluation {
-    fn from(Evaluation { scores: found, rules }: Evaluation) -> Self {
+    fn from(Evaluation { scores: found, rules, counted_voxels }: Evaluation) -> Self {
         let rule = |rule: pulmoav_evaluate::Rule| ScoringRule {
             name: rule.name.to_owned(),
             text: rule.text,
             targets: rule.targets,
         };
-        Self { scores: scores(found), rules: rules.into_iter().map(rule).collect() }
+        Self {
+            scores: scores(found),
+            rules: rules.into_iter().map(rule).collect(),
+            counted_voxels: counted_voxels as f64,
+        }
     }
 }
 

@@ -13,6 +13,8 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod anatomy;
+mod beside;
+mod check;
 mod checkpoint;
 mod classes;
 mod dataset;

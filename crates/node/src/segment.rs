@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use napi::bindgen_prelude::{Either, Float32Array, PromiseRaw, ToNapiValue};
+use napi::bindgen_prelude::{Either, Float32Array, Null, PromiseRaw, ToNapiValue};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::Structure;
@@ -26,6 +26,7 @@ use crate::outcome::{ErrorInfo, Failure, Outcome};
 use crate::registry::Registry;
 use crate::scan::{Part, Scan};
 use crate::structure::MeasuredStructure;
+use crate::tidy::TidyCounts;
 use crate::volume::{Axes, Given, LabelMap, VoxelVolume, axes};
 use crate::warning::Warning;
 
@@ -99,6 +100,8 @@ pub struct SegmentRequest {
     pub postprocess: Option<bool>,
     /// Share of a tile by which tiles move on; `null`: as the plan says.
     pub step: Option<f64>,
+    /// Whether each branch gets one class; `null`: as the plan says.
+    pub tidy: Option<bool>,
     /// Whether a prompt with a side is refused where the sides are unclear.
     pub strict: bool,
     /// Which volume of a file with four or more axes.
@@ -143,12 +146,21 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let SegmentRequest { probabilities, postprocess, step, strict, .. } = asked;
+        let SegmentRequest { probabilities, postprocess, step, tidy, strict, .. } = asked;
         let max_memory_bytes = asked.max_memory_bytes.map(|bytes| bytes as u64);
         let keep = kept(asked.keep_lungs, asked.keep_airways);
         values(&keep, self.segmenter.plan())?;
-        let request =
-            Request { targets, probabilities, keep, postprocess, step, strict, max_memory_bytes, ..Request::default() };
+        let request = Request {
+            targets,
+            probabilities,
+            keep,
+            postprocess,
+            step,
+            tidy,
+            strict,
+            max_memory_bytes,
+            ..Request::default()
+        };
         let warnings = prompts.iter().filter_map(|prompt| truncation(prompt)).collect();
         let part = Part { index: asked.index, series: asked.series };
         Ok(Resolved { prompts, request, part, warnings })
@@ -286,6 +298,8 @@ pub struct Segmentation {
     pub tile: Axes,
     /// Labelled voxels below −900 HU, which is air, that were cleared.
     pub cleared_in_air: f64,
+    /// What giving each branch one class changed; `null` where that was not done.
+    pub tidied: Either<TidyCounts, Null>,
     /// What a user should know.
     pub warnings: Vec<Warning>,
 }
@@ -312,6 +326,7 @@ pub struct SegmentSeconds {
     pub prepare: f64,
     pub network: f64,
     pub restore: f64,
+    pub tidy: f64,
     pub total: f64,
 }
 
@@ -351,6 +366,7 @@ fn answer(
             prepare: found.seconds.prepare,
             network: found.seconds.network,
             restore: found.seconds.restore,
+            tidy: found.seconds.tidy,
             total,
         },
         memory: SegmentMemory {
@@ -360,6 +376,7 @@ fn answer(
         },
         tile: axes(found.tile),
         cleared_in_air: found.cleared_in_air as f64,
+        tidied: found.tidied.as_ref().map_or(Either::B(Null), |report| Either::A(TidyCounts::of(report))),
         warnings: found.warnings.into_iter().map(Warning::from).collect(),
     }
 }

@@ -6,14 +6,15 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_anatomy::{Structure, label};
-use pulmoav_tree::tidy::{self, Bridge, Change, Loose, Request, Weights};
+use pulmoav_tree::tidy::{self, Bridge, Change, Loose, Report, Request, Weights};
+use pulmoav_volume::crop::View;
 use pulmoav_volume::{Mask, formats};
 
+use crate::beside::Beside;
 use crate::engine::Engine;
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
-use crate::scan::{Part, Scan};
+use crate::scan::Part;
 use crate::volume::{Axes, LabelMap, labels};
 use crate::warning::Warning;
 
@@ -88,6 +89,40 @@ pub struct TidyPieces {
     pub voxels: f64,
 }
 
+/// How much giving each branch one class changed.
+#[napi(object, object_from_js = false)]
+pub struct TidyCounts {
+    /// Branches that got the other class, and their voxels.
+    pub changed: TidyPieces,
+    /// Gaps that were bridged, and the bridges' voxels.
+    pub bridged: TidyPieces,
+    /// Length of all bridges, mm.
+    pub bridged_mm: f64,
+    /// Pieces too small to tell that were cleared.
+    pub dropped: TidyPieces,
+    /// Pieces not connected to a tree of their class, before.
+    pub loose_before: TidyPieces,
+    /// The same, after.
+    pub loose_after: TidyPieces,
+}
+
+impl TidyCounts {
+    pub fn of(report: &Report) -> Self {
+        let count = |voxels: &mut dyn Iterator<Item = u64>| {
+            let (pieces, voxels) = voxels.fold((0, 0), |(pieces, sum), voxels| (pieces + 1, sum + voxels));
+            TidyPieces::from(Loose { pieces, voxels })
+        };
+        Self {
+            changed: count(&mut report.changes.iter().map(|change| change.voxels)),
+            bridged: count(&mut report.bridges.iter().map(|bridge| bridge.voxels)),
+            bridged_mm: report.bridges.iter().map(|bridge| bridge.length_mm).sum(),
+            dropped: report.dropped.into(),
+            loose_before: report.loose_before.into(),
+            loose_after: report.loose_after.into(),
+        }
+    }
+}
+
 /// Wall time of tidying, s.
 #[napi(object, object_from_js = false)]
 pub struct TidySeconds {
@@ -109,13 +144,6 @@ pub fn tidy_file<'env>(
     Engine::threads(asked.threads as usize)?.cancellable(env, monitor, move || run(Path::new(&path), &asked, &shared))
 }
 
-/// What a scan tells.
-struct Seen {
-    hu: Vec<f32>,
-    airways: Vec<u8>,
-    warnings: Vec<pulmoav_task::Warning>,
-}
-
 fn run(path: &Path, asked: &TidyRequest, shared: &Shared) -> std::result::Result<Tidied, Failure> {
     let clock = Instant::now();
     let image = formats::read(path, None, shared)?;
@@ -123,13 +151,15 @@ fn run(path: &Path, asked: &TidyRequest, shared: &Shared) -> std::result::Result
     let mut map = Mask { data: labels(&image.voxels)?, grid: image.header.grid };
     let mut warnings = image.header.warnings;
     let load = clock.elapsed().as_secs_f64();
-    let seen = asked.image.as_ref().map(|scan| see(Path::new(scan), asked.index, &map, shared)).transpose()?;
+    let part = Part { index: asked.index, ..Part::default() };
+    let beside = |scan: &String| Beside::read(Path::new(scan), &part, &map, shared);
+    let seen = asked.image.as_ref().map(beside).transpose()?;
+    let airways = seen.as_ref().map(Beside::airways);
     let anatomy = clock.elapsed().as_secs_f64() - load;
     let request = Request {
-        artery: asked.artery,
-        vein: asked.vein,
-        airways: seen.as_ref().map(|seen| seen.airways.as_slice()),
-        hu: seen.as_ref().map(|seen| seen.hu.as_slice()),
+        pairs: &[[asked.artery, asked.vein]],
+        airways: airways.as_deref(),
+        hu: seen.as_ref().map(|seen| View::new(&seen.hu, map.grid.shape)),
         weights: Weights::default(),
     };
     let report = tidy::tidy(&mut map, &request, shared)?;
@@ -139,29 +169,12 @@ fn run(path: &Path, asked: &TidyRequest, shared: &Shared) -> std::result::Result
         labels: LabelMap::of(map, oriented),
         changes: report.changes.into_iter().map(TidyChange::from).collect(),
         bridges: report.bridges.into_iter().map(TidyBridge::from).collect(),
-        dropped: TidyPieces { pieces: report.dropped as f64, voxels: report.dropped_voxels as f64 },
+        dropped: report.dropped.into(),
         loose_before: report.loose_before.into(),
         loose_after: report.loose_after.into(),
         seconds: TidySeconds { load, anatomy, tidy: total - load - anatomy, total },
         warnings: warnings.into_iter().map(Warning::from).collect(),
     })
-}
-
-/// Reads the scan of a label map and finds its airways.
-fn see(scan: &Path, index: Option<u32>, map: &Mask, shared: &Shared) -> std::result::Result<Seen, Failure> {
-    let Scan { ct, warnings, .. } = Scan::read(scan, &Part { index, ..Part::default() }, shared)?;
-    if !ct.grid.is_at(&map.grid) {
-        let what = format!(
-            "the scan has shape {:?} and the label map {:?}, or they lie in other places; expected the same grid, so resample \
-             one onto the other",
-            ct.grid.shape, map.grid.shape
-        );
-        return Err(Failure::new("ERR_GEOMETRY", what));
-    }
-    let anatomy = label(&ct, shared)?;
-    let value = Structure::Airways.value();
-    let airways = anatomy.labels.data.iter().map(|&label| u8::from(label == value)).collect();
-    Ok(Seen { hu: ct.data, airways, warnings })
 }
 
 impl From<Change> for TidyChange {

@@ -27,9 +27,12 @@ pub struct Plan {
     pub tiles: Tiles,
     /// Boundary refinement in the lungs; `null` leaves vessels as the network saw them.
     pub walls: Option<BoundaryRefinement>,
-    /// Whether labels are tidied, see [`Plan::postprocesses`]; `None` is as the network's preset was published.
+    /// Whether labels are cleaned, see [`Plan::postprocesses`]; `None` is as the network's preset was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postprocess: Option<bool>,
+    /// Whether each branch gets one class, see [`Plan::tidies`]; `None` is where labels are post-processed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tidy: Option<bool>,
     /// What can be asked for, each with its stored prompt embedding.
     pub targets: Vec<Target>,
     /// Target names used when the user gives no prompt.
@@ -45,6 +48,12 @@ impl Plan {
     /// cleared. Where the plan does not say: with `pulmoav`, but not with `la-caf`, which was published without.
     pub fn postprocesses(&self) -> bool {
         self.postprocess.unwrap_or_else(|| self.network.postprocesses())
+    }
+
+    /// Whether each branch gets one class, artery or vein, gaps are bridged and loose specks go. Where the plan does not
+    /// say: where labels are post-processed.
+    pub fn tidies(&self) -> bool {
+        self.tidy.unwrap_or_else(|| self.postprocesses())
     }
 
     /// What the network learns beside its targets.

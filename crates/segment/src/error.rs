@@ -3,6 +3,7 @@
 use pulmoav_model::ModelError;
 use pulmoav_ops::device::is_out_of_memory;
 use pulmoav_task::Cancelled;
+use pulmoav_tree::TreeError;
 use pulmoav_volume::VolumeError;
 
 use crate::classes::ClassError;
@@ -94,6 +95,9 @@ pub enum SegmentError {
     /// The network refused or failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The branches of the label map could not be given one class each.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// Tensor arithmetic failed: a fault of ours, or memory has run out.
     #[error("tensor arithmetic failed: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -128,6 +132,7 @@ impl SegmentError {
             Self::Memory { .. } | Self::DeviceMemory { .. } => "ERR_MEMORY",
             Self::Tensor(error) if is_out_of_memory(error) => "ERR_MEMORY",
             Self::Classes(error) => error.code(),
+            Self::Tree(error) => error.code(),
             Self::Model(error) => error.code(),
             Self::Tensor(_) => "ERR_INTERNAL",
             Self::Cancelled => "CANCELLED",

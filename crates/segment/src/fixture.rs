@@ -36,6 +36,7 @@ pub(crate) fn plan() -> Plan {
         },
         walls: None,
         postprocess: None,
+        tidy: None,
         targets: vec![
             target("artery", 1, &artery, None),
             target("vein", 2, &vein, None),

@@ -1,7 +1,7 @@
 //! A chest CT goes in, a label map comes out.
 //!
 //! prompts → prepare (orient, find the lungs, crop, resample, window) → tiles → network → blend → restore onto the
-//! scan's own grid → postprocess → keep. [`pipeline::segment`] is that walk; each step has its file.
+//! scan's own grid → postprocess → tidy → keep. [`pipeline::segment`] is that walk; each step has its file.
 //! [`classes`] is the walk of other people's networks, which answer with classes.
 
 pub mod boundary;
@@ -20,6 +20,7 @@ pub mod prompt;
 pub mod request;
 pub mod restore;
 mod room;
+mod tidy;
 pub mod tiles;
 pub mod words;
 

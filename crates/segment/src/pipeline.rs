@@ -1,8 +1,11 @@
 //! The walk from a scan to its label map.
 
+use pulmoav_anatomy::Structure;
 use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_task::{Clock, Monitor, Warning};
+use pulmoav_tree::tidy::Report;
+use pulmoav_volume::crop::View;
 use pulmoav_volume::label;
 use pulmoav_volume::{Grid, Volume};
 
@@ -15,9 +18,10 @@ use crate::postprocess::postprocess;
 use crate::prepare::{Prepared, prepare};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
-use crate::restore::{Restored, restore};
+use crate::restore::{Restored, restore, undo};
 use crate::room::{Work, full_device};
-use crate::tiles::{self, PromptedNetwork, TileNetwork};
+use crate::tidy;
+use crate::tiles::{self, Probabilities, PromptedNetwork, TileNetwork};
 
 /// A label map and what is known of it.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Segmentation {
     pub tile: [usize; 3],
     /// Labelled voxels that were cleared since they are air.
     pub cleared_in_air: u64,
+    /// What giving each branch one class changed; `None` where that was not done.
+    pub tidied: Option<Report>,
 }
 
 /// One target in the label map.
@@ -66,6 +72,8 @@ pub struct Seconds {
     pub network: f64,
     /// Back to the scan's grid, and post-processing.
     pub restore: f64,
+    /// One class a branch.
+    pub tidy: f64,
 }
 
 /// Memory of the process, bytes.
@@ -182,32 +190,78 @@ pub fn segment(
         None
     };
     let network_s = clock.lap();
-    monitor.report("restore", 0, 1);
-    let mut restored = match &found {
-        Some(found) => restore(ct, found, &prepared, plan, &asked, request.probabilities),
-        None => nothing(ct, asked.len(), request.probabilities),
-    };
-    drop(found);
-    let cleared_in_air = if plan.postprocesses() { postprocess(&mut restored.labels, &ct.data) } else { 0 };
-    keep(&mut restored.labels, ct, &prepared, &to_keep);
-    monitor.report("restore", 1, 1);
     let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
-    let counts = label::counts(&restored.labels.data);
+    let Finished { labels, probabilities, cleared_in_air, tidied, seconds } =
+        finish(ct, found, &prepared, plan, &Asked { targets: &asked, keep: &to_keep, request }, monitor)?;
+    let not_tidied = (request.tidy == Some(true) && tidied.is_none()).then(tidy::nothing_to_tidy);
+    let counts = label::counts(&labels.data);
     let voxel_ml = ct.grid.voxel_ml();
     let targets = measured(&asked, plan, &counts, voxel_ml);
     let is_empty = targets.iter().all(|target| target.voxels == 0);
     let emptiness = is_empty.then(|| empty_result(prepared.lungs().is_some()));
     Ok(Segmentation {
-        labels: restored.labels,
-        probabilities: restored.probabilities,
+        labels,
+        probabilities,
         targets,
         structures: keep::measured(&to_keep, &counts, voxel_ml),
-        warnings: prepared.warnings.into_iter().chain(smaller).chain(emptiness).collect(),
-        seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
+        warnings: prepared.warnings.into_iter().chain(smaller).chain(emptiness).chain(not_tidied).collect(),
+        seconds: Seconds { prepare: prepare_s, network: network_s, ..seconds },
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
         tile: budget.tile,
         cleared_in_air,
+        tidied,
     })
+}
+
+/// What is asked of the labels.
+struct Asked<'a> {
+    /// Places among the plan's targets.
+    targets: &'a [usize],
+    keep: &'a [(Structure, u8)],
+    request: &'a Request,
+}
+
+/// What a scan's probabilities became.
+struct Finished {
+    labels: Volume<u8>,
+    probabilities: Option<Vec<f32>>,
+    cleared_in_air: u64,
+    tidied: Option<Report>,
+    /// Of restoring and tidying.
+    seconds: Seconds,
+}
+
+/// From probabilities to labels on the scan's own grid, cleaned and with what is kept beside them.
+fn finish(
+    ct: &Volume<f32>,
+    found: Option<Probabilities>,
+    prepared: &Prepared,
+    plan: &Plan,
+    asked: &Asked<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Finished, SegmentError> {
+    monitor.report("restore", 0, 1);
+    let mut clock = Clock::start();
+    let pairs = if plan.tidies() { tidy::pairs(plan, asked.targets) } else { vec![] };
+    let wanted = asked.request.probabilities;
+    let restored = match &found {
+        Some(found) => restore(ct, found, prepared, plan, asked.targets, wanted),
+        None => nothing(ct, prepared, asked.targets.len(), wanted),
+    };
+    drop(found);
+    let Restored { labels: mut part, probabilities } = restored;
+    let inverse = &prepared.inverse;
+    let moves = inverse.orientation;
+    let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
+    let cleared_in_air = if plan.postprocesses() { postprocess(&mut part, &hu, &inverse.canonical) } else { 0 };
+    let mut seconds = Seconds { restore: clock.lap(), ..Seconds::default() };
+    let tidied = if pairs.is_empty() { None } else { Some(tidy::tidy(&mut part, hu, prepared, &pairs, monitor)?) };
+    seconds.tidy = clock.lap();
+    let mut labels = Volume { data: undo(part, inverse), grid: inverse.original };
+    keep(&mut labels, ct, prepared, asked.keep);
+    seconds.restore += clock.lap();
+    monitor.report("restore", 1, 1);
+    Ok(Finished { labels, probabilities, cleared_in_air, tidied, seconds })
 }
 
 /// Smaller tiles see less around them, so the labels are not those of a run without a limit.
@@ -229,10 +283,10 @@ fn has_work(prepared: &Prepared, plan: &Plan) -> bool {
     prepared.lungs().is_some() || !matches!(plan.crop, Crop::Lungs { .. })
 }
 
-fn nothing(ct: &Volume<f32>, prompts: usize, probabilities: bool) -> Restored {
+fn nothing(ct: &Volume<f32>, prepared: &Prepared, prompts: usize, probabilities: bool) -> Restored {
     let voxels = ct.grid.len();
     Restored {
-        labels: Volume { data: vec![0; voxels], grid: ct.grid },
+        labels: vec![0; prepared.inverse.part.shape().iter().product()],
         probabilities: probabilities.then(|| vec![0.0; voxels * prompts]),
     }
 }

@@ -18,6 +18,8 @@ pub struct Request {
     pub postprocess: Option<bool>,
     /// Share of a tile by which tiles move on, above 0 up to 1, whatever the plan says.
     pub step: Option<f64>,
+    /// Whether each branch gets one class, whatever the plan says.
+    pub tidy: Option<bool>,
     /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
     pub strict: bool,
     /// The most memory that the process may use, bytes.
@@ -34,6 +36,7 @@ impl Request {
         let overlap = self.step.map_or(plan.tiles.overlap, |step| 1.0 - step);
         Plan {
             postprocess: self.postprocess.or(plan.postprocess),
+            tidy: self.tidy.or(plan.tidy),
             tiles: Tiles { overlap, ..plan.tiles },
             ..plan.clone()
         }
@@ -49,6 +52,7 @@ impl Default for Request {
             keep: Vec::new(),
             postprocess: None,
             step: None,
+            tidy: None,
             strict: false,
             max_memory_bytes: None,
             held_bytes: 0,

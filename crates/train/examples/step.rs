@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config =
         AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-4, clip_norm: 1.0, mean_decay: 0.995 };
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
-    let mut optimizer = Optimizer::new(OptimizerConfig::Adamw(config), variables);
+    let mut optimizer = Optimizer::new(OptimizerConfig::Adamw(config), variables)?;
     let scales = plan.network.supervised_scales();
     let map_weights = MapWeights { class: 1.0, sided: 1.0, union: 1.0, auxiliary: 1.0 };
     let loss_config = LossConfig {

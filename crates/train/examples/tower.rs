@@ -1,5 +1,6 @@
 //! Trains the bundled text tower and says what it learned: `tower OUT.safetensors [STEPS]`.
 
+use candle_core::Device;
 use std::time::Instant;
 
 use pulmoav_task::Monitor;

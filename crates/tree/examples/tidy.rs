@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use pulmoav_task::Silent;
 use pulmoav_tree::tidy::{Request, Weights, tidy};
+use pulmoav_volume::crop::View;
 use pulmoav_volume::{Mask, formats, label::labels};
 
 type Failure = Box<dyn std::error::Error>;
@@ -25,6 +26,9 @@ fn main() -> Result<(), Failure> {
         let (truth, lungs) = (map("labelsTr")?, map("lungsTr")?);
         let pred = read(&Path::new(predictions).join(format!("{name}.nii.gz")))?;
         let airways = rest.first().map(|folder| read(&Path::new(folder).join(format!("{name}.nii.gz")))).transpose()?;
+        let airways = airways.map(|mask| -> Vec<u32> {
+            (0..).zip(&mask.data).filter(|(_, value)| **value != 0).map(|(voxel, _)| voxel).collect()
+        });
         let ct = formats::read(&Path::new(data).join("imagesTr").join(format!("{name}_0000.nii.gz")), None, &Silent)?;
         let hu = ct.voxels.to_f32();
         let before = scores(&pred, &truth, &lungs);
@@ -32,8 +36,12 @@ fn main() -> Result<(), Failure> {
         for (set, weights) in sets.iter().enumerate() {
             let mut tidied = pred.clone();
             let clock = Instant::now();
-            let airways = airways.as_ref().map(|mask| mask.data.as_slice());
-            let request = Request { artery: 1, vein: 2, airways, hu: Some(&hu), weights: *weights };
+            let request = Request {
+                pairs: &[[1, 2]],
+                airways: airways.as_deref(),
+                hu: Some(View::new(&hu, ct.header.grid.shape)),
+                weights: *weights,
+            };
             let report = tidy(&mut tidied, &request, &Silent)?;
             let seconds = clock.elapsed().as_secs_f64();
             let after = scores(&tidied, &truth, &lungs);
@@ -41,7 +49,7 @@ fn main() -> Result<(), Failure> {
                 " | {after:.4?} {} changes {} bridges {} dropped, loose {} -> {} in {seconds:.2} s",
                 report.changes.len(),
                 report.bridges.len(),
-                report.dropped,
+                report.dropped.pieces,
                 report.loose_before.pieces,
                 report.loose_after.pieces
             );

@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 
 use pulmoav_task::{Cancelled, Monitor, Warning};
-use pulmoav_volume::crop::{VoxelBox, crop};
-use pulmoav_volume::distance::squared_distance_mm2;
+use pulmoav_volume::bits::Bits;
+use pulmoav_volume::crop::VoxelBox;
+use pulmoav_volume::nearest::Nearest;
 use pulmoav_volume::{Affine, Grid, Mask};
 
 use crate::class::Class;
+use crate::depth::Depths;
 use crate::error::TreeError;
 use crate::graph::Graph;
 use crate::lattice::Lattice;
 use crate::loops::{Cut, cut_loops};
 use crate::prune::{Spurs, prune};
 use crate::radius::{Along, radii_mm};
+use crate::ranked::Ranked;
 use crate::region::{NONE, regions};
-use crate::thinning::skeleton_of;
+use crate::thinning::skeleton_of_bits;
 use crate::tree::{Loop, Point, TreeNode, VesselTree};
 
 /// The end with the widest vessel over this length is the root of its piece, mm.
@@ -42,11 +45,21 @@ fn vessel_tree_of(
     let Some(part) = VoxelBox::around(&map.data, map.grid.shape, &is_vessel) else {
         return Ok(VesselTree::default());
     };
-    let mut vessels = crop(map, &part);
-    vessels.data.iter_mut().for_each(|value| *value = u8::from(is_vessel(*value)));
-    let lattice = Lattice { shape: vessels.grid.shape, spacing_mm: vessels.grid.spacing_mm };
-    let centreline = Centreline::find(&vessels.data, lattice, Spurs::SHORT, monitor)?;
-    centreline.measured(&vessels.data, &vessels.grid.affine, monitor)
+    let vessels = Ranked::new(Bits::of(&map.data, map.grid.shape, &part, MARGIN, &is_vessel));
+    let centreline = Centreline::find(&vessels, map.grid.spacing_mm, Spurs::SHORT, monitor)?;
+    centreline.measured(&vessels, &padded_affine(&map.grid, &part), monitor)
+}
+
+/// Voxels beside the box of a mask, so that each of its voxels has neighbours.
+pub(crate) const MARGIN: usize = 1;
+
+/// Where the voxels of a box with its margin are.
+pub(crate) fn padded_affine(grid: &Grid, part: &VoxelBox) -> Affine {
+    let Affine(mut rows) = part.grid(grid).affine;
+    for row in rows.iter_mut().take(3) {
+        row[3] -= MARGIN as f64 * (row[0] + row[1] + row[2]);
+    }
+    Affine(rows)
 }
 
 /// The trees of several classes of a label map, in their order.
@@ -91,38 +104,38 @@ const COARSE_MM: f64 = 2.5;
 pub(crate) struct Centreline {
     pub(crate) lattice: Lattice,
     pub(crate) graph: Graph,
-    /// Squared distance to the background, mm².
-    pub(crate) depth_mm2: Vec<f32>,
+    pub(crate) depths: Depths,
     pub(crate) cuts: Vec<Cut>,
     pub(crate) pruned: usize,
 }
 
 impl Centreline {
     pub(crate) fn find(
-        inside: &[u8],
-        lattice: Lattice,
+        inside: &Ranked,
+        spacing_mm: [f64; 3],
         spurs: Spurs,
         monitor: &dyn Monitor,
     ) -> Result<Self, Cancelled> {
         monitor.proceed()?;
-        let line = skeleton_of(inside, lattice.shape);
+        let line = skeleton_of_bits(inside.bits.clone());
         monitor.proceed()?;
-        let depth_mm2 = depths(inside, &lattice);
+        let depths = Depths::find(line, &inside.bits, spacing_mm);
         monitor.proceed()?;
-        let mut graph = Graph::trace(&line, &depth_mm2, &lattice);
-        drop(line);
-        let cuts = cut_loops(&mut graph, &depth_mm2);
+        let lattice = inside.lattice(spacing_mm);
+        let depth = |voxel| depths.mm2(voxel);
+        let mut graph = Graph::trace(depths.line(), depth);
+        let cuts = cut_loops(&mut graph, depth);
         join_all(&mut graph);
-        let pruned = prune(&mut graph, &depth_mm2, &lattice, spurs);
+        let pruned = prune(&mut graph, depth, &lattice, spurs);
         join_all(&mut graph);
-        Ok(Self { lattice, graph, depth_mm2, cuts, pruned })
+        Ok(Self { lattice, graph, depths, cuts, pruned })
     }
 
-    fn measured(self, inside: &[u8], affine: &Affine, monitor: &dyn Monitor) -> Result<VesselTree, Cancelled> {
+    fn measured(self, inside: &Ranked, affine: &Affine, monitor: &dyn Monitor) -> Result<VesselTree, Cancelled> {
         let line = self.line_voxels();
         let numbers: HashMap<u32, u32> = line.iter().enumerate().map(|(i, &voxel)| (voxel, i as u32)).collect();
         let seeds = line.iter().enumerate().map(|(i, &voxel)| (voxel, i as u32));
-        let nearest = regions(inside, &self.lattice, seeds);
+        let nearest = regions(inside, self.lattice.spacing_mm, seeds);
         monitor.proceed()?;
         let mut volumes_mm3 = vec![0.0; line.len()];
         for &number in nearest.iter().filter(|&&number| number != NONE) {
@@ -131,7 +144,7 @@ impl Centreline {
         let paths = self.paths(affine, &numbers, &volumes_mm3);
         let rooted = self.rooted(&paths, &numbers, &volumes_mm3, affine);
         let mut tree = VesselTree::of_nodes(&rooted.nodes);
-        self.set_gaps(&mut tree, &rooted, &nearest);
+        self.set_gaps(&mut tree, &rooted, inside, &nearest);
         tree.pruned = self.pruned;
         let world = |voxel: u32| world_mm(affine, self.lattice.place(voxel).map(|v| v as f64));
         let loops = self.cuts.iter().map(|cut| {
@@ -158,7 +171,7 @@ impl Centreline {
             let own: Vec<f64> = link.path.iter().map(|voxel| volumes_mm3[numbers[voxel] as usize]).collect();
             let is_fork = link.ends.map(|end| self.graph.nodes[end].links.len() > 1);
             let along = Along { path: &link.path, volumes_mm3: &own, is_fork };
-            let radii = radii_mm(&along, &self.depth_mm2, &self.lattice);
+            let radii = radii_mm(&along, |voxel| self.depths.mm2(voxel), &self.lattice);
             let places = smoothed(link.path.iter().map(|&v| self.lattice.place(v).map(|k| k as f64)).collect());
             let point = |(place, radius_mm)| Point { mm: world_mm(affine, place), radius_mm };
             (index, places.into_iter().zip(radii).map(point).collect())
@@ -183,7 +196,7 @@ impl Centreline {
             }
             seen[root] = true;
             let number = numbers[&node.voxel];
-            let depth_mm = f64::from(self.depth_mm2[node.voxel as usize]).sqrt();
+            let depth_mm = f64::from(self.depths.mm2(node.voxel)).sqrt();
             let radius_mm = node.links.first().map_or(depth_mm - 0.5 * self.lattice.voxel_mm3().cbrt(), |link| {
                 outwards(&self.graph, *link, root, &paths[link])[0].radius_mm
             });
@@ -237,26 +250,34 @@ impl Centreline {
     }
 
     /// How far each loose piece is from the trees.
-    fn set_gaps(&self, tree: &mut VesselTree, rooted: &Rooted, nearest: &[u32]) {
+    fn set_gaps(&self, tree: &mut VesselTree, rooted: &Rooted, inside: &Ranked, nearest: &[u32]) {
         if tree.pieces.iter().all(|piece| piece.is_tree) {
             return;
         }
         let piece_of_node = rooted.pieces(tree);
-        let piece = |voxel: usize| match nearest[voxel] {
+        let piece = |&number: &u32| match number {
             NONE => None,
             number => piece_of_node.get(rooted.of_number[number as usize]).copied(),
         };
-        let is_tree: Vec<bool> = tree.pieces.iter().map(|piece| piece.is_tree).collect();
-        let in_tree = |voxel: usize| piece(voxel).is_some_and(|piece| is_tree[piece]);
-        let to_tree_mm2 = squared_distance_mm2(in_tree, self.lattice.shape, self.lattice.spacing_mm);
-        let mut gaps = vec![f32::INFINITY; tree.pieces.len()];
-        for (voxel, &mm2) in to_tree_mm2.iter().enumerate() {
-            if let Some(piece) = piece(voxel) {
-                gaps[piece] = gaps[piece].min(mm2);
+        let (mut trees, mut loose) = (Bits::empty(self.lattice.shape), Bits::empty(self.lattice.shape));
+        let mut of_loose = vec![];
+        for (&voxel, piece) in inside.voxels.iter().zip(nearest.iter().map(piece)) {
+            match piece {
+                Some(piece) if tree.pieces[piece].is_tree => trees.set(self.lattice.place(voxel)),
+                Some(piece) => {
+                    loose.set(self.lattice.place(voxel));
+                    of_loose.push(piece);
+                }
+                None => {}
             }
         }
-        for (piece, gap) in tree.pieces.iter_mut().zip(gaps).filter(|(piece, _)| !piece.is_tree) {
-            piece.gap_mm = Some(f64::from(gap).sqrt());
+        let to_tree_mm = Nearest::new(&trees, self.lattice.spacing_mm).distances_mm(&loose);
+        let mut gaps_mm = vec![f64::INFINITY; tree.pieces.len()];
+        for (piece, mm) in of_loose.into_iter().zip(to_tree_mm) {
+            gaps_mm[piece] = gaps_mm[piece].min(mm);
+        }
+        for (piece, gap_mm) in tree.pieces.iter_mut().zip(gaps_mm).filter(|(piece, _)| !piece.is_tree) {
+            piece.gap_mm = Some(gap_mm);
         }
     }
 }
@@ -293,24 +314,6 @@ impl Rooted {
 fn outwards(graph: &Graph, link: usize, from: usize, points: &[Point]) -> Vec<Point> {
     let starts_here = graph.links[link].as_ref().is_some_and(|link| link.ends[0] == from);
     if starts_here { points.to_vec() } else { points.iter().rev().copied().collect() }
-}
-
-/// Squared distance of each voxel to the background, mm²; beyond the box everything is background.
-///
-/// # Shapes
-/// `inside`: `[z, y, x]` of the lattice, the result too.
-pub(crate) fn depths(inside: &[u8], lattice: &Lattice) -> Vec<f32> {
-    let [nz, ny, nx] = lattice.shape;
-    let padded = [nz + 2, ny + 2, nx + 2];
-    let at = |v: usize| [v / (padded[1] * padded[2]), v / padded[2] % padded[1], v % padded[2]];
-    let is_background = |v: usize| {
-        let place = at(v);
-        let rim = (0..3).any(|k| place[k] == 0 || place[k] == padded[k] - 1);
-        rim || inside[((place[0] - 1) * ny + place[1] - 1) * nx + place[2] - 1] == 0
-    };
-    let field = squared_distance_mm2(is_background, padded, lattice.spacing_mm);
-    let row = |z: usize, y: usize| ((z + 1) * padded[1] + y + 1) * padded[2] + 1;
-    (0..nz).flat_map(|z| (0..ny).map(move |y| (z, y))).flat_map(|(z, y)| &field[row(z, y)..][..nx]).copied().collect()
 }
 
 /// Joins the links of every node that is no fork.

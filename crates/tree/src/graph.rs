@@ -1,8 +1,6 @@
 //! The graph of a centreline: forks and ends are its nodes, the paths between them its links.
 
-use std::collections::HashMap;
-
-use crate::lattice::Lattice;
+use crate::ranked::Ranked;
 
 /// A fork, an end, or a place where a loop was cut.
 #[derive(Debug, Clone)]
@@ -32,10 +30,9 @@ impl Graph {
     /// Traces a centreline that is one voxel thin. Touching fork voxels become one node, at the one farthest from the
     /// background.
     ///
-    /// # Shapes
-    /// `line` (0 or 1) and `depth_mm2` (squared distance to the background): `[z, y, x]` of the lattice.
-    pub(crate) fn trace(line: &[u8], depth_mm2: &[f32], lattice: &Lattice) -> Self {
-        Tracer::new(line, lattice).trace(depth_mm2)
+    /// `depth_mm2`: squared distance of a voxel of the line to the background.
+    pub(crate) fn trace(line: &Ranked, depth_mm2: impl Fn(u32) -> f32) -> Self {
+        Tracer::new(line).trace(depth_mm2)
     }
 
     pub(crate) fn add_node(&mut self, voxel: u32) -> usize {
@@ -106,18 +103,17 @@ struct Tracer {
 }
 
 impl Tracer {
-    fn new(line: &[u8], lattice: &Lattice) -> Self {
-        let voxels: Vec<u32> = (0..line.len() as u32).filter(|&v| line[v as usize] != 0).collect();
-        let slots: HashMap<u32, usize> = voxels.iter().enumerate().map(|(slot, &voxel)| (voxel, slot)).collect();
-        let on_line = |voxel: u32| -> Vec<usize> {
-            let set = lattice.neighbours(voxel).filter(|(v, _)| line[*v as usize] != 0);
-            set.map(|(v, _)| slots[&v]).collect()
+    fn new(line: &Ranked) -> Self {
+        let on_line = |&voxel: &u32| -> Vec<usize> {
+            let mut near = vec![];
+            line.around(voxel, |slot, _| near.push(slot as usize));
+            near.retain(|&slot| line.voxels[slot] != voxel);
+            near
         };
-        let near = voxels.iter().map(|&voxel| on_line(voxel)).collect();
-        Self { voxels, near }
+        Self { near: line.voxels.iter().map(on_line).collect(), voxels: line.voxels.clone() }
     }
 
-    fn trace(&self, depth_mm2: &[f32]) -> Graph {
+    fn trace(&self, depth_mm2: impl Fn(u32) -> f32) -> Graph {
         let mut graph = Graph::default();
         let mut node_of = self.forks(depth_mm2, &mut graph);
         for slot in 0..self.voxels.len() {
@@ -150,7 +146,7 @@ impl Tracer {
     }
 
     /// One node for each group of touching voxels with three neighbours or more.
-    fn forks(&self, depth_mm2: &[f32], graph: &mut Graph) -> Vec<Option<usize>> {
+    fn forks(&self, depth_mm2: impl Fn(u32) -> f32, graph: &mut Graph) -> Vec<Option<usize>> {
         let mut node_of = vec![None; self.voxels.len()];
         for start in 0..self.voxels.len() {
             if node_of[start].is_some() || self.near[start].len() < 3 {
@@ -160,8 +156,7 @@ impl Tracer {
             let mut open = vec![start];
             node_of[start] = Some(node);
             while let Some(slot) = open.pop() {
-                let depth = |voxel: u32| depth_mm2[voxel as usize];
-                if depth(self.voxels[slot]) > depth(graph.nodes[node].voxel) {
+                if depth_mm2(self.voxels[slot]) > depth_mm2(graph.nodes[node].voxel) {
                     graph.nodes[node].voxel = self.voxels[slot];
                 }
                 for &next in &self.near[slot] {
@@ -212,12 +207,14 @@ impl Tracer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LATTICE: Lattice = Lattice { shape: [1, 9, 11], spacing_mm: [1.0; 3] };
+    use pulmoav_volume::bits::Bits;
 
     fn traced(rows: [&str; 9]) -> Graph {
-        let line: Vec<u8> = rows.concat().bytes().map(|c| u8::from(c == b'#')).collect();
-        Graph::trace(&line, &[1.0; 99], &LATTICE)
+        let mut line = Bits::empty([3, 11, 13]);
+        for (y, row) in rows.iter().enumerate() {
+            row.bytes().enumerate().filter(|(_, c)| *c == b'#').for_each(|(x, _)| line.set([1, y + 1, x + 1]));
+        }
+        Graph::trace(&Ranked::new(line), |_| 1.0)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! orders. [`export`] writes trees for other programs.
 
 pub mod class;
+mod depth;
 mod error;
 pub mod export;
 mod extract;
@@ -13,6 +14,7 @@ mod loops;
 pub mod order;
 mod prune;
 mod radius;
+mod ranked;
 mod region;
 pub mod thinning;
 pub mod tidy;

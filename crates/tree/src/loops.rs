@@ -12,12 +12,12 @@ pub(crate) struct Cut {
 
 /// Cuts every loop and says where. A spanning tree of the widest links is kept; each link beyond it closes a loop of
 /// which it has the thinnest place.
-pub(crate) fn cut_loops(graph: &mut Graph, depth_mm2: &[f32]) -> Vec<Cut> {
+pub(crate) fn cut_loops(graph: &mut Graph, depth_mm2: impl Fn(u32) -> f32) -> Vec<Cut> {
     let thinnest = |link: &Link| -> Cut {
         let inner = if link.path.len() > 2 { &link.path[1..link.path.len() - 1] } else { &link.path[..] };
-        let at = inner.iter().copied().min_by(|&a, &b| depth_mm2[a as usize].total_cmp(&depth_mm2[b as usize]));
+        let at = inner.iter().copied().min_by(|&a, &b| depth_mm2(a).total_cmp(&depth_mm2(b)));
         let voxel = at.unwrap_or(link.path[0]);
-        Cut { voxel, depth_mm2: depth_mm2[voxel as usize] }
+        Cut { voxel, depth_mm2: depth_mm2(voxel) }
     };
     let mut links: Vec<(usize, Cut)> = graph.each_link().map(|(index, link)| (index, thinnest(link))).collect();
     links.sort_by(|a, b| b.1.depth_mm2.total_cmp(&a.1.depth_mm2).then(a.0.cmp(&b.0)));
@@ -82,7 +82,7 @@ mod tests {
         graph.add_link(nodes, vec![0, 6, 7, 8, 9, 5]);
         let mut depth = [4.0_f32; 10];
         depth[8] = 1.0;
-        let cuts = cut_loops(&mut graph, &depth);
+        let cuts = cut_loops(&mut graph, |voxel| depth[voxel as usize]);
         assert_eq!(cuts, [Cut { voxel: 8, depth_mm2: 1.0 }]);
         let paths: Vec<Vec<u32>> = graph.each_link().map(|(_, link)| link.path.clone()).collect();
         assert_eq!(paths, [vec![0, 1, 2, 3, 5], vec![0, 6, 7], vec![9, 5]]);

@@ -21,12 +21,12 @@ impl Spurs {
 
 /// Takes spurs away, the shortest first, and joins what they leave; gives their number. A twig's length counts from
 /// the surface of the vessel at its fork.
-pub(crate) fn prune(graph: &mut Graph, depth_mm2: &[f32], lattice: &Lattice, rule: Spurs) -> usize {
+pub(crate) fn prune(graph: &mut Graph, depth_mm2: impl Fn(u32) -> f32, lattice: &Lattice, rule: Spurs) -> usize {
     let mut pruned = 0;
     loop {
         let mut spurs: Vec<(f64, usize)> = graph
             .each_link()
-            .filter_map(|(index, _)| Some((excess_mm(graph, index, depth_mm2, lattice, rule)?, index)))
+            .filter_map(|(index, _)| Some((excess_mm(graph, index, &depth_mm2, lattice, rule)?, index)))
             .filter(|(excess, _)| *excess < 0.0)
             .collect();
         if spurs.is_empty() {
@@ -56,7 +56,13 @@ pub(crate) fn prune(graph: &mut Graph, depth_mm2: &[f32], lattice: &Lattice, rul
 }
 
 /// By how much a twig is longer than a spur, mm, below 0 for a spur; `None` for what is no twig at a fork.
-fn excess_mm(graph: &Graph, index: usize, depth_mm2: &[f32], lattice: &Lattice, rule: Spurs) -> Option<f64> {
+fn excess_mm(
+    graph: &Graph,
+    index: usize,
+    depth_mm2: impl Fn(u32) -> f32,
+    lattice: &Lattice,
+    rule: Spurs,
+) -> Option<f64> {
     let link = graph.links[index].as_ref()?;
     let degree = |end: usize| graph.nodes[end].links.len();
     let fork = match link.ends.map(degree) {
@@ -64,7 +70,7 @@ fn excess_mm(graph: &Graph, index: usize, depth_mm2: &[f32], lattice: &Lattice, 
         [n, 1] if n > 2 => link.ends[0],
         _ => return None,
     };
-    let depth = |voxel: u32| f64::from(depth_mm2[voxel as usize]).sqrt();
+    let depth = |voxel: u32| f64::from(depth_mm2(voxel)).sqrt();
     let beyond_mm = lattice.length_mm(&link.path) - depth(graph.nodes[fork].voxel);
     let middle = link.path[link.path.len() / 2];
     let tip = graph.nodes[link.other_end(fork)].voxel;
@@ -87,7 +93,7 @@ mod tests {
             graph.add_link([nodes[1], nodes[3]], (5..=5 + length).map(|y| y * 30 + 12).collect());
             let mut depth = vec![16.0_f32; 900];
             (7..30).for_each(|y| depth[y * 30 + 12] = 1.0);
-            prune(&mut graph, &depth, &lattice, Spurs::LONG);
+            prune(&mut graph, |voxel| depth[voxel as usize], &lattice, Spurs::LONG);
             assert_eq!(graph.each_link().count(), left, "{length}");
         }
     }

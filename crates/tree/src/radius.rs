@@ -24,10 +24,10 @@ pub(crate) struct Along<'a> {
 }
 
 /// Radius at each voxel of a path, mm.
-pub(crate) fn radii_mm(along: &Along<'_>, depth_mm2: &[f32], lattice: &Lattice) -> Vec<f64> {
+pub(crate) fn radii_mm(along: &Along<'_>, depth_mm2: impl Fn(u32) -> f32, lattice: &Lattice) -> Vec<f64> {
     let Along { path, volumes_mm3, is_fork } = along;
     let step_mm = lattice.voxel_mm3().cbrt();
-    let depths_mm: Vec<f64> = path.iter().map(|&voxel| f64::from(depth_mm2[voxel as usize]).sqrt()).collect();
+    let depths_mm: Vec<f64> = path.iter().map(|&voxel| f64::from(depth_mm2(voxel)).sqrt()).collect();
     let mut at_mm = vec![0.0];
     for pair in path.windows(2) {
         at_mm.push(at_mm[at_mm.len() - 1] + lattice.distance_mm(pair[0], pair[1]));

@@ -94,6 +94,11 @@ impl Bits {
         self.words[(z * self.shape[1] + y) * self.row_words + x / WORD] |= 1 << (x % WORD);
     }
 
+    /// Takes a voxel away.
+    pub fn clear(&mut self, [z, y, x]: [usize; 3]) {
+        self.words[(z * self.shape[1] + y) * self.row_words + x / WORD] &= !(1 << (x % WORD));
+    }
+
     /// Voxels that are set.
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()

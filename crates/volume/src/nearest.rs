@@ -41,7 +41,11 @@ pub struct Nearest<'a> {
 impl<'a> Nearest<'a> {
     /// Of the voxels that are set.
     pub fn new(bits: &'a Bits, spacing_mm: [f64; 3]) -> Self {
-        let reach_mm = ROW_STEPS * spacing_mm[0].min(spacing_mm[1]);
+        Self::reaching(bits, spacing_mm, ROW_STEPS * spacing_mm[0].min(spacing_mm[1]))
+    }
+
+    /// The same, told how far most voxels are from any: up to there rows are looked at, and no tree is needed.
+    pub fn reaching(bits: &'a Bits, spacing_mm: [f64; 3], reach_mm: f64) -> Self {
         let steps = |axis: usize| (reach_mm / spacing_mm[axis]) as isize;
         let square = |step: isize, axis: usize| (step as f64 * spacing_mm[axis]).powi(2);
         let mut rows = Vec::new();

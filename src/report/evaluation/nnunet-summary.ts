@@ -1,9 +1,6 @@
-import { type Evaluation, evaluationJson, type ScoredCase, scoredCases } from '../../evaluate/result.js';
-import { info } from '../../inspect.js';
+import { type Evaluation, evaluationJson, scoredCases } from '../../evaluate/result.js';
 import type { TargetScores } from '../../scores.js';
 import { meanOf } from '../../statistics/mean.js';
-import type { CallOptions } from '../../types.js';
-import { readVolume } from '../../volume.js';
 
 /** Our targets that nnU-Net has as label values of a map of arteries and veins. */
 const LABELS: Record<string, string> = { artery: '1', vein: '2' };
@@ -16,17 +13,14 @@ type Metrics = Record<'Dice' | 'FN' | 'FP' | 'IoU' | 'TN' | 'TP' | 'n_pred' | 'n
  * `metric_per_case`, `mean` over the cases in which a metric is defined, `foreground_mean` over the labels. Where
  * nnU-Net writes NaN, which is no JSON, stands `null`. Under `pulmoav` is the whole evaluation, other targets and cases
  * without scores included.
- *
- * @throws IoError, FormatError where a file cannot be read any more
  */
-export async function nnunetSummary(evaluation: Evaluation, options: CallOptions): Promise<object> {
+export function nnunetSummary(evaluation: Evaluation): object {
   const cases = [];
   for (const one of scoredCases(evaluation)) {
-    const voxels = await countedVoxels(one, options);
     const metrics: Record<string, Metrics> = {};
     for (const [target, label] of Object.entries(LABELS)) {
       const scores = one.scores[target];
-      if (scores) metrics[label] = metricsOf(scores, voxels);
+      if (scores) metrics[label] = metricsOf(scores, one.countedVoxels);
     }
     cases.push({ metrics, prediction_file: one.pred, reference_file: one.ref });
   }
@@ -37,15 +31,6 @@ export async function nnunetSummary(evaluation: Evaluation, options: CallOptions
     metric_per_case: cases,
     pulmoav: evaluationJson(evaluation),
   };
-}
-
-/** The voxels that a case was scored on. */
-async function countedVoxels({ ref, within }: ScoredCase, options: CallOptions): Promise<number> {
-  if (within === undefined) return (await info(ref)).shape.reduce((product, size) => product * size, 1);
-  const { data } = await readVolume(within, { signal: options.signal });
-  let count = 0;
-  for (const value of data) if (value) count++;
-  return count;
 }
 
 function metricsOf(scores: TargetScores, voxels: number): Metrics {

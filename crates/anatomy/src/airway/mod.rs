@@ -5,7 +5,7 @@ mod wave;
 mod windpipe;
 
 use pulmoav_volume::Grid;
-use pulmoav_volume::crop::View;
+use pulmoav_volume::crop::{View, VoxelBox};
 
 use crate::air::Air;
 use crate::body::Body;
@@ -61,6 +61,18 @@ impl Airways {
             coarse.neighbours(index).for_each(|wall| inside[wall] = true);
         }
         inside
+    }
+
+    /// The lumen within a box of the canonical grid: indices of the box.
+    pub fn lumen_in(&self, part: &VoxelBox, shape: [usize; 3]) -> Vec<u32> {
+        let [_, rows, columns] = part.shape();
+        let within = |&voxel: &u32| {
+            let at = place(voxel as usize, shape);
+            let inside = (0..3).all(|axis| (part.low[axis]..part.high[axis]).contains(&at[axis]));
+            let [z, y, x] = [0, 1, 2].map(|axis| at[axis].wrapping_sub(part.low[axis]));
+            inside.then(|| ((z * rows + y) * columns + x) as u32)
+        };
+        self.lumen.iter().filter_map(within).collect()
     }
 
     /// Sets `value` where the lumen lies.

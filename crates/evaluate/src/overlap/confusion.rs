@@ -22,6 +22,8 @@ pub struct Confusion {
     counts: Vec<u64>,
     /// Where either map is not 0, whether it counts or not.
     part: Option<VoxelBox>,
+    /// Values of the prediction that no target has, ascending; they count as background.
+    others: Vec<u8>,
 }
 
 /// The counts of one target.
@@ -39,7 +41,7 @@ impl Confusion {
     /// Counts two label maps on one grid where every restriction lets them.
     ///
     /// # Errors
-    /// `ERR_GEOMETRY` when grids differ or a label is no target's; `CANCELLED`.
+    /// `ERR_GEOMETRY` when grids differ or a label of the reference is no target's; `CANCELLED`.
     pub fn count(
         pred: &Mask,
         reference: &Mask,
@@ -58,7 +60,7 @@ impl Confusion {
             .into_par_iter()
             .map(|z| {
                 monitor.proceed()?;
-                let mut plane = Plane { counts: vec![0; size * size], part: None };
+                let mut plane = Plane { counts: vec![0; size * size], part: None, others: [false; LABELS] };
                 for y in 0..height {
                     let row = (z * height + y) * width;
                     let labels = (&pred.data[row..row + width], &reference.data[row..row + width]);
@@ -67,14 +69,22 @@ impl Confusion {
                 Ok(plane)
             })
             .collect();
-        let mut counted = Self { labels: Vec::new(), counts: vec![0; size * size], part: None };
+        let mut counted = Self { labels: Vec::new(), counts: vec![0; size * size], part: None, others: Vec::new() };
+        let mut others = [false; LABELS];
         for plane in planes {
-            let Plane { counts, part } = plane?;
+            let Plane { counts, part, others: here } = plane?;
+            others.iter_mut().zip(here).for_each(|(all, here)| *all |= here);
             counted.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
             counted.part = joined(counted.part, part);
         }
+        counted.others = (0..=u8::MAX).filter(|&label| others[usize::from(label)]).collect();
         counted.labels = places.labels;
         Ok(counted)
+    }
+
+    /// Values of the prediction that no target has, ascending; they count as background.
+    pub fn others(&self) -> &[u8] {
+        &self.others
     }
 
     /// Where either map is not 0, whether it counts or not; `None` where neither is anywhere.
@@ -117,6 +127,8 @@ impl Confusion {
 struct Plane {
     counts: Vec<u64>,
     part: Option<VoxelBox>,
+    /// Of each value, whether the prediction has it though no target does.
+    others: [bool; LABELS],
 }
 
 impl Plane {
@@ -155,8 +167,12 @@ impl Plane {
         let all = options.lets_all();
         for at in first..=last {
             if (pred[at] | reference[at]) != 0 && (all || options.lets(start + x + at, reference[at])) {
-                let row = places.of_label("the reference", reference[at], options)?;
-                let column = places.of_label("the prediction", pred[at], options)?;
+                let row = places.get(reference[at]);
+                let row = row.ok_or_else(|| unknown("the reference", reference[at], options))?;
+                let column = places.get(pred[at]).unwrap_or_else(|| {
+                    self.others[usize::from(pred[at])] = true;
+                    0
+                });
                 self.counts[row * places.labels.len() + column] += 1;
             }
         }
@@ -192,13 +208,14 @@ impl Places {
         Self { labels, of }
     }
 
-    fn of_label(&self, what: &'static str, label: u8, options: &Options<'_>) -> Result<usize, EvaluateError> {
-        let place = self.of[usize::from(label)];
-        if place < LABELS {
-            return Ok(place);
-        }
-        let known: Vec<String> =
-            options.targets.iter().map(|target| format!("{} {:?}", target.name, target.labels)).collect();
-        Err(EvaluateError::Label { what, label, expected: format!("0 or {}", known.join(", ")) })
+    /// `None` for a label that no target has.
+    fn get(&self, label: u8) -> Option<usize> {
+        Some(self.of[usize::from(label)]).filter(|&place| place < LABELS)
     }
+}
+
+pub(crate) fn unknown(what: &'static str, label: u8, options: &Options<'_>) -> EvaluateError {
+    let known: Vec<String> =
+        options.targets.iter().map(|target| format!("{} {:?}", target.name, target.labels)).collect();
+    EvaluateError::Label { what, label, expected: format!("0 or {}", known.join(", ")) }
 }

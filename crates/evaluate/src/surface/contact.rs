@@ -38,7 +38,7 @@ fn contact_mm2(row: &Row<'_>, which: Which) -> Value {
 }
 
 /// The area of the faces between voxels of two masks.
-fn faces_mm2(a: &Bits, b: &Bits, spacing_mm: [f64; 3]) -> f64 {
+pub(crate) fn faces_mm2(a: &Bits, b: &Bits, spacing_mm: [f64; 3]) -> f64 {
     let [depth, height, _] = a.shape();
     let mut faces = [0_u64; 3];
     let beside = |a: &[u64], b: &[u64]| -> u64 { a.iter().zip(b).map(|(a, b)| u64::from((a & b).count_ones())).sum() };

@@ -29,6 +29,7 @@ fn plan(network: Network, channels: usize, edge: usize, targets: usize, text_wid
         },
         walls: None,
         postprocess: None,
+        tidy: None,
         targets: (0..targets)
             .map(|target| Target {
                 name: format!("target {target}"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use napi::bindgen_prelude::Float32Array;
+use napi::bindgen_prelude::{Either, Float32Array, Null};
 use pulmoav_plan::ClassPlan;
 use pulmoav_segment::SegmentError;
 use pulmoav_segment::classes::{ClassMemory, ClassOutcome, predict_classes};
@@ -129,6 +129,7 @@ pub(super) fn answer(
             prepare: found.seconds.prepare,
             network: found.seconds.network,
             restore: found.seconds.restore,
+            tidy: found.seconds.tidy,
             total: told.total,
         },
         memory: SegmentMemory {
@@ -138,6 +139,7 @@ pub(super) fn answer(
         },
         tile,
         cleared_in_air: 0.0,
+        tidied: Either::B(Null),
         warnings: told.warnings.into_iter().map(Warning::from).collect(),
     })
 }

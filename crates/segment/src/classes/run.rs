@@ -83,7 +83,7 @@ pub fn segment_classes(
         (export.labels(monitor)?, None)
     };
     monitor.report("restore", 1, 1);
-    let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() };
+    let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap(), ..Seconds::default() };
     let windows = windows.count() * request.networks.len();
     Ok(ClassOutcome { labels, grid, probabilities, warnings: Vec::new(), windows, seconds })
 }

@@ -107,7 +107,7 @@ pub fn segment_lung_vessels(
         probabilities: None,
         warnings: answer.warnings,
         windows: found.windows + answer.windows,
-        seconds: Seconds { prepare, network, restore },
+        seconds: Seconds { prepare, network, restore, ..Seconds::default() },
     })
 }
 

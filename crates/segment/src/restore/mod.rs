@@ -29,17 +29,17 @@ const MIN_LUNG_SHARE: f64 = 0.02;
 /// What [`restore`] gives back.
 #[derive(Debug, Clone)]
 pub struct Restored {
-    /// The plan's label values on the scan's own grid.
-    pub labels: Volume<u8>,
+    /// The plan's label values, `[z, y, x]` of the canonical part; [`undo`] brings them onto the scan's own grid.
+    pub labels: Vec<u8>,
     /// `[p, z, y, x]` on the scan's own grid, when asked for; the network's, without boundary refinement.
     pub probabilities: Option<Vec<f32>>,
 }
 
-/// Carries probabilities back, decides each voxel, undoes crop and orientation.
+/// Carries probabilities back and decides each voxel.
 ///
 /// # Shapes
 /// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, `ct` `[z, y, x]` →
-/// labels on the grid of `ct`.
+/// labels of the canonical part.
 pub fn restore(
     ct: &Volume<f32>,
     found: &Probabilities,
@@ -84,7 +84,7 @@ pub fn restore(
         let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
         (0..asked.len()).flat_map(|prompt| undo(of(prompt), inverse)).collect()
     });
-    Restored { labels: Volume { data: undo(labels, inverse), grid: inverse.original }, probabilities }
+    Restored { labels, probabilities }
 }
 
 /// Refines the boundary of vessels where the plan says so and the scan's voxels are small enough to be half filled by a
@@ -106,7 +106,7 @@ fn refine_boundary(labels: &mut [u8], ct: &Volume<f32>, inverse: &InverseTransfo
 ///
 /// # Shapes
 /// `part`: `[z, y, x]` of the canonical part → `[z, y, x]` of the original grid.
-fn undo<T: Copy + Default + Send + Sync>(part: Vec<T>, inverse: &InverseTransform) -> Vec<T> {
+pub fn undo<T: Copy + Default + Send + Sync>(part: Vec<T>, inverse: &InverseTransform) -> Vec<T> {
     if inverse.orientation.is_identity() && inverse.part == VoxelBox::whole(inverse.original.shape) {
         return part;
     }

@@ -3,10 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use pulmoav_volume::Affine;
+use pulmoav_volume::bits::Bits;
+use pulmoav_volume::crop::View;
+use rayon::prelude::*;
 
+use crate::extract::MARGIN;
 use crate::lattice::Lattice;
-use crate::tidy::pieces::loose_pieces;
+use crate::tidy::pieces::Pieces;
 
 /// A gap that was bridged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +24,17 @@ pub struct Bridge {
     pub voxels: u64,
 }
 
+/// A way from a loose piece to a tree of its class.
+pub(super) struct Way {
+    /// 0 arteries, 1 veins.
+    pub(super) class: usize,
+    /// The voxel of the piece where it begins.
+    pub(super) from: u32,
+    /// Its voxels, none of them labelled.
+    pub(super) path: Vec<u32>,
+    pub(super) length_mm: f64,
+}
+
 /// The longest gap, mm.
 const LONGEST_MM: f64 = 6.0;
 /// Lung beside vessels, HU.
@@ -32,73 +46,110 @@ const SHARE: f32 = 0.4;
 /// vessel.
 ///
 /// # Shapes
-/// `classes` (0, 1 artery, 2 vein) and `hu`: `[z, y, x]` of the lattice.
-pub(super) fn bridge(
-    classes: &mut [u8],
-    hu: &[f32],
-    lattice: &Lattice,
-    affine: &Affine,
-    values: [u8; 2],
-) -> Vec<Bridge> {
-    let (found, is_loose) = loose_pieces(classes, lattice);
-    let mut voxels: Vec<Vec<u32>> = vec![vec![]; found.sizes.len()];
-    for (voxel, &label) in found.labels.iter().enumerate() {
-        if label > 0 && is_loose[label as usize - 1] {
-            voxels[label as usize - 1].push(voxel as u32);
+/// `classes`: arteries and veins, changed; `hu`: without their margin.
+pub(super) fn bridge(classes: &mut [Bits; 2], pieces: &[Pieces; 2], hu: &View<'_, f32>, lattice: &Lattice) -> Vec<Way> {
+    let mut bridged = vec![];
+    for class in 0..2 {
+        let search = Search { own: &pieces[class], other: &pieces[1 - class], hu, lattice };
+        let ways: Vec<Option<(Vec<u32>, u32, f64)>> =
+            search.loose().par_iter().map(|piece| search.from(piece)).collect();
+        for (path, from, length_mm) in ways.into_iter().flatten() {
+            // An earlier bridge may have taken its voxels.
+            let is_free = |&voxel: &u32| classes.iter().all(|bits| !bits.get(lattice.place(voxel)));
+            let path: Vec<u32> = path.into_iter().filter(is_free).collect();
+            path.iter().for_each(|&voxel| classes[class].set(lattice.place(voxel)));
+            if !path.is_empty() {
+                bridged.push(Way { class, from, path, length_mm });
+            }
         }
     }
-    let mut bridges = vec![];
-    for piece in voxels.iter().filter(|piece| !piece.is_empty()) {
-        let class = classes[piece[0] as usize];
-        let mean = piece.iter().map(|&voxel| hu[voxel as usize]).sum::<f32>() / piece.len() as f32;
-        let least_hu = LUNG_HU + SHARE * (mean - LUNG_HU);
-        let is_way = |voxel: u32| classes[voxel as usize] == 0 && hu[voxel as usize] >= least_hu;
-        let is_goal = |voxel: u32| {
-            let label = found.labels[voxel as usize];
-            label > 0 && classes[voxel as usize] == class && !is_loose[label as usize - 1]
-        };
-        let Some((path, length_mm)) = shortest(piece, is_way, is_goal, lattice) else { continue };
-        let [z, y, x] = lattice.place(path[0]).map(|v| v as f64);
-        let value = values[usize::from(class) - 1];
-        bridges.push(Bridge { at_mm: affine.apply([x, y, z]), value, length_mm, voxels: path.len() as u64 });
-        for &voxel in &path {
-            classes[voxel as usize] = class;
-        }
-    }
-    bridges
+    bridged
 }
 
-/// The voxels between a piece and its goal, and the length of the way.
-fn shortest(
-    piece: &[u32],
-    is_way: impl Fn(u32) -> bool,
-    is_goal: impl Fn(u32) -> bool,
-    lattice: &Lattice,
-) -> Option<(Vec<u32>, f64)> {
+/// The search for ways of one class.
+struct Search<'a> {
+    own: &'a Pieces,
+    other: &'a Pieces,
+    hu: &'a View<'a, f32>,
+    lattice: &'a Lattice,
+}
+
+impl Search<'_> {
+    /// The voxels of each loose piece.
+    fn loose(&self) -> Vec<Vec<u32>> {
+        let mut voxels = vec![vec![]; self.own.sizes.len()];
+        for (&voxel, &piece) in self.own.mask.voxels.iter().zip(&self.own.of_voxel) {
+            if self.own.is_loose[piece as usize] {
+                voxels[piece as usize].push(voxel);
+            }
+        }
+        voxels.retain(|piece| !piece.is_empty());
+        voxels
+    }
+
+    /// HU of a voxel; `None` in the margin.
+    fn hu(&self, voxel: u32) -> Option<f32> {
+        let [z, y, x] = self.lattice.place(voxel).map(|at| at.wrapping_sub(MARGIN));
+        let [depth, height, width] = self.hu.shape();
+        (z < depth && y < height && x < width).then(|| self.hu.at(z, y, x))
+    }
+
+    /// The voxels between a piece and the nearest tree, the piece's own voxel there, and the length of the way.
+    fn from(&self, piece: &[u32]) -> Option<(Vec<u32>, u32, f64)> {
+        let mean = piece.iter().filter_map(|&voxel| self.hu(voxel)).sum::<f32>() / piece.len() as f32;
+        let least_hu = LUNG_HU + SHARE * (mean - LUNG_HU);
+        let is_way =
+            |voxel: u32| self.other.mask.number(voxel).is_none() && self.hu(voxel).is_some_and(|hu| hu >= least_hu);
+        shortest(piece, |voxel| self.step(voxel, is_way), self.lattice)
+    }
+
+    /// What going to a voxel means.
+    fn step(&self, voxel: u32, is_way: impl Fn(u32) -> bool) -> Step {
+        match self.own.mask.number(voxel) {
+            Some(number) if self.own.is_loose[self.own.of_voxel[number as usize] as usize] => Step::No,
+            Some(_) => Step::There,
+            None if is_way(voxel) => Step::On,
+            None => Step::No,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    No,
+    On,
+    There,
+}
+
+fn shortest(piece: &[u32], step: impl Fn(u32) -> Step, lattice: &Lattice) -> Option<(Vec<u32>, u32, f64)> {
     const STEPS_A_MM: f64 = 1024.0;
     let most = (LONGEST_MM * STEPS_A_MM) as u64;
-    let mut before: HashMap<u32, u32> = HashMap::new();
-    let mut open: BinaryHeap<_> = piece.iter().map(|&voxel| Reverse((0_u64, voxel, voxel))).collect();
+    let mut before: HashMap<u32, u32> = piece.iter().map(|&voxel| (voxel, voxel)).collect();
+    let mut open = BinaryHeap::new();
+    let spread = |open: &mut BinaryHeap<_>, before: &HashMap<u32, u32>, voxel: u32, way: u64| {
+        for (next, step_mm) in lattice.neighbours(voxel) {
+            let further = way + (step_mm * STEPS_A_MM) as u64;
+            if further <= most && !before.contains_key(&next) && step(next) != Step::No {
+                open.push(Reverse((further, next, voxel)));
+            }
+        }
+    };
+    piece.iter().for_each(|&voxel| spread(&mut open, &before, voxel, 0));
     while let Some(Reverse((way, voxel, from))) = open.pop() {
         if before.contains_key(&voxel) {
             continue;
         }
         before.insert(voxel, from);
-        if is_goal(voxel) {
+        if step(voxel) == Step::There {
             let mut path = vec![];
             let mut at = from;
             while before[&at] != at {
                 path.push(at);
                 at = before[&at];
             }
-            return (!path.is_empty()).then_some((path, way as f64 / STEPS_A_MM));
+            return (!path.is_empty()).then_some((path, at, way as f64 / STEPS_A_MM));
         }
-        for (next, step_mm) in lattice.neighbours(voxel) {
-            let further = way + (step_mm * STEPS_A_MM) as u64;
-            if further <= most && (is_way(next) || is_goal(next)) && !before.contains_key(&next) {
-                open.push(Reverse((further, next, voxel)));
-            }
-        }
+        spread(&mut open, &before, voxel, way);
     }
     None
 }

@@ -1,6 +1,6 @@
 //! Where branches of different classes touch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::region::NONE;
 use crate::tidy::unit::{Unit, Units};
@@ -11,7 +11,7 @@ pub(super) struct Contact {
     /// Pairs of touching voxels.
     pub(super) pairs: u32,
     /// Sum of the places of its own voxels in these pairs, `[z, y, x]`.
-    sum: [f64; 3],
+    sum: [u64; 3],
 }
 
 /// Contacts of each branch (first) with others (second).
@@ -19,28 +19,35 @@ pub(super) type Contacts = BTreeMap<(u32, u32), Contact>;
 
 /// Finds all contacts across faces, edges and corners.
 pub(super) fn contacts(units: &Units) -> Contacts {
-    let mut found = Contacts::new();
-    for (voxel, &unit) in units.of_voxel.iter().enumerate().filter(|(_, unit)| **unit != NONE) {
-        let class = units.list[unit as usize].class;
-        for (next, _) in units.lattice.neighbours(voxel as u32) {
-            let other = units.of_voxel[next as usize];
-            if other == NONE || units.list[other as usize].class == class {
+    let [arteries, veins] = &units.classes;
+    let mut found: HashMap<(u32, u32), Contact> = HashMap::new();
+    let mut touching = vec![];
+    for (&voxel, &artery) in arteries.mask.voxels.iter().zip(&arteries.units).filter(|(_, unit)| **unit != NONE) {
+        touching.clear();
+        veins.mask.around(voxel, |number, _| touching.push(number));
+        for &number in &touching {
+            let vein = veins.units[number as usize];
+            if vein == NONE {
                 continue;
             }
-            let contact = found.entry((unit, other)).or_default();
-            contact.pairs += 1;
-            let place = units.lattice.place(voxel as u32);
-            (0..3).for_each(|k| contact.sum[k] += place[k] as f64);
+            let mut add = |key: (u32, u32), own: u32| {
+                let contact = found.entry(key).or_default();
+                contact.pairs += 1;
+                let place = units.lattice.place(own);
+                (0..3).for_each(|k| contact.sum[k] += place[k] as u64);
+            };
+            add((artery, vein), voxel);
+            add((vein, artery), veins.mask.voxels[number as usize]);
         }
     }
-    found
+    found.into_iter().collect()
 }
 
 impl Contact {
     /// Distance of its middle to a voxel, mm.
     pub(super) fn distance_mm(&self, voxel: u32, units: &Units) -> f64 {
         let (place, lattice) = (units.lattice.place(voxel), &units.lattice);
-        let away = |k: usize| (self.sum[k] / f64::from(self.pairs) - place[k] as f64) * lattice.spacing_mm[k];
+        let away = |k: usize| (self.sum[k] as f64 / f64::from(self.pairs) - place[k] as f64) * lattice.spacing_mm[k];
         (0..3).map(|k| away(k).powi(2)).sum::<f64>().sqrt()
     }
 }

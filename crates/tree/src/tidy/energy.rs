@@ -1,6 +1,7 @@
 //! What each labelling of the branches costs, and the one that costs least.
 
-use pulmoav_volume::distance::near_squared_distance_mm2;
+use pulmoav_volume::bits::Bits;
+use pulmoav_volume::nearest::Nearest;
 
 use crate::tidy::contact::{Contact, contacts, outwards};
 use crate::tidy::flow::Flow;
@@ -30,15 +31,12 @@ impl Default for Weights {
 }
 
 /// Which units have another class in the labelling of least cost.
-pub(super) fn solve(units: &Units, airways: Option<&[u8]>, weights: &Weights) -> Vec<bool> {
+pub(super) fn solve(units: &Units, airways: Option<&Bits>, weights: &Weights) -> Vec<bool> {
     let mut flow = Flow::new(units.list.len());
-    let to_airway_mm2 = airways.map(|airways| {
-        let lattice = &units.lattice;
-        near_squared_distance_mm2(|v| airways[v] != 0, lattice.shape, lattice.spacing_mm, FAR_MM)
-    });
+    let airways = airways.map(|bits| Nearest::reaching(bits, units.lattice.spacing_mm, FAR_MM));
     for (index, unit) in units.list.iter().enumerate() {
         let kept = weights.voxels * length_mm(unit, units).min(weights.most_mm);
-        let artery = to_airway_mm2.as_deref().map_or(0.0, |mm2| weights.airway * airway(unit, mm2, weights));
+        let artery = airways.as_ref().map_or(0.0, |near| weights.airway * airway(unit, near, units, weights));
         let (mut artery_cost, mut vein_cost) = if unit.class == 1 { (0.0, kept) } else { (kept, 0.0) };
         if artery > 0.0 {
             vein_cost += artery;
@@ -65,9 +63,11 @@ fn length_mm(unit: &Unit, units: &Units) -> f64 {
 }
 
 /// For an artery (above 0) or a vein, by the distance to the nearest airway; mm of branch.
-fn airway(unit: &Unit, to_airway_mm2: &[f32], weights: &Weights) -> f64 {
-    let mut gaps: Vec<f64> =
-        unit.path.iter().map(|&v| f64::from(to_airway_mm2[v as usize]).sqrt() - unit.radius_mm).collect();
+fn airway(unit: &Unit, airways: &Nearest<'_>, units: &Units, weights: &Weights) -> f64 {
+    let distance_mm = |&voxel: &u32| {
+        airways.to(units.lattice.place(voxel), FAR_MM).map_or(f64::INFINITY, |found| found.squared_mm2.sqrt())
+    };
+    let mut gaps: Vec<f64> = unit.path.iter().map(|voxel| distance_mm(voxel) - unit.radius_mm).collect();
     gaps.sort_by(f64::total_cmp);
     let gap_mm = gaps[gaps.len() / 2];
     if !gap_mm.is_finite() || gap_mm > FAR_MM - 2.0 {

@@ -10,34 +10,37 @@ mod bridge;
 mod contact;
 mod energy;
 mod flow;
+mod map;
 mod pieces;
 mod unit;
 
 use pulmoav_task::Monitor;
 use pulmoav_volume::Volume;
-use pulmoav_volume::crop::{VoxelBox, crop};
+use pulmoav_volume::bits::Bits;
+use pulmoav_volume::crop::{View, VoxelBox};
 
 use crate::error::TreeError;
-use crate::lattice::Lattice;
+use crate::extract::MARGIN;
 
 pub use bridge::Bridge;
 pub use energy::Weights;
 pub use pieces::Loose;
 
+use bridge::bridge;
 use energy::solve;
+use map::{Values, Written, airways_in};
+use pieces::Pieces;
 use unit::Units;
 
 /// What is known beside the label map, and which of its values are meant.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// Value of the arteries.
-    pub artery: u8,
-    /// Value of the veins.
-    pub vein: u8,
-    /// Where airways are, `[z, y, x]` of the map, 0 elsewhere; without them closeness to bronchi tells nothing.
-    pub airways: Option<&'a [u8]>,
+    /// Values of arteries, each with that of the veins whose place it shares: 1 and 2, or of each side.
+    pub pairs: &'a [[u8; 2]],
+    /// Voxels of airways by their index in the map; without them closeness to bronchi tells nothing.
+    pub airways: Option<&'a [u32]>,
     /// The scan, HU, `[z, y, x]` of the map; without it no gap is bridged.
-    pub hu: Option<&'a [f32]>,
+    pub hu: Option<View<'a, f32>>,
     /// How much each piece of evidence weighs.
     pub weights: Weights,
 }
@@ -65,9 +68,7 @@ pub struct Report {
     /// Gaps that were bridged.
     pub bridges: Vec<Bridge>,
     /// Pieces too small to tell, and connected to nothing, that were cleared.
-    pub dropped: u64,
-    /// Their voxels.
-    pub dropped_voxels: u64,
+    pub dropped: Loose,
     /// Pieces not connected to a tree of their class, before.
     pub loose_before: Loose,
     /// The same, after.
@@ -77,80 +78,52 @@ pub struct Report {
 /// Gives each branch of a label map one class, in place, and says what was changed.
 ///
 /// # Errors
-/// [`TreeError::Shape`] for airways or a scan of another shape, [`TreeError::Cancelled`].
+/// [`TreeError::Shape`] for a scan of another shape, [`TreeError::Cancelled`].
 pub fn tidy(labels: &mut Volume<u8>, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Report, TreeError> {
     let shape = labels.grid.shape;
-    for (what, len) in [("the airways", request.airways.map(<[u8]>::len)), ("the scan", request.hu.map(<[f32]>::len))] {
-        if len.is_some_and(|len| len != labels.data.len()) {
-            return Err(TreeError::Shape { what, got: [0, 0, len.unwrap_or(0)], expected: shape });
-        }
+    if let Some(got) = request.hu.map(|view| view.shape()).filter(|&got| got != shape) {
+        return Err(TreeError::Shape { what: "the scan", got, expected: shape });
     }
-    let is_vessel = |value: u8| value == request.artery || value == request.vein;
-    let Some(part) = VoxelBox::around(&labels.data, shape, is_vessel) else { return Ok(Report::default()) };
+    let values = Values::new(request.pairs);
+    let Some(part) = VoxelBox::around(&labels.data, shape, |value| values.class(value) != 0) else {
+        return Ok(Report::default());
+    };
     let part = part.grown(REACH_MM, &labels.grid);
-    let mut vessels = crop(labels, &part);
-    // 1 artery, 2 vein, whatever their values.
-    for value in &mut vessels.data {
-        *value = if *value == request.artery { 1 } else { 2 * u8::from(*value == request.vein) };
-    }
-    let grid = labels.grid;
-    let cropped = |airways: &[u8]| crop_slice(airways, grid.shape, &part);
-    let airways = request.airways.map(cropped);
-    let lattice = Lattice { shape: vessels.grid.shape, spacing_mm: vessels.grid.spacing_mm };
-    let before = vessels.data.clone();
-    let mut report = Report { loose_before: pieces::loose(&vessels.data, &lattice), ..Report::default() };
-    for round in 0..ROUNDS {
-        monitor.report("tidy", round, ROUNDS + 1);
-        monitor.proceed()?;
-        let units = Units::find(&vessels.data, lattice, monitor)?;
-        let flips = solve(&units, airways.as_deref(), &request.weights);
-        if !flips.iter().any(|&flip| flip) {
-            break;
-        }
-        report.changes.extend(units.flipped(&flips, &vessels.grid.affine, [request.artery, request.vein]));
-        units.apply(&flips, &mut vessels.data);
-    }
-    monitor.report("tidy", ROUNDS, ROUNDS + 1);
+    monitor.report("tidy", 0, STEPS);
+    let bits = [1, 2].map(|class| Bits::of(&labels.data, shape, &part, MARGIN, |value| values.class(value) == class));
+    let (units, before) = rayon::join(
+        || Units::find([&bits[0], &bits[1]], labels.grid.spacing_mm, monitor),
+        || Pieces::of_both([&bits[0], &bits[1]]),
+    );
+    let units = units?;
+    monitor.report("tidy", 1, STEPS);
     monitor.proceed()?;
-    if let Some(hu) = request.hu {
-        let hu = crop_slice(hu, grid.shape, &part);
-        let values = [request.artery, request.vein];
-        report.bridges = bridge::bridge(&mut vessels.data, &hu, &lattice, &vessels.grid.affine, values);
-    }
-    (report.dropped, report.dropped_voxels) = pieces::drop_specks(&mut vessels.data, &lattice);
-    report.loose_after = pieces::loose(&vessels.data, &lattice);
-    write_back(labels, &part, &before, &vessels.data, request);
-    monitor.report("tidy", ROUNDS + 1, ROUNDS + 1);
-    Ok(report)
+    let loose_before = before[0].loose() + before[1].loose();
+    drop(before);
+    let airways = request.airways.map(|voxels| airways_in(voxels, shape, &part));
+    let flips = solve(&units, airways.as_ref(), &request.weights);
+    monitor.report("tidy", 2, STEPS);
+    monitor.proceed()?;
+    let mut after = units.applied(&flips);
+    let mut written = Written { labels, values, part };
+    let changes = written.changes(&units, &flips);
+    let ways = request.hu.map_or(vec![], |hu| {
+        let pieces = Pieces::of_both([&after[0], &after[1]]);
+        bridge(&mut after, &pieces, &hu.part(&part), &units.lattice)
+    });
+    let bridges = written.bridge(&ways, &units);
+    monitor.report("tidy", 3, STEPS);
+    monitor.proceed()?;
+    let [arteries, veins] = Pieces::of_both([&after[0], &after[1]]).map(|own| own.without_specks(&units.lattice));
+    written.write(&bits, [&arteries.0, &veins.0]);
+    monitor.report("tidy", STEPS, STEPS);
+    Ok(Report { changes, bridges, dropped: arteries.1 + veins.1, loose_before, loose_after: arteries.2 + veins.2 })
 }
 
 /// Bridges are looked for so far round the vessels, mm.
 const REACH_MM: f64 = 2.0;
-/// What was joined by one round may tell the next more.
-const ROUNDS: u64 = 2;
-
-/// Writes what changed; other values of the map, such as lungs, give way to bridges only where they were background.
-fn write_back(labels: &mut Volume<u8>, part: &VoxelBox, before: &[u8], after: &[u8], request: &Request<'_>) {
-    let [_, height, width] = labels.grid.shape;
-    let [_, rows, columns] = part.shape();
-    for (at, (&old, &new)) in before.iter().zip(after).enumerate().filter(|(_, (old, new))| old != new) {
-        let [z, y, x] = [at / (rows * columns), at / columns % rows, at % columns];
-        let voxel = ((part.low[0] + z) * height + part.low[1] + y) * width + part.low[2] + x;
-        if old == 0 && labels.data[voxel] != 0 {
-            continue;
-        }
-        labels.data[voxel] = [0, request.artery, request.vein][new as usize];
-    }
-}
-
-fn crop_slice<T: Copy>(data: &[T], [_, height, width]: [usize; 3], part: &VoxelBox) -> Vec<T> {
-    let rows = (part.low[0]..part.high[0]).flat_map(|z| (part.low[1]..part.high[1]).map(move |y| (z, y)));
-    let row = |(z, y): (usize, usize)| {
-        let from = (z * height + y) * width;
-        &data[from + part.low[2]..from + part.high[2]]
-    };
-    rows.flat_map(row).copied().collect()
-}
+/// What progress counts: units, their classes, bridges, specks.
+const STEPS: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +142,7 @@ mod tests {
     }
 
     fn request() -> Request<'static> {
-        Request { artery: 1, vein: 2, airways: None, hu: None, weights: Weights::default() }
+        Request { pairs: &[[1, 2]], airways: None, hu: None, weights: Weights::default() }
     }
 
     /// An artery along x of which a stretch is called vein.

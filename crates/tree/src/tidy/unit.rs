@@ -1,13 +1,14 @@
 //! Units: branches of one class with the voxels nearest to them.
 
 use pulmoav_task::{Cancelled, Monitor};
-use pulmoav_volume::Affine;
+use pulmoav_volume::bits::Bits;
 
 use crate::extract::Centreline;
 use crate::lattice::Lattice;
+use crate::loops::Groups;
 use crate::prune::Spurs;
+use crate::ranked::Ranked;
 use crate::region::{NONE, regions};
-use crate::tidy::Change;
 
 /// A branch of one class.
 #[derive(Debug, Clone)]
@@ -31,13 +32,19 @@ pub(super) struct Unit {
 /// All units of a label map.
 pub(super) struct Units {
     pub(super) lattice: Lattice,
+    /// Those of the arteries, then those of the veins.
     pub(super) list: Vec<Unit>,
-    /// The unit of each voxel; [`NONE`] outside.
-    pub(super) of_voxel: Vec<u32>,
-    /// Length of each piece, mm.
-    pub(super) piece_mm: Vec<f64>,
+    /// Arteries and veins.
+    pub(super) classes: [ClassVoxels; 2],
     /// Whether each piece is no tree of its class.
     pub(super) is_loose: Vec<bool>,
+}
+
+/// The voxels of one class.
+pub(super) struct ClassVoxels {
+    pub(super) mask: Ranked,
+    /// The unit of each; [`NONE`] where it hangs on none.
+    pub(super) units: Vec<u32>,
 }
 
 /// A piece is loose when it is shorter than this share of the longest of its class.
@@ -45,95 +52,105 @@ const TREE_SHARE: f64 = 0.1;
 
 impl Units {
     /// # Shapes
-    /// `classes` (0, 1 artery, 2 vein): `[z, y, x]` of the lattice.
-    pub(super) fn find(classes: &[u8], lattice: Lattice, monitor: &dyn Monitor) -> Result<Self, Cancelled> {
-        let mut units =
-            Self { lattice, list: vec![], of_voxel: vec![NONE; classes.len()], piece_mm: vec![], is_loose: vec![] };
-        let mut nodes = 0;
-        for class in [1, 2] {
-            let mask: Vec<u8> = classes.iter().map(|&value| u8::from(value == class)).collect();
-            if mask.contains(&1) {
-                let centreline = Centreline::find(&mask, lattice, Spurs::LONG, monitor)?;
-                units.add_class(class, &mask, &centreline, nodes);
-                nodes += centreline.graph.nodes.len();
-            }
+    /// `classes`: arteries and veins, of one shape with a margin.
+    pub(super) fn find(classes: [&Bits; 2], spacing_mm: [f64; 3], monitor: &dyn Monitor) -> Result<Self, Cancelled> {
+        let of = |class: u8| OfClass::find(class, classes[usize::from(class) - 1], spacing_mm, monitor);
+        let (arteries, veins) = rayon::join(|| of(1), || of(2));
+        let (arteries, veins) = (arteries?, veins?);
+        let lattice = Lattice { shape: classes[0].shape(), spacing_mm };
+        let [first_unit, first_piece, first_node] = [arteries.list.len(), arteries.is_loose.len(), arteries.nodes];
+        let mut list = arteries.list;
+        list.extend(veins.list.into_iter().map(|unit| Unit {
+            nodes: unit.nodes.map(|node| node + first_node),
+            piece: unit.piece + first_piece,
+            ..unit
+        }));
+        let mut classes = [arteries.voxels, veins.voxels];
+        for unit in classes[1].units.iter_mut().filter(|unit| **unit != NONE) {
+            *unit += first_unit as u32;
         }
-        Ok(units)
+        Ok(Self { lattice, list, classes, is_loose: [arteries.is_loose, veins.is_loose].concat() })
     }
 
-    fn add_class(&mut self, class: u8, mask: &[u8], centreline: &Centreline, first_node: usize) {
-        let first = self.list.len();
-        let graph = &centreline.graph;
-        let lone = graph.nodes.iter().enumerate().filter(|(_, node)| node.is_lone);
-        let lone = lone.map(|(index, node)| ([index; 2], vec![node.voxel]));
-        let links = graph.each_link().map(|(_, link)| (link.ends, link.path.clone()));
-        let half_mm = 0.5 * self.lattice.voxel_mm3().cbrt();
-        for (ends, path) in links.chain(lone) {
-            let depth = |voxel: &u32| f64::from(centreline.depth_mm2[*voxel as usize]).sqrt() - half_mm;
-            self.list.push(Unit {
-                class,
-                nodes: ends.map(|end| first_node + end),
-                is_free: ends.map(|end| graph.nodes[end].links.len() < 2),
-                length_mm: self.lattice.length_mm(&path),
-                radius_mm: (path.iter().map(depth).sum::<f64>() / path.len() as f64).max(half_mm),
-                path,
-                voxels: 0,
-                piece: 0,
-            });
-        }
-        let seeds = self.list[first..].iter().enumerate();
-        let seeds = seeds.flat_map(|(i, unit)| unit.path.iter().map(move |&voxel| (voxel, (first + i) as u32)));
-        for (voxel, number) in regions(mask, &self.lattice, seeds).into_iter().enumerate() {
-            if number != NONE {
-                self.of_voxel[voxel] = number;
-                self.list[number as usize].voxels += 1;
+    /// Arteries and veins after flipping these units.
+    pub(super) fn applied(&self, flips: &[bool]) -> [Bits; 2] {
+        let mut bits = [0, 1].map(|class| self.classes[class].mask.bits.clone());
+        for (class, own) in self.classes.iter().enumerate() {
+            let flipped = own.mask.voxels.iter().zip(&own.units);
+            for (&voxel, _) in flipped.filter(|(_, unit)| **unit != NONE && flips[**unit as usize]) {
+                let place = self.lattice.place(voxel);
+                bits[class].clear(place);
+                bits[1 - class].set(place);
             }
         }
-        self.number_pieces(first, graph.nodes.len(), first_node);
+        bits
     }
+}
 
-    /// Units that hang together by their nodes are one piece.
-    fn number_pieces(&mut self, first: usize, nodes: usize, first_node: usize) {
-        let mut groups = crate::loops::Groups::new(nodes);
-        for unit in &self.list[first..] {
-            groups.join(unit.nodes[0] - first_node, unit.nodes[1] - first_node);
-        }
-        let first_piece = self.piece_mm.len();
-        let mut numbers = std::collections::HashMap::new();
-        for unit in &mut self.list[first..] {
-            let root = groups.root(unit.nodes[0] - first_node);
-            let piece = *numbers.entry(root).or_insert_with(|| {
-                self.piece_mm.push(0.0);
-                self.piece_mm.len() - 1
-            });
-            unit.piece = piece;
-            self.piece_mm[piece] += unit.length_mm;
-        }
-        let longest_mm = self.piece_mm[first_piece..].iter().copied().fold(0.0, f64::max);
-        self.is_loose.extend(self.piece_mm[first_piece..].iter().map(|&mm| mm < TREE_SHARE * longest_mm));
-    }
+/// What is found of one class; numbers start at 0.
+struct OfClass {
+    list: Vec<Unit>,
+    voxels: ClassVoxels,
+    is_loose: Vec<bool>,
+    nodes: usize,
+}
 
-    /// What flipping these units changes.
-    pub(super) fn flipped(&self, flips: &[bool], affine: &Affine, values: [u8; 2]) -> Vec<Change> {
-        let change = |(unit, _): (&Unit, &bool)| {
-            let [z, y, x] = self.lattice.place(unit.path[unit.path.len() / 2]).map(|v| v as f64);
-            let value = |class: u8| values[usize::from(class) - 1];
-            Change {
-                at_mm: affine.apply([x, y, z]),
-                from: value(unit.class),
-                to: value(3 - unit.class),
-                length_mm: unit.length_mm,
-                voxels: unit.voxels,
-            }
-        };
-        self.list.iter().zip(flips).filter(|(_, flip)| **flip).map(change).collect()
-    }
-
-    pub(super) fn apply(&self, flips: &[bool], classes: &mut [u8]) {
-        for (class, &unit) in classes.iter_mut().zip(&self.of_voxel) {
-            if unit != NONE && flips[unit as usize] {
-                *class = 3 - *class;
-            }
+impl OfClass {
+    fn find(class: u8, bits: &Bits, spacing_mm: [f64; 3], monitor: &dyn Monitor) -> Result<Self, Cancelled> {
+        let mask = Ranked::new(bits.clone());
+        let centreline = Centreline::find(&mask, spacing_mm, Spurs::LONG, monitor)?;
+        monitor.proceed()?;
+        let mut list = listed(class, &centreline);
+        let seeds = list.iter().enumerate();
+        let seeds = seeds.flat_map(|(i, unit)| unit.path.iter().map(move |&voxel| (voxel, i as u32)));
+        let units = regions(&mask, spacing_mm, seeds);
+        for &unit in units.iter().filter(|unit| **unit != NONE) {
+            list[unit as usize].voxels += 1;
         }
+        let nodes = centreline.graph.nodes.len();
+        let is_loose = number_pieces(&mut list, nodes);
+        Ok(Self { list, voxels: ClassVoxels { mask, units }, is_loose, nodes })
     }
+}
+
+/// The links of a centreline, and its lone voxels, as units.
+fn listed(class: u8, centreline: &Centreline) -> Vec<Unit> {
+    let (graph, lattice) = (&centreline.graph, &centreline.lattice);
+    let lone = graph.nodes.iter().enumerate().filter(|(_, node)| node.is_lone);
+    let lone = lone.map(|(index, node)| ([index; 2], vec![node.voxel]));
+    let links = graph.each_link().map(|(_, link)| (link.ends, link.path.clone()));
+    let half_mm = 0.5 * lattice.voxel_mm3().cbrt();
+    let depth = |&voxel: &u32| f64::from(centreline.depths.mm2(voxel)).sqrt() - half_mm;
+    let unit = |(ends, path): ([usize; 2], Vec<u32>)| Unit {
+        class,
+        nodes: ends,
+        is_free: ends.map(|end| graph.nodes[end].links.len() < 2),
+        length_mm: lattice.length_mm(&path),
+        radius_mm: (path.iter().map(depth).sum::<f64>() / path.len() as f64).max(half_mm),
+        path,
+        voxels: 0,
+        piece: 0,
+    };
+    links.chain(lone).map(unit).collect()
+}
+
+/// Units that hang together by their nodes are one piece; gives whether each piece is loose.
+fn number_pieces(list: &mut [Unit], nodes: usize) -> Vec<bool> {
+    let mut groups = Groups::new(nodes);
+    for unit in list.iter() {
+        groups.join(unit.nodes[0], unit.nodes[1]);
+    }
+    let mut piece_mm: Vec<f64> = vec![];
+    let mut numbers = std::collections::HashMap::new();
+    for unit in list {
+        let root = groups.root(unit.nodes[0]);
+        let piece = *numbers.entry(root).or_insert_with(|| {
+            piece_mm.push(0.0);
+            piece_mm.len() - 1
+        });
+        unit.piece = piece;
+        piece_mm[piece] += unit.length_mm;
+    }
+    let longest_mm = piece_mm.iter().copied().fold(0.0, f64::max);
+    piece_mm.iter().map(|&mm| mm < TREE_SHARE * longest_mm).collect()
 }

@@ -1,0 +1,70 @@
+import { checkInteger, checkPath, defaultThreads, MAX_THREADS, seriesOf } from './check.js';
+import { UsageError } from './errors.js';
+import type { Checked } from './native/binding.js';
+import { addon } from './native/load.js';
+import { call } from './progress.js';
+import type { CallOptions, SeriesName } from './types.js';
+
+export type { Checked, CheckFigure, CheckPlace, CheckSeconds } from './native/binding.js';
+
+/** Options of {@link checkLabels}. */
+export interface CheckOptions extends CallOptions {
+  /** The scan, as a path: a file or a folder of DICOM. */
+  image: string;
+  /** Value of the arteries, with `vein`. @default the values of our plans, with sides */
+  artery?: number | undefined;
+  /** Value of the veins, with `artery`. */
+  vein?: number | undefined;
+  /** Which volume of the scan's file with four or more axes. */
+  index?: number | undefined;
+  /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
+  series?: SeriesName | undefined;
+  /** Threads to compute with; results do not depend on it. @default all */
+  threads?: number | undefined;
+}
+
+/** Values of our plans: arteries with the veins of the same side. */
+const PAIRS = [
+  [1, 2],
+  [3, 5],
+  [4, 6],
+];
+/** Values with a side: 1 the patient's left, 2 the right. */
+const SIDES = [
+  [3, 1],
+  [4, 2],
+  [5, 1],
+  [6, 2],
+  [8, 1],
+  [9, 2],
+];
+
+/**
+ * Checks a label map of arteries and veins without a reference: figures that follow the share of swapped voxels, and
+ * plain plausibility, each with the range that is plausible, a traffic light and places to look at.
+ *
+ * @throws FormatError, GeometryError, IoError, UsageError
+ * @example
+ * const { light, figures } = await checkLabels('labels.nii.gz', { image: 'chest.nii.gz' });
+ * for (const { title, value, light } of figures) console.log(title, value, light);
+ */
+export async function checkLabels(path: string, options: CheckOptions): Promise<Checked> {
+  const { image, artery, vein, index, threads = defaultThreads() } = options;
+  checkPath('The label map', path);
+  checkPath('The scan', image);
+  if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
+  checkInteger('threads', threads, 1, MAX_THREADS);
+  const request = { image, index: index ?? null, series: seriesOf(options), threads, ...valuesOf(artery, vein) };
+  return await call(options, (monitor) => addon().checkFile(path, request, monitor));
+}
+
+function valuesOf(artery?: number, vein?: number): { pairs: number[][]; sides: number[][] } {
+  if (artery === undefined && vein === undefined) return { pairs: PAIRS, sides: SIDES };
+  if (artery === undefined || vein === undefined) {
+    throw new UsageError('artery and vein go together: give both values, or none for those of our plans.');
+  }
+  checkInteger('artery', artery, 1, 255);
+  checkInteger('vein', vein, 1, 255);
+  if (artery === vein) throw new UsageError(`artery and vein are both ${artery}; expected two values.`);
+  return { pairs: [[artery, vein]], sides: [] };
+}
