@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::SystemTime;
 
 /// Ampere (A100; RTX 30), Ada, Hopper, Blackwell (B200; RTX 50).
 const ARCHITECTURES: &str = "80,86,89,90a,100,120";
@@ -23,68 +26,115 @@ fn main() {
     println!("cargo::rerun-if-env-changed=CUDA_HOME");
     println!("cargo::rerun-if-env-changed=PULMOAV_CUDA_ARCHS");
     let source = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("src");
+    println!("cargo::rerun-if-changed={}", source.display());
     let out = PathBuf::from(variable("OUT_DIR"));
-    let headers = source.join("cuda");
     let architectures = env::var("PULMOAV_CUDA_ARCHS").unwrap_or_else(|_| ARCHITECTURES.into());
     let architectures: Vec<&str> = architectures.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    let mut list = String::new();
-    for folder in sorted(&source).iter().filter(|path| path.is_dir()) {
-        for file in sorted(folder) {
-            let extension = file.extension().unwrap_or_default();
-            if extension == "cu" || extension == "cuh" {
-                println!("cargo::rerun-if-changed={}", file.display());
-            }
-            if extension == "cu" {
-                list.push_str(&compiled(&name(folder, &file), &file, &headers, &architectures, &out));
-            }
+    let folders: Vec<PathBuf> = sorted(&source).into_iter().filter(|path| path.is_dir()).collect();
+    let files: Vec<PathBuf> = folders.iter().flat_map(|folder| sorted(folder)).collect();
+    let is = |file: &&PathBuf, extension: &str| file.extension().is_some_and(|found| found == extension);
+    let headers = files.iter().filter(|file| is(file, "cuh"));
+    let newest = headers.filter_map(|header| modified(header)).max().unwrap_or(SystemTime::UNIX_EPOCH);
+    let sources: Vec<Source> = files
+        .iter()
+        .filter(|file| is(file, "cu"))
+        .map(|file| Source { name: name(file), file: file.clone(), headers: source.join("cuda"), newest })
+        .collect();
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..jobs() {
+            scope.spawn(|| {
+                while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    source.compile(&architectures, &out);
+                }
+            });
         }
-    }
+    });
+    let list: String = sources.iter().map(|source| source.item(&architectures, &out)).collect();
     fs::write(out.join("kernels.rs"), list).expect("OUT_DIR can be written");
 }
 
+fn jobs() -> usize {
+    env::var("NUM_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1)
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|facts| facts.modified()).ok()
+}
+
+/// One file of kernels.
+struct Source {
+    name: String,
+    file: PathBuf,
+    headers: PathBuf,
+    /// When the last of all headers was changed.
+    newest: SystemTime,
+}
+
+impl Source {
+    fn cubin(&self, architecture: &str, out: &Path) -> PathBuf {
+        out.join(format!("{}.sm_{architecture}.cubin", self.name))
+    }
+
+    fn ptx(&self, out: &Path) -> PathBuf {
+        out.join(format!("{}.ptx", self.name))
+    }
+
+    fn compile(&self, architectures: &[&str], out: &Path) {
+        for architecture in architectures {
+            self.nvcc(&["-cubin", &format!("-arch=sm_{architecture}")], &self.cubin(architecture, out));
+        }
+        self.nvcc(&["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &self.ptx(out));
+    }
+
+    /// The Rust item that embeds what came out.
+    fn item(&self, architectures: &[&str], out: &Path) -> String {
+        let mut cubins = String::new();
+        for architecture in architectures {
+            let number: u32 = architecture.trim_end_matches(char::is_alphabetic).parse().expect("a number: 80, 90a");
+            let _ = write!(cubins, "({number}, include_bytes!({:?})), ", self.cubin(architecture, out));
+        }
+        let (name, item, ptx) = (&self.name, self.name.to_uppercase(), self.ptx(out));
+        format!(
+            "/// Kernels of `{name}`.\npub(crate) static {item}: Kernels = Kernels {{ name: {name:?}, cubins: \
+             &[{cubins}], ptx: include_str!({ptx:?}) }};\n"
+        )
+    }
+
+    /// Compiles the file, unless what would come out is there and newer.
+    fn nvcc(&self, what: &[&str], to: &Path) {
+        let newest = modified(&self.file).map_or(self.newest, |changed| changed.max(self.newest));
+        if modified(to).is_some_and(|made| made > newest) {
+            return;
+        }
+        let compiler = PathBuf::from(variable("CUDA_HOME")).join("bin/nvcc");
+        let output = Command::new(&compiler)
+            .args(["-std=c++17", "-O3", "-Xptxas", "-v", "-I"])
+            .arg(&self.headers)
+            .args(what)
+            .arg(&self.file)
+            .arg("-o")
+            .arg(to)
+            .output()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}; set CUDA_HOME", compiler.display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "nvcc {what:?} {}: {said}", self.file.display());
+        let spilled = said.lines().find(|line| line.contains("spill") && !line.contains(" 0 bytes spill stores"));
+        if let Some(spilled) = spilled {
+            let _ = fs::remove_file(to);
+            panic!("{} {what:?} spills registers: {spilled}", self.file.display());
+        }
+    }
+}
+
 /// `conv3d` of `conv3d/kernels.cu`, `conv3d_tensor` of `conv3d/tensor.cu`.
-fn name(folder: &Path, file: &Path) -> String {
+fn name(file: &Path) -> String {
     let part = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = file.parent().map(part).unwrap_or_default();
     match part(file).as_str() {
-        "kernels" => part(folder),
-        other => format!("{}_{other}", part(folder)),
+        "kernels" => folder,
+        other => format!("{folder}_{other}"),
     }
-}
-
-/// Compiles one file; the Rust item that embeds what came out.
-fn compiled(op: &str, kernels: &Path, headers: &Path, architectures: &[&str], out: &Path) -> String {
-    let mut cubins = String::new();
-    for architecture in architectures {
-        let to = out.join(format!("{op}.sm_{architecture}.cubin"));
-        nvcc(kernels, headers, &["-cubin", &format!("-arch=sm_{architecture}")], &to);
-        let number: u32 = architecture.trim_end_matches(char::is_alphabetic).parse().expect("a number: 80, 90a");
-        // Code for 90a runs on compute capability 9.0 alone, other code on every later minor version too.
-        let _ = write!(cubins, "({number}, include_bytes!({to:?})), ");
-    }
-    let ptx = out.join(format!("{op}.ptx"));
-    nvcc(kernels, headers, &["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &ptx);
-    let name = op.to_uppercase();
-    format!(
-        "/// Kernels of `{op}`.\npub(crate) static {name}: Kernels = Kernels {{ name: {op:?}, cubins: \
-         &[{cubins}], ptx: include_str!({ptx:?}) }};\n"
-    )
-}
-
-fn nvcc(kernels: &Path, headers: &Path, what: &[&str], to: &Path) {
-    let compiler = PathBuf::from(variable("CUDA_HOME")).join("bin/nvcc");
-    let output = Command::new(&compiler)
-        .args(["-std=c++17", "-O3", "-Xptxas", "-v", "-I"])
-        .arg(headers)
-        .args(what)
-        .arg(kernels)
-        .arg("-o")
-        .arg(to)
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}; set CUDA_HOME", compiler.display()));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nvcc {what:?} {}: {said}", kernels.display());
-    let spilled = said.lines().find(|line| line.contains("spill") && !line.contains(" 0 bytes spill stores"));
-    assert!(spilled.is_none(), "{} {what:?} spills registers: {spilled:?}", kernels.display());
 }
 
 fn variable(name: &str) -> String {

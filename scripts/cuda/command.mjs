@@ -1,5 +1,5 @@
 // Commands whose failure ends a script with one sentence.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -35,4 +35,27 @@ export async function main(work) {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
   }
+}
+
+/** Runs commands, at most `most` at a time; the first that fails is told with what it said. */
+export async function inParallel(commands, most) {
+  const waiting = [...commands];
+  const worker = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) await finished(...next);
+  };
+  await Promise.all(Array.from({ length: Math.min(most, commands.length) }, worker));
+}
+
+/** What a command said, once it ended well. */
+export function finished(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+    child.on('error', (error) => reject(new Refusal(`${command} cannot be started: ${error.message}.`)));
+    child.on('close', (status) => {
+      if (status === 0) resolve(said);
+      else reject(new Refusal(`"${command} ${args.at(-3)}" failed:\n${said.slice(0, 4000)}`));
+    });
+  });
 }

@@ -106,7 +106,8 @@ struct Product {
 
 impl Product {
     fn check(&self, state: &State) -> Answer {
-        let parts = [(&self.a, self.rows, self.inner), (&self.b, self.inner, self.columns), (&self.c, self.rows, self.columns)];
+        let parts =
+            [(&self.a, self.rows, self.inner), (&self.b, self.inner, self.columns), (&self.c, self.rows, self.columns)];
         for (matrix, rows, columns) in parts {
             if rows * columns * self.batch == 0 {
                 continue;

@@ -6,6 +6,7 @@ mod blas;
 mod counts;
 mod driver;
 mod host;
+mod nccl;
 mod ptx;
 mod rand;
 mod settings;

@@ -18,7 +18,7 @@ fn generators() -> MutexGuard<'static, HashMap<u64, Generator>> {
 }
 
 impl Generator {
-    /// SplitMix64 (Steele, Lea, Flood, 2014).
+    /// `SplitMix64` (Steele, Lea, Flood, 2014).
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -43,7 +43,12 @@ fn change(handle: u64, change: impl FnOnce(&mut Generator)) -> Answer {
 }
 
 /// Fills the device's memory when the stream comes to it; the numbers are drawn now.
-fn fill<T: Copy + Send + Sync + 'static>(handle: u64, to: u64, count: usize, draw: impl Fn(&mut Generator) -> T) -> Answer {
+fn fill<T: Copy + Send + Sync + 'static>(
+    handle: u64,
+    to: u64,
+    count: usize,
+    draw: impl Fn(&mut Generator) -> T,
+) -> Answer {
     let mut generator = *generators().get(&handle).ok_or(Code::InvalidValue)?;
     let values: Vec<T> = (0..count).map(|_| draw(&mut generator)).collect();
     generators().insert(handle, generator);
@@ -59,7 +64,11 @@ fn fill<T: Copy + Send + Sync + 'static>(handle: u64, to: u64, count: usize, dra
 
 /// cuRAND draws normal numbers in pairs, and refuses an odd count.
 fn even(count: usize) -> Answer {
-    if count.is_multiple_of(2) { Ok(()) } else { refuse(Code::InvalidValue, format_args!("cuRAND: {count} normal numbers")) }
+    if count.is_multiple_of(2) {
+        Ok(())
+    } else {
+        refuse(Code::InvalidValue, format_args!("cuRAND: {count} normal numbers"))
+    }
 }
 
 api! {

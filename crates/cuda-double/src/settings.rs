@@ -12,6 +12,7 @@
 //! | `EMU_KERNELS` | a library of kernels that the host's compiler made: cubins run these |
 //! | `EMU_COUNTS` | a file of eight little-endian u64, kept up to date: see `counts` |
 //! | `EMU_TRACE=1` | calls and launches on standard error |
+//! | `EMU_NCCL_SECONDS` | how long a rank waits for the others; 60 unless it says otherwise |
 //! | `EMU_DRIVER` | `old`, `none`, `broken`, `lying` or `crashing`: see `Mode` |
 
 use std::sync::OnceLock;
@@ -48,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) kernels: Option<String>,
     pub(crate) counts: Option<String>,
     pub(crate) traces: bool,
+    pub(crate) nccl_seconds: u64,
 }
 
 /// The settings, read once.
@@ -81,6 +83,7 @@ impl Settings {
             threads: number("EMU_THREADS").map_or(cores, |count| count as usize),
             kernels: variable("EMU_KERNELS"),
             counts: variable("EMU_COUNTS"),
+            nccl_seconds: number("EMU_NCCL_SECONDS").unwrap_or(60),
             traces: is("EMU_TRACE", "1"),
         }
     }
@@ -104,8 +107,14 @@ mod tests {
 
     #[test]
     fn devices_can_be_hidden() {
-        let cases: &[(Option<&str>, &[i32])] =
-            &[(None, &[0, 1]), (Some("1"), &[1]), (Some("1,0"), &[1, 0]), (Some(""), &[]), (Some("-1"), &[]), (Some("0,7,1"), &[0])];
+        let cases: &[(Option<&str>, &[i32])] = &[
+            (None, &[0, 1]),
+            (Some("1"), &[1]),
+            (Some("1,0"), &[1, 0]),
+            (Some(""), &[]),
+            (Some("-1"), &[]),
+            (Some("0,7,1"), &[0]),
+        ];
         for (list, want) in cases {
             assert_eq!(visible_devices(2, *list), *want, "{list:?}");
         }

@@ -4,13 +4,16 @@
 //! Input: noise, one channel, one sample. Peer: PyTorch and onnxruntime with the same network, round by round.
 //!
 //! `cargo bench --workspace --profile dev --bench unet -- [--patch 96] [--threads 2] [--repeats 3] [--train] [--json]`
+//!
+//! `--card` runs it in bf16 on the first card, with f32 parameters in training (feature `cuda`; benches/gpu has the
+//! whole race).
 #![allow(missing_docs)]
 
 mod machine;
 
 use std::time::Instant;
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use machine::{flag, number, peak_bytes, peak_gflops, threads};
 use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_ops::tape::Tape;
@@ -26,6 +29,9 @@ const CLASSES: usize = 3;
 fn main() -> Result<()> {
     let threads = threads();
     let (patch, repeats, train) = (number("--patch", 96), number("--repeats", 3).max(1), flag("--train"));
+    if flag("--card") {
+        return on_card(patch, number("--batch", 1), repeats.max(10), train);
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
     let mut seconds = pool.install(|| measure(patch, repeats, train))?;
     seconds.sort_by(f64::total_cmp);
@@ -60,24 +66,50 @@ fn gflop(patch: usize, train: bool) -> f64 {
 
 /// Seconds of each repeat, after one to warm up.
 fn measure(patch: usize, repeats: usize, train: bool) -> Result<Vec<f64>> {
-    let mut noise = Noise(1);
+    let mut noise = Noise::new(Device::Cpu);
     let network = Network::new(&mut noise)?;
     let x = noise.tensor(&[1, patch, patch, patch, 1], 1.0)?;
-    let run = || {
-        if train {
-            return network.step(&x);
-        }
-        Network::forward(&x, &network.detached())?;
-        Ok(())
-    };
-    run()?;
+    timed(repeats, &Device::Cpu, || if train { network.step(&x) } else { network.infer(&x) })
+}
+
+/// Seconds of each repeat, after two to warm up.
+fn timed(repeats: usize, device: &Device, run: impl Fn() -> Result<()>) -> Result<Vec<f64>> {
+    for _ in 0..2 {
+        run()?;
+    }
+    device.synchronize()?;
     (0..repeats)
         .map(|_| {
             let start = Instant::now();
             run()?;
+            device.synchronize()?;
             Ok(start.elapsed().as_secs_f64())
         })
         .collect()
+}
+
+/// The network on a card, and the card's own ceiling in the same run: a bf16 product of 8192 x 8192 matrices.
+fn on_card(patch: usize, batch: usize, repeats: usize, train: bool) -> Result<()> {
+    let device = Device::new_cuda_with_stream(0)?;
+    let mut noise = Noise::new(device.clone());
+    let network = Network::new(&mut noise)?;
+    let x = noise.tensor(&[batch, patch, patch, patch, 1], 1.0)?.to_dtype(DType::BF16)?;
+    let inference = network.in_bf16()?;
+    let mut seconds =
+        timed(repeats, &device, || if train { network.step(&x) } else { Network::forward(&x, &inference).map(drop) })?;
+    seconds.sort_by(f64::total_cmp);
+    let edge = number("--matrix", 8192);
+    let matrix = Tensor::ones((edge, edge), DType::BF16, &device)?;
+    let mut products = timed(10, &device, || matrix.matmul(&matrix).map(drop))?;
+    products.sort_by(f64::total_cmp);
+    let (median, gflop) = (seconds[seconds.len() / 2], gflop(patch, train) * batch as f64);
+    let peak = 2.0 * (edge as f64).powi(3) / products[products.len() / 2] / 1e9;
+    let share = gflop / median / peak;
+    println!(
+        "{{\"peer\":\"ours\",\"train\":{train},\"patch\":{patch},\"batch\":{batch},\"seconds\":{median},\
+         \"gflop\":{gflop:.1},\"matmulGflops\":{peak:.0},\"shareOfMatmul\":{share:.4}}}"
+    );
+    Ok(())
 }
 
 /// Weights in the order in which a forward pass takes them.
@@ -110,6 +142,16 @@ impl Network {
 
     fn detached(&self) -> Vec<Tensor> {
         self.0.iter().map(Var::as_detached_tensor).collect()
+    }
+
+    fn infer(&self, x: &Tensor) -> Result<()> {
+        Self::forward(x, &self.detached()).map(drop)
+    }
+
+    /// Weights in bf16; numbers a channel stay f32.
+    fn in_bf16(&self) -> Result<Vec<Tensor>> {
+        let narrow = |tensor: Tensor| if tensor.rank() > 1 { tensor.to_dtype(DType::BF16) } else { Ok(tensor) };
+        self.detached().into_iter().map(narrow).collect()
     }
 
     fn forward(x: &Tensor, weights: &[Tensor]) -> Result<Tensor> {
@@ -157,19 +199,26 @@ impl Network {
     }
 }
 
-/// Uniform noise, the same on every run.
-struct Noise(u32);
+/// Uniform noise on a device, the same on every run.
+struct Noise {
+    state: u32,
+    device: Device,
+}
 
 impl Noise {
+    fn new(device: Device) -> Self {
+        Self { state: 1, device }
+    }
+
     fn tensor(&mut self, shape: &[usize], scale: f32) -> Result<Tensor> {
         let count: usize = shape.iter().product();
         let values: Vec<f32> = (0..count)
             .map(|_| {
-                self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                scale * ((self.0 >> 8) as f32 / (1 << 23) as f32 - 1.0)
+                self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                scale * ((self.state >> 8) as f32 / (1 << 23) as f32 - 1.0)
             })
             .collect();
-        Tensor::from_vec(values, shape, &Device::Cpu)
+        Tensor::from_vec(values, shape, &self.device)
     }
 
     fn variable(&mut self, shape: &[usize], scale: f32) -> Result<Var> {

@@ -1,5 +1,5 @@
 //! The 3-D operators that candle lacks, forward and backward. Tensors in, tensors out; channels innermost (`[n, d, h,
-//! w, c]`), f32.
+//! w, c]`), f32; on cards bf16 too, where weights follow the type of their input.
 //!
 //! One folder an operator: `mod.rs` holds the contract, the shape checks and the backward pass, `cpu.rs` the CPU
 //! kernels, `cuda.rs` and `kernels.cu` those of NVIDIA cards (feature `cuda`).
@@ -7,6 +7,7 @@
 pub mod activation;
 pub mod attention;
 pub mod block_cache;
+mod cast;
 mod channelwise;
 pub mod concat;
 pub mod conv3d;
@@ -24,11 +25,13 @@ mod multiversion;
 pub mod norm;
 pub mod optimizer;
 pub mod pool3d;
+pub mod ranks;
 pub mod tape;
 pub mod upsample3d;
 
 pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};
 pub use attention::{AttentionMask, attention};
+pub use cast::cast;
 pub use concat::concat_channels;
 pub use conv_transpose3d::conv_transpose3d;
 pub use conv3d::{conv3d, conv3d_joined};
@@ -37,4 +40,5 @@ pub use linear::{PackedLinear, linear, linear_per_sample};
 pub use norm::{Input, batch_norm, group_norm, instance_norm};
 pub use pool3d::{avg_pool3d, max_pool3d};
 pub use pulmoav_simd as simd;
+pub use ranks::Ranks;
 pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};

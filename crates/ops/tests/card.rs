@@ -98,3 +98,35 @@ fn difference(actual: &Tensor, expected: &Tensor) -> Option<String> {
     let first = found.iter().zip(&wanted).position(|(a, b)| a != b)?;
     Some(format!("{wrong} of {} differ, the first at {first}: {} for {}", found.len(), found[first], wanted[first]))
 }
+
+/// A network in bf16 whose parameters are f32: gradients come back in f32.
+#[test]
+fn parameters_follow_the_type_of_their_input() {
+    let Some(card) = card() else { return };
+    let run: Run = |i| {
+        let x = ops::cast(&i[0], if i[0].device().is_cuda() { DType::BF16 } else { DType::F32 })?;
+        let y = ops::conv3d(&x, &i[1], None, [1; 3], [1; 3])?;
+        let y = ops::instance_norm(&y, Some(&i[2]), Some(&i[3]), 1e-5, ops::Activation::LeakyRelu(0.01))?;
+        let y = ops::conv3d_joined(&y, &x, &i[4], None, [2; 3], [1; 3])?;
+        ops::cast(&ops::linear_per_sample(&y, &i[5])?, DType::F32)
+    };
+    let shapes: [&[usize]; 6] = [&[2, 6, 7, 8, 8], &[3, 3, 3, 8, 16], &[16], &[16], &[3, 3, 3, 24, 8], &[2, 9, 3]];
+    let inputs: Vec<Tensor> = shapes.iter().zip(1..).map(|(shape, seed)| harness::noise(shape, seed)).collect();
+    let grad_out = harness::noise(run(&inputs).unwrap().dims(), 9);
+    let on_card: Vec<Tensor> = inputs.iter().map(|x| x.to_device(card).unwrap()).collect();
+    let (out, grads) = gradients(run, &on_card, &grad_out.to_device(card).unwrap());
+    let (expected, expected_grads) = gradients(run, &inputs, &grad_out);
+    let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let error = |a: &Tensor, b: &Tensor| {
+        let (a, b) = (flat(a), flat(b));
+        let square = |values: Vec<f32>| values.iter().map(|v| v * v).sum::<f32>();
+        (square(a.iter().zip(&b).map(|(a, b)| a - b).collect()) / square(b)).sqrt()
+    };
+    assert!(error(&out, &expected) < 0.02, "result: {}", error(&out, &expected));
+    for (i, (actual, expected)) in grads.iter().zip(&expected_grads).enumerate() {
+        let (actual, expected) = (actual.as_ref().unwrap(), expected.as_ref().unwrap());
+        assert_eq!(actual.dtype(), DType::F32);
+        // Gradients of gamma and beta are sums in which most cancels.
+        assert!(error(actual, expected) < 0.1, "gradient {i}: {}", error(actual, expected));
+    }
+}

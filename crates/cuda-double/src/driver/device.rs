@@ -21,32 +21,33 @@ pub(crate) fn checked(device: i32) -> Result<usize, Code> {
 pub(crate) fn most_shared() -> i32 {
     match settings().capability {
         (8, 0 | 7) => 163 << 10,
-        (8, _) | (12, _) => 99 << 10,
+        (8 | 12, _) => 99 << 10,
         _ => 227 << 10,
     }
 }
 
 /// A device's attribute; `cuda.h` numbers them.
+#[allow(clippy::match_same_arms, reason = "numbers that happen to be equal")]
 fn attribute(number: i32) -> i32 {
     let (major, minor) = settings().capability;
     match number {
-        1 | 2 | 3 => 1024,               // threads of a block, and along its first two axes
-        4 => 64,                         // along the third
-        5 => i32::MAX,                   // blocks along the first axis of a grid
-        6 | 7 => 65535,                  // along the others
-        8 => 48 << 10,                   // shared memory of a block
-        9 => 64 << 10,                   // constant memory
-        10 => 32,                        // threads of a warp
-        12 => 65536,                     // registers of a block
-        13 => 1_980_000,                 // clock, kHz
-        16 => 132,                       // multiprocessors
-        39 => 2048,                      // threads of a multiprocessor
+        1..=3 => 1024,   // threads of a block, and along its first two axes
+        4 => 64,         // along the third
+        5 => i32::MAX,   // blocks along the first axis of a grid
+        6 | 7 => 65535,  // along the others
+        8 => 48 << 10,   // shared memory of a block
+        9 => 64 << 10,   // constant memory
+        10 => 32,        // threads of a warp
+        12 => 65536,     // registers of a block
+        13 => 1_980_000, // clock, kHz
+        16 => 132,       // multiprocessors
+        39 => 2048,      // threads of a multiprocessor
         75 => major,
         76 => minor,
-        81 => most_shared() + 1024,      // shared memory of a multiprocessor
-        97 => most_shared(),             // of a block, where it asks for it
-        106 => 32,                       // blocks of a multiprocessor
-        41 | 78 | 79 | 115 => 1,         // unified addressing, stream priorities, L1 for global memory, memory pools
+        81 => most_shared() + 1024, // shared memory of a multiprocessor
+        97 => most_shared(),        // of a block, where it asks for it
+        106 => 32,                  // blocks of a multiprocessor
+        41 | 78 | 79 | 115 => 1,    // unified addressing, stream priorities, L1 for global memory, memory pools
         _ => 0,
     }
 }

@@ -50,6 +50,9 @@ impl Function {
                     Some(Err(why)) => return refuse(Code::InvalidPtx, why),
                     Some(Ok(kernel)) => kernel,
                 };
+                if let Some(first) = kernel.unknown.first() {
+                    eprintln!("[cuda double] {name}: {} instructions are {first}", kernel.unknown.len());
+                }
                 let parameters = kernel.parameters.iter().map(|place| (place.offset, place.bytes)).collect();
                 let (threads, shared_bytes) = (kernel.threads, kernel.shared_bytes);
                 (Body::Interpreted(kernel), parameters, threads, shared_bytes)
@@ -57,7 +60,10 @@ impl Function {
             Image::Cubin(names) => {
                 let found = names.iter().any(|known| known == name).then(|| HostKernel::find(name)).flatten();
                 let Some(kernel) = found else {
-                    return refuse(Code::NotFound, format_args!("the cubin or the host's library has no kernel {name}"));
+                    return refuse(
+                        Code::NotFound,
+                        format_args!("the cubin or the host's library has no kernel {name}"),
+                    );
                 };
                 (Body::Compiled(kernel), place(&kernel.parameters()), kernel.threads(), 0)
             }
@@ -105,7 +111,8 @@ impl Elf {
         let (table, each, count) = (self.number::<8>(40), self.number::<2>(58), self.number::<2>(60));
         let section = |at: u64| table + at * each;
         let names = self.number::<8>(section(self.number::<2>(62)) + 24);
-        let name = |at: u64| text(self.0.wrapping_add((names + self.number::<4>(section(at))) as usize).cast::<c_char>());
+        let name =
+            |at: u64| text(self.0.wrapping_add((names + self.number::<4>(section(at))) as usize).cast::<c_char>());
         (0..count).filter_map(|at| name(at).strip_prefix(".text.").map(str::to_owned)).collect()
     }
 }

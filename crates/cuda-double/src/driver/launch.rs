@@ -35,7 +35,10 @@ fn check(function: &Function, sizes: Sizes) -> Answer {
     let most = function.most_dynamic.load(Ordering::Relaxed);
     if sizes.dynamic_bytes > most {
         let asked = sizes.dynamic_bytes;
-        return refuse(Code::InvalidValue, format_args!("{name}: {asked} bytes of shared memory where {most} are allowed"));
+        return refuse(
+            Code::InvalidValue,
+            format_args!("{name}: {asked} bytes of shared memory where {most} are allowed"),
+        );
     }
     Ok(())
 }

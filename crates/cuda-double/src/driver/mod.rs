@@ -85,7 +85,18 @@ fn number(name: &str, code: Code) -> i32 {
     match name {
         _ if name.starts_with("cublas") => CUBLAS_STATUS_EXECUTION_FAILED,
         _ if name.starts_with("curand") => CURAND_STATUS_INTERNAL_ERROR,
+        _ if name.starts_with("nccl") => nccl(code),
         _ => code as i32,
+    }
+}
+
+/// NCCL's answers: a call that was wrong, another rank that is gone, a system that fails.
+fn nccl(code: Code) -> i32 {
+    match code {
+        Code::InvalidValue | Code::InvalidHandle => 4,
+        Code::NotSupported => 5,
+        Code::Unknown => 6,
+        _ => 2,
     }
 }
 

@@ -134,7 +134,11 @@ impl State {
 }
 
 /// Puts work into a stream: it is recorded, waits, or is done at once.
-pub(crate) fn put(state: &mut State, handle: u64, work: impl Fn(&mut State) -> Answer + Send + Sync + 'static) -> Answer {
+pub(crate) fn put(
+    state: &mut State,
+    handle: u64,
+    work: impl Fn(&mut State) -> Answer + Send + Sync + 'static,
+) -> Answer {
     state.alive()?;
     let work: Work = Arc::new(work);
     let stream = state.stream(handle)?;

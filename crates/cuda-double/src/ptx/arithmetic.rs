@@ -71,7 +71,11 @@ pub(crate) fn add_or_subtract(statement: &Statement, names: &mut Names) -> Decod
     }
     if !is_float(statement) {
         return if statement.has("sat") {
-            map2(statement, names, move |x: i32, y: i32| if subtracts { x.saturating_sub(y) } else { x.saturating_add(y) })
+            map2(
+                statement,
+                names,
+                move |x: i32, y: i32| if subtracts { x.saturating_sub(y) } else { x.saturating_add(y) },
+            )
         } else if subtracts {
             integers!(map2, statement, names, |x, y| x.wrapping_sub(y))
         } else {
@@ -121,12 +125,12 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
     }
     if statement.has("hi") {
         return match statement.kind()? {
-            Type::U16 => map2(statement, names, |x: u16, y: u16| (u32::from(x) * u32::from(y) >> 16) as u16),
-            Type::S16 => map2(statement, names, |x: i16, y: i16| (i32::from(x) * i32::from(y) >> 16) as i16),
-            Type::U32 => map2(statement, names, |x: u32, y: u32| (u64::from(x) * u64::from(y) >> 32) as u32),
-            Type::S32 => map2(statement, names, |x: i32, y: i32| (i64::from(x) * i64::from(y) >> 32) as i32),
-            Type::U64 => map2(statement, names, |x: u64, y: u64| (u128::from(x) * u128::from(y) >> 64) as u64),
-            _ => map2(statement, names, |x: i64, y: i64| (i128::from(x) * i128::from(y) >> 64) as i64),
+            Type::U16 => map2(statement, names, |x: u16, y: u16| ((u32::from(x) * u32::from(y)) >> 16) as u16),
+            Type::S16 => map2(statement, names, |x: i16, y: i16| ((i32::from(x) * i32::from(y)) >> 16) as i16),
+            Type::U32 => map2(statement, names, |x: u32, y: u32| ((u64::from(x) * u64::from(y)) >> 32) as u32),
+            Type::S32 => map2(statement, names, |x: i32, y: i32| ((i64::from(x) * i64::from(y)) >> 32) as i32),
+            Type::U64 => map2(statement, names, |x: u64, y: u64| ((u128::from(x) * u128::from(y)) >> 64) as u64),
+            _ => map2(statement, names, |x: i64, y: i64| ((i128::from(x) * i128::from(y)) >> 64) as i64),
         };
     }
     if !is_float(statement) {
@@ -163,16 +167,16 @@ pub(crate) fn multiply_add(statement: &Statement, names: &mut Names) -> Decoded 
     if statement.has("hi") {
         return match statement.kind()? {
             Type::U32 => map3(statement, names, |x: u32, y: u32, z: u32| {
-                ((u64::from(x) * u64::from(y) >> 32) as u32).wrapping_add(z)
+                (((u64::from(x) * u64::from(y)) >> 32) as u32).wrapping_add(z)
             }),
             Type::S32 => map3(statement, names, |x: i32, y: i32, z: i32| {
-                ((i64::from(x) * i64::from(y) >> 32) as i32).wrapping_add(z)
+                (((i64::from(x) * i64::from(y)) >> 32) as i32).wrapping_add(z)
             }),
             Type::U64 => map3(statement, names, |x: u64, y: u64, z: u64| {
-                ((u128::from(x) * u128::from(y) >> 64) as u64).wrapping_add(z)
+                (((u128::from(x) * u128::from(y)) >> 64) as u64).wrapping_add(z)
             }),
             _ => map3(statement, names, |x: i64, y: i64, z: i64| {
-                ((i128::from(x) * i128::from(y) >> 64) as i64).wrapping_add(z)
+                (((i128::from(x) * i128::from(y)) >> 64) as i64).wrapping_add(z)
             }),
         };
     }
@@ -186,9 +190,9 @@ pub(crate) fn fused(statement: &Statement, names: &mut Names) -> Decoded {
     let rounding = Rounding::of(statement);
     let relu = statement.has("relu");
     match statement.kind()? {
-        Type::F32 if rounding != Rounding::Nearest => map3(statement, names, move |x: f32, y: f32, z: f32| {
-            directed_fused(rounding, x, y, z)
-        }),
+        Type::F32 if rounding != Rounding::Nearest => {
+            map3(statement, names, move |x: f32, y: f32, z: f32| directed_fused(rounding, x, y, z))
+        }
         Type::F64 if rounding != Rounding::Nearest => Err("a directed fma of f64".to_owned()),
         Type::F32 if statement.has("ftz") => {
             map3(statement, names, |x: f32, y: f32, z: f32| flush(flush(x).mul_add(flush(y), flush(z))))
@@ -196,9 +200,9 @@ pub(crate) fn fused(statement: &Statement, names: &mut Names) -> Decoded {
         Type::F32 if statement.has("sat") => map3(statement, names, |x: f32, y: f32, z: f32| saturate(x.mul_add(y, z))),
         Type::F32 => map3(statement, names, f32::mul_add),
         Type::F64 => map3(statement, names, f64::mul_add),
-        Type::F16 => map3(statement, names, |x: f16, y: f16, z: f16| {
-            f16::from_f64(x.to_f64().mul_add(y.to_f64(), z.to_f64()))
-        }),
+        Type::F16 => {
+            map3(statement, names, |x: f16, y: f16, z: f16| f16::from_f64(x.to_f64().mul_add(y.to_f64(), z.to_f64())))
+        }
         Type::Bf16 => map3(statement, names, move |x: bf16, y: bf16, z: bf16| fused_bf16(x, y, z, relu)),
         Type::F16x2 => map3(statement, names, |x: Pair<f16>, y: Pair<f16>, z: Pair<f16>| {
             let one = |x: f16, y: f16, z: f16| f16::from_f64(x.to_f64().mul_add(y.to_f64(), z.to_f64()));

@@ -19,7 +19,8 @@ pub(crate) fn atomic(statement: &Statement, names: &mut Names, instruction: usiz
     let first = usize::from(gives);
     let address = Address::decode(names, statement.argument(first)?)?;
     let operands = Names::list(statement.argument(first + 1)?);
-    let operands = operands.into_iter().map(|text| names.any_source(text, kind.bank())).collect::<Result<Vec<_>, _>>()?;
+    let operands =
+        operands.into_iter().map(|text| names.any_source(text, kind.bank())).collect::<Result<Vec<_>, _>>()?;
     let is_exchange = statement.has("cas");
     let new = match statement.arguments.get(first + 2) {
         Some(text) if is_exchange => Some(names.any_source(text, kind.bank())?),

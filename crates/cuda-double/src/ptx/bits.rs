@@ -41,7 +41,6 @@ pub(crate) fn logic(statement: &Statement, names: &mut Names) -> Decoded {
         (_, "and") => integers!(map2, statement, names, |x, y| x & y),
         (_, "or") => integers!(map2, statement, names, |x, y| x | y),
         (_, "xor") => integers!(map2, statement, names, |x, y| x ^ y),
-        (_, "cnot") => integers!(map1, statement, names, |x| if x == 0 { 1 } else { 0 }),
         _ => integers!(map1, statement, names, |x| !x),
     }
 }
@@ -79,9 +78,9 @@ pub(crate) fn count(statement: &Statement, names: &mut Names) -> Decoded {
         ("brev", Type::B32) => map1(statement, names, u32::reverse_bits),
         ("brev", _) => map1(statement, names, u64::reverse_bits),
         ("bfind", Type::U32) => map1(statement, names, |x: u32| x.checked_ilog2().unwrap_or(ALL)),
-        ("bfind", Type::S32) => map1(statement, names, |x: u32| {
-            (if x >> 31 == 1 { !x } else { x }).checked_ilog2().unwrap_or(ALL)
-        }),
+        ("bfind", Type::S32) => {
+            map1(statement, names, |x: u32| (if x >> 31 == 1 { !x } else { x }).checked_ilog2().unwrap_or(ALL))
+        }
         ("bfind", Type::U64) => map1(statement, names, |x: u64| x.checked_ilog2().unwrap_or(ALL)),
         _ => Err("this search".to_owned()),
     }

@@ -82,9 +82,8 @@ pub(crate) struct Block<'a> {
 impl<'a> Block<'a> {
     pub(crate) fn new(launch: &'a Launch<'a>) -> Self {
         let shared_bytes = launch.kernel.shared_bytes + launch.dynamic_bytes;
-        let is_whole = |action: &super::kernel::Action| {
-            !matches!(action, super::kernel::Action::Barrier { threads: Some(_), .. })
-        };
+        let is_whole =
+            |action: &super::kernel::Action| !matches!(action, super::kernel::Action::Barrier { threads: Some(_), .. });
         Block {
             launch,
             index: [0; 3],
@@ -124,14 +123,13 @@ impl<'a> Block<'a> {
             return Err(Fault::new(format!("address {address:x} is not a multiple of {bytes}")));
         }
         match space {
-            Space::Global => self.global(address, bytes, instruction),
             Space::Shared => self.in_shared(address & (SHARED - 1), bytes, warp.number, access),
             Space::Local => local(warp, address & !LOCAL, bytes, lane),
             Space::Parameter => self.parameter(address & !PARAMETERS, bytes),
             Space::Generic if address >= SHARED => self.in_shared(address - SHARED, bytes, warp.number, access),
             Space::Generic if address >= LOCAL => local(warp, address - LOCAL, bytes, lane),
             Space::Generic if address >= PARAMETERS => self.parameter(address - PARAMETERS, bytes),
-            Space::Generic => self.global(address, bytes, instruction),
+            Space::Global | Space::Generic => self.global(address, bytes, instruction),
         }
     }
 
@@ -204,7 +202,10 @@ impl<'a> Block<'a> {
 fn race(word: usize, (other, did): (u8, &str), warp: u8, access: Access) -> Fault {
     let does = if access == Access::Write { "writes" } else { "reads" };
     let other = if other == MANY { "others".to_owned() } else { format!("warp {other}") };
-    Fault::new(format!("race on shared byte {}: {other} {did} it since the last barrier, warp {warp} {does} it", word * 4))
+    Fault::new(format!(
+        "race on shared byte {}: {other} {did} it since the last barrier, warp {warp} {does} it",
+        word * 4
+    ))
 }
 
 fn local(warp: &mut Warp, offset: u64, bytes: usize, lane: usize) -> Result<*mut u8, Fault> {

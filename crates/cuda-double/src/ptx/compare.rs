@@ -1,5 +1,7 @@
 //! Comparisons, and choices by their outcome.
 
+use std::cmp::Ordering;
+
 use half::{bf16, f16};
 
 use super::decode::Decoded;
@@ -9,40 +11,47 @@ use super::names::Names;
 use super::source::Statement;
 use super::value::{Bank, Cell, Type, Value, WARP};
 
-/// How two numbers compare; the letters are PTX's, those with `u` also hold where one is NaN.
+/// The outcomes of comparing two numbers in which a comparison holds, one bit each.
 #[derive(Clone, Copy)]
-struct Comparison {
-    less: bool,
-    equal: bool,
-    greater: bool,
-    unordered: bool,
-}
+struct Comparison(u8);
+
+const LESS: u8 = 1;
+const EQUAL: u8 = 2;
+const GREATER: u8 = 4;
+/// One of them is NaN.
+const UNORDERED: u8 = 8;
 
 impl Comparison {
+    /// By PTX's letters; those with `u` also hold where one is NaN.
     fn of(word: &str) -> Result<Comparison, String> {
-        let (less, equal, greater, unordered) = match word {
-            "eq" => (false, true, false, false),
-            "ne" => (true, false, true, false),
-            "lt" | "lo" => (true, false, false, false),
-            "le" | "ls" => (true, true, false, false),
-            "gt" | "hi" => (false, false, true, false),
-            "ge" | "hs" => (false, true, true, false),
-            "equ" => (false, true, false, true),
-            "neu" => (true, false, true, true),
-            "ltu" => (true, false, false, true),
-            "leu" => (true, true, false, true),
-            "gtu" => (false, false, true, true),
-            "geu" => (false, true, true, true),
-            "num" => (true, true, true, false),
-            "nan" => (false, false, false, true),
+        Ok(Comparison(match word {
+            "eq" => EQUAL,
+            "ne" => LESS | GREATER,
+            "lt" | "lo" => LESS,
+            "le" | "ls" => LESS | EQUAL,
+            "gt" | "hi" => GREATER,
+            "ge" | "hs" => GREATER | EQUAL,
+            "equ" => EQUAL | UNORDERED,
+            "neu" => LESS | GREATER | UNORDERED,
+            "ltu" => LESS | UNORDERED,
+            "leu" => LESS | EQUAL | UNORDERED,
+            "gtu" => GREATER | UNORDERED,
+            "geu" => GREATER | EQUAL | UNORDERED,
+            "num" => LESS | EQUAL | GREATER,
+            "nan" => UNORDERED,
             _ => return Err(format!("the comparison {word}")),
-        };
-        Ok(Comparison { less, equal, greater, unordered })
+        }))
     }
 
     #[inline(always)]
-    fn holds<T: PartialOrd>(self, x: T, y: T) -> bool {
-        (self.less & (x < y)) | (self.equal & (x == y)) | (self.greater & (x > y)) | (self.unordered & !(x <= y || x > y))
+    fn holds<T: PartialOrd>(self, x: &T, y: &T) -> bool {
+        let outcome = match x.partial_cmp(y) {
+            Some(Ordering::Less) => LESS,
+            Some(Ordering::Equal) => EQUAL,
+            Some(Ordering::Greater) => GREATER,
+            None => UNORDERED,
+        };
+        self.0 & outcome != 0
     }
 }
 
@@ -55,7 +64,7 @@ fn bits(names: &mut Names, kind: Type, comparison: Comparison, (a, b): (&str, &s
         let (a, b) = (names.source(a, bank)?, names.source(b, bank)?);
         Ok(Box::new(move |registers| {
             let (x, y) = (&T::Cell::bank(registers)[a], &T::Cell::bank(registers)[b]);
-            let holds = |lane: usize| by.holds(T::from_cell(x[lane]), T::from_cell(y[lane]));
+            let holds = |lane: usize| by.holds(&T::from_cell(x[lane]), &T::from_cell(y[lane]));
             (0..WARP).fold(0, |all, lane| all | u32::from(holds(lane)) << lane)
         }))
     }

@@ -244,8 +244,11 @@ impl Cast {
             Type::Bf16 => bf16::from_f64(x as f64).to_cell().into(),
             to => {
                 let bits = to.bytes() * 8;
-                let (least, most) =
-                    if to.is_signed() { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
+                let (least, most) = if to.is_signed() {
+                    (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
+                } else {
+                    (0, (1i128 << bits) - 1)
+                };
                 let x = if self.saturates { x.clamp(least, most) } else { x };
                 // A wider register takes the sign along.
                 exact(to, x as u64) as u64

@@ -92,8 +92,8 @@ fn instruction(statement: &Statement, names: &mut Names, at: usize, (labels, tab
         "mma" => matrix::multiply(statement, names),
         "wgmma" if statement.has("mma_async") => matrix::group_multiply(statement, names, at),
         // Order between accesses is kept anyway, and nothing is cached.
-        "wgmma" | "fence" | "membar" | "prefetch" | "prefetchu" | "nanosleep" | "discard" => Ok(Action::Nothing),
-        "setmaxnreg" | "griddepcontrol" | "applypriority" => Ok(Action::Nothing),
+        "wgmma" | "fence" | "membar" | "prefetch" | "prefetchu" | "nanosleep" | "discard" | "setmaxnreg"
+        | "griddepcontrol" | "applypriority" => Ok(Action::Nothing),
         _ => computing(statement, names),
     }
 }
@@ -117,7 +117,7 @@ fn computing(statement: &Statement, names: &mut Names) -> Decoded {
         "neg" => arithmetic::negate,
         "copysign" => arithmetic::copy_sign,
         "sqrt" | "rsqrt" | "rcp" | "ex2" | "lg2" | "sin" | "cos" | "tanh" => arithmetic::function,
-        "and" | "or" | "xor" | "not" | "cnot" => bits::logic,
+        "and" | "or" | "xor" | "not" => bits::logic,
         "shl" | "shr" => bits::shift,
         "shf" => bits::funnel,
         "popc" | "clz" | "brev" | "bfind" => bits::count,

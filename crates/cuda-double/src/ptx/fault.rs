@@ -2,11 +2,11 @@
 
 /// What an instruction did wrong, in words.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<String>);
+pub(crate) struct Fault(Box<str>);
 
 impl Fault {
     pub(crate) fn new(words: impl Into<String>) -> Fault {
-        Fault(Box::new(words.into()))
+        Fault(words.into().into_boxed_str())
     }
 
     /// Says where it happened, too.

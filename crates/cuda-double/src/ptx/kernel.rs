@@ -21,8 +21,15 @@ pub(crate) enum Action {
     /// Lanes of a mask do it once all of them are there; `None` is the whole warp.
     Together(Option<usize>, Touching),
     Branch(usize),
-    Switch { index: usize, targets: Vec<usize> },
-    Barrier { number: usize, threads: Option<usize>, waits: bool },
+    Switch {
+        index: usize,
+        targets: Vec<usize>,
+    },
+    Barrier {
+        number: usize,
+        threads: Option<usize>,
+        waits: bool,
+    },
     Exit,
     /// It ends the launch with these words.
     Trap(String),
@@ -104,8 +111,7 @@ impl Kernel {
 }
 
 fn is_global_atomic(text: &str) -> bool {
-    Statement::parse(text)
-        .is_ok_and(|statement| matches!(statement.opcode, "atom" | "red") && !statement.has("shared"))
+    Statement::parse(text).is_ok_and(|statement| matches!(statement.opcode, "atom" | "red") && !statement.has("shared"))
 }
 
 fn place_parameters(names: &mut Names, variables: &[Variable]) -> Vec<Parameter> {
@@ -134,4 +140,3 @@ fn place_variables(names: &mut Names, items: &[Item]) -> Result<(), String> {
     }
     Ok(())
 }
-

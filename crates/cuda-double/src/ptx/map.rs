@@ -67,8 +67,7 @@ pub(crate) fn map3<A: Value, B: Value, C: Value, D: Value>(
     Ok(plain(move |registers, mask| {
         let (x, y) = (&A::Cell::bank(registers)[a], &B::Cell::bank(registers)[b]);
         let z = &C::Cell::bank(registers)[c];
-        let value =
-            |lane: usize| f(A::from_cell(x[lane]), B::from_cell(y[lane]), C::from_cell(z[lane])).to_cell();
+        let value = |lane: usize| f(A::from_cell(x[lane]), B::from_cell(y[lane]), C::from_cell(z[lane])).to_cell();
         let values: [D::Cell; WARP] = std::array::from_fn(value);
         D::Cell::put(registers, d, mask, &values);
     }))

@@ -54,7 +54,8 @@ pub(crate) fn load(statement: &Statement, names: &mut Names, instruction: usize)
             let rows = places(warp, block, givers, (&addresses, 16), kind)?;
             for (matrix, register) in d.iter().enumerate() {
                 block.bank_conflicts += conflicts(&addresses[matrix * 8..][..8]);
-                let element = |row: usize, column: usize| get(rows[matrix * 8 + row].wrapping_add(column * 2), 2) as u32;
+                let element =
+                    |row: usize, column: usize| get(rows[matrix * 8 + row].wrapping_add(column * 2), 2) as u32;
                 let values = std::array::from_fn(|lane| {
                     let (row, column) = (lane / 4, lane % 4 * 2);
                     if is_transposed {
@@ -73,7 +74,9 @@ pub(crate) fn load(statement: &Statement, names: &mut Names, instruction: usize)
 /// Eight rows of 16 bytes are read at once, each from four banks: how many have to wait.
 fn conflicts(rows: &[u64]) -> u64 {
     let mut hits = [0; 8];
-    rows.iter().for_each(|address| hits[(address / 16 % 8) as usize] += 1);
+    for address in rows {
+        hits[(address / 16 % 8) as usize] += 1;
+    }
     hits.into_iter().max().unwrap_or(1) - 1
 }
 
@@ -159,7 +162,9 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
             for lane in 0..WARP {
                 let (group, member) = (lane / 4, lane % 4);
                 for (at, register) in a.iter().enumerate() {
-                    fill(element, words[*register][lane], at / 2, member, |k, value| left[k][group + at % 2 * 8] = value);
+                    fill(element, words[*register][lane], at / 2, member, |k, value| {
+                        left[k][group + at % 2 * 8] = value;
+                    });
                 }
                 for (at, register) in b.iter().enumerate() {
                     fill(element, words[*register][lane], at, member, |k, value| right[k][group] = value);
@@ -187,14 +192,12 @@ pub(crate) fn multiply(statement: &Statement, names: &mut Names) -> Decoded {
 /// The elements of one lane's register, each with its k: two halves side by side, or one tf32. `part` counts registers
 /// along k.
 fn fill(element: Element, bits: u32, part: usize, member: usize, mut put: impl FnMut(usize, f32)) {
-    match element {
-        // A card reads the upper 19 bits.
-        Element::Tf32 => put(part * 4 + member, f32::from_bits(bits & !0x1fff)),
-        _ => {
-            let k = part * 8 + member * 2;
-            put(k, element.half(bits & 0xffff));
-            put(k + 1, element.half(bits >> 16));
-        }
+    if element == Element::Tf32 {
+        put(part * 4 + member, f32::from_bits(bits & !0x1fff)); // a card reads the upper 19 bits
+    } else {
+        let k = part * 8 + member * 2;
+        put(k, element.half(bits & 0xffff));
+        put(k + 1, element.half(bits >> 16));
     }
 }
 
@@ -262,7 +265,8 @@ pub(crate) fn group_multiply(statement: &Statement, names: &mut Names, instructi
                 _ => warp.registers.words[scale.index][0] != 0,
             };
             let first = usize::from(warp.number) % 4 * 16;
-            let left = (0..16).map(|row| a.row(warp, block, first + row, instruction)).collect::<Result<Vec<_>, _>>()?;
+            let left =
+                (0..16).map(|row| a.row(warp, block, first + row, instruction)).collect::<Result<Vec<_>, _>>()?;
             let columns = (0..d.len() * 2).map(|column| b.row(warp, block, column, instruction));
             let right = columns.collect::<Result<Vec<_>, _>>()?;
             for (at, register) in d.iter().enumerate() {

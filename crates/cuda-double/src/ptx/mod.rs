@@ -2,6 +2,8 @@
 //! race in shared memory, a lane that a shuffle waits for in vain, each ends the launch with words that say where.
 //! Not seen are races between blocks in global memory, races inside a warp, and fences that are missing.
 
+#![allow(clippy::inline_always, reason = "what runs for each lane: a call would cost more than it does")]
+
 mod arithmetic;
 mod atomics;
 mod bits;

@@ -34,6 +34,7 @@ impl Module {
         Ok(module)
     }
 
+    #[cfg(test)]
     pub(crate) fn kernel_names(&self) -> impl Iterator<Item = &str> {
         self.source.kernels.keys().map(String::as_str)
     }

@@ -231,7 +231,7 @@ impl Names {
     }
 
     /// `{a, b, c}` as single operands, a lone operand as a list of one.
-    pub(crate) fn list<'a>(text: &'a str) -> Vec<&'a str> {
+    pub(crate) fn list(text: &str) -> Vec<&str> {
         match text.strip_prefix('{') {
             Some(list) => super::source::split(list.trim_end_matches('}')),
             None => vec![text],

@@ -82,7 +82,7 @@ impl Warp {
     /// Runs until no lane can go on.
     fn run(&mut self, block: &mut Block) -> Outcome {
         let body = &block.launch.kernel.body;
-        while let Some(group) = self.next()? {
+        while let Some(group) = self.next() {
             let mut group = group;
             loop {
                 let instruction = &body[group.at];
@@ -177,7 +177,8 @@ impl Warp {
     fn switch(&mut self, index: usize, targets: &[usize], active: u32) -> Outcome {
         for lane in (0..WARP).filter(|lane| active >> lane & 1 == 1) {
             let to = self.registers.words[index][lane] as usize;
-            let at = *targets.get(to).ok_or_else(|| Fault::new(format!("a jump to place {to} of {}", targets.len())))?;
+            let at =
+                *targets.get(to).ok_or_else(|| Fault::new(format!("a jump to place {to} of {}", targets.len())))?;
             self.push(Group { at, lanes: 1 << lane });
         }
         Ok(())
@@ -196,7 +197,7 @@ impl Warp {
     }
 
     /// The lanes that go first. Once none can, those that wait for others of their warp try again.
-    fn next(&mut self) -> Result<Option<Group>, Fault> {
+    fn next(&mut self) -> Option<Group> {
         if self.groups.is_empty() && !self.meeting.is_empty() {
             let meeting = std::mem::take(&mut self.meeting);
             for group in &meeting {
@@ -204,7 +205,7 @@ impl Warp {
             }
             self.in_vain = if self.groups.len() == meeting.len() { meeting } else { vec![] };
         }
-        Ok(self.groups.pop())
+        self.groups.pop()
     }
 
     fn blame(&self, fault: Fault, block: &Block, active: u32, text: &str) -> Fault {
@@ -277,7 +278,9 @@ fn open_barriers(block: &mut Block, warps: &mut [Warp]) -> Outcome {
             let (going, staying) = warp.barrier.iter().partition(|waiting| waiting.number == number);
             warp.barrier = staying;
             let going: Vec<Waiting> = going;
-            going.iter().for_each(|waiting| warp.push(waiting.group));
+            for waiting in &going {
+                warp.push(waiting.group);
+            }
         }
     }
     if has_opened { Ok(()) } else { Err(stuck(block, &first, alive)) }
@@ -288,7 +291,9 @@ fn stuck(block: &Block, waiting: &[Waiting], alive: u32) -> Fault {
     let places: Vec<String> = waiting
         .iter()
         .take(4)
-        .map(|waiting| format!("{} threads at \"{}\"", waiting.group.lanes.count_ones(), body[waiting.group.at - 1].text))
+        .map(|waiting| {
+            format!("{} threads at \"{}\"", waiting.group.lanes.count_ones(), body[waiting.group.at - 1].text)
+        })
         .collect();
     Fault::new(format!("block {:?}: {alive} threads never all meet: {}", block.index, places.join(", ")))
 }

@@ -65,7 +65,8 @@ impl Variable {
 
 /// Takes a module's text apart.
 pub(crate) fn parse(text: &str) -> Result<Source, String> {
-    let text: String = text.lines().map(|line| line.split("//").next().unwrap_or("")).flat_map(|line| [line, "\n"]).collect();
+    let text: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or("")).flat_map(|line| [line, "\n"]).collect();
     let mut source = Source::default();
     let mut rest = text.trim_start();
     while !rest.is_empty() {

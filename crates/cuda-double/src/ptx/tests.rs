@@ -42,9 +42,9 @@ fn run(setting: &Run, body: &str, [a, b, c]: [&[u64]; 3]) -> Result<Vec<u64>, Fa
     let kernel = module.kernel("test").unwrap().map_err(Fault::new)?;
     let count = setting.threads as usize;
     let fill = |values: &[u64]| (0..count).map(|at| values[at % values.len()]).collect::<Vec<_>>();
-    let (a, b, c, d) = (fill(a), fill(b), fill(c), vec![u64::MAX; count]);
-    let range = |list: &Vec<u64>| (list.as_ptr() as u64, list.as_ptr() as u64 + list.len() as u64 * 8);
-    let mut allocations = [range(&a), range(&b), range(&c), range(&d)];
+    let (mut a, mut b, mut c, mut d) = (fill(a), fill(b), fill(c), vec![u64::MAX; count]);
+    let range = |list: &mut Vec<u64>| (list.as_mut_ptr() as u64, list.as_mut_ptr() as u64 + list.len() as u64 * 8);
+    let mut allocations = [range(&mut a), range(&mut b), range(&mut c), range(&mut d)];
     let parameters: Vec<u8> = allocations.iter().flat_map(|(start, _)| start.to_le_bytes()).collect();
     allocations.sort_unstable();
     launch(
@@ -227,7 +227,10 @@ fn compares_and_chooses() {
     assert_eq!([one(both, 3, 1, 0), one(both, 1, 3, 0)], [2, 5]);
     let joined = "setp.eq.s32 %p1, %r1, 1; setp.eq.and.s32 %p2, %r2, 2, !%p1; selp.b64 %d0, 1, 0, %p2;";
     assert_eq!([one(joined, 1, 2, 0), one(joined, 0, 2, 0)], [0, 1]);
-    assert_eq!(one("set.gt.f32.f32 %f4, %f1, %f2; mov.b32 %r4, %f4; cvt.u64.u32 %d0, %r4;", bits(2.0), bits(1.0), 0), bits(1.0));
+    assert_eq!(
+        one("set.gt.f32.f32 %f4, %f1, %f2; mov.b32 %r4, %f4; cvt.u64.u32 %d0, %r4;", bits(2.0), bits(1.0), 0),
+        bits(1.0)
+    );
 }
 
 #[test]
@@ -264,8 +267,14 @@ fn lanes_work_together() {
     let lanes: Vec<u64> = (0..32).collect();
     let word = |body: &str| format!("{body} cvt.u64.u32 %d0, %r4;");
     let go = |body: &str| run(&WARP, &word(body), [&lanes, &[0], &[0]]).unwrap();
-    assert_eq!(go("shfl.sync.down.b32 %r4, %r1, 1, 31, -1;"), (0..32).map(|l: u64| (l + 1).min(31)).collect::<Vec<_>>());
-    assert_eq!(go("shfl.sync.up.b32 %r4, %r1, 2, 0, -1;"), (0..32).map(|l| if l < 2 { l } else { l - 2 }).collect::<Vec<u64>>());
+    assert_eq!(
+        go("shfl.sync.down.b32 %r4, %r1, 1, 31, -1;"),
+        (0..32).map(|l: u64| (l + 1).min(31)).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        go("shfl.sync.up.b32 %r4, %r1, 2, 0, -1;"),
+        (0..32).map(|l| if l < 2 { l } else { l - 2 }).collect::<Vec<u64>>()
+    );
     assert_eq!(go("shfl.sync.idx.b32 %r4|%p1, %r1, 3, 31, -1;"), [3; 32]);
     // Segments of eight lanes.
     assert_eq!(go("shfl.sync.idx.b32 %r4, %r1, 3, 6175, -1;"), (0..32).map(|l| l / 8 * 8 + 3).collect::<Vec<u64>>());
@@ -351,4 +360,28 @@ fn copies_arrive_when_they_are_waited_for() {
     if let Ok(value) = go("cp.async.wait_group 1;", Copies::Late) {
         assert_eq!(value, 0, "nothing was waited for");
     }
+}
+
+/// Every kernel of the files that `PULMOAV_PTX` lists, one folder or file a colon.
+#[test]
+fn real_kernels_are_understood() {
+    let Ok(list) = std::env::var("PULMOAV_PTX") else {
+        println!("skipped: PULMOAV_PTX names no files");
+        return;
+    };
+    let mut count = 0;
+    let mut unknown = vec![];
+    for path in list.split(':').filter(|path| !path.is_empty()) {
+        let module = Module::load(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for name in module.kernel_names() {
+            count += 1;
+            match module.kernel(name).unwrap() {
+                Ok(kernel) => unknown.extend(kernel.unknown.first().map(|why| format!("{path}: {name}: {why}"))),
+                Err(why) => unknown.push(format!("{path}: {name}: {why}")),
+            }
+        }
+    }
+    assert!(count > 0, "no kernels in {list}");
+    println!("{count} kernels, {} not understood", unknown.len());
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }

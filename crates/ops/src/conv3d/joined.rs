@@ -5,6 +5,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use super::geometry::{Geometry, WeightOrder};
 use super::winograd::{self, Tile};
 use super::{conv3d, cpu};
+#[cfg(feature = "cuda")]
+use crate::cast::like;
 use crate::channelwise::check;
 use crate::concat::concat_channels;
 use crate::dense::{cpu_values, gradient, values};
@@ -35,7 +37,7 @@ pub fn conv3d_joined(
         return apply3(
             &a.contiguous()?,
             &b.contiguous()?,
-            &weight.contiguous()?,
+            &like(weight, a)?,
             super::cuda::joined::Joined { geometry, bias },
         );
     }

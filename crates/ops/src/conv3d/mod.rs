@@ -29,6 +29,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 #[cfg(feature = "cuda")]
 use candle_core::{CudaStorage, backend::BackendStorage};
 
+use crate::cast::like;
 use crate::channelwise::check;
 #[cfg(feature = "cuda")]
 use crate::cuda::{Values, column_sums};
@@ -83,7 +84,7 @@ struct ChannelSum;
 impl Convolution {
     /// The recorded result; shapes of `x` and `weight` are checked by who made the geometry.
     pub(crate) fn apply(self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+        let (x, weight) = (x.contiguous()?, like(weight, x)?);
         let Some(bias) = bias else {
             return apply2(&x, &weight, self);
         };

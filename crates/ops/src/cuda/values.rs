@@ -106,6 +106,17 @@ impl<'a> Operand<'a> {
         Values::new(self.storage()?, self.layout)
     }
 
+    /// The values of an f32 tensor.
+    ///
+    /// # Errors
+    /// Those of [`Values::new`]; another type.
+    pub(crate) fn f32(&self) -> Result<CudaView<'_, f32>> {
+        match self.values()?.view {
+            View::F32(view) => Ok(view),
+            View::Bf16(_) => bail!("ops: expected f32, got bf16"),
+        }
+    }
+
     pub(crate) fn device(&self) -> Result<&CudaDevice> {
         Ok(self.storage()?.device())
     }
@@ -132,6 +143,17 @@ impl Output {
         match dtype {
             DType::BF16 => Ok(Self::Bf16(device.alloc_zeros(count)?)),
             _ => Ok(Self::F32(device.alloc_zeros(count)?)),
+        }
+    }
+
+    /// To be written by something else than a kernel of ours.
+    ///
+    /// # Errors
+    /// Values that are not f32.
+    pub(crate) fn f32_mut(&mut self) -> Result<&mut CudaSlice<f32>> {
+        match self {
+            Self::F32(slice) => Ok(slice),
+            Self::Bf16(_) => bail!("ops: expected f32, got bf16"),
         }
     }
 

@@ -11,6 +11,7 @@ mod per_sample;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
+use crate::cast::like;
 use crate::channelwise::{check, or_filled};
 use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply3;
@@ -36,7 +37,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         check("linear", "bias", bias, co, format_args!("the outputs of weight {:?}", weight.dims()))?;
     }
     let bias = or_filled(bias, 0.0, co, x)?;
-    apply3(&x.contiguous()?, &weight.contiguous()?, &bias, Linear { ci, co })
+    apply3(&x.contiguous()?, &like(weight, x)?, &bias, Linear { ci, co })
 }
 
 struct Linear {

@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use super::cpu;
 #[cfg(feature = "cuda")]
 use super::cuda;
+use crate::cast::like;
 use crate::dense::{cpu_values, gradient, values, with_channels};
 use crate::tape::apply2;
 
@@ -29,7 +30,7 @@ pub fn linear_per_sample(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
             x.dims()
         );
     }
-    apply2(&x.contiguous()?, &weight.contiguous()?, PerSample { n, ci, co })
+    apply2(&x.contiguous()?, &like(weight, x)?, PerSample { n, ci, co })
 }
 
 struct PerSample {

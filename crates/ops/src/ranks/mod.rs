@@ -1,0 +1,114 @@
+//! Several processes that train one network, a card each: sums of their gradients, and what they tell each other.
+//!
+//! Every call is made by all ranks in the same order; it returns when all have made it. NCCL is loaded at run time. A
+//! rank that dies leaves the others waiting, so who starts them watches them (`src/train/ranks.ts`).
+
+#[cfg(feature = "cuda")]
+mod cuda;
+
+use candle_core::{Device, Result, Tensor, bail};
+
+/// Bytes of an identity.
+pub const ID_BYTES: usize = 128;
+
+/// One of several processes.
+pub struct Ranks {
+    rank: usize,
+    count: usize,
+    #[cfg(feature = "cuda")]
+    card: cuda::Link,
+}
+
+impl Ranks {
+    /// A new identity, made by the first rank for all.
+    ///
+    /// # Errors
+    /// A build without CUDA code; NCCL that is missing or refuses.
+    pub fn identity() -> Result<Vec<u8>> {
+        #[cfg(feature = "cuda")]
+        return cuda::identity();
+        #[cfg(not(feature = "cuda"))]
+        bail!("this build has CPU code only, so several processes cannot train together")
+    }
+
+    /// Waits for all `count` ranks of an identity.
+    ///
+    /// # Errors
+    /// A device that is not a card, an identity of another length, a rank beyond the count; what NCCL refuses.
+    pub fn join(device: &Device, identity: &[u8], rank: usize, count: usize) -> Result<Self> {
+        if rank >= count || identity.len() != ID_BYTES || !device.is_cuda() {
+            let bytes = identity.len();
+            bail!("ranks: rank {rank} of {count}, an identity of {bytes} bytes, on {:?}", device.location());
+        }
+        #[cfg(feature = "cuda")]
+        return Ok(Self { rank, count, card: cuda::Link::join(device, identity, rank, count)? });
+        #[cfg(not(feature = "cuda"))]
+        bail!("this build has CPU code only, so several processes cannot train together")
+    }
+
+    /// This process's number, from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The sums over all ranks of tensors that are f32 and have the same shapes on every rank; the same bits on every
+    /// rank.
+    ///
+    /// # Errors
+    /// What NCCL refuses.
+    pub fn sum(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
+        if self.count == 1 {
+            return Ok(tensors.to_vec());
+        }
+        #[cfg(feature = "cuda")]
+        return self.card.sum(tensors);
+        #[cfg(not(feature = "cuda"))]
+        bail!("ranks: no card")
+    }
+
+    /// What every rank gives, in the order of the ranks.
+    ///
+    /// # Errors
+    /// What NCCL refuses.
+    pub fn share(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        if self.count == 1 {
+            return Ok(vec![bytes.to_vec()]);
+        }
+        let mut lengths = vec![0; self.count];
+        lengths[self.rank] = i32::try_from(bytes.len()).map_err(candle_core::Error::wrap)?;
+        let lengths = self.sum_numbers(lengths)?;
+        let widest = lengths.iter().max().map_or(0, |&length| (length as usize).div_ceil(4));
+        let mut all = vec![0; widest * self.count];
+        for (word, chunk) in all[self.rank * widest..].iter_mut().zip(bytes.chunks(4)) {
+            let mut four = [0; 4];
+            four[..chunk.len()].copy_from_slice(chunk);
+            *word = i32::from_le_bytes(four);
+        }
+        let all = self.sum_numbers(all)?;
+        let of_rank = |(rank, &length): (usize, &i32)| {
+            let words = &all[rank * widest..][..(length as usize).div_ceil(4)];
+            let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            bytes.truncate(length as usize);
+            bytes
+        };
+        Ok(lengths.iter().enumerate().map(of_rank).collect())
+    }
+
+    fn sum_numbers(&self, numbers: Vec<i32>) -> Result<Vec<i32>> {
+        #[cfg(feature = "cuda")]
+        return self.card.sum_numbers(&numbers);
+        #[cfg(not(feature = "cuda"))]
+        Ok(numbers)
+    }
+}
+
+impl std::fmt::Debug for Ranks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ranks({} of {})", self.rank, self.count)
+    }
+}
