@@ -15,7 +15,7 @@ const wheels = [
 ];
 const home = join(root, 'target/cuda/toolkit');
 /** Libraries that links name. Empty ones leave no trace in what is linked: it loads the real ones at run time. */
-const stubs = ['cuda', 'cublas', 'cublasLt', 'curand', 'nvrtc'];
+const stubs = ['cuda', 'cublas', 'cublasLt', 'curand', 'nvrtc', 'nccl'];
 
 /** The folder to be given as CUDA_HOME; made where it is not there yet. */
 export function toolkit() {
