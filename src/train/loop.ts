@@ -17,6 +17,7 @@ import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { openRecords, refreshRecords } from './records.js';
 import { checkTrainConfig, keepCases, openRun, type RunFile } from './run.js';
+import { firstIsReady, joinRanks, type Ranks } from './ranks.js';
 import { learningRate } from './schedule.js';
 import { type StepReport, Trainer, type TrainerFacts } from './trainer.js';
 import { type Save, Validation } from './validation.js';
@@ -43,6 +44,8 @@ export interface TrainOptions extends CallOptions {
   device?: string | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
+  /** This process's place among several that train this network together, a GPU each. @default it trains alone */
+  ranks?: Ranks | undefined;
   /**
    * Most memory a step may take, bytes. Where it would take more, blocks of the network are computed twice instead of
    * kept, which gives the same bits; where that does not help, the run is refused.
@@ -93,6 +96,7 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
+  if (options.ranks !== undefined && options.ranks.rank > 0) return await follow(options, options.ranks, shared);
   // Refused before the folder holds a run.
   if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
   const device = await chooseDevice(options.device, options.signal);
@@ -111,7 +115,25 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
     await openRecords(out, log, trainer.facts.step);
+    if (options.ranks) await joinRanks(trainer, options.ranks, out);
     return await loop(trainer, { run, log, options, device, started, limit, signal });
+  } finally {
+    trainer.close();
+  }
+}
+
+/** Takes the steps that the first rank orders; what the run keeps is that one's. */
+async function follow(options: FoldOptions, ranks: Ranks, shared: string): Promise<TrainResult> {
+  const { out, threads = defaultThreads() } = options;
+  await firstIsReady(out, ranks, options.signal);
+  const device = await chooseDevice(options.device, options.signal);
+  const run = await openRun(out, undefined, { resume: true, fold: options.fold });
+  const trainer = await openTrainer(run, { device: device.name, threads }, options, shared);
+  try {
+    await joinRanks(trainer, ranks, out);
+    let step = trainer.facts.step;
+    while ((await trainer.follow()) !== null) step += 1;
+    return { reason: 'finished', step, validation: null, best: modelOf(out) };
   } finally {
     trainer.close();
   }
@@ -224,6 +246,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     }
     if (validate) reason = await validated();
   }
+  if (options.ranks) await trainer.leave();
   await checkpoint();
   if (reason === 'finished' && (await validated()) === 'time') reason = 'time';
   log.write({ type: 'end', step, reason });
