@@ -164,6 +164,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'licence',
     'citations',
     'device',
+    'deviceReason',
     'seconds',
     'memory',
     'tile',

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { checkPath, seriesOf } from './check.js';
 import { bundledModel } from './models.js';
-import type { FileInfo, SeriesInfo } from './native/binding.js';
-import { addon, platformName } from './native/load.js';
+import type { DeviceProbe, FileInfo, SeriesInfo } from './native/binding.js';
+import { probeDevices } from './native/device.js';
+import { addon, loadedAddon, platformName } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions, SeriesName } from './types.js';
 
@@ -47,13 +48,19 @@ export interface Health {
   threads: number;
   memoryBytes: number;
   simd: string;
+  /** The native addon in use, and whether it has CUDA code. */
+  addon: { path: string; cuda: boolean };
   devices: { name: string; usable: boolean; reason: string | null }[];
+  /** The CUDA driver, its libraries and its cards; `null` where the addon has no CUDA code. */
+  cuda: DeviceProbe | null;
   bundledModel: { path: string; present: boolean };
 }
 
-/** Looks at this installation: addon, processor, devices, bundled model. */
+/** Looks at this installation: addon, processor, devices, bundled model. A CUDA driver is asked and waited for. */
 export function doctor(): Health {
   const native = addon().health();
+  const { path: file, cpuReason } = loadedAddon();
+  const cuda = cpuReason === null ? probeDevices() : null;
   const path = bundledModel();
   return {
     version: native.version,
@@ -62,10 +69,19 @@ export function doctor(): Health {
     threads: native.threads,
     memoryBytes: os.totalmem(),
     simd: native.simd,
-    devices: [
-      { name: 'cpu', usable: true, reason: null },
-      { name: 'cuda', usable: false, reason: 'this build has CPU code only' },
-    ],
+    addon: { path: file, cuda: native.cuda },
+    devices: [{ name: 'cpu', usable: true, reason: null }, ...gpus(cuda, cpuReason)],
+    cuda,
     bundledModel: { path, present: existsSync(path) },
   };
+}
+
+/** One line a card; one that says why there is none. */
+function gpus(cuda: DeviceProbe | null, cpuReason: string | null): Health['devices'] {
+  const reason = cpuReason ?? cuda?.reason ?? null;
+  if (cuda === null || cuda.cards.length === 0) return [{ name: 'cuda', usable: false, reason }];
+  return cuda.cards.map((card) => {
+    const why = reason ?? card.reason;
+    return { name: `cuda:${card.number}`, usable: why === null, reason: why };
+  });
 }

@@ -73,7 +73,10 @@ export interface SegmentReport {
   licence: string | null;
   /** Papers to cite. */
   citations: string[];
+  /** What it ran on: `cpu` or `cuda:N`. */
   device: string;
+  /** Why on this. */
+  deviceReason: string;
   seconds: Segmentation['seconds'] & { write: number };
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
@@ -160,7 +163,8 @@ export async function labelFile(
     folds: segmenter.folds,
     licence: segmenter.licence,
     citations: segmenter.citations,
-    device: 'cpu',
+    device: segmenter.device,
+    deviceReason: segmenter.deviceReason,
     seconds: { ...result.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 },
     memory: result.memory,
     tile: result.tile,
@@ -191,7 +195,6 @@ async function keepRecord(job: SegmentJob, report: SegmentReport, { model, input
     source: labelSource(model, inputs, deciding(job)),
     inputs,
     output: await fileRecord(output),
-    deviceReason: job.device === 'cpu' ? 'it was asked for' : 'this build has CPU code only',
     threads: job.threads ?? defaultThreads(),
     ...told,
   });

@@ -12,14 +12,14 @@ import { UsageError } from './errors.js';
 import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import { findNetworks } from './models.js';
 import type { Segmentation } from './native/binding.js';
-import { checkDevice } from './native/load.js';
+import { type ChosenDevice, chooseDevice } from './native/device.js';
 import { ClassNetwork } from './networks/classes.js';
 import { LungVessels } from './networks/lung-vessels.js';
 import type { Network } from './networks/network.js';
 import type { SegmentOptions } from './networks/options.js';
 import { PromptedNetwork } from './networks/prompted.js';
 import { call } from './progress.js';
-import type { CallOptions, Volume } from './types.js';
+import type { CallOptions, Volume, Warning } from './types.js';
 
 export type { Segmentation, SegmentedTarget, SegmentMemory, SegmentSeconds } from './native/binding.js';
 export type { SegmentOptions } from './networks/options.js';
@@ -51,7 +51,7 @@ export interface LoadOptions extends CallOptions {
   folds?: string[] | undefined;
   /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
   checkpoint?: string | undefined;
-  /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+  /** `auto` (a GPU where one can be used, else the CPU), `cpu` or `cuda[:N]`. @default 'auto' */
   device?: string | undefined;
   /** Threads to compute with; results do not depend on it. @default all */
   threads?: number | undefined;
@@ -74,18 +74,26 @@ export class Segmenter {
   readonly model: string;
   /** Directories of all models that take part. */
   readonly directories: string[];
+  /** The device it runs on: `cpu` or `cuda:N`. */
+  readonly device: string;
+  /** Why this one. */
+  readonly deviceReason: string;
   /** Its licence, `null` where nobody says. */
   readonly licence: string | null;
   /** Papers to cite. */
   readonly citations: string[];
   readonly #network: Network;
+  readonly #warnings: Warning[];
   #disposed = false;
 
-  private constructor(network: Network, model: string, directories: string[]) {
+  private constructor(network: Network, model: string, directories: string[], device: ChosenDevice) {
     this.#network = network;
     this.model = model;
     this.directories = directories;
     this.folds = network.folds;
+    this.device = device.name;
+    this.deviceReason = device.reason;
+    this.#warnings = device.warnings;
     this.licence = network.terms.licence;
     this.citations = network.terms.citations;
     networks.register(this, network, this);
@@ -97,14 +105,15 @@ export class Segmenter {
    * @throws ModelError, DeviceError, UsageError
    */
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
-    const { model, device = 'auto', threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
-    checkDevice(device);
+    const { model, threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
     checkInteger('threads', threads, 1, MAX_THREADS);
+    const device = await chooseDevice(options.device, options.signal);
+    const place = { device: device.name, threads };
     if (folds !== undefined) checkStrings('folds', folds);
     if (preset !== undefined) {
       checkPreset(options);
-      const network = await LungVessels.load(weights, threads, options);
-      return new Segmenter(network, network.directories[1], network.directories);
+      const network = await LungVessels.load(weights, place, options);
+      return new Segmenter(network, network.directories[1], network.directories, device);
     }
     if (weights !== undefined) throw new UsageError('weights names the folder of a preset; name the preset too.');
     const directories = findNetworks(model);
@@ -114,8 +123,8 @@ export class Segmenter {
       throw new UsageError("folds and checkpoint are for nnU-Net's own folders; this model is not one.");
     }
     if (family === 'prompts') {
-      const network = await PromptedNetwork.load(directories, threads, options);
-      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''), directories);
+      const network = await PromptedNetwork.load(directories, place, options);
+      return new Segmenter(network, others.length === 0 ? directory : (model ?? ''), directories, device);
     }
     const source = {
       directory,
@@ -123,7 +132,7 @@ export class Segmenter {
       folds: folds ?? null,
       checkpoint: checkpoint ?? FINAL_CHECKPOINT,
     };
-    return new Segmenter(await ClassNetwork.load(source, threads, options), directory, directories);
+    return new Segmenter(await ClassNetwork.load(source, place, options), directory, directories, device);
   }
 
   /**
@@ -148,10 +157,10 @@ export class Segmenter {
     return this.#noted(await call(options, (monitor) => this.#network.segmentVolumes(volumes, options, monitor)));
   }
 
-  /** A result with what a user should know of the model. */
+  /** A result with what a user should know of the model and the device. */
   #noted(result: Segmentation): Segmentation {
     const notes = this.#network.notes.map((message) => ({ code: 'MODEL_NOTE', message }));
-    return { ...result, warnings: [...notes, ...result.warnings] };
+    return { ...result, warnings: [...this.#warnings, ...notes, ...result.warnings] };
   }
 
   /** Frees the model's memory; the segmenter cannot be used afterwards. */

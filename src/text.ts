@@ -1,6 +1,7 @@
 import { checkStrings } from './check.js';
 import { findModel } from './models.js';
 import type { EncodedText, Understood } from './native/binding.js';
+import { chooseDevice } from './native/device.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
@@ -9,6 +10,8 @@ import type { CallOptions } from './types.js';
 export interface TextOptions extends CallOptions {
   /** Name or directory of the model whose text encoder is used. @default 'tiny' */
   model?: string | undefined;
+  /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+  device?: string | undefined;
 }
 
 export type { EncodedText, Understood };
@@ -16,22 +19,24 @@ export type { EncodedText, Understood };
 /**
  * Token ids and embeddings of prompts.
  *
- * @throws PromptError, ModelError
+ * @throws PromptError, ModelError, DeviceError
  */
 export async function encodeText(prompts: string[], options: TextOptions = {}): Promise<EncodedText> {
   const model = modelFor(prompts, options);
+  const { name } = await chooseDevice(options.device, options.signal);
   // What is known already comes at once.
-  return await call(options, async () => addon().encodeText(model, prompts));
+  return await call(options, async () => addon().encodeText(model, prompts, name));
 }
 
 /**
  * What the model takes each prompt to mean.
  *
- * @throws ModelError
+ * @throws ModelError, DeviceError
  */
 export async function understand(prompts: string[], options: TextOptions = {}): Promise<Understood[]> {
   const model = modelFor(prompts, options);
-  return await call(options, () => addon().understand(model, prompts));
+  const { name } = await chooseDevice(options.device, options.signal);
+  return await call(options, () => addon().understand(model, prompts, name));
 }
 
 function modelFor(prompts: string[], { model }: TextOptions): string {

@@ -14,6 +14,7 @@ const DEMO_SEED = 900_001;
 interface Flags {
   json?: boolean;
   out: string;
+  device: string;
 }
 
 export function addDemo(program: Command): void {
@@ -22,13 +23,14 @@ export function addDemo(program: Command): void {
     .description('run the whole job once, on a scan or on a phantom, and draw the result')
     .argument('[scan]', 'a chest CT; without one a phantom is made')
     .option('-o, --out <dir>', 'where to write', 'pulmoav-demo')
-    .action(async (scan: string | undefined, { json, out }: Flags) => {
+    .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .action(async (scan: string | undefined, { json, out, device }: Flags) => {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       await makeFolder(out);
       const input = scan ?? (await makePhantom(out));
       const output = join(out, 'labels.nii.gz');
-      const report = await segmentToFile({ input, output }, options).finally(printer.done);
+      const report = await segmentToFile({ input, output, device }, options).finally(printer.done);
       const picture = join(out, 'preview.png');
       const [ct, labels] = await Promise.all([readVolume(input), readVolume(output)]);
       await writeAtomic(picture, preview(ct, labels));

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { encodeText, understand } from '../text.js';
+import { encodeText, type TextOptions, understand } from '../text.js';
 import { interruption } from './exit.js';
 import { printJson, say } from './output.js';
 
@@ -7,6 +7,7 @@ interface Flags {
   json?: boolean;
   embeddings?: boolean;
   model?: string;
+  device?: string;
 }
 
 export function addText(program: Command): void {
@@ -16,8 +17,9 @@ export function addText(program: Command): void {
     .argument('<prompt...>', 'words to look for')
     .option('--embeddings', 'print the embeddings too (with --json)')
     .option('--model <name|dir>', 'model whose text encoder is used')
+    .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .action(async (texts: string[], flags: Flags) => {
-      const options = { model: flags.model, signal: interruption };
+      const options = { model: flags.model, device: flags.device, signal: interruption };
       const prompts = await understand(texts, options);
       if (!flags.json) {
         for (const { text, target, confidence } of prompts) {
@@ -31,7 +33,7 @@ export function addText(program: Command): void {
 
 async function embeddingRows(
   texts: string[],
-  options: { model?: string | undefined; signal: AbortSignal },
+  options: TextOptions,
 ): Promise<number[][]> {
   const { embeddings, width } = await encodeText(texts, options);
   return texts.map((_, row) => Array.from(embeddings.subarray(row * width, (row + 1) * width)));

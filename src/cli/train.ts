@@ -15,6 +15,7 @@ interface Flags {
   fold?: number | 'all';
   resume?: boolean;
   maxTime?: number;
+  device?: string;
   threads?: number;
   maxMemory?: number;
 }
@@ -32,6 +33,7 @@ export function addTrain(program: Command): void {
     .option('--fold <n|all>', 'fold to validate on; all: one model a fold, into fold-0, fold-1, …', foldOrAll)
     .option('--resume', 'go on with the run that the directory holds')
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
+    .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory a step may take: 2G, 900M, …', bytes('--max-memory'))
     .action(async (dataset: string, { json, config, init, maxTime, maxMemory, ...rest }: Flags) => {
@@ -73,7 +75,7 @@ function foldOrAll(text: string): number | 'all' {
 function tell(event: TrainEvent): void {
   if (event.type === 'start') {
     const cases = `${event.trainingCases} training and ${event.validationCases} validation cases`;
-    say(`fold ${event.fold}: ${event.parameters} parameters, ${cases}`);
+    say(`fold ${event.fold}: ${event.parameters} parameters, ${cases}, on ${event.device}`);
     const how = event.recompute ? ', blocks are computed twice to keep to it' : '';
     say(`a step takes about ${readableBytes(event.predictedBytes)} of memory${how}`);
     const ceiling = Object.entries(event.ceiling).map(([name, dice]) => `${name} ${dice.toFixed(3)}`);

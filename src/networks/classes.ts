@@ -5,7 +5,7 @@ import type { CallMonitor, ClassModelInfo, ClassModelSource } from '../native/bi
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
 import type { CallOptions, Volume } from '../types.js';
-import type { Answer, Network, Terms } from './network.js';
+import type { Answer, Network, Place, Terms } from './network.js';
 import type { SegmentOptions } from './options.js';
 
 /** Papers to cite with nnU-Net's models. */
@@ -21,9 +21,9 @@ export class ClassNetwork implements Network {
     this.info = info;
   }
 
-  static async load(source: ClassModelSource, threads: number, options: CallOptions): Promise<ClassNetwork> {
+  static async load(source: ClassModelSource, { device, threads }: Place, options: CallOptions): Promise<ClassNetwork> {
     const { handle, info } = await call(options, (monitor) =>
-      addon().loadClassModel(source, bundledModel(), threads, monitor),
+      addon().loadClassModel(source, bundledModel(), device, threads, monitor),
     );
     return new ClassNetwork(handle, info);
   }

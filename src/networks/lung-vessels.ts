@@ -8,7 +8,7 @@ import type { CallMonitor } from '../native/binding.js';
 import { addon } from '../native/load.js';
 import type { CallOptions, Volume } from '../types.js';
 import { ClassNetwork, refuse } from './classes.js';
-import type { Answer, Network, Terms } from './network.js';
+import type { Answer, Network, Place, Terms } from './network.js';
 import type { SegmentOptions } from './options.js';
 import { only } from './prompted.js';
 
@@ -57,12 +57,12 @@ export class LungVessels implements Network {
   }
 
   /** @param weights TotalSegmentator's results folder; without it the one that TotalSegmentator itself would use */
-  static async load(weights: string | undefined, threads: number, options: CallOptions): Promise<LungVessels> {
+  static async load(weights: string | undefined, place: Place, options: CallOptions): Promise<LungVessels> {
     const results = weights ?? resultsFolder(process.env);
     const [lobes, vessels] = [LOBES, VESSELS].map((released) => folderOf(results, released)) as [string, string];
     const load = (directory: string) => {
       const source = { directory, foreign: true, folds: ['0'], checkpoint: FINAL_CHECKPOINT };
-      return ClassNetwork.load(source, threads, options);
+      return ClassNetwork.load(source, place, options);
     };
     const first = await load(lobes);
     try {

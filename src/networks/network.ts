@@ -20,6 +20,14 @@ export interface Network {
   dispose(): void;
 }
 
+/** Where a network runs. */
+export interface Place {
+  /** `cpu` or `cuda:N`. */
+  device: string;
+  /** Threads of the CPU. */
+  threads: number;
+}
+
 /** On which terms a model may be used. */
 export interface Terms {
   /** `null` where nobody says. */

@@ -5,7 +5,7 @@ import type { CallMonitor, SegmentRequest } from '../native/binding.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
 import type { CallOptions, Volume } from '../types.js';
-import { type Answer, type Network, noTerms } from './network.js';
+import { type Answer, type Network, noTerms, type Place } from './network.js';
 import type { SegmentOptions } from './options.js';
 
 /** A network of ours: one map a prompt. */
@@ -20,9 +20,9 @@ export class PromptedNetwork implements Network {
     this.folds = folds;
   }
 
-  static async load(directories: string[], threads: number, options: CallOptions): Promise<PromptedNetwork> {
+  static async load(directories: string[], { device, threads }: Place, options: CallOptions): Promise<PromptedNetwork> {
     const handle = await call(options, (monitor) =>
-      addon().loadSegmenter(directories, bundledModel(), threads, monitor),
+      addon().loadSegmenter(directories, bundledModel(), device, threads, monitor),
     );
     return new PromptedNetwork(handle, directories.length);
   }

@@ -15,6 +15,10 @@ export type TrainEvent =
       fold: number;
       steps: number | null;
       parameters: TrainerFacts['parameters'];
+      /** What it runs on: `cpu` or `cuda:N`. */
+      device: string;
+      /** Why on this. */
+      deviceReason: string;
       /** Whether blocks of the network are computed twice, for memory. */
       recompute: boolean;
       /** Peak memory that the process is foreseen to take, bytes. */

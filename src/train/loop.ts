@@ -5,13 +5,14 @@ import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
 import { checkManifest } from '../models/manifest.js';
 import { findModel } from '../models.js';
+import { type ChosenDevice, chooseDevice } from '../native/device.js';
+import type { Place } from '../networks/network.js';
 import { planMemory } from '../networks/step-memory.js';
 import type { Scores } from '../scores.js';
 import type { CallOptions } from '../types.js';
 import { type Adaptation, adapt, observe } from './adapt.js';
 import { findCheckpoint, keep, readAdaptState, saveAdaptState, sealCheckpoint } from './checkpoints.js';
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
-
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
 import { openRecords, refreshRecords } from './records.js';
@@ -38,6 +39,8 @@ export interface TrainOptions extends CallOptions {
   resume?: boolean | undefined;
   /** Stop, resumably, after this many seconds, whatever is being done. */
   maxSeconds?: number | undefined;
+  /** `auto`, `cpu` or `cuda[:N]`; a run may go on on another. @default 'auto' */
+  device?: string | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
   /**
@@ -92,13 +95,14 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   }
   // Refused before the folder holds a run.
   if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
+  const device = await chooseDevice(options.device, options.signal);
   const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
   const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
   let trainer: Trainer;
   try {
-    trainer = await openTrainer(run, threads, { ...options, signal }, shared);
+    trainer = await openTrainer(run, { device: device.name, threads }, { ...options, signal }, shared);
   } catch (error) {
     if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
     return { reason: 'time', step: log.stepsTaken(), validation: null, best: modelOf(out) };
@@ -107,7 +111,7 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
     await openRecords(out, log, trainer.facts.step);
-    return await loop(trainer, { run, log, options, started, limit, signal });
+    return await loop(trainer, { run, log, options, device, started, limit, signal });
   } finally {
     trainer.close();
   }
@@ -121,11 +125,11 @@ function timeLimit(seconds: number | undefined): AbortSignal | undefined {
     : AbortSignal.timeout(Math.min(Math.max(1, Math.round(seconds * 1000)), 2 ** 31 - 1));
 }
 
-async function openTrainer(run: RunFile, threads: number, options: FoldOptions, shared: string): Promise<Trainer> {
+async function openTrainer(run: RunFile, place: Place, options: FoldOptions, shared: string): Promise<Trainer> {
   const { out, dataset } = options;
   const { config } = run;
   const { recompute } = planMemory(config, options.maxMemoryBytes);
-  const completed = await completePlan(config, join(shared, 'text.safetensors'), options);
+  const completed = await completePlan(config, join(shared, 'text.safetensors'), place.device, options);
   const setup = {
     ...completed,
     step: config.step,
@@ -133,7 +137,7 @@ async function openTrainer(run: RunFile, threads: number, options: FoldOptions, 
     fold: config.fold,
     init: config.init === null ? null : findModel(config.init),
     cache: join(shared, 'cache'),
-    threads,
+    ...place,
     recompute,
   };
   await findCheckpoint(out, 'best');
@@ -151,6 +155,7 @@ interface RunContext {
   run: RunFile;
   log: EventLog;
   options: TrainOptions;
+  device: ChosenDevice;
   started: number;
   /** Aborts when the time is up. */
   limit: AbortSignal | undefined;
@@ -159,7 +164,7 @@ interface RunContext {
 }
 
 async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult> {
-  const { run, log, options, started, signal } = context;
+  const { run, log, options, device, started, signal } = context;
   const { config } = run;
   const elapsed = () => (performance.now() - started) / 1000;
   const end = () => run.steps ?? Number.POSITIVE_INFINITY;
@@ -187,8 +192,8 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     if (!(await inTime(context, () => validation.take(step, { ...options, signal })))) return 'time';
     return validation.converged ? 'converged' : 'finished';
   };
-  const warnings = warningsOf(trainer.facts).map((warning) => ({ type: 'warning', step, ...warning }) as const);
-  log.write(startEvent(trainer, run, options.maxMemoryBytes), ...warnings);
+  const warnings = [...device.warnings, ...warningsOf(trainer.facts)].map((warning) => ({ type: 'warning', step, ...warning }) as const);
+  log.write(startEvent(trainer, run, device, options.maxMemoryBytes), ...warnings);
   // A kill may have come between a checkpoint and the validation that was due.
   if (isDue(config.validateEvery, step) && step < end()) reason = await validated();
   while (step < end() && reason === 'finished') {
@@ -261,7 +266,12 @@ function stepEvent(step: number, learningRate: number, wanted: Adaptation, repor
   };
 }
 
-function startEvent({ facts }: Trainer, { steps, config }: RunFile, maxMemoryBytes: number | undefined): TrainEvent {
+function startEvent(
+  { facts }: Trainer,
+  { steps, config }: RunFile,
+  device: ChosenDevice,
+  maxMemoryBytes: number | undefined,
+): TrainEvent {
   const { step, parameters, ceiling, trainingCases, validationCases } = facts;
   return {
     type: 'start',
@@ -269,6 +279,8 @@ function startEvent({ facts }: Trainer, { steps, config }: RunFile, maxMemoryByt
     steps,
     fold: config.fold,
     parameters,
+    device: device.name,
+    deviceReason: device.reason,
     ...planMemory(config, maxMemoryBytes),
     ceiling,
     trainingCases: trainingCases.length,

@@ -22,14 +22,21 @@ export interface CompletePlan {
  * `file`, trained first where the config asks for a tower of its own, else taken from a model; a CLIP text model only
  * lends its words.
  *
+ * @param device what a tower is trained on: `cpu` or `cuda:N`
+ *
  * @throws ModelError, IoError
  */
-export async function completePlan(config: TrainConfig, file: string, options: CallOptions): Promise<CompletePlan> {
+export async function completePlan(
+  config: TrainConfig,
+  file: string,
+  device: string,
+  options: CallOptions,
+): Promise<CompletePlan> {
   const complete = (text: string) => call(options, () => addon().completePlan(JSON.stringify(config.plan), text));
   if (existsSync(file)) return { plan: await complete(file), text: file };
   const source = config.textModel === OWN_TOWER ? (config.init ?? OWN_TOWER) : config.textModel;
   if (source === OWN_TOWER) {
-    await call(options, (monitor) => addon().trainTower(JSON.stringify(config.tower), file, monitor));
+    await call(options, (monitor) => addon().trainTower(JSON.stringify(config.tower), file, device, monitor));
   } else {
     const model = findModel(source);
     if (kindOf(model) === 'clip') return { plan: await complete(model), text: null };

@@ -65,7 +65,7 @@ fn answers(folder: &Path, name: &str) -> Vec<Vec<f32>> {
 /// Each prompt's logits, every `step`-th voxel.
 fn logits(plan: &Plan, parameters: &mut Parameters, step: usize) -> Result<Vec<Vec<f32>>, ModelError> {
     let network = Network::build(plan, parameters)?;
-    let found = network.forward(&scan(plan.patch[0])?, &prompt_embeddings(plan)?, Mode::Infer)?.remove(0);
+    let found = network.forward(&scan(plan.patch[0])?, &prompt_embeddings(plan, &Device::Cpu)?, Mode::Infer)?.remove(0);
     let rows = found.reshape(((), plan.targets.len()))?.t()?.contiguous()?.to_vec2::<f32>()?;
     Ok(rows.into_iter().map(|row| row.into_iter().step_by(step).collect()).collect())
 }

@@ -46,7 +46,7 @@ fn main() -> Result<(), Failure> {
 fn measure(repeats: usize) -> Result<Vec<f64>, Failure> {
     let plan = plan()?;
     let network = Network::build(&plan, &mut Parameters::new(1))?;
-    let prompts = prompt_embeddings(&plan)?;
+    let prompts = prompt_embeddings(&plan, &Device::Cpu)?;
     let x = Tensor::rand(0f32, 1.0, (1, PATCH, PATCH, PATCH, 1), &Device::Cpu)?;
     let mut seconds = vec![];
     for repeat in 0..=repeats.max(1) {

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use pulmoav_ops::device::is_out_of_memory;
 use pulmoav_plan::PlanError;
 
 /// Why a network cannot be built, run, saved or loaded.
@@ -82,11 +83,13 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// The stable code: `ERR_IO` for what the system refused, `ERR_INTERNAL` for arithmetic, else `ERR_MODEL`.
+    /// The stable code: `ERR_IO` for what the system refused, `ERR_MEMORY` where the
+    /// device is full, `ERR_INTERNAL` for other arithmetic, else `ERR_MODEL`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "ERR_MODEL",
             Self::Io { .. } => "ERR_IO",
+            Self::Tensor(error) if is_out_of_memory(error) => "ERR_MEMORY",
             Self::Tensor(_) => "ERR_INTERNAL",
             _ => "ERR_MODEL",
         }

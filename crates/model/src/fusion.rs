@@ -2,6 +2,7 @@
 //! (docs/method.md, Preset la-caf).
 
 use candle_core::{DType, Tensor};
+use pulmoav_ops::device::to_host;
 use pulmoav_ops::{self as ops, Activation};
 use pulmoav_plan::LaCafVariant;
 
@@ -164,7 +165,7 @@ fn gate(texts: &Tensor) -> Result<Tensor, ModelError> {
     let p = texts.dim(0)?;
     let affinity = texts.matmul(&texts.t()?)?;
     let entries = affinity.flatten_all()?;
-    let values = entries.to_vec1::<f32>()?;
+    let values = to_host(&entries)?;
     let (low, high) = (0..values.len()).fold((0, 0), |(low, high), i| {
         (if values[i] < values[low] { i } else { low }, if values[i] > values[high] { i } else { high })
     });

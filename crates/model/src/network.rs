@@ -1,6 +1,7 @@
 //! A network of either preset, built from a plan.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use pulmoav_ops::device::from_host;
 use pulmoav_plan::{self as plan, Plan, PlanError};
 
 use crate::ModelError;
@@ -18,6 +19,7 @@ pub struct Network {
     text_width: usize,
     edge_multiple: usize,
     cancelled_biases: Vec<String>,
+    device: Device,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Network {
             text_width: plan.text_width(),
             edge_multiple: plan.edge_multiple(),
             cancelled_biases,
+            device: parameters.device().clone(),
         })
     }
 
@@ -115,6 +118,11 @@ impl Network {
         &self.cancelled_biases
     }
 
+    /// Where its parameters are, and so its images and prompts must be.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Number of targets, and so of prompts and of maps.
     pub fn target_count(&self) -> usize {
         self.targets
@@ -138,11 +146,11 @@ impl Network {
     }
 }
 
-/// The embeddings of the plan's targets, as [`Network::forward`] takes them.
+/// The embeddings of the plan's targets on a device, as [`Network::forward`] takes them.
 ///
 /// # Shapes
 /// → `[p, text_width]`.
-pub fn prompt_embeddings(plan: &Plan) -> Result<Tensor, ModelError> {
+pub fn prompt_embeddings(plan: &Plan, device: &Device) -> Result<Tensor, ModelError> {
     let values: Vec<f32> = plan.targets.iter().flat_map(|target| target.embedding.iter().copied()).collect();
-    Ok(Tensor::from_vec(values, (plan.targets.len(), plan.text_width()), &Device::Cpu)?.to_dtype(DType::F32)?)
+    Ok(from_host(values, (plan.targets.len(), plan.text_width()), device)?)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Device, Tensor, Var};
+use pulmoav_ops::device::to_cpu;
 use pulmoav_random::{normals, stream_of};
 
 use crate::ModelError;
@@ -13,6 +14,7 @@ use crate::ModelError;
 #[derive(Debug, Clone)]
 pub struct Parameters {
     source: Source,
+    device: Device,
     trained: BTreeMap<String, Var>,
     frozen: BTreeMap<String, Tensor>,
     asked: BTreeSet<String>,
@@ -54,19 +56,44 @@ impl Init {
 }
 
 impl Parameters {
-    /// No parameters yet; a network creates what it needs.
+    /// No parameters yet; a network creates what it needs, on the CPU.
     pub fn new(seed: u64) -> Self {
-        Self { source: Source::Seed(seed), trained: BTreeMap::new(), frozen: BTreeMap::new(), asked: BTreeSet::new() }
+        Self::empty(Source::Seed(seed))
     }
 
-    /// Given parameters; a network that needs another one is refused. All are copied, none shares storage with the
-    /// caller's.
+    fn empty(source: Source) -> Self {
+        let (trained, frozen, asked) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { source, device: Device::Cpu, trained, frozen, asked }
+    }
+
+    /// Given parameters; a network that needs another one is refused. All are copied to the CPU, none shares storage
+    /// with the caller's.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self, ModelError> {
         let mut trained = BTreeMap::new();
         for (name, tensor) in tensors {
-            trained.insert(name, Var::from_tensor(&tensor.to_dtype(DType::F32)?.copy()?)?);
+            trained.insert(name, Var::from_tensor(&to_cpu(&tensor.to_dtype(DType::F32)?.detach())?)?);
         }
-        Ok(Self { source: Source::File, trained, frozen: BTreeMap::new(), asked: BTreeSet::new() })
+        Ok(Self { trained, ..Self::empty(Source::File) })
+    }
+
+    /// The same parameters on a device, where those that are created from now on lie too. What only travels along stays
+    /// where it is.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] where the device has no room.
+    pub fn on(mut self, device: &Device) -> Result<Self, ModelError> {
+        if !self.device.same_device(device) {
+            for var in self.trained.values_mut() {
+                *var = Var::from_tensor(&var.as_detached_tensor().to_device(device)?)?;
+            }
+            self.device = device.clone();
+        }
+        Ok(self)
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The parameter of that name, created if that is allowed.
@@ -95,7 +122,7 @@ impl Parameters {
                 normals(seed, stream_of(name), count).into_iter().map(|value| mean + std * value).collect()
             }
         };
-        let var = Var::from_vec(values, shape, &Device::Cpu)?;
+        let var = Var::from_vec(values, shape, &self.device)?;
         self.trained.insert(name.to_owned(), var.clone());
         Ok(var)
     }
@@ -127,8 +154,9 @@ impl Parameters {
 
     /// Parameters of the same values in storage of their own: a teacher, an average.
     pub fn duplicate(&self) -> Result<Self, ModelError> {
-        let tensors = self.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor()));
-        Ok(Self { source: self.source.clone(), frozen: self.frozen.clone(), ..Self::from_tensors(tensors)? })
+        let copy = |(name, var): (&String, &Var)| Ok((name.clone(), Var::from_tensor(&var.as_detached_tensor())?));
+        let trained = self.trained.iter().map(copy).collect::<Result<_, ModelError>>()?;
+        Ok(Self { trained, asked: BTreeSet::new(), ..self.clone() })
     }
 
     /// Adds a tensor that travels with the weights and is not trained with them (any type).

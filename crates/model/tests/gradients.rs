@@ -24,7 +24,7 @@ fn image(plan: &Plan, n: usize) -> Result<Tensor, ModelError> {
 /// Mean of sqrt(1 + d²), d the distance of the logits of every scale to noise.
 fn loss(network: &Network, plan: &Plan, x: &Tensor) -> Result<Tensor, ModelError> {
     let mut sum = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
-    for logits in network.forward(x, &prompt_embeddings(plan)?, Mode::Train)? {
+    for logits in network.forward(x, &prompt_embeddings(plan, &Device::Cpu)?, Mode::Train)? {
         let noise = Tensor::from_vec(normals(5, 6, logits.elem_count()), logits.shape(), &Device::Cpu)?;
         sum = (sum + ((logits - noise)?.sqr()? + 1.0)?.sqrt()?.mean_all()?)?;
     }
@@ -108,7 +108,7 @@ fn recomputed_blocks_give_the_same_bits() -> Result<(), ModelError> {
     for (name, plan) in small_plans() {
         let mut parameters = Parameters::new(2);
         let network = Network::build(&plan, &mut parameters)?;
-        let (x, prompts) = (image(&plan, 2)?, prompt_embeddings(&plan)?);
+        let (x, prompts) = (image(&plan, 2)?, prompt_embeddings(&plan, &Device::Cpu)?);
         let bits = |mode| -> Result<Vec<Vec<u32>>, ModelError> {
             let (logits, tape) = Tape::record(|| network.forward(&x, &prompts, mode))?;
             let seed = |logits: &Tensor| Ok((logits.clone(), logits.sin()?.detach()));

@@ -52,7 +52,7 @@ fn logits_and_gradients_are_pytorch_s() -> Result<(), ModelError> {
         let mut parameters = Parameters::from_tensors(parameters)?;
         let network = Network::build(&plan, &mut parameters)?;
         let x = golden["golden.input"].to_dtype(DType::F32)?;
-        let logits = network.forward(&x, &prompt_embeddings(&plan)?, Mode::Train)?;
+        let logits = network.forward(&x, &prompt_embeddings(&plan, &Device::Cpu)?, Mode::Train)?;
         for (scale, logits) in logits.iter().enumerate() {
             let wanted = flat(&golden[&format!("golden.logits.{scale}")])?;
             assert_close(&format!("{name}, scale {scale}"), &strided(logits)?, &wanted);
@@ -81,7 +81,7 @@ fn inference_is_the_same_arithmetic_and_keeps_no_graph() -> Result<(), ModelErro
     for name in ["la_caf", "pulmoav"] {
         let Answers { plan, parameters, golden } = golden(name);
         let network = Network::build(&plan, &mut Parameters::from_tensors(parameters)?)?;
-        let (x, prompts) = (golden["golden.input"].to_dtype(DType::F32)?, prompt_embeddings(&plan)?);
+        let (x, prompts) = (golden["golden.input"].to_dtype(DType::F32)?, prompt_embeddings(&plan, &Device::Cpu)?);
         let trained = network.forward(&x, &prompts, Mode::Train)?;
         let inferred = network.forward(&x, &prompts, Mode::Infer)?;
         assert_eq!(inferred.len(), 1);
@@ -102,7 +102,7 @@ fn shapes_that_do_not_fit_are_refused() -> Result<(), ModelError> {
     for name in ["la_caf", "pulmoav"] {
         let Answers { plan, parameters, golden } = golden(name);
         let network = Network::build(&plan, &mut Parameters::from_tensors(parameters)?)?;
-        let (x, prompts) = (golden["golden.input"].to_dtype(DType::F32)?, prompt_embeddings(&plan)?);
+        let (x, prompts) = (golden["golden.input"].to_dtype(DType::F32)?, prompt_embeddings(&plan, &Device::Cpu)?);
         let images = [x.narrow(1, 0, 6)?, x.get(0)?, Tensor::cat(&[&x, &x], 4)?];
         let mut errors: Vec<_> = images.iter().map(|x| network.forward(x, &prompts, Mode::Infer)).collect();
         errors.push(network.forward(&x, &prompts.narrow(0, 0, 2)?, Mode::Infer));

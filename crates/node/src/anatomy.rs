@@ -70,7 +70,7 @@ pub fn anatomy_file<'env>(
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Anatomy, ErrorInfo>>> {
     let shared = monitor.share();
-    Engine::tensors(asked.threads as usize)?.cancellable(env, monitor, move || {
+    Engine::threads(asked.threads as usize)?.cancellable(env, monitor, move || {
         let part = Part { index: asked.index, series: asked.series };
         run(Scan::read(&PathBuf::from(path), &part, &shared)?, &shared)
     })
@@ -85,7 +85,7 @@ pub fn anatomy_volume<'env>(
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Anatomy, ErrorInfo>>> {
     let (shared, given) = (monitor.share(), Given::copy(&volume));
-    Engine::tensors(asked.threads as usize)?.cancellable(env, monitor, move || run(Scan::given(given)?, &shared))
+    Engine::threads(asked.threads as usize)?.cancellable(env, monitor, move || run(Scan::given(given)?, &shared))
 }
 
 fn run(scan: Scan, shared: &Shared) -> std::result::Result<Anatomy, Failure> {

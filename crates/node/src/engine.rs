@@ -8,6 +8,7 @@ use std::thread;
 
 use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
 use napi::{Env, Error, JsDeferred, JsValue, Result};
+use pulmoav_ops::device::{Choice, Chosen, choose};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::memory::{Afterwards, Job as Memory};
@@ -16,7 +17,7 @@ use crate::outcome::{Failure, Outcome, outcome};
 
 /// Graphs of candle drop recursively, so the threads that hold them need room.
 const STACK_BYTES: usize = 256 << 20;
-/// Engines of so many thread counts are kept.
+/// So many engines are kept.
 const KEPT_ENGINES: usize = 2;
 /// Threads for reading, writing, scoring and phantoms.
 const WORKERS: usize = 2;
@@ -26,24 +27,68 @@ type Resolver<T> = Box<dyn FnOnce(Env) -> Result<Outcome<T>>>;
 /// What a job came to.
 type Done<T> = std::result::Result<T, Failure>;
 
+/// Where tensors are worked on: a device, and threads of the CPU beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    device: Choice,
+    threads: usize,
+}
+
+impl Place {
+    /// The CPU.
+    pub fn cpu(threads: usize) -> Self {
+        Self { device: Choice::Cpu, threads }
+    }
+
+    /// The device of that name: `auto`, `cpu` or `cuda[:N]`.
+    ///
+    /// # Errors
+    /// `ERR_DEVICE` for another name.
+    pub fn named(device: &str, threads: u32) -> Done<Self> {
+        Ok(Self { device: device.parse()?, threads: threads as usize })
+    }
+}
+
 /// A queue of jobs, worked off in order of arrival.
 pub struct Engine {
     jobs: Sender<Job>,
+    device: Arc<LazyDevice>,
+}
+
+/// An engine's device, made on its thread by the first job that needs it.
+struct LazyDevice {
+    choice: Choice,
+    made: OnceLock<Chosen>,
+}
+
+impl LazyDevice {
+    fn get(&self) -> Done<&Chosen> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let made = choose(self.choice)?;
+        Ok(self.made.get_or_init(|| made))
+    }
 }
 
 impl Engine {
-    /// The engine for tensor work with `threads` threads: one for each of the [`KEPT_ENGINES`] counts last asked for.
-    /// One that is let go ends when its jobs are done.
-    pub fn tensors(threads: usize) -> Result<Arc<Self>> {
+    /// The engine for work without tensors that wants as many threads; the same as that of tensors on the CPU.
+    pub fn threads(threads: usize) -> Result<Arc<Self>> {
+        Self::at(Place::cpu(threads))
+    }
+
+    /// The engine for tensor work at a place: one for each of the [`KEPT_ENGINES`] places last asked for. One that is
+    /// let go ends when its jobs are done; tensors on its device stay valid.
+    pub fn at(place: Place) -> Result<Arc<Self>> {
         /// The one last asked for comes last.
-        static ENGINES: Mutex<Vec<(usize, Arc<Engine>)>> = Mutex::new(Vec::new());
+        static ENGINES: Mutex<Vec<(Place, Arc<Engine>)>> = Mutex::new(Vec::new());
         let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = engines.iter().position(|(count, _)| *count == threads);
+        let found = engines.iter().position(|(other, _)| *other == place);
         let engine = match found {
             Some(at) => engines.remove(at).1,
-            None => Arc::new(Self::start("pulmoav-engine", 1, threads)?),
+            None => Arc::new(Self::start("pulmoav-engine", 1, place)?),
         };
-        engines.push((threads, Arc::clone(&engine)));
+        engines.push((place, Arc::clone(&engine)));
         let surplus = engines.len().saturating_sub(KEPT_ENGINES);
         engines.drain(..surplus);
         Ok(engine)
@@ -55,7 +100,7 @@ impl Engine {
         if let Some(workers) = STARTED.get() {
             return Ok(workers);
         }
-        let workers = Self::start("pulmoav-worker", WORKERS, available_threads())?;
+        let workers = Self::start("pulmoav-worker", WORKERS, Place::cpu(available_threads()))?;
         Ok(STARTED.get_or_init(|| workers))
     }
 
@@ -105,13 +150,39 @@ impl Engine {
         Ok(promise)
     }
 
+    /// As [`Engine::cancellable`], for work that needs this engine's device.
+    pub fn with_device<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        monitor: &CallMonitor,
+        work: impl FnOnce(&Chosen) -> Done<T> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>> {
+        let device = Arc::clone(&self.device);
+        self.cancellable(env, monitor, move || work(device.get()?))
+    }
+
+    /// As [`Engine::promise`], for work that needs this engine's device.
+    pub fn promise_with_device<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        work: impl FnOnce(&Chosen) -> Done<T> + Send + 'static,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>> {
+        let device = Arc::clone(&self.device);
+        self.promise(env, move || work(device.get()?))
+    }
+
+    /// A promise of a failure.
+    pub fn refused<T: ToNapiValue + Send + 'static>(env: &Env, failure: Failure) -> Result<PromiseRaw<'_, Outcome<T>>> {
+        Self::workers()?.promise(env, move || Err(failure))
+    }
+
     fn send(&self, job: Job) -> Result<()> {
         self.jobs.send(job).map_err(|_| Error::from_reason("the engine thread has ended"))
     }
 
-    fn start(name: &str, readers: usize, threads: usize) -> Result<Self> {
+    fn start(name: &str, readers: usize, place: Place) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
+            .num_threads(place.threads)
             .thread_name({
                 let name = name.to_owned();
                 move |index| format!("{name}-{index}")
@@ -130,7 +201,7 @@ impl Engine {
                 .spawn(move || work_off(&pool, &queue))
                 .map_err(|error| Error::from_reason(format!("no thread could be started: {error}")))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, device: Arc::new(LazyDevice { choice: place.device, made: OnceLock::new() }) })
     }
 }
 

@@ -16,6 +16,7 @@ mod anatomy;
 mod checkpoint;
 mod classes;
 mod dataset;
+mod device;
 mod engine;
 mod evaluate;
 mod inspect;

@@ -64,6 +64,8 @@ pub fn verify_model(env: &Env, model: String) -> Result<PromiseRaw<'_, Either<Ne
 pub struct MachineHealth {
     pub version: String,
     pub threads: u32,
+    /// Whether it has CUDA code.
+    pub cuda: bool,
     /// The widest vector instructions the kernels use here.
     pub simd: String,
 }
@@ -74,6 +76,7 @@ pub fn health() -> MachineHealth {
     MachineHealth {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         threads: u32::try_from(available_threads()).unwrap_or(u32::MAX),
+        cuda: cfg!(feature = "cuda"),
         simd: format!("{:?}", pulmoav_ops::simd::Level::current()).to_lowercase(),
     }
 }

@@ -59,6 +59,7 @@ macro_rules! failures {
 failures!(
     pulmoav_volume::VolumeError,
     pulmoav_phantom::PhantomError,
+    pulmoav_ops::device::DeviceError,
     pulmoav_model::ModelError,
     pulmoav_checkpoint::la_caf::ImportError,
     pulmoav_checkpoint::nnunet::FolderError,

@@ -9,6 +9,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::Structure;
 use pulmoav_model::weights;
+use pulmoav_ops::device::Chosen;
 use pulmoav_segment::budget::check_scan;
 use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
@@ -17,7 +18,7 @@ use pulmoav_segment::{Request, Segmenter};
 use pulmoav_text::{Tokenizer, Tower};
 use pulmoav_volume::image::Header;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Place};
 use crate::memory::{Afterwards, Job, peak_bytes};
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure, Outcome};
@@ -32,7 +33,7 @@ static SEGMENTERS: Registry<Loaded> = Registry::new("segmenter");
 struct Loaded {
     segmenter: Segmenter,
     tower: Tower,
-    threads: usize,
+    place: Place,
 }
 
 /// Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
@@ -42,15 +43,19 @@ pub fn load_segmenter<'env>(
     env: &'env Env,
     models: Vec<String>,
     words: String,
+    device: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<u32, ErrorInfo>>> {
-    let threads = threads as usize;
-    Engine::tensors(threads)?.cancellable(env, monitor, move || {
+    let place = match Place::named(&device, threads) {
+        Ok(place) => place,
+        Err(failure) => return Engine::refused(env, failure),
+    };
+    Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
         let [first, others @ ..] = models.as_slice() else {
             return Err(Failure::new("ERR_INTERNAL", "no model was named"));
         };
-        let (plan, mut parameters) = weights::load(Path::new(first))?;
+        let (plan, parameters) = weights::load(Path::new(first))?;
         let has_text = parameters.frozen_iter().any(|(name, _)| name.starts_with("text."));
         let tower = if has_text {
             let tower = Tower::from_tensors(parameters.frozen_iter())?;
@@ -59,12 +64,12 @@ pub fn load_segmenter<'env>(
         } else {
             Tower::of_model(&PathBuf::from(words))?
         };
-        let mut segmenter = Segmenter::new(plan, &mut parameters)?;
+        let mut segmenter = Segmenter::new(plan, &mut parameters.on(device)?)?;
         for model in others {
-            let (plan, mut parameters) = weights::load(Path::new(model))?;
-            segmenter.add_fold(&plan, &mut parameters)?;
+            let (plan, parameters) = weights::load(Path::new(model))?;
+            segmenter.add_fold(&plan, &mut parameters.on(device)?)?;
         }
-        Ok(SEGMENTERS.keep(Loaded { segmenter, tower, threads }))
+        Ok(SEGMENTERS.keep(Loaded { segmenter, tower, place }))
     })
 }
 
@@ -313,7 +318,7 @@ fn on_engine<'env, T: ToNapiValue + Send + 'static>(
     work: impl FnOnce(&Loaded) -> std::result::Result<T, Failure> + Send + 'static,
 ) -> Result<PromiseRaw<'env, Outcome<T>>> {
     match SEGMENTERS.get(handle) {
-        Ok(loaded) => Engine::tensors(loaded.threads)?.cancellable(env, monitor, move || work(&loaded)),
-        Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
+        Ok(loaded) => Engine::at(loaded.place)?.cancellable(env, monitor, move || work(&loaded)),
+        Err(failure) => Engine::refused(env, failure),
     }
 }

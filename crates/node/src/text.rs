@@ -7,10 +7,11 @@ use napi::bindgen_prelude::{Either, Float32Array, Null, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_model::ModelError;
+use pulmoav_ops::device::{Chosen, Device};
 use pulmoav_text::{Encoded, TextCache, TextModel, Tower};
 use pulmoav_train::tower::{TowerConfig, train_tower as train_tower_tensors};
 
-use crate::engine::{Engine, available_threads};
+use crate::engine::{Engine, Place, available_threads};
 use crate::monitor::CallMonitor;
 use crate::outcome::{ErrorInfo, Failure, parse};
 
@@ -46,15 +47,25 @@ impl From<Encoded> for EncodedText {
     }
 }
 
+/// All threads, and the device of that name.
+fn everywhere(device: &str) -> std::result::Result<Place, Failure> {
+    Place::named(device, u32::try_from(available_threads()).unwrap_or(u32::MAX))
+}
+
 /// What a model takes each prompt to mean.
 #[napi(catch_unwind)]
 pub fn understand(
     env: &Env,
     model: String,
     prompts: Vec<String>,
+    device: String,
 ) -> Result<PromiseRaw<'_, Either<Vec<Understood>, ErrorInfo>>> {
-    Engine::tensors(available_threads())?.promise(env, move || {
-        let resolutions = TextModel::open(&PathBuf::from(model))?.resolve(&prompts)?;
+    let place = match everywhere(&device) {
+        Ok(place) => place,
+        Err(failure) => return Engine::refused(env, failure),
+    };
+    Engine::at(place)?.promise_with_device(env, move |Chosen { device, .. }| {
+        let resolutions = TextModel::open(&PathBuf::from(model), device)?.resolve(&prompts)?;
         let prompts = prompts.into_iter().zip(resolutions).map(|(text, resolution)| Understood {
             text,
             ids: resolution.ids,
@@ -72,6 +83,7 @@ pub fn encode_text(
     env: &Env,
     model: String,
     prompts: Vec<String>,
+    device: String,
 ) -> Result<Either<EncodedText, PromiseRaw<'_, Either<EncodedText, ErrorInfo>>>> {
     static CACHE: Mutex<Option<TextCache>> = Mutex::new(None);
     let model = PathBuf::from(model);
@@ -80,9 +92,13 @@ pub fn encode_text(
     if let Some(known) = known {
         return Ok(Either::A(known.into()));
     }
-    let promise = Engine::tensors(available_threads())?.promise(env, move || {
+    let place = match everywhere(&device) {
+        Ok(place) => place,
+        Err(failure) => return Ok(Either::B(Engine::refused(env, failure)?)),
+    };
+    let promise = Engine::at(place)?.promise_with_device(env, move |Chosen { device, .. }| {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(cache.get_or_insert_default().encode(&model, &prompts)?.into())
+        Ok(cache.get_or_insert_default().encode(&model, &prompts, device)?.into())
     })?;
     Ok(Either::B(promise))
 }
@@ -93,12 +109,17 @@ pub fn train_tower<'env>(
     env: &'env Env,
     config: String,
     path: String,
+    device: String,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Null, ErrorInfo>>> {
     let shared = monitor.share();
-    Engine::tensors(available_threads())?.cancellable(env, monitor, move || {
+    let place = match everywhere(&device) {
+        Ok(place) => place,
+        Err(failure) => return Engine::refused(env, failure),
+    };
+    Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
         let config: TowerConfig = parse("the tower's config", &config)?;
-        train_tower_tensors(&config, &*shared)?.save(&PathBuf::from(path))?;
+        train_tower_tensors(&config, device, &*shared)?.save(&PathBuf::from(path))?;
         Ok(Null)
     })
 }
@@ -116,9 +137,9 @@ pub fn copy_text_tower(env: &Env, model: String, path: String) -> Result<Promise
 /// directory.
 #[napi(catch_unwind)]
 pub fn complete_plan(env: &Env, plan: String, text: String) -> Result<PromiseRaw<'_, Either<String, ErrorInfo>>> {
-    Engine::tensors(available_threads())?.promise(env, move || {
+    Engine::threads(available_threads())?.promise(env, move || {
         let text = PathBuf::from(text);
-        let model = if text.is_dir() { TextModel::open(&text)? } else { TextModel::Tower(Tower::load(&text)?) };
+        let model = if text.is_dir() { TextModel::open(&text, &Device::Cpu)? } else { TextModel::Tower(Tower::load(&text)?) };
         let plan = model.complete(&plan).map_err(|error| match error {
             ModelError::Plan(source) => Failure::from(source),
             other => Failure::from(other),

@@ -106,7 +106,7 @@ pub fn tidy_file<'env>(
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<Tidied, ErrorInfo>>> {
     let shared = monitor.share();
-    Engine::tensors(asked.threads as usize)?.cancellable(env, monitor, move || run(Path::new(&path), &asked, &shared))
+    Engine::threads(asked.threads as usize)?.cancellable(env, monitor, move || run(Path::new(&path), &asked, &shared))
 }
 
 /// What a scan tells.

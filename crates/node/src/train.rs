@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use napi::bindgen_prelude::{Either, Int16Array, Null, PromiseRaw, ToNapiValue, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
+use pulmoav_ops::device::Chosen;
 use pulmoav_plan::{Network, Plan, StepShape};
 use pulmoav_train::{Facts, Setup, StepConfig, Trainer};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Place};
 use crate::evaluate::{Scores, scores};
 use crate::memory::{Afterwards, Job};
 use crate::monitor::CallMonitor;
@@ -22,7 +23,7 @@ static TRAINERS: Registry<OpenTrainer> = Registry::new("trainer");
 
 struct OpenTrainer {
     trainer: Mutex<Trainer>,
-    threads: usize,
+    place: Place,
 }
 
 impl OpenTrainer {
@@ -50,6 +51,8 @@ pub struct TrainerSetup {
     pub init: Option<String>,
     /// Checkpoint to go on from.
     pub resume: Option<String>,
+    /// Where to compute: `cpu` or `cuda:N`.
+    pub device: String,
     /// Threads to compute with.
     pub threads: u32,
     /// Whether a step computes blocks twice instead of keeping what they made.
@@ -153,8 +156,12 @@ pub fn open_trainer<'env>(
     setup: TrainerSetup,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<OpenedTrainer, ErrorInfo>>> {
-    let (shared, threads) = (monitor.share(), setup.threads as usize);
-    Engine::tensors(threads)?.cancellable(env, monitor, move || {
+    let shared = monitor.share();
+    let place = match Place::named(&setup.device, setup.threads) {
+        Ok(place) => place,
+        Err(failure) => return Engine::refused(env, failure),
+    };
+    Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
         let plan: Plan = parse("the plan", &setup.plan)?;
         let step: StepConfig = parse("the training setup", &setup.step)?;
         let setup = Setup {
@@ -166,11 +173,12 @@ pub fn open_trainer<'env>(
             text: setup.text.as_deref().map(Path::new),
             init: setup.init.as_deref().map(Path::new),
             resume: setup.resume.as_deref().map(Path::new),
+            device: device.clone(),
             recompute: setup.recompute,
         };
         let trainer = Trainer::open(setup, &*shared)?;
         let facts = trainer.facts().into();
-        let handle = TRAINERS.keep(OpenTrainer { trainer: Mutex::new(trainer), threads });
+        let handle = TRAINERS.keep(OpenTrainer { trainer: Mutex::new(trainer), place });
         Ok(OpenedTrainer { handle, facts })
     })
 }
@@ -422,12 +430,12 @@ pub fn validate_trainer<'env>(
     match TRAINERS.get(handle) {
         Ok(open) => {
             let shared = monitor.share();
-            Engine::tensors(open.threads)?.cancellable(env, monitor, move || {
+            Engine::at(open.place)?.cancellable(env, monitor, move || {
                 let found = open.with(|trainer| trainer.validate(cases as usize, &*shared))?;
                 found.into_iter().map(CaseScores::try_from).collect::<std::result::Result<Vec<_>, Failure>>()
             })
         }
-        Err(failure) => refused(env, failure),
+        Err(failure) => Engine::refused(env, failure),
     }
 }
 
@@ -454,11 +462,7 @@ fn on_engine<T: ToNapiValue + Send + 'static>(
     work: impl FnOnce(&OpenTrainer) -> std::result::Result<T, Failure> + Send + 'static,
 ) -> Result<PromiseRaw<'_, Outcome<T>>> {
     match TRAINERS.get(handle) {
-        Ok(open) => Engine::tensors(open.threads)?.promise_and(afterwards, env, move || work(&open)),
-        Err(failure) => refused(env, failure),
+        Ok(open) => Engine::at(open.place)?.promise_and(afterwards, env, move || work(&open)),
+        Err(failure) => Engine::refused(env, failure),
     }
-}
-
-fn refused<T: ToNapiValue + Send + 'static>(env: &Env, failure: Failure) -> Result<PromiseRaw<'_, Outcome<T>>> {
-    Engine::workers()?.promise(env, move || Err(failure))
 }

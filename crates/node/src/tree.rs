@@ -173,7 +173,7 @@ pub fn tree_file<'env>(
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<VesselTrees, ErrorInfo>>> {
     let shared = monitor.share();
-    Engine::tensors(asked.threads as usize)?.cancellable(env, monitor, move || {
+    Engine::threads(asked.threads as usize)?.cancellable(env, monitor, move || {
         let clock = Instant::now();
         let image = formats::read(&PathBuf::from(path), asked.index.map(|index| index as usize), &*shared)?;
         let map = Mask { data: labels(&image.voxels)?, grid: image.header.grid };
@@ -192,7 +192,7 @@ pub fn tree_volume<'env>(
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<VesselTrees, ErrorInfo>>> {
     let (shared, given) = (monitor.share(), Given::copy(&volume));
-    Engine::tensors(asked.threads as usize)?
+    Engine::threads(asked.threads as usize)?
         .cancellable(env, monitor, move || run(&given.labels()?, asked, vec![], 0.0, &shared))
 }
 

@@ -15,12 +15,15 @@ pub mod conv_transpose3d;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod dense;
+pub mod device;
 mod elementary;
 pub mod layer_norm;
 pub mod linear;
+pub mod loss;
 mod memory;
 mod multiversion;
 pub mod norm;
+pub mod optimizer;
 pub mod pool3d;
 pub mod ranks;
 pub mod tape;

@@ -73,6 +73,13 @@ pub fn choose(
     Err(SegmentError::Memory { needed_bytes: smallest, budget_bytes })
 }
 
+/// The next smaller tile, where the device had no room for this one.
+pub(crate) fn smaller(tile: [usize; 3], needed: &Needed, plan: &Plan) -> Option<[usize; 3]> {
+    let tiles = tiles_to_try(needed.size(), plan);
+    let at = tiles.iter().position(|&other| other == tile)?;
+    tiles.get(at + 1).copied()
+}
+
 /// The plan's tile, fitted to what is needed if it may be, then smaller ones down to half the training patch; some
 /// networks know one size only.
 fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {

@@ -1,6 +1,7 @@
 //! What can go wrong while a scan is segmented.
 
 use pulmoav_model::ModelError;
+use pulmoav_ops::device::is_out_of_memory;
 use pulmoav_task::Cancelled;
 use pulmoav_volume::VolumeError;
 
@@ -73,6 +74,14 @@ pub enum SegmentError {
         /// The caller's limit.
         budget_bytes: u64,
     },
+    /// The device has no room for the network's work.
+    #[error(
+        "the device has no memory left for tiles of {tile:?} voxels, and none smaller are to be had; end what else uses it, or name another device"
+    )]
+    DeviceMemory {
+        /// The smallest tile that was tried, `[z, y, x]`.
+        tile: [usize; 3],
+    },
     /// Networks that were to answer together were made with different plans, or there is none.
     #[error("models that answer together need one plan, but that of number {number} is another; name one of them")]
     Folds {
@@ -100,6 +109,14 @@ impl From<Cancelled> for SegmentError {
 }
 
 impl SegmentError {
+    /// Whether the device had no room, so that less may fit.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Tensor(error) | Self::Model(ModelError::Tensor(error)) => is_out_of_memory(error),
+            _ => false,
+        }
+    }
+
     /// The stable code people script against; `CANCELLED` for cancellation.
     pub fn code(&self) -> &'static str {
         match self {
@@ -108,7 +125,8 @@ impl SegmentError {
             Self::Prompt { .. } | Self::NoOrientation { .. } | Self::UnclearSides { .. } => "ERR_PROMPT",
             Self::Keep { .. } => "ERR_USAGE",
             Self::Folds { .. } => "ERR_MODEL",
-            Self::Memory { .. } => "ERR_MEMORY",
+            Self::Memory { .. } | Self::DeviceMemory { .. } => "ERR_MEMORY",
+            Self::Tensor(error) if is_out_of_memory(error) => "ERR_MEMORY",
             Self::Classes(error) => error.code(),
             Self::Model(error) => error.code(),
             Self::Tensor(_) => "ERR_INTERNAL",

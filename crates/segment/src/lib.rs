@@ -18,6 +18,7 @@ pub mod prepare;
 pub mod prompt;
 pub mod request;
 pub mod restore;
+mod room;
 pub mod tiles;
 pub mod words;
 

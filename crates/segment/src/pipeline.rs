@@ -15,6 +15,7 @@ use crate::prepare::{Prepared, prepare};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
 use crate::restore::{Restored, restore};
+use crate::room::{Work, full_device};
 use crate::tiles::{self, PromptedNetwork, TileNetwork};
 
 /// A label map and what is known of it.
@@ -157,11 +158,15 @@ pub fn segment(
     }
     let prepare_s = clock.lap();
     let needed = tiles::needed(&prepared, plan);
-    let budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
+    let mut budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
+    let wanted = budget.tile;
     let found = if has_work(&prepared, plan) {
         let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
         let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
-        Some(tiles::run(&prepared, &needed, plan, budget.tile, network, &maps, monitor)?)
+        let work = Work { prepared: &prepared, needed: &needed, plan, network, maps: &maps };
+        let (found, tile) = work.run(wanted, monitor)?;
+        budget.tile = tile;
+        Some(found)
     } else {
         None
     };
@@ -175,6 +180,7 @@ pub fn segment(
     let cleared_in_air = if plan.postprocesses() { postprocess(&mut restored.labels, &ct.data) } else { 0 };
     keep(&mut restored.labels, ct, &prepared, &to_keep);
     monitor.report("restore", 1, 1);
+    let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
     let counts = label::counts(&restored.labels.data);
     let voxel_ml = ct.grid.voxel_ml();
     let targets = measured(&asked, plan, &counts, voxel_ml);
@@ -185,7 +191,7 @@ pub fn segment(
         probabilities: restored.probabilities,
         targets,
         structures: keep::measured(&to_keep, &counts, voxel_ml),
-        warnings: prepared.warnings.into_iter().chain(smaller_tiles(&budget)).chain(emptiness).collect(),
+        warnings: prepared.warnings.into_iter().chain(smaller).chain(emptiness).collect(),
         seconds: Seconds { prepare: prepare_s, network: network_s, restore: clock.lap() },
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
         tile: budget.tile,

@@ -4,8 +4,9 @@ mod layout;
 
 use std::cmp::Reverse;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use pulmoav_model::{Mode, Network, prompt_embeddings};
+use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
 use pulmoav_task::Monitor;
 use rayon::prelude::*;
@@ -28,7 +29,7 @@ pub trait TileNetwork {
     fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError>;
 }
 
-/// A network with the embeddings of all of its plan's targets.
+/// A network with the embeddings of all of its plan's targets, on its device.
 #[derive(Debug)]
 pub struct PromptedNetwork<'a> {
     network: &'a Network,
@@ -39,18 +40,18 @@ pub struct PromptedNetwork<'a> {
 impl<'a> PromptedNetwork<'a> {
     /// Pairs a network with its plan's embeddings.
     pub fn new(network: &'a Network, plan: &Plan) -> Result<Self, SegmentError> {
-        Ok(Self { network, prompts: prompt_embeddings(plan)?, channels: plan.channels.len() })
+        Ok(Self { network, prompts: prompt_embeddings(plan, network.device())?, channels: plan.channels.len() })
     }
 }
 
 impl TileNetwork for PromptedNetwork<'_> {
     fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
         let [depth, height, width] = shape;
-        let x = Tensor::from_vec(tile, (1, depth, height, width, self.channels), &Device::Cpu)?;
+        let x = from_host(tile, (1, depth, height, width, self.channels), self.network.device())?;
         let scales = self.network.forward_asked(&x, &self.prompts, asked, Mode::Infer)?;
         drop(x);
         let finest = scales.into_iter().next().ok_or_else(|| candle_core::Error::Msg("no logits".to_owned()))?;
-        Ok(finest.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?)
+        Ok(to_host(&finest)?)
     }
 }
 

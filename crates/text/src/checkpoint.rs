@@ -11,12 +11,12 @@ use serde::Deserialize;
 use crate::encoder::{TextActivation, TextConfig, TextEncoder};
 use crate::tokenizer::{CONTEXT, VOCABULARY};
 
-/// Reads the text tower of a CLIP checkpoint's folder, whole (`CLIPModel`) or text only (`CLIPTextModel`, with or
+/// Reads the text tower of a CLIP checkpoint's folder onto a device; the checkpoint may be whole (`CLIPModel`) or text only (`CLIPTextModel`, with or
 /// without projection).
 ///
 /// # Errors
 /// [`ModelError::Io`], [`ModelError::Damaged`], [`ModelError::MissingTensor`], [`ModelError::WrongTensor`].
-pub fn load_checkpoint(folder: &Path) -> Result<TextEncoder, ModelError> {
+pub fn load_checkpoint(folder: &Path, device: &Device) -> Result<TextEncoder, ModelError> {
     let config_path = folder.join("config.json");
     let weights_path = folder.join("model.safetensors");
     let bytes = read(&weights_path)?;
@@ -38,7 +38,7 @@ pub fn load_checkpoint(folder: &Path) -> Result<TextEncoder, ModelError> {
         }
     }
     drop(bytes);
-    let mut parameters = Parameters::from_tensors(tensors)?;
+    let mut parameters = Parameters::from_tensors(tensors)?.on(device)?;
     let encoder = TextEncoder::build(&config, &mut parameters)?;
     // Each layer's own weights go as soon as they are packed.
     drop(parameters);
@@ -177,7 +177,7 @@ mod tests {
         let goldens = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../testing/goldens/text"));
         for name in ["openai", "laion"] {
             let folder = goldens.join(name);
-            let encoder = load_checkpoint(&folder).expect("a golden");
+            let encoder = load_checkpoint(&folder, &Device::Cpu).expect("a golden");
             let answers = std::fs::read(folder.join("answers.json")).expect("a golden");
             let answers: Vec<Answer> = serde_json::from_slice(&answers).expect("a golden");
             let prompts: Vec<Vec<u32>> = answers.iter().map(|answer| answer.ids.clone()).collect();
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_no_checkpoint_is_refused() {
-        let nowhere = load_checkpoint(Path::new("/nonexistent")).expect_err("no folder");
+        let nowhere = load_checkpoint(Path::new("/nonexistent"), &Device::Cpu).expect_err("no folder");
         assert_eq!(nowhere.code(), "ERR_MODEL");
         assert_eq!(our_name("vision_model.encoder.layers.0.mlp.fc1.weight"), None);
         assert_eq!(our_name("text_model.embeddings.position_ids"), None);

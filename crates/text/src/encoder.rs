@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use pulmoav_model::ModelError;
 use pulmoav_model::parameters::{Init, Parameters, Scope};
+use pulmoav_ops::device::from_host;
 use pulmoav_ops::{AttentionMask, PackedLinear, attention, gelu_erf, layer_norm, linear, quick_gelu};
 
 use crate::tokenizer::{CONTEXT, VOCABULARY};
@@ -182,7 +183,10 @@ impl TextEncoder {
     pub fn pooled(&self, prompts: &[Vec<u32>]) -> Result<Tensor, ModelError> {
         self.check(prompts)?;
         let list = TokenList::new(prompts);
-        let rows = |table: &Var, places: Vec<u32>| table.index_select(&Tensor::new(places, &Device::Cpu)?, 0);
+        let rows = |table: &Tensor, places: Vec<u32>| {
+            let places = from_host(places.clone(), places.len(), table.device())?;
+            table.index_select(&places, 0)
+        };
         let mut x = rows(&self.table, list.ids)?;
         if let Some(projection) = &self.table_projection {
             x = linear(&x, projection, None)?;
@@ -192,7 +196,7 @@ impl TextEncoder {
         for layer in &self.layers {
             x = layer.forward(&x, &mask, &self.config)?;
         }
-        let ends = x.squeeze(0)?.index_select(&Tensor::new(list.ends, &Device::Cpu)?, 0)?;
+        let ends = rows(&x.squeeze(0)?, list.ends)?;
         self.norm.forward(&ends, self.config.epsilon)
     }
 

@@ -3,6 +3,7 @@
 use candle_core::{D, Tensor, Var};
 use pulmoav_model::ModelError;
 use pulmoav_model::parameters::{Init, Parameters, Scope};
+use pulmoav_ops::device::to_host;
 use pulmoav_ops::linear;
 
 use crate::encoder::TextConfig;
@@ -79,8 +80,8 @@ impl PromptHead {
     pub fn judge(&self, embeddings: &Tensor) -> Result<Vec<Verdict>, ModelError> {
         let logits = self.logits(embeddings)?;
         let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
-        let rows = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_vec2::<f32>()?;
-        Ok(rows.iter().map(|row| verdict(row)).collect())
+        let rows = to_host(&shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?)?;
+        Ok(rows.chunks_exact(CLASSES).map(verdict).collect())
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use candle_core::Device;
 use pulmoav_model::ModelError;
 use pulmoav_model::weights::WEIGHTS_FILE;
+use pulmoav_ops::device::to_host;
 use pulmoav_plan::{PLAN_VERSION, Plan};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -28,15 +30,15 @@ pub enum TextModel {
 }
 
 impl TextModel {
-    /// Reads a directory: one with a `config.json` but no `plan.json` is a CLIP folder, any other a model of ours.
+    /// Reads a directory, onto a device: one with a `config.json` but no `plan.json` is a CLIP folder, any other a model of ours.
     ///
     /// # Errors
     /// As [`load_checkpoint`] and [`Tower::of_model`].
-    pub fn open(directory: &Path) -> Result<Self, ModelError> {
+    pub fn open(directory: &Path, device: &Device) -> Result<Self, ModelError> {
         if directory.join("config.json").is_file() && !directory.join("plan.json").is_file() {
-            return Ok(Self::Clip { encoder: load_checkpoint(directory)?, folder: directory.to_owned() });
+            return Ok(Self::Clip { encoder: load_checkpoint(directory, device)?, folder: directory.to_owned() });
         }
-        Tower::of_model(directory).map(Self::Tower)
+        Tower::of_model(directory)?.on(device).map(Self::Tower)
     }
 
     /// Width of the embeddings.
@@ -64,7 +66,7 @@ impl TextModel {
                 encoder.embed(&tokens(prompts).into_iter().map(|p| p.ids).collect::<Vec<_>>())?
             }
         };
-        Ok(rows.flatten_all()?.to_vec1()?)
+        Ok(to_host(&rows)?)
     }
 
     /// What each prompt means; CLIP by itself knows no target.
@@ -151,6 +153,7 @@ pub struct TextCache {
 struct Remembered {
     directory: PathBuf,
     written: Option<Written>,
+    device: Device,
     model: TextModel,
     prompts: HashMap<String, Known>,
 }
@@ -179,19 +182,21 @@ impl TextCache {
         last.encoded(prompts)
     }
 
-    /// What a directory's text model makes of prompts. The model is read again only if another is asked for or its
-    /// weights were written since; a prompt is computed once.
+    /// What a directory's text model makes of prompts. The model is read again, onto `device`, only if another is asked
+    /// for, its weights were written since, or it is on another device; a prompt is computed once.
     ///
     /// # Errors
     /// As [`TextModel::open`] and [`TextModel::embedding_values`].
-    pub fn encode(&mut self, directory: &Path, prompts: &[String]) -> Result<Encoded, ModelError> {
+    pub fn encode(&mut self, directory: &Path, prompts: &[String], device: &Device) -> Result<Encoded, ModelError> {
         let written = written(directory);
-        let last = match self.last.take().filter(|last| last.is_of(directory, written)) {
+        let same = |last: &Remembered| last.is_of(directory, written) && last.device.same_device(device);
+        let last = match self.last.take().filter(same) {
             Some(last) => last,
             None => Remembered {
                 directory: directory.to_owned(),
                 written,
-                model: TextModel::open(directory)?,
+                device: device.clone(),
+                model: TextModel::open(directory, device)?,
                 prompts: HashMap::new(),
             },
         };
@@ -235,7 +240,7 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Tensor};
+    use candle_core::Tensor;
 
     use super::*;
     use pulmoav_model::weights::save_tensors;
@@ -266,24 +271,25 @@ mod tests {
         let (one, other) = (folder("one", 1)?, folder("other", 2)?);
         let prompts = ["left artery", "left", "left artery"].map(str::to_owned);
         let mut cache = TextCache::default();
+        let encode = |cache: &mut TextCache, folder: &Path, prompts: &[String]| cache.encode(folder, prompts, &Device::Cpu);
         assert_eq!(cache.known(&one, &prompts), None);
-        let first = cache.encode(&one, &prompts)?;
+        let first = encode(&mut cache, &one, &prompts)?;
         let (width, rows) = (first.width, &first.embeddings);
         assert_eq!((width, rows.len(), first.ids.len()), (8, 24, 3));
         assert_eq!(rows[..width], rows[2 * width..]);
         assert_ne!(rows[..width], rows[width..2 * width]);
-        assert_eq!(cache.encode(&one, &prompts)?, first);
+        assert_eq!(encode(&mut cache, &one, &prompts)?, first);
         assert_eq!(cache.known(&one, &prompts).as_ref(), Some(&first));
         assert_eq!(cache.known(&one, &["left vein".to_owned()]), None);
-        assert_eq!(cache.encode(&one, &prompts[1..2])?.embeddings, rows[width..2 * width]);
-        assert_ne!(cache.encode(&other, &prompts)?.embeddings, first.embeddings);
+        assert_eq!(encode(&mut cache, &one, &prompts[1..2])?.embeddings, rows[width..2 * width]);
+        assert_ne!(encode(&mut cache, &other, &prompts)?.embeddings, first.embeddings);
         assert_eq!(cache.known(&one, &prompts), None);
-        assert!(cache.encode(&other.join("nowhere"), &prompts).is_err());
-        assert_eq!(cache.encode(&one, &prompts)?, first);
+        assert!(encode(&mut cache, &other.join("nowhere"), &prompts).is_err());
+        assert_eq!(encode(&mut cache, &one, &prompts)?, first);
         folder("one", 3)?;
         assert_eq!(cache.known(&one, &prompts), None);
-        assert_ne!(cache.encode(&one, &prompts)?.embeddings, first.embeddings);
-        let known = TextModel::open(&one)?.resolve(&prompts)?;
+        assert_ne!(encode(&mut cache, &one, &prompts)?.embeddings, first.embeddings);
+        let known = TextModel::open(&one, &Device::Cpu)?.resolve(&prompts)?;
         assert_eq!((known[0].target, known[0].ids.len()), (None, 4));
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The bundled tower: encoder and head together, kept in a model's tensors `text.*`.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use pulmoav_model::ModelError;
 use pulmoav_model::parameters::Parameters;
+use pulmoav_ops::device::{to_cpu, to_host};
 use pulmoav_plan::Plan;
 use sha2::{Digest, Sha256};
 
@@ -35,7 +36,7 @@ pub struct Tower {
 }
 
 impl Tower {
-    /// From tensors named `text.*`, of any float type; others are left alone. Sizes are read off their shapes.
+    /// From tensors named `text.*` on the CPU, of any float type; others are left alone. Sizes are read off their shapes.
     ///
     /// # Errors
     /// [`ModelError::MissingTensor`], [`ModelError::WrongTensor`], [`ModelError::UnexpectedTensor`].
@@ -46,8 +47,21 @@ impl Tower {
             .map(|(name, tensor)| (name.to_owned(), tensor.clone()))
             .collect();
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        Self::build(tensors, &Device::Cpu)
+    }
+
+    /// The same tower on a device.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] where the device has no room.
+    pub fn on(self, device: &Device) -> Result<Self, ModelError> {
+        if device.is_cpu() { Ok(self) } else { Self::build(self.tensors, device) }
+    }
+
+    /// `tensors` are sorted by name and on the CPU, where they stay.
+    fn build(tensors: Vec<(String, Tensor)>, device: &Device) -> Result<Self, ModelError> {
         let config = read_config(&tensors)?;
-        let mut parameters = Parameters::from_tensors(tensors.iter().cloned())?;
+        let mut parameters = Parameters::from_tensors(tensors.iter().cloned())?.on(device)?;
         let encoder = TextEncoder::build(&config, &mut parameters)?;
         let head = PromptHead::build(&config, &mut parameters)?;
         parameters.refuse_unasked()?;
@@ -62,7 +76,7 @@ impl Tower {
         let tensors: Vec<(&str, Tensor)> = parameters
             .iter()
             .map(|(name, var)| {
-                let tensor = var.as_detached_tensor();
+                let tensor = to_cpu(&var.as_detached_tensor())?;
                 Ok((name, if name == TABLE { tensor.to_dtype(DType::F16)? } else { tensor.copy()? }))
             })
             .collect::<Result<_, ModelError>>()?;
@@ -79,7 +93,7 @@ impl Tower {
         let mut hash = Sha256::new();
         for (name, tensor) in &self.tensors {
             hash.update(format!("{name} {:?} {:?}\n", tensor.dtype(), tensor.dims()));
-            for value in tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()? {
+            for value in to_host(tensor)? {
                 hash.update(value.to_le_bytes());
             }
         }
@@ -118,7 +132,8 @@ impl Tower {
     /// # Shapes
     /// → 9 vectors of `width`.
     pub fn target_embeddings(&self) -> Result<Vec<Vec<f32>>, ModelError> {
-        Ok(self.embed(&TARGETS.map(template))?.to_vec2()?)
+        let rows = to_host(&self.embed(&TARGETS.map(template))?)?;
+        Ok(rows.chunks_exact(self.width()).map(<[f32]>::to_vec).collect())
     }
 
     /// What each prompt means.

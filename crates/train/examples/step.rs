@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plan = Plan::from_json(&std::fs::read_to_string(Path::new(&plan))?)?;
     let mut parameters = Parameters::new(1);
     let network = Network::build(&plan, &mut parameters)?;
-    let prompts = prompt_embeddings(&plan)?;
+    let prompts = prompt_embeddings(&plan, &Device::Cpu)?;
     let config =
         AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-4, clip_norm: 1.0, mean_decay: 0.995 };
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();

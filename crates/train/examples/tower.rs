@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             mean_decay: 0.0,
         }),
     };
-    let tower = train_tower(&config, &Lines(Instant::now()))?;
+    let tower = train_tower(&config, &Device::Cpu, &Lines(Instant::now()))?;
     candle_core::safetensors::save(&tower.tensors().iter().cloned().collect(), &out)?;
 
     let table = read_table(HELD_OUT);

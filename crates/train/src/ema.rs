@@ -4,19 +4,15 @@
 //! mean ← mean + (1 − d) (w − mean),  d = min(decay, (1 + t) / (10 + t))          t: updates
 //! ```
 
-use candle_core::{Device, Tensor};
 use pulmoav_model::Parameters;
-use rayon::prelude::*;
-
-use crate::{
-    error::TrainError,
-    optimizer::{Slot, with_values},
+use pulmoav_ops::{
+    device::to_host,
+    optimizer::{State, follow},
 };
 
-/// Values a block.
-const BLOCK: usize = 16_384;
+use crate::{error::TrainError, optimizer::Slot};
 
-/// The averages, in the order of the optimiser's slots.
+/// The averages, in the order of the optimiser's slots, on the device of the parameters.
 pub struct Ema {
     decay: f64,
     means: Vec<Mean>,
@@ -25,13 +21,16 @@ pub struct Ema {
 /// The average of one parameter.
 pub struct Mean {
     name: String,
-    values: Vec<f32>,
+    values: State,
 }
 
 impl Ema {
     /// Starts at the weights.
     pub fn new(decay: f64, slots: &[Slot]) -> Result<Self, TrainError> {
-        let start = |slot: &Slot| Ok(Mean { name: slot.name.clone(), values: slot.var.flatten_all()?.to_vec1()? });
+        let start = |slot: &Slot| {
+            let values = State::from_host(to_host(&slot.var)?, slot.var.device())?;
+            Ok(Mean { name: slot.name.clone(), values })
+        };
         Ok(Self { decay, means: slots.iter().map(start).collect::<Result<_, TrainError>>()? })
     }
 
@@ -40,12 +39,7 @@ impl Ema {
         let t = count as f64;
         let share = (1.0 - self.decay.min((1.0 + t) / (10.0 + t))) as f32;
         for (mean, slot) in self.means.iter_mut().zip(slots) {
-            with_values(slot.var.as_tensor(), |weights| {
-                let blocks = mean.values.par_chunks_mut(BLOCK).zip(weights.par_chunks(BLOCK));
-                blocks.for_each(|(means, weights)| {
-                    means.iter_mut().zip(weights).for_each(|(mean, weight)| *mean += share * (weight - *mean));
-                });
-            })?;
+            follow(&mut mean.values, &slot.var, share)?;
         }
         Ok(())
     }
@@ -54,7 +48,7 @@ impl Ema {
     pub fn copy_to(&self, parameters: &Parameters) -> Result<(), TrainError> {
         for mean in &self.means {
             if let Some(var) = parameters.get(&mean.name) {
-                var.set(&Tensor::from_slice(&mean.values, var.shape(), &Device::Cpu)?)?;
+                mean.values.copy_to(var)?;
             }
         }
         Ok(())
@@ -70,13 +64,11 @@ impl Ema {
 }
 
 impl Mean {
-    pub(crate) fn values(&self) -> &[f32] {
+    pub(crate) fn values(&self) -> &State {
         &self.values
     }
 
-    /// Takes over values of the same number.
-    pub(crate) fn set(&mut self, values: Vec<f32>) {
-        debug_assert_eq!(values.len(), self.values.len(), "{}", self.name);
-        self.values = values;
+    pub(crate) fn values_mut(&mut self) -> &mut State {
+        &mut self.values
     }
 }

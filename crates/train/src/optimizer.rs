@@ -1,4 +1,5 @@
-//! `AdamW`, and stochastic gradient descent with Nesterov momentum, with gradient clipping, fused and parallel.
+//! `AdamW`, and stochastic gradient descent with Nesterov momentum, with gradient clipping. Parameters, gradients and
+//! moments stay on their device; the norm of a step's gradient is read from it.
 //!
 //! Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019; Sutskever et al., "On the importance of
 //! initialization and momentum in deep learning", ICML 2013. Both in PyTorch's arithmetic:
@@ -12,16 +13,11 @@
 //!         w ← w − lr (g + μ m)
 //! ```
 
-use std::cell::RefCell;
-
-use candle_core::{CpuStorage, InplaceOp1, Layout, Storage, Tensor, Var, backprop::GradStore};
-use rayon::prelude::*;
+use candle_core::{Tensor, Var, backprop::GradStore};
+use pulmoav_ops::optimizer::{Rule, State, norm, update};
 use serde::{Deserialize, Serialize};
 
 use crate::{error::TrainError, range::within};
-
-/// Values a block: never depends on the number of threads.
-const BLOCK: usize = 16_384;
 
 /// Which optimiser, and its numbers; the learning rate comes with each step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -110,9 +106,9 @@ pub struct Slot {
     /// The parameter.
     pub var: Var,
     /// First moment, or momentum.
-    pub first: Vec<f32>,
+    pub first: State,
     /// Second moment; `None` without one.
-    pub second: Option<Vec<f32>>,
+    pub second: Option<State>,
 }
 
 /// The optimiser: parameters in the order of their names.
@@ -132,14 +128,17 @@ pub struct Update {
 
 impl Optimizer {
     /// Moments start at zero.
-    pub fn new(config: OptimizerConfig, mut variables: Vec<(String, Var)>) -> Self {
+    ///
+    /// # Errors
+    /// If the parameters' device has no room.
+    pub fn new(config: OptimizerConfig, mut variables: Vec<(String, Var)>) -> Result<Self, TrainError> {
         variables.sort_by(|a, b| a.0.cmp(&b.0));
         let slots = variables.into_iter().map(|(name, var)| {
-            let zeros = vec![0.0; var.elem_count()];
-            let second = matches!(config, OptimizerConfig::Adamw(_)).then(|| zeros.clone());
-            Slot { name, var, first: zeros, second }
+            let zeros = || State::zeros(var.elem_count(), var.device());
+            let second = matches!(config, OptimizerConfig::Adamw(_)).then(zeros).transpose()?;
+            Ok(Slot { first: zeros()?, second, name, var })
         });
-        Self { config, slots: slots.collect() }
+        Ok(Self { config, slots: slots.collect::<Result<_, TrainError>>()? })
     }
 
     /// Every parameter with its state, by name.
@@ -158,43 +157,19 @@ impl Optimizer {
             .iter()
             .map(|slot| gradients.remove(&slot.var).map(|gradient| gradient.contiguous()).transpose())
             .collect::<Result<_, _>>()?;
-        let grad_norm = norm(&gradients)?;
+        let grad_norm = norm(gradients.iter().flatten())?;
         if !grad_norm.is_finite() {
             return Ok(Update { grad_norm, applied: false });
         }
         let clip = clip(self.config.clip_norm(), grad_norm);
-        let rule = Rule::new(&self.config, count, learning_rate);
-        for (slot, gradient) in self.slots.iter_mut().zip(&gradients) {
+        let rule = rule(&self.config, count, learning_rate);
+        for (Slot { var, first, second, .. }, gradient) in self.slots.iter_mut().zip(&gradients) {
             if let Some(gradient) = gradient {
-                apply(slot, gradient, clip, rule)?;
+                update(var, gradient, clip, rule, first, second.as_mut())?;
             }
         }
         Ok(Update { grad_norm, applied: true })
     }
-}
-
-/// Runs `f` on a contiguous f32 CPU tensor's values.
-pub(crate) fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> candle_core::Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(storage), Some((start, end))) => Ok(f(&storage.as_slice::<f32>()?[start..end])),
-        _ => candle_core::bail!("optimizer: expected a contiguous f32 tensor on the CPU"),
-    }
-}
-
-/// Global L2 norm; partial sums a block, added in order.
-fn norm(gradients: &[Option<Tensor>]) -> Result<f64, TrainError> {
-    let mut sum = 0.0;
-    for gradient in gradients.iter().flatten() {
-        sum += with_values(gradient, |values| {
-            let partial: Vec<f64> = values
-                .par_chunks(BLOCK)
-                .map(|block| block.iter().map(|&g| f64::from(g) * f64::from(g)).sum())
-                .collect();
-            partial.into_iter().sum::<f64>()
-        })?;
-    }
-    Ok(sum.sqrt())
 }
 
 /// What every gradient is multiplied by.
@@ -203,91 +178,20 @@ fn clip(most: f64, grad_norm: f64) -> f32 {
 }
 
 /// The step's numbers, computed once in f64.
-#[derive(Clone, Copy)]
-enum Rule {
-    Adamw { keep: f32, beta1: f32, beta2: f32, step_size: f32, second_root: f32, epsilon: f32 },
-    Sgd { rate: f32, momentum: f32, decay: f32 },
-}
-
-impl Rule {
-    fn new(config: &OptimizerConfig, count: u64, rate: f64) -> Self {
-        let t = count as f64;
-        match config {
-            OptimizerConfig::Adamw(config) => Self::Adamw {
-                keep: (1.0 - rate * config.weight_decay) as f32,
-                beta1: config.beta1 as f32,
-                beta2: config.beta2 as f32,
-                step_size: (rate / (1.0 - config.beta1.powf(t))) as f32,
-                second_root: (1.0 - config.beta2.powf(t)).sqrt() as f32,
-                epsilon: config.epsilon as f32,
-            },
-            OptimizerConfig::Sgd(config) => {
-                Self::Sgd { rate: rate as f32, momentum: config.momentum as f32, decay: config.weight_decay as f32 }
-            }
+fn rule(config: &OptimizerConfig, count: u64, rate: f64) -> Rule {
+    let t = count as f64;
+    match config {
+        OptimizerConfig::Adamw(config) => Rule::Adamw {
+            keep: (1.0 - rate * config.weight_decay) as f32,
+            beta1: config.beta1 as f32,
+            beta2: config.beta2 as f32,
+            step_size: (rate / (1.0 - config.beta1.powf(t))) as f32,
+            second_root: (1.0 - config.beta2.powf(t)).sqrt() as f32,
+            epsilon: config.epsilon as f32,
+        },
+        OptimizerConfig::Sgd(config) => {
+            Rule::Sgd { rate: rate as f32, momentum: config.momentum as f32, decay: config.weight_decay as f32 }
         }
-    }
-
-    /// One block; `second` is as long as the others, or empty where there is no second moment.
-    fn update(self, weights: &mut [f32], gradient: &[f32], clip: f32, first: &mut [f32], second: &mut [f32]) {
-        match self {
-            Self::Adamw { keep, beta1, beta2, step_size, second_root, epsilon } => {
-                for i in 0..weights.len() {
-                    let g = gradient[i] * clip;
-                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
-                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
-                    let denominator = second[i].sqrt() / second_root + epsilon;
-                    weights[i] = weights[i] * keep - step_size * first[i] / denominator;
-                }
-            }
-            Self::Sgd { rate, momentum, decay } => {
-                for ((weight, gradient), first) in weights.iter_mut().zip(gradient).zip(first) {
-                    let g = gradient * clip + decay * *weight;
-                    *first = momentum * *first + g;
-                    *weight -= rate * (g + momentum * *first);
-                }
-            }
-        }
-    }
-}
-
-fn apply(slot: &mut Slot, gradient: &Tensor, clip: f32, rule: Rule) -> Result<(), TrainError> {
-    let state = RefCell::new((slot.first.as_mut_slice(), slot.second.as_deref_mut().unwrap_or_default()));
-    slot.var.as_tensor().inplace_op1(&Apply { gradient, state, clip, rule })?;
-    Ok(())
-}
-
-struct Apply<'a> {
-    gradient: &'a Tensor,
-    state: RefCell<(&'a mut [f32], &'a mut [f32])>,
-    clip: f32,
-    rule: Rule,
-}
-
-impl InplaceOp1 for Apply<'_> {
-    fn name(&self) -> &'static str {
-        "optimizer"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
-            candle_core::bail!("optimizer: expected contiguous f32 parameters");
-        };
-        let mut state = self.state.borrow_mut();
-        let (first, second) = &mut *state;
-        let weights = &mut values[start..end];
-        let (rule, clip) = (self.rule, self.clip);
-        with_values(self.gradient, |gradient| {
-            let blocks = weights.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK)).zip(first.par_chunks_mut(BLOCK));
-            if second.is_empty() {
-                blocks.for_each(|((weights, gradient), first)| {
-                    rule.update(weights, gradient, clip, first, &mut []);
-                });
-            } else {
-                blocks.zip(second.par_chunks_mut(BLOCK)).for_each(|(((weights, gradient), first), second)| {
-                    rule.update(weights, gradient, clip, first, second);
-                });
-            }
-        })
     }
 }
 
@@ -329,7 +233,7 @@ mod tests {
 
     fn follows(golden: &Golden, config: OptimizerConfig) {
         let var = Var::new(&*golden.start, &Device::Cpu).unwrap();
-        let mut optimizer = Optimizer::new(config, vec![("w".into(), var.clone())]);
+        let mut optimizer = Optimizer::new(config, vec![("w".into(), var.clone())]).unwrap();
         let mut ema = Ema::new(golden.mean_decay, optimizer.slots()).unwrap();
         for t in 0..golden.rates.len() {
             let mut gradients = gradient_of(&var, &golden.gradients[t]);
@@ -338,7 +242,7 @@ mod tests {
             close(&var.to_vec1().unwrap(), &golden.weights[t]);
             ema.follow(t as u64 + 1, optimizer.slots()).unwrap();
             if let Some(mean) = golden.means.get(t) {
-                close(ema.means()[0].values(), mean);
+                close(&ema.means()[0].values().to_host().unwrap(), mean);
             }
         }
     }
@@ -380,11 +284,11 @@ mod tests {
     fn a_gradient_that_is_not_finite_changes_nothing() {
         let sgd = SgdConfig { momentum: 0.9, weight_decay: 0.1, clip_norm: 1.0, mean_decay: 0.9 };
         let var = Var::new(&[1.0f32, 2.0], &Device::Cpu).unwrap();
-        let mut optimizer = Optimizer::new(OptimizerConfig::Sgd(sgd), vec![("w".into(), var.clone())]);
+        let mut optimizer = Optimizer::new(OptimizerConfig::Sgd(sgd), vec![("w".into(), var.clone())]).unwrap();
         let update = optimizer.update(1, 0.1, &mut gradient_of(&var, &[f32::NAN, 1.0])).unwrap();
         assert!(!update.applied);
         assert_eq!(var.to_vec1::<f32>().unwrap(), [1.0, 2.0]);
-        assert_eq!(optimizer.slots()[0].first, [0.0, 0.0]);
+        assert_eq!(optimizer.slots()[0].first.to_host().unwrap(), [0.0, 0.0]);
     }
 
     #[test]

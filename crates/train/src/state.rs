@@ -5,7 +5,10 @@
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::{Device, Tensor};
+use pulmoav_ops::{
+    device::{from_host, to_host},
+    optimizer::State,
+};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +46,12 @@ pub fn save(dir: &Path, optimizer: &Optimizer, ema: &Ema, progress: &Progress) -
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for (slot, mean) in optimizer.slots().iter().zip(ema.means()) {
         let shape = slot.var.dims().to_vec();
-        let values = slot.var.flatten_all()?.to_vec1::<f32>()?;
+        let values = to_host(&slot.var)?;
         let parts = [
-            ("parameter", Some(values.as_slice())),
-            ("first", Some(slot.first.as_slice())),
-            ("second", slot.second.as_deref()),
-            ("mean", Some(mean.values())),
+            ("parameter", Some(values)),
+            ("first", Some(slot.first.to_host()?)),
+            ("second", slot.second.as_ref().map(State::to_host).transpose()?),
+            ("mean", Some(mean.values().to_host()?)),
         ];
         for (part, values) in parts.into_iter().filter_map(|(part, values)| Some((part, values?))) {
             let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -80,10 +83,12 @@ pub fn load(dir: &Path, optimizer: &mut Optimizer, ema: &mut Ema) -> Result<Prog
     for (slot, mean) in optimizer.slots_mut().iter_mut().zip(ema.means_mut()) {
         let shape = slot.var.dims().to_vec();
         let read = |part: &str| values(&path, &tensors, &format!("{part}.{}", slot.name), &shape);
-        slot.var.set(&Tensor::from_vec(read("parameter")?, shape.as_slice(), &Device::Cpu)?)?;
-        slot.first = read("first")?;
-        slot.second = slot.second.is_some().then(|| read("second")).transpose()?;
-        mean.set(read("mean")?);
+        slot.var.set(&from_host(read("parameter")?, shape.as_slice(), slot.var.device())?)?;
+        slot.first.set(read("first")?)?;
+        if let Some(second) = &mut slot.second {
+            second.set(read("second")?)?;
+        }
+        mean.values_mut().set(read("mean")?)?;
         expected += if slot.second.is_some() { 4 } else { 3 };
     }
     if tensors.len() != expected {
@@ -124,7 +129,7 @@ fn values(path: &Path, tensors: &SafeTensors, name: &str, shape: &[usize]) -> Re
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Var;
+    use candle_core::{Device, Var};
 
     use super::*;
     use crate::{
@@ -146,7 +151,7 @@ mod tests {
     fn run(config: OptimizerConfig, first: f32) -> (Optimizer, Ema) {
         let variables =
             ["b", "a"].map(|name| (name.to_owned(), Var::new(&[[first, 2.0], [-3.0, 0.1]], &Device::Cpu).unwrap()));
-        let optimizer = Optimizer::new(config, variables.to_vec());
+        let optimizer = Optimizer::new(config, variables.to_vec()).unwrap();
         let ema = Ema::new(config.mean_decay(), optimizer.slots()).unwrap();
         (optimizer, ema)
     }
@@ -164,8 +169,9 @@ mod tests {
         slots
             .flat_map(|(slot, mean)| {
                 let weights = slot.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let second = slot.second.as_deref().unwrap_or_default();
-                [of(&weights), of(&slot.first), of(second), of(mean.values())].concat()
+                let numbers = |state: &State| of(&state.to_host().unwrap());
+                let second = slot.second.as_ref().map(numbers).unwrap_or_default();
+                [of(&weights), numbers(&slot.first), second, numbers(mean.values())].concat()
             })
             .collect()
     }
@@ -191,7 +197,7 @@ mod tests {
         let dir = temporary("state-other");
         let (optimizer, ema) = run(ADAMW, 1.0);
         save(&dir, &optimizer, &ema, &Progress::new(0, 0, String::new(), String::new())).unwrap();
-        let one = Optimizer::new(ADAMW, vec![("a".into(), Var::new(&[1.0f32], &Device::Cpu).unwrap())]);
+        let one = Optimizer::new(ADAMW, vec![("a".into(), Var::new(&[1.0f32], &Device::Cpu).unwrap())]).unwrap();
         let refused = |(mut optimizer, mut ema): (Optimizer, Ema)| {
             assert_eq!(load(&dir, &mut optimizer, &mut ema).unwrap_err().code(), "ERR_FORMAT");
         };

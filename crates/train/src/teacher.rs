@@ -13,8 +13,9 @@
 //! al., "`FreeMatch`: self-adaptive thresholding for semi-supervised learning", ICLR 2023), of which each step reports
 //! what it saw, and how far the teacher agrees with the reference where there is one.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use pulmoav_model::{Mode, Network, Parameters};
+use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{BodySide, Plan, VesselClass};
 use rayon::prelude::*;
 
@@ -111,11 +112,11 @@ impl Teacher {
 
     /// Labels what nobody annotated.
     pub fn label(&self, view: &View, prompts: &Tensor, thresholds: &[f64; CLASSES]) -> Result<Lesson, TrainError> {
-        let image = Tensor::from_slice(&view.image, &view.shape, &Device::Cpu)?;
+        let image = from_host(view.image.clone(), &view.shape, self.network.device())?;
         let scales = self.network.forward(&image, prompts, Mode::Infer)?;
         let finest = scales.into_iter().next().ok_or_else(|| TrainError::Internal("no logits".into()))?;
         let maps = finest.dims().last().copied().unwrap_or(1);
-        let logits = finest.flatten_all()?.to_vec1::<f32>()?;
+        let logits = to_host(&finest)?;
         let [_, d, h, w, _] = view.shape;
         let mut verdicts = [Verdict::default(); CLASSES];
         let mut labelled = Vec::with_capacity(view.samples.len());

@@ -2,6 +2,7 @@
 
 use candle_core::{D, Device, Tensor};
 use pulmoav_model::Parameters;
+use pulmoav_ops::device::from_host;
 use pulmoav_task::Monitor;
 use pulmoav_text::corpus::Corpus;
 use pulmoav_text::head::CLASSES;
@@ -60,19 +61,19 @@ impl TowerConfig {
     }
 }
 
-/// Trains a tower from nothing; the same config gives the same tower, bit for bit, for any number of threads.
+/// Trains a tower from nothing on a device; on the CPU the same config gives the same tower, bit for bit, for any number of threads.
 ///
 /// # Errors
 /// [`TrainError::Config`], [`TrainError::Cancelled`] (checked every step).
-pub fn train_tower(config: &TowerConfig, monitor: &dyn Monitor) -> Result<Tower, TrainError> {
+pub fn train_tower(config: &TowerConfig, device: &Device, monitor: &dyn Monitor) -> Result<Tower, TrainError> {
     config.validate()?;
     let corpus = Corpus::new(config.seed)?;
-    let mut parameters = Parameters::new(config.seed);
+    let mut parameters = Parameters::new(config.seed).on(device)?;
     let sizes = TextConfig::small(config.width, config.layers);
     let encoder = TextEncoder::build(&sizes, &mut parameters)?;
     let head = PromptHead::build(&sizes, &mut parameters)?;
     let variables = parameters.iter().map(|(name, var)| (name.to_owned(), var.clone())).collect();
-    let mut optimizer = Optimizer::new(config.optimizer, variables);
+    let mut optimizer = Optimizer::new(config.optimizer, variables)?;
     for step in 0..config.steps {
         monitor.proceed()?;
         let (ids, classes) = batch(&corpus, config, step);
@@ -102,7 +103,7 @@ fn cross_entropy(logits: &Tensor, classes: &[usize], smoothing: f64) -> Result<T
     for (row, &class) in wanted.chunks_exact_mut(CLASSES).zip(classes) {
         row[class] = (1.0 - smoothing) as f32;
     }
-    let wanted = Tensor::from_vec(wanted, (classes.len(), CLASSES), &Device::Cpu)?;
+    let wanted = from_host(wanted, (classes.len(), CLASSES), logits.device())?;
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
     let log_probabilities = shifted.broadcast_sub(&log_sum)?;
@@ -152,19 +153,19 @@ mod tests {
                 true
             }
         }
-        let one = train_tower(&tiny(), &Silent)?;
-        assert_eq!(one.sha256()?, train_tower(&tiny(), &Silent)?.sha256()?);
-        assert_ne!(one.sha256()?, train_tower(&TowerConfig { seed: 2, ..tiny() }, &Silent)?.sha256()?);
-        assert!(matches!(train_tower(&tiny(), &Stop), Err(TrainError::Cancelled)));
-        assert!(matches!(train_tower(&TowerConfig { width: 20, ..tiny() }, &Silent), Err(TrainError::Config(_))));
+        let one = train_tower(&tiny(), &Device::Cpu, &Silent)?;
+        assert_eq!(one.sha256()?, train_tower(&tiny(), &Device::Cpu, &Silent)?.sha256()?);
+        assert_ne!(one.sha256()?, train_tower(&TowerConfig { seed: 2, ..tiny() }, &Device::Cpu, &Silent)?.sha256()?);
+        assert!(matches!(train_tower(&tiny(), &Device::Cpu, &Stop), Err(TrainError::Cancelled)));
+        assert!(matches!(train_tower(&TowerConfig { width: 20, ..tiny() }, &Device::Cpu, &Silent), Err(TrainError::Config(_))));
         Ok(())
     }
 
     #[test]
     fn every_parameter_learns() -> Result<(), TrainError> {
         // The table starts at zero, so what stands behind it has a gradient only from the second step on.
-        let before = train_tower(&TowerConfig { steps: 1, ..tiny() }, &Silent)?;
-        let after = train_tower(&tiny(), &Silent)?;
+        let before = train_tower(&TowerConfig { steps: 1, ..tiny() }, &Device::Cpu, &Silent)?;
+        let after = train_tower(&tiny(), &Device::Cpu, &Silent)?;
         for ((name, a), (_, b)) in before.tensors().iter().zip(after.tensors()) {
             // A softmax does not see what is added to all its scores.
             if name.ends_with("key.bias") {

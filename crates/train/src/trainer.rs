@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Device, Tensor, backprop::GradStore};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
-use pulmoav_ops::tape::Tape;
+use pulmoav_ops::{device::from_host, loss::Sums, tape::Tape};
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_task::{Clock, Monitor, Warning};
 
@@ -15,7 +15,7 @@ use crate::{
     config::{StepConfig, StepSettings, Unannotated},
     ema::Ema,
     error::TrainError,
-    loss::{LossConfig, TargetLoss, sample_losses, supervised},
+    loss::{LossConfig, TargetLoss, losses_of_sums, sample_losses, supervised},
     optimizer::{Optimizer, Update},
     prefetch::Prefetch,
     prepare::{KEPT_HU, cached},
@@ -44,6 +44,8 @@ pub struct Setup<'a> {
     pub init: Option<&'a Path>,
     /// A checkpoint folder to go on from.
     pub resume: Option<&'a Path>,
+    /// Where it computes.
+    pub device: Device,
     /// Whether a step computes the network's blocks twice instead of keeping what they made: less memory, more time,
     /// the same bits.
     pub recompute: bool,
@@ -98,13 +100,13 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
-        let Setup { plan, step, dataset, fold, cache, text, init, resume, recompute } = setup;
+        let Setup { plan, step, dataset, fold, cache, text, init, resume, device, recompute } = setup;
         step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
         let set = DataSet::open(dataset, fold)?;
         let unused = unused(&set, step.unannotated)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
-        let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()))?;
+        let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()), &device)?;
         trainer.mode = if recompute { Mode::Recompute } else { Mode::Train };
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
         let of_set = |warning: &Warning| CaseWarning {
@@ -131,8 +133,9 @@ impl Trainer {
         config: StepConfig,
         cases: Vec<TrainingCase>,
         init: Option<&Path>,
+        device: &Device,
     ) -> Result<Self, TrainError> {
-        let mut parameters = Parameters::new(config.seed);
+        let mut parameters = Parameters::new(config.seed).on(device)?;
         let network = Network::build(&plan, &mut parameters)?;
         let fresh = init.map_or_else(|| Ok(Vec::new()), |init| take_weights(init, &parameters))?;
         let (frozen, trained): (Vec<_>, Vec<_>) = parameters
@@ -161,12 +164,12 @@ impl Trainer {
         let teacher = teacher(&config, &plan, &parameters)?;
         let single = plan.targets.iter().enumerate().filter(|(_, target)| target.classes.len() == 1);
         let class_maps = single.map(|(map, _)| map).collect();
-        let optimizer = Optimizer::new(config.optimizer, trained);
+        let optimizer = Optimizer::new(config.optimizer, trained)?;
         let ema = Ema::new(config.optimizer.mean_decay(), optimizer.slots())?;
         let count = cases.len();
         let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases);
         Ok(Self {
-            prompts: prompt_embeddings(&plan)?,
+            prompts: prompt_embeddings(&plan, device)?,
             map_weights: config.loss.map_weights.of(&plan),
             class_maps,
             cases: count,
@@ -233,7 +236,7 @@ impl Trainer {
         let losses = supervised(&logits, &batch.targets, &config, &self.map_weights)?;
         let targets = losses.first().map(|finest| self.by_name(&finest.targets)).unwrap_or_default();
         let terms = losses.first().map(|finest| finest.terms.clone()).unwrap_or_default();
-        let samples = self.samples(&batch, &logits)?;
+        let samples = self.samples(&batch, &logits, losses.first().and_then(|finest| finest.sums.as_deref()))?;
         let mut loss: f64 = losses.iter().map(|scale| scale.value).sum();
         let mut slopes: Vec<Tensor> = losses.into_iter().map(|scale| scale.gradient).collect();
         let teacher = match (lesson, &settings.teacher) {
@@ -282,10 +285,13 @@ impl Trainer {
         Ok(TeacherReport { loss, verdicts: lesson.verdicts })
     }
 
-    fn samples(&self, batch: &Batch, logits: &[Tensor]) -> Result<Vec<SampleReport>, TrainError> {
-        let finest = logits.first().zip(batch.targets.first());
-        let losses = finest
-            .map_or_else(|| Ok(Vec::new()), |(logits, targets)| sample_losses(logits, targets, &self.class_maps))?;
+    /// `sums` are those of the finest scale, where it lies on a device.
+    fn samples(&self, batch: &Batch, logits: &[Tensor], sums: Option<&[Sums]>) -> Result<Vec<SampleReport>, TrainError> {
+        let losses = match (sums, logits.first(), batch.targets.first()) {
+            (Some(sums), ..) => losses_of_sums(sums, self.map_weights.len(), &self.class_maps),
+            (None, Some(logits), Some(targets)) => sample_losses(logits, targets, &self.class_maps)?,
+            _ => Vec::new(),
+        };
         let of = |(draw, loss): (&Draw, Option<f64>)| SampleReport {
             case: draw.case,
             calibre: draw.calibre.map(|calibre| calibre as usize),
@@ -295,7 +301,7 @@ impl Trainer {
     }
 
     fn forward(&self, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
-        let image = Tensor::from_slice(&batch.image, &batch.shape, &Device::Cpu)?;
+        let image = from_host(batch.image.clone(), &batch.shape, self.network.device())?;
         Ok(self.network.forward(&image, &self.prompts, self.mode)?)
     }
 
@@ -441,7 +447,7 @@ fn take_weights(model: &Path, parameters: &Parameters) -> Result<Vec<String>, Tr
     let mut fresh = Vec::new();
     for (name, var) in parameters.iter() {
         match found.get(name).filter(|theirs| theirs.dims() == var.dims()) {
-            Some(theirs) => var.set(theirs.as_tensor())?,
+            Some(theirs) => var.set(&theirs.to_device(var.device())?)?,
             None => fresh.push(name.to_owned()),
         }
     }
@@ -478,7 +484,7 @@ mod tests {
     fn trainer(dir: &Path, plan: &str) -> Trainer {
         let plan: Plan = serde_json::from_str(plan).unwrap();
         let config = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
-        Trainer::assemble(plan, config, trainer_cases(dir), None).unwrap()
+        Trainer::assemble(plan, config, trainer_cases(dir), None, &Device::Cpu).unwrap()
     }
 
     fn trainer_cases(dir: &Path) -> Vec<TrainingCase> {
@@ -537,7 +543,7 @@ mod tests {
         let mut config: StepConfig = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
         let sgd = SgdConfig { momentum: 0.9, weight_decay: 3e-5, clip_norm: 12.0, mean_decay: 0.9 };
         (config.batch, config.accumulate, config.optimizer) = (batch, accumulate, OptimizerConfig::Sgd(sgd));
-        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None).unwrap()
+        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None, &Device::Cpu).unwrap()
     }
 
     #[test]
@@ -604,7 +610,7 @@ mod tests {
             let mut config = one.config.clone();
             config.frozen = vec!["encoder.".to_owned()];
             let cases = trainer_cases(&dir);
-            Trainer::assemble(one.plan.clone(), config, cases, Some(&dir.join("model"))).unwrap()
+            Trainer::assemble(one.plan.clone(), config, cases, Some(&dir.join("model")), &Device::Cpu).unwrap()
         };
         let mut whole = begun();
         assert_eq!(whole.facts.fresh, Vec::<String>::new());
@@ -625,7 +631,7 @@ mod tests {
         run(&mut resumed, 2..4);
         assert_eq!(weights_of(&resumed), weights_of(&whole));
         let unknown = StepConfig { frozen: vec!["nose".to_owned()], ..one.config.clone() };
-        let refused = Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None).err().unwrap();
+        let refused = Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None, &Device::Cpu).err().unwrap();
         assert_eq!(refused.code(), "ERR_CONFIG");
     }
 
@@ -652,7 +658,7 @@ mod tests {
             run(&mut trainer, 0..3);
             let cancelled = trainer.network.cancelled_biases();
             for slot in trainer.optimizer.slots() {
-                let largest = slot.first.iter().fold(0.0f32, |most, m| most.max(m.abs()));
+                let largest = slot.first.to_host().unwrap().iter().fold(0.0f32, |most, m| most.max(m.abs()));
                 assert!(largest.is_finite(), "{}", slot.name);
                 assert!(largest > 0.0 || cancelled.contains(&slot.name), "{} has no gradient", slot.name);
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Tensor;
+use candle_core::Device;
 use pulmoav_model::{prompt_embeddings, weights};
 use pulmoav_plan::Network;
 use serde::Serialize;
@@ -33,7 +34,7 @@ pub fn export(directory: &Path, file: &Path) -> Result<ExportReport, ImportError
             .to_owned();
         return Err(ImportError::OtherFamily { path: directory.to_owned(), problem });
     };
-    let mut tensors = BTreeMap::from([(EMBEDDINGS.to_owned(), prompt_embeddings(&plan)?)]);
+    let mut tensors = BTreeMap::from([(EMBEDDINGS.to_owned(), prompt_embeddings(&plan, &Device::Cpu)?)]);
     for (name, layout) in wanted(numbers.variant, plan.targets.len()) {
         if let Some(parameter) = parameters.get(&name) {
             tensors.insert(name, layout.theirs(&parameter.as_detached_tensor())?);

@@ -4,7 +4,7 @@
 mod plain;
 pub(crate) mod residual;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use pulmoav_ops::Activation;
 use pulmoav_plan::{ClassPlan, Network, PLAN_VERSION, PlanError, Unet};
 
@@ -23,6 +23,7 @@ pub struct ClassNetwork {
     head: Conv,
     channels: usize,
     reduction: [usize; 3],
+    device: Device,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,8 @@ impl ClassNetwork {
     /// An invalid plan; [`ModelError::MissingTensor`], [`ModelError::WrongTensor`].
     pub fn build(plan: &ClassPlan, parameters: &mut Parameters) -> Result<Self, ModelError> {
         plan.validate()?;
-        let (channels, mut scope) = (plan.channels.len(), Scope::root(parameters));
+        let (channels, device) = (plan.channels.len(), parameters.device().clone());
+        let mut scope = Scope::root(parameters);
         let (encoder, unet) = match &plan.network {
             Network::PlainUnet(unet) => (Encoder::Plain(ConvStages::build(scope.at("encoder"), channels, unet)?), unet),
             Network::ResidualUnet(unet) => {
@@ -63,7 +65,12 @@ impl ClassNetwork {
         // One head a scale is trained; the finest scale's is the answer.
         let finest = unet.decoder_blocks.len() - 1;
         let head = Conv::build(scope.at(format_args!("decoder.seg_layers.{finest}")), head)?;
-        Ok(Self { encoder, decoder, head, channels, reduction: unet.reduction() })
+        Ok(Self { encoder, decoder, head, channels, reduction: unet.reduction(), device })
+    }
+
+    /// Where its parameters are, and so its images must be.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The logits of every output channel. Keeps no graph.

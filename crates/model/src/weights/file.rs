@@ -7,6 +7,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use pulmoav_ops::device::{to_cpu, to_host};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use sha2::{Digest, Sha256};
@@ -88,12 +89,10 @@ impl TensorFile {
 pub(super) fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, &str)]) -> Result<Vec<u8>, ModelError> {
     let mut parts = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let flat = tensor.flatten_all()?;
         let (dtype, data): (_, Vec<u8>) = if tensor.dtype() == DType::F16 {
-            (Dtype::F16, flat.to_vec1::<half::f16>()?.iter().flat_map(|v| v.to_le_bytes()).collect())
+            (Dtype::F16, to_cpu(&tensor.flatten_all()?)?.to_vec1::<half::f16>()?.iter().flat_map(|v| v.to_le_bytes()).collect())
         } else {
-            let values = flat.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-            (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            (Dtype::F32, to_host(tensor)?.iter().flat_map(|v| v.to_le_bytes()).collect())
         };
         parts.push((name, dtype, tensor.dims().to_vec(), data));
     }
@@ -163,8 +162,7 @@ fn tensor(name: &str, dtype: Dtype, shape: &[usize], data: &[u8]) -> Result<Tens
 
 /// Refuses numbers that are not finite.
 pub(super) fn check_trained(name: &str, tensor: &Tensor) -> Result<(), ModelError> {
-    let values = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-    if values.iter().all(|value| value.is_finite()) {
+    if to_host(tensor)?.iter().all(|value| value.is_finite()) {
         return Ok(());
     }
     Err(ModelError::WrongTensor {

@@ -6,7 +6,8 @@ mod file;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use pulmoav_ops::device::to_host;
 use pulmoav_plan::{AnyPlan, Plan};
 
 use crate::{ModelError, Network, Parameters, prompt_embeddings};
@@ -83,7 +84,7 @@ pub fn save(directory: &Path, plan: &Plan, parameters: &Parameters, card: Option
     let mut tensors: BTreeMap<String, Tensor> =
         parameters.iter().map(|(name, var)| (name.to_owned(), var.as_detached_tensor())).collect();
     tensors.extend(parameters.frozen_iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())));
-    tensors.insert(PROMPTS.to_owned(), prompt_embeddings(plan)?);
+    tensors.insert(PROMPTS.to_owned(), prompt_embeddings(plan, &Device::Cpu)?);
     let bytes = to_bytes(&tensors, &[(PLAN_KEY, &text)])?;
     replace(&directory.join(PLAN_FILE), text.as_bytes())?;
     replace(&directory.join(WEIGHTS_FILE), &bytes)
@@ -107,12 +108,12 @@ pub fn save_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(
 
 /// The embeddings stand twice; they must be the plan's.
 fn check_prompts(stored: Option<Tensor>, plan: &Plan) -> Result<(), ModelError> {
-    let wanted = prompt_embeddings(plan)?;
+    let wanted = prompt_embeddings(plan, &Device::Cpu)?;
     let stored =
         stored.ok_or_else(|| ModelError::MissingTensor { name: PROMPTS.to_owned(), shape: wanted.dims().to_vec() })?;
     let same = stored.dims() == wanted.dims()
         && stored.dtype() == wanted.dtype()
-        && stored.flatten_all()?.to_vec1::<f32>()? == wanted.flatten_all()?.to_vec1::<f32>()?;
+        && to_host(&stored)? == to_host(&wanted)?;
     if same {
         return Ok(());
     }

@@ -11,13 +11,14 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_checkpoint::nnunet::{self, FolderRequest};
 use pulmoav_model::weights::load_classes;
+use pulmoav_ops::device::Chosen;
 use pulmoav_plan::ClassPlan;
 use pulmoav_segment::classes::words::{AskedClasses, classes_of};
 use pulmoav_segment::classes::{FoldNetwork, WindowNetwork};
 use pulmoav_segment::words::understood;
 use pulmoav_text::Tower;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Place};
 use crate::memory::{Afterwards, Job};
 use crate::monitor::CallMonitor;
 use crate::outcome::{ErrorInfo, Failure, Outcome};
@@ -33,7 +34,7 @@ struct Loaded {
     weight_bytes: u64,
     /// The model whose text tower reads prompts.
     words: PathBuf,
-    threads: usize,
+    place: Place,
 }
 
 /// Which model is meant.
@@ -154,11 +155,15 @@ pub fn load_class_model<'env>(
     env: &'env Env,
     source: ClassModelSource,
     words: String,
+    device: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<OpenedClassModel, ErrorInfo>>> {
-    let threads = threads as usize;
-    Engine::tensors(threads)?.cancellable(env, monitor, move || {
+    let place = match Place::named(&device, threads) {
+        Ok(place) => place,
+        Err(failure) => return Engine::refused(env, failure),
+    };
+    Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
         let (plan, folds, notes) = if source.foreign {
             let found = nnunet::open(&request(&source))?;
             (found.plan, found.folds, found.notes)
@@ -170,12 +175,12 @@ pub fn load_class_model<'env>(
         let (each, all) = (parameters.clone().next().unwrap_or(0), parameters.sum::<usize>());
         let names = folds.iter().map(|fold| fold.name.clone()).collect();
         let info = info(&plan, names, each, notes);
-        let networks = folds.into_iter().map(|mut fold| -> std::result::Result<Box<dyn WindowNetwork>, Failure> {
-            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters)?))
+        let networks = folds.into_iter().map(|fold| -> std::result::Result<Box<dyn WindowNetwork>, Failure> {
+            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters.on(device)?)?))
         });
         let networks = networks.collect::<std::result::Result<_, _>>()?;
         let weight_bytes = (all * size_of::<f32>()) as u64;
-        let loaded = Loaded { plan, networks, weight_bytes, words: PathBuf::from(words), threads };
+        let loaded = Loaded { plan, networks, weight_bytes, words: PathBuf::from(words), place };
         Ok(OpenedClassModel { handle: MODELS.keep(loaded), info })
     })
 }
@@ -227,7 +232,7 @@ fn on_engine<'env, T: ToNapiValue + Send + 'static>(
     work: impl FnOnce(&Loaded) -> std::result::Result<T, Failure> + Send + 'static,
 ) -> Result<PromiseRaw<'env, Outcome<T>>> {
     match MODELS.get(handle) {
-        Ok(loaded) => Engine::tensors(loaded.threads)?.cancellable(env, monitor, move || work(&loaded)),
-        Err(failure) => Engine::workers()?.promise(env, move || Err(failure)),
+        Ok(loaded) => Engine::at(loaded.place)?.cancellable(env, monitor, move || work(&loaded)),
+        Err(failure) => Engine::refused(env, failure),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaSlice, CudaStream, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg, sys,
+    CudaFunction, CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg, sys,
 };
 use candle_core::{Error, Result, bail};
 
@@ -138,6 +138,20 @@ impl<'a> Launch<'a> {
             Some(numbers) => self.arguments.arg(numbers),
             None => return self.value(&0_u64),
         };
+        self.sizes.push(size_of::<u64>());
+        self
+    }
+
+    /// Bytes that the kernel reads.
+    pub(crate) fn bytes(mut self, bytes: &'a CudaView<'_, u8>) -> Self {
+        self.arguments.arg(bytes);
+        self.sizes.push(size_of::<u64>());
+        self
+    }
+
+    /// Numbers that the kernel changes where they lie.
+    pub(crate) fn in_place(mut self, values: &'a mut CudaViewMut<'_, f32>) -> Self {
+        self.arguments.arg(values);
         self.sizes.push(size_of::<u64>());
         self
     }

@@ -1,7 +1,7 @@
 //! A fold's network as the sliding window uses it.
 
-use candle_core::{Device, Tensor};
 use pulmoav_model::{ClassNetwork, Parameters};
+use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{ClassPlan, Output};
 
 use super::network::WindowNetwork;
@@ -37,7 +37,7 @@ impl WindowNetwork for FoldNetwork {
     }
 
     fn logits(&self, window: Vec<f32>, [depth, height, width]: [usize; 3]) -> Result<Vec<f32>, SegmentError> {
-        let x = Tensor::from_vec(window, (1, depth, height, width, self.channels), &Device::Cpu)?;
-        Ok(self.network.forward(&x)?.flatten_all()?.to_vec1::<f32>()?)
+        let x = from_host(window, (1, depth, height, width, self.channels), self.network.device())?;
+        Ok(to_host(&self.network.forward(&x)?)?)
     }
 }

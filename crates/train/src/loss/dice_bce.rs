@@ -11,8 +11,10 @@
 //! Value and gradient are computed together in two parallel sweeps; candle's own elementwise operators run on one
 //! thread.
 
+use pulmoav_ops::loss as ops;
 use rayon::prelude::*;
 
+use super::device::grouped;
 use super::scale::{BLOCK, Loss, Part, Scale, TargetLoss};
 use crate::code::{FULL, IGNORED};
 use crate::error::TrainError;
@@ -41,6 +43,27 @@ impl Loss for DiceBce {
     fn compute(&self, scale: &Scale<'_>) -> Part {
         let groups = if self.batch_dice { 1 } else { scale.targets.shape[0] };
         Sweeps { config: *self, scale: *scale, groups }.compute()
+    }
+
+    fn conclude(&self, scale: &Scale<'_>, sums: &[ops::Sums]) -> Option<(Part, Vec<ops::Slopes>)> {
+        let (samples, prompts) = (scale.targets.shape[0], scale.prompts());
+        let groups = if self.batch_dice { 1 } else { samples };
+        let own = |&ops::Sums { both, predicted, reference, bce, voxels, .. }: &ops::Sums| Sums {
+            both,
+            predicted,
+            reference,
+            bce,
+            voxels,
+        };
+        let own: Vec<Sums> = grouped(sums, prompts, groups).iter().map(own).collect();
+        let (part, slopes) = Sweeps { config: *self, scale: *scale, groups }.conclude(&own);
+        let slopes = slopes.into_iter().map(|Slopes { dice, dice_reference, bce }| ops::Slopes {
+            bce,
+            dice,
+            dice_reference,
+            line: 0.0,
+        });
+        Some((part, slopes.cycle().take(sums.len()).collect()))
     }
 }
 
@@ -85,6 +108,13 @@ impl Sweeps<'_> {
     fn compute(&self) -> Part {
         let mut gradient = vec![0.0f32; self.scale.logits.len()];
         let sums = self.sweep_sums(&mut gradient);
+        let (part, slopes) = self.conclude(&sums);
+        self.sweep_slopes(&slopes, &mut gradient);
+        Part { gradient, ..part }
+    }
+
+    /// What sums by `[group, prompt]` come to, without the gradient, and the slopes that it follows from.
+    fn conclude(&self, sums: &[Sums]) -> (Part, Vec<Slopes>) {
         let shares = self.scale.shares(sums.iter().map(|sums| sums.voxels > 0.0));
         let terms: Vec<(f64, f64)> = sums.iter().map(|sums| self.terms(sums)).collect();
         let known = || terms.iter().zip(&shares).filter(|((_, bce), _)| bce.is_finite());
@@ -92,9 +122,9 @@ impl Sweeps<'_> {
         let bce: f64 = known().map(|((_, bce), share)| share * bce).sum();
         let value = self.config.dice * dice + self.config.bce * bce;
         let slopes: Vec<Slopes> = sums.iter().zip(&shares).map(|(sums, &share)| self.slopes(sums, share)).collect();
-        self.sweep_slopes(&slopes, &mut gradient);
         let named = [("dice", dice), ("bce", bce)].map(|(name, sum)| (name, self.scale.unweighted(sum)));
-        Part { value, gradient, targets: self.parts(&sums, &terms), terms: named.into() }
+        let targets = self.parts(sums, &terms);
+        (Part { value, gradient: Vec::new(), targets, terms: named.into() }, slopes)
     }
 
     /// Voxels × prompts of one group.

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod device;
 mod dice_bce;
 mod sample;
 mod scale;
@@ -15,7 +16,8 @@ mod targets;
 
 use std::collections::BTreeMap;
 
-use candle_core::{Storage, Tensor};
+use candle_core::Tensor;
+use pulmoav_ops::device::{from_host, with_host};
 use pulmoav_plan::{Plan, Target};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ use self::{
     soft_cl_dice::SoftClDice,
 };
 pub use self::{
-    sample::sample_losses,
+    sample::{losses_of_sums, sample_losses},
     scale::{ScaleLoss, TargetLoss},
     targets::TargetGrid,
 };
@@ -142,7 +144,7 @@ impl LossConfig {
 /// Of each scale: `logits` `[n, d, h, w, p]`, targets the same.
 ///
 /// # Errors
-/// If shapes of logits and targets differ, there is not one weight a map, or logits are not contiguous f32 on the CPU.
+/// If shapes of logits and targets differ, there is not one weight a map, or logits are not contiguous f32.
 pub fn supervised(
     logits: &[Tensor],
     targets: &[TargetGrid],
@@ -172,13 +174,14 @@ fn scale_loss(
     if logits.dims() != targets.shape || maps.len() != targets.shape[4] {
         candle_core::bail!("loss: logits are {:?}, targets {:?}, weights {}", logits.dims(), targets.shape, maps.len());
     }
-    let (storage, layout) = logits.storage_and_layout();
-    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-        candle_core::bail!("loss: logits must be contiguous and on the CPU");
-    };
-    let scale = Scale { logits: &storage.as_slice::<f32>()?[start..end], targets, maps, weight };
-    let parts = losses.iter().map(|loss| loss.compute(&scale)).reduce(|sum, part| sum.plus(&part));
+    if !logits.device().is_cpu() {
+        return device::scale_loss(losses, logits, Scale { logits: &[], targets, maps, weight });
+    }
+    let parts = with_host(logits, |values| {
+        let scale = Scale { logits: values, targets, maps, weight };
+        losses.iter().map(|loss| loss.compute(&scale)).reduce(|sum, part| sum.plus(&part))
+    })?;
     let Some(Part { value, gradient, targets, terms }) = parts else { candle_core::bail!("loss: none is listed") };
-    let gradient = Tensor::from_vec(gradient, logits.shape(), logits.device())?;
-    Ok(ScaleLoss { value, gradient, targets, terms: terms.into_iter().collect() })
+    let gradient = from_host(gradient, logits.shape(), logits.device())?;
+    Ok(ScaleLoss { value, gradient, targets, terms: terms.into_iter().collect(), sums: None })
 }

@@ -4,7 +4,8 @@
 //! loss of a patch = mean over its maps with Σ m y > 0 of 1 − 2 Σ m p y / (Σ m p + Σ m y)
 //! ```
 
-use candle_core::{Storage, Tensor};
+use candle_core::Tensor;
+use pulmoav_ops::{device::with_host, loss::Sums};
 use rayon::prelude::*;
 
 use super::TargetGrid;
@@ -17,17 +18,29 @@ use crate::error::TrainError;
 /// `logits` `[n, d, h, w, p]`, targets the same → n.
 ///
 /// # Errors
-/// If logits are not contiguous f32 on the CPU.
+/// If logits are not contiguous f32.
 pub fn sample_losses(logits: &Tensor, targets: &TargetGrid, maps: &[usize]) -> Result<Vec<Option<f64>>, TrainError> {
-    let (storage, layout) = logits.storage_and_layout();
-    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
-        return Err(TrainError::Internal("logits must be contiguous and on the CPU".into()));
-    };
-    let logits = &storage.as_slice::<f32>()?[start..end];
     let [n, .., prompts] = targets.shape;
-    let length = (logits.len() / n.max(1)).max(1);
-    let samples = logits.par_chunks(length).zip(targets.data.par_chunks(length));
-    Ok(samples.map(|(logits, targets)| loss(logits, targets, prompts, maps)).collect())
+    Ok(with_host(logits, |logits| {
+        let length = (logits.len() / n.max(1)).max(1);
+        let samples = logits.par_chunks(length).zip(targets.data.par_chunks(length));
+        samples.map(|(logits, targets)| loss(logits, targets, prompts, maps)).collect()
+    })?)
+}
+
+/// The same from sums of each sample and map.
+pub fn losses_of_sums(sums: &[Sums], prompts: usize, maps: &[usize]) -> Vec<Option<f64>> {
+    let of_sample = |sums: &[Sums]| {
+        mean(maps.iter().map(|&map| (sums[map].both, sums[map].predicted, sums[map].reference)))
+    };
+    sums.chunks_exact(prompts.max(1)).map(of_sample).collect()
+}
+
+/// The mean of the maps' losses, from Σ p y, Σ p and Σ y; of those that the reference has.
+fn mean(sums: impl Iterator<Item = (f64, f64, f64)> + Clone) -> Option<f64> {
+    let known = || sums.clone().filter(|(_, _, reference)| *reference > 0.0);
+    let sum: f64 = known().map(|(both, predicted, reference)| 1.0 - 2.0 * both / (predicted + reference)).sum();
+    (known().count() > 0).then(|| sum / known().count() as f64)
 }
 
 fn loss(logits: &[f32], targets: &[u8], prompts: usize, maps: &[usize]) -> Option<f64> {
@@ -42,9 +55,7 @@ fn loss(logits: &[f32], targets: &[u8], prompts: usize, maps: &[usize]) -> Optio
             }
         }
     }
-    let known = || sums.iter().filter(|(_, _, reference)| *reference > 0.0);
-    let sum: f64 = known().map(|(both, predicted, reference)| 1.0 - 2.0 * both / (predicted + reference)).sum();
-    (known().count() > 0).then(|| sum / known().count() as f64)
+    mean(sums.into_iter())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
+use pulmoav_ops::loss::{Slopes, Sums};
 use rayon::prelude::*;
 
 use super::TargetGrid;
@@ -22,6 +23,10 @@ pub(super) trait Loss {
     /// Value and gradient of one scale, both times [`Scale::weight`]; ignored voxels have no part in either. The same
     /// bits for any number of threads.
     fn compute(&self, scale: &Scale<'_>) -> Part;
+
+    /// The same without logits, from sums of each sample and map: a part without gradient, and the slopes of each sample
+    /// and map that it follows from. `None` where sums do not tell.
+    fn conclude(&self, scale: &Scale<'_>, sums: &[Sums]) -> Option<(Part, Vec<Slopes>)>;
 }
 
 /// One scale of the network's logits, and what they should be.
@@ -102,4 +107,6 @@ pub struct ScaleLoss {
     pub targets: Vec<TargetLoss>,
     /// Every loss's terms by the names of their weights, each the mean over prompts before any weight of the config's.
     pub terms: BTreeMap<&'static str, f64>,
+    /// Sums of each sample and map, where the logits lie on a device.
+    pub(crate) sums: Option<Vec<Sums>>,
 }

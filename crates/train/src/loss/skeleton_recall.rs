@@ -10,8 +10,10 @@
 //!
 //! Sums run over the batch. Only scales whose targets hold centrelines have this loss, which is the finest.
 
+use pulmoav_ops::loss as ops;
 use rayon::prelude::*;
 
+use super::device::grouped;
 use super::scale::{BLOCK, Loss, Part, Scale, TargetLoss};
 use crate::error::TrainError;
 use crate::range::within;
@@ -39,15 +41,7 @@ impl Loss for SkeletonRecall {
         let prompts = scale.prompts();
         let line = &scale.targets.centreline;
         let sums = if line.is_empty() { vec![Sums::default(); prompts] } else { sums(scale) };
-        let shares = scale.shares(sums.iter().map(|sums| sums.voxels > 0));
-        let losses: Vec<f64> = sums.iter().map(|sums| 1.0 - sums.found / sums.voxels as f64).collect();
-        let known = || losses.iter().zip(&shares).filter(|(loss, _)| loss.is_finite());
-        let mean: f64 = known().map(|(loss, share)| share * loss).sum();
-        let slopes: Vec<f32> = sums
-            .iter()
-            .zip(&shares)
-            .map(|(sums, share)| if sums.voxels > 0 { (-self.weight * share / sums.voxels as f64) as f32 } else { 0.0 })
-            .collect();
+        let (part, slopes) = self.part(scale, &sums);
         let mut gradient = vec![0.0f32; scale.logits.len()];
         if !line.is_empty() {
             let block = BLOCK * prompts;
@@ -60,18 +54,37 @@ impl Loss for SkeletonRecall {
                 }
             });
         }
-        let targets = losses.iter().zip(&sums);
-        Part {
-            value: self.weight * mean,
-            gradient,
-            targets: targets
-                .map(|(loss, sums)| TargetLoss {
-                    value: if loss.is_finite() { self.weight * loss } else { 0.0 },
-                    voxels: sums.voxels,
-                })
-                .collect(),
-            terms: vec![("skeletonRecall", scale.unweighted(mean))],
-        }
+        Part { gradient, ..part }
+    }
+
+    fn conclude(&self, scale: &Scale<'_>, sums: &[ops::Sums]) -> Option<(Part, Vec<ops::Slopes>)> {
+        let of_batch = grouped(sums, scale.prompts(), 1);
+        let own: Vec<Sums> =
+            of_batch.iter().map(|sums| Sums { found: sums.line_found, voxels: sums.line_voxels as u64 }).collect();
+        let (part, slopes) = self.part(scale, &own);
+        let slopes = slopes.into_iter().map(|line| ops::Slopes { line, ..ops::Slopes::default() });
+        Some((part, slopes.cycle().take(sums.len()).collect()))
+    }
+}
+
+impl SkeletonRecall {
+    /// What the sums of each prompt come to, without the gradient, and the slope of each prompt.
+    fn part(&self, scale: &Scale<'_>, sums: &[Sums]) -> (Part, Vec<f32>) {
+        let shares = scale.shares(sums.iter().map(|sums| sums.voxels > 0));
+        let losses: Vec<f64> = sums.iter().map(|sums| 1.0 - sums.found / sums.voxels as f64).collect();
+        let known = || losses.iter().zip(&shares).filter(|(loss, _)| loss.is_finite());
+        let mean: f64 = known().map(|(loss, share)| share * loss).sum();
+        let slopes: Vec<f32> = sums
+            .iter()
+            .zip(&shares)
+            .map(|(sums, share)| if sums.voxels > 0 { (-self.weight * share / sums.voxels as f64) as f32 } else { 0.0 })
+            .collect();
+        let targets = losses.iter().zip(sums).map(|(loss, sums)| TargetLoss {
+            value: if loss.is_finite() { self.weight * loss } else { 0.0 },
+            voxels: sums.voxels,
+        });
+        let (targets, terms) = (targets.collect(), vec![("skeletonRecall", scale.unweighted(mean))]);
+        (Part { value: self.weight * mean, gradient: Vec::new(), targets, terms }, slopes)
     }
 }
 

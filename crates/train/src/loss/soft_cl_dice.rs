@@ -86,6 +86,11 @@ impl Loss for SoftClDice {
             terms: vec![("softClDice", scale.unweighted(mean))],
         }
     }
+
+    /// Skeletons are no sums.
+    fn conclude(&self, _: &Scale<'_>, _: &[pulmoav_ops::loss::Sums]) -> Option<(Part, Vec<pulmoav_ops::loss::Slopes>)> {
+        None
+    }
 }
 
 /// Sums of each prompt, sample by sample in their order.

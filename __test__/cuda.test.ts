@@ -1,0 +1,138 @@
+// The addon with CUDA code on the driver double: no card is needed. Without either, made by "npm run build:cuda", all is
+// skipped, aloud.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { type Health, readVolume, type TrainEvent, writeVolume } from 'pulmoav';
+import { type Ended, object } from './command.js';
+import { chest, dataset, folder, root, smallest, smallestModel } from './fixture.js';
+
+const double = join(root, 'target/cuda/double');
+const built = readdirSync(join(root, 'dist/native')).some((name) => name.startsWith('pulmoav-cuda.'));
+const isHere = built && existsSync(join(double, 'libcuda.so.1'));
+const cuda = isHere ? test.serial : test.serial.skip;
+if (!isHere) test('skipped: no addon with CUDA code and driver double (npm run build:cuda)', (t) => t.pass());
+
+/** Runs `pulmoav` with the addon with CUDA code, and the double as its driver unless the variables say otherwise. */
+async function pulmoav(args: string[], variables: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const kernels = join(double, 'libkernels.so');
+  const env = {
+    ...process.env,
+    PULMOAV_ADDON: '',
+    LD_LIBRARY_PATH: double,
+    ...(existsSync(kernels) ? { EMU_KERNELS: kernels } : {}),
+    ...variables,
+  };
+  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), ...args], { env });
+  const ended = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      ended[stream] += text;
+    });
+  }
+  const [status] = await once(child, 'close');
+  return { status: status as number | null, ...ended };
+}
+
+/** What `doctor` says with such a driver. */
+async function doctor(variables: NodeJS.ProcessEnv = {}): Promise<Health> {
+  const ended = await pulmoav(['doctor', '--json'], variables);
+  if (ended.status !== 0) throw new Error(ended.stderr);
+  return object(ended) as unknown as Health;
+}
+
+cuda('doctor shows driver, libraries and cards', async (t) => {
+  const { addon, cuda, devices } = await doctor();
+  t.true(addon.cuda);
+  t.is(cuda?.driver, '13.0');
+  t.is(cuda?.reason, null);
+  for (const { optional, found } of cuda?.libraries ?? []) t.true(optional || found !== null);
+  const [card] = cuda?.cards ?? [];
+  t.true((card?.freeBytes ?? 0) > 0 && (card?.freeBytes ?? 0) <= (card?.totalBytes ?? 0), JSON.stringify(card));
+  t.deepEqual(devices[1], { name: 'cuda:0', usable: true, reason: null });
+  t.regex((await pulmoav(['doctor'])).stderr, /cuda:0: usable/);
+});
+
+const nowhere = folder();
+const drivers: [name: string, variables: NodeJS.ProcessEnv, reason: RegExp][] = [
+  ['missing', { LD_LIBRARY_PATH: nowhere }, /there is no CUDA driver/],
+  ['without cards', { EMU_DRIVER: 'none' }, /card/],
+  ['old', { EMU_DRIVER: 'old' }, /13\.0 is needed/],
+  ['broken', { EMU_DRIVER: 'broken' }, /driver/],
+  ['lying', { EMU_DRIVER: 'lying' }, /driver/],
+  ['with hidden cards', { CUDA_VISIBLE_DEVICES: '' }, /CUDA_VISIBLE_DEVICES/],
+];
+for (const [name, variables, reason] of drivers) {
+  cuda(`a driver that is ${name}: auto takes the CPU aloud, cuda is refused, doctor says why`, async (t) => {
+    const { devices } = await doctor(variables);
+    t.like(devices[1], { usable: false });
+    t.regex(devices[1]?.reason ?? '', reason);
+    const auto = await pulmoav(['text', 'artery', '--json'], variables);
+    t.is(auto.status, 0, auto.stderr);
+    const refused = await pulmoav(['text', 'artery', '--device', 'cuda', '--json'], variables);
+    t.is(refused.status, 3);
+    t.is(object(refused).error?.code, 'ERR_DEVICE');
+  });
+}
+
+cuda('a card that is not there is refused', async (t) => {
+  const ended = await pulmoav(['text', 'artery', '--device', 'cuda:200', '--json']);
+  t.is(ended.status, 3);
+  t.regex(object(ended).error?.message ?? '', /cards, numbered from 0/);
+});
+
+cuda('segment labels on the card what it labels on the CPU, lazily and with little memory too', async (t) => {
+  const scan = join(folder(), 'chest.nii.gz');
+  await writeVolume(scan, chest().ct);
+  const model = await smallestModel(3);
+  const label = async (device: string, variables: NodeJS.ProcessEnv = {}) => {
+    const output = join(folder(), 'labels.nii.gz');
+    const ended = await pulmoav(['segment', scan, '-o', output, '--model', model, '--device', device, '--json'], variables);
+    t.is(ended.status, 0, ended.stderr);
+    const report = object(ended) as unknown as { device: string; deviceReason: string; warnings: { code: string }[] };
+    return { report, labels: (await readVolume(output)).data };
+  };
+  const cpu = await label('cpu');
+  t.like(cpu.report, { device: 'cpu', deviceReason: 'it was asked for' });
+  for (const variables of [{}, { EMU_LAZY: '1' }, { EMU_MEMORY: String(64 << 20) }]) {
+    const card = await label('cuda', variables);
+    t.is(card.report.device, 'cuda:0');
+    const differing = cpu.labels.reduce((sum: number, value, at) => sum + (value === card.labels[at] ? 0 : 1), 0);
+    t.true(differing <= cpu.labels.length * 1e-4, `${differing} of ${cpu.labels.length} voxels differ`);
+  }
+  t.is((await label('auto')).report.device, 'cuda:0');
+});
+
+cuda('a card without room is an error with a cure', async (t) => {
+  const scan = join(folder(), 'chest.nii.gz');
+  await writeVolume(scan, chest().ct);
+  const args = ['segment', scan, '-o', join(folder(), 'labels.nii.gz'), '--device', 'cuda', '--json'];
+  const ended = await pulmoav(args, { EMU_MEMORY: String(1 << 20) });
+  t.not(ended.status, 0);
+  t.regex(object(ended).error?.code ?? '', /ERR_MEMORY|ERR_DEVICE/);
+});
+
+cuda('train goes the same way on the card, and on from there on the CPU', async (t) => {
+  const [data, config] = [await dataset(), join(folder(), 'config.json')];
+  writeFileSync(config, JSON.stringify({ ...smallest, steps: 4, checkpointSeconds: 0.001 }));
+  const run = async (out: string, device: string, ...more: string[]) => {
+    const ended = await pulmoav(['train', data, '-o', out, '--device', device, '--json', ...more]);
+    t.is(ended.status, 0, ended.stderr);
+    const lines = readFileSync(join(out, 'events.jsonl'), 'utf8').trim().split('\n');
+    return lines.map((line) => JSON.parse(line) as TrainEvent);
+  };
+  const losses = (events: TrainEvent[]) => events.flatMap((event) => (event.type === 'step' ? [event.loss ?? 0] : []));
+  const [cpu, card] = [join(folder(), 'cpu'), join(folder(), 'card')];
+  const expected = await run(cpu, 'cpu', '--config', config);
+  const found = await run(card, 'cuda', '--config', config);
+  t.like(found[0], { type: 'start', device: 'cuda:0', deviceReason: 'it was asked for' });
+  t.is(losses(found).length, 4);
+  for (const [step, loss] of losses(found).entries()) {
+    const wanted = losses(expected)[step] ?? 0;
+    t.true(Math.abs(loss - wanted) < 1e-3 * Math.max(1, Math.abs(wanted)), `${step}: ${loss} ${wanted}`);
+  }
+  const resumed = await run(card, 'cpu', '--resume');
+  t.is(resumed.findLast((event) => event.type === 'end')?.step, 4);
+});

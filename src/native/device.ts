@@ -1,0 +1,95 @@
+import { type ExecFileException, execFile, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Warning } from '../types.js';
+import type { DeviceProbe, WorkingDevice } from './binding.js';
+import { checkDevice, loadedAddon, unusable } from './load.js';
+
+/** The device that work runs on. */
+export interface ChosenDevice {
+  /** `cpu` or `cuda:N`. */
+  name: string;
+  /** Why this one. */
+  reason: string;
+  /** What a user should know: a GPU was to be expected, but is not used. */
+  warnings: Warning[];
+}
+
+/** What the asking process answers: see `device-probe.ts`. */
+export interface ProbeAnswer {
+  probe: DeviceProbe;
+  /** What `auto`, or the GPU asked for, came to. */
+  device: WorkingDevice | null;
+  /** Why the GPU asked for cannot be used. */
+  refusal: string | null;
+}
+
+const PROGRAM = fileURLToPath(new URL('./device-probe.js', import.meta.url));
+/** Drivers that were asleep take many seconds to wake up on machines with many cards. */
+const TIMEOUT_MS = 60_000;
+const asking = () => ({ timeout: TIMEOUT_MS, env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } });
+/** What was found, by what was asked for: a driver is asked once a process. */
+const found = new Map<string, ChosenDevice>();
+
+/**
+ * The device for what was asked for. A GPU is first tried in a process of its own, so that a driver that breaks or
+ * hangs takes no caller with it.
+ *
+ * @throws DeviceError where a GPU was asked for by name and cannot be used; `signal.reason` when cancelled
+ */
+export async function chooseDevice(asked = 'auto', signal?: AbortSignal): Promise<ChosenDevice> {
+  checkDevice(asked);
+  if (asked === 'cpu') return { name: 'cpu', reason: 'it was asked for', warnings: [] };
+  const { cpuReason, cudaIsBroken } = loadedAddon();
+  if (cpuReason !== null) return cpu(cpuReason, cudaIsBroken);
+  const known = found.get(asked);
+  if (known) return known;
+  const chosen = chosenOf(asked, await ask(asked, signal));
+  found.set(asked, chosen);
+  return chosen;
+}
+
+/** What this machine has; where it cannot even be asked, the reason. */
+export function probeDevices(): DeviceProbe {
+  const { stdout, error, signal } = spawnSync(process.execPath, [PROGRAM], asking());
+  const answer = heard(String(stdout ?? ''), error ?? { signal });
+  if (typeof answer !== 'string') return answer.probe;
+  return { compiled: true, driver: null, libraries: [], cards: [], reason: answer };
+}
+
+function chosenOf(asked: string, answer: ProbeAnswer | string): ChosenDevice {
+  const refusal = typeof answer === 'string' ? answer : answer.refusal;
+  if (asked !== 'auto' && refusal !== null) throw unusable(asked, refusal);
+  if (typeof answer === 'string' || answer.device === null) return cpu(refusal ?? '', true);
+  const { name, reason } = answer.device;
+  return name === 'cpu' ? cpu(reason, true) : { name, reason, warnings: [] };
+}
+
+/** The CPU where something better was asked for; `aloud` where it could be expected. */
+function cpu(reason: string, aloud: boolean): ChosenDevice {
+  const warning = { code: 'CPU_INSTEAD', message: `the CPU is used, since ${reason}` };
+  return { name: 'cpu', reason, warnings: aloud ? [warning] : [] };
+}
+
+/** What the asking process says, or why it says nothing. */
+function ask(asked: string, signal: AbortSignal | undefined): Promise<ProbeAnswer | string> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [PROGRAM, asked], { ...asking(), signal }, (error, text) => {
+      if (signal?.aborted) reject(signal.reason);
+      else resolve(heard(text, error));
+    });
+  });
+}
+
+/** How a process ended. */
+type Ending = Pick<ExecFileException, 'code' | 'signal' | 'killed' | 'message'>;
+
+/** A whole line was written by our own program of the same version; how its process ended then does not matter. */
+function heard(text: string, ending: Partial<Ending> | null): ProbeAnswer | string {
+  if (text.endsWith('\n')) return JSON.parse(text) as ProbeAnswer;
+  const { signal, killed, code, message = 'it said nothing' } = ending ?? {};
+  if (code === 'ETIMEDOUT' || (killed && signal === 'SIGTERM')) {
+    return `the CUDA driver did not answer within ${TIMEOUT_MS / 1000} s; restart the machine or install the driver again`;
+  }
+  if (signal) return `the CUDA driver broke when it was asked (${signal}); install it again`;
+  return `the CUDA driver could not be asked (${message.split('\n')[0]})`;
+}
