@@ -61,7 +61,8 @@ const drivers: [name: string, variables: NodeJS.ProcessEnv, reason: RegExp][] = 
   ['without cards', { EMU_DRIVER: 'none' }, /card/],
   ['old', { EMU_DRIVER: 'old' }, /13\.0 is needed/],
   ['broken', { EMU_DRIVER: 'broken' }, /driver/],
-  ['lying', { EMU_DRIVER: 'lying' }, /driver/],
+  ['lying', { EMU_DRIVER: 'lying' }, /driver says/],
+  ['crashing', { EMU_DRIVER: 'crashing' }, /driver broke/],
   ['with hidden cards', { CUDA_VISIBLE_DEVICES: '' }, /CUDA_VISIBLE_DEVICES/],
 ];
 for (const [name, variables, reason] of drivers) {
@@ -71,6 +72,7 @@ for (const [name, variables, reason] of drivers) {
     t.regex(devices[1]?.reason ?? '', reason);
     const auto = await pulmoav(['text', 'artery', '--json'], variables);
     t.is(auto.status, 0, auto.stderr);
+    t.regex(auto.stderr, /the CPU is used, since/);
     const refused = await pulmoav(['text', 'artery', '--device', 'cuda', '--json'], variables);
     t.is(refused.status, 3);
     t.is(object(refused).error?.code, 'ERR_DEVICE');
@@ -89,7 +91,10 @@ cuda('segment labels on the card what it labels on the CPU, lazily and with litt
   const model = await smallestModel(3);
   const label = async (device: string, variables: NodeJS.ProcessEnv = {}) => {
     const output = join(folder(), 'labels.nii.gz');
-    const ended = await pulmoav(['segment', scan, '-o', output, '--model', model, '--device', device, '--json'], variables);
+    const ended = await pulmoav(
+      ['segment', scan, '-o', output, '--model', model, '--device', device, '--json'],
+      variables,
+    );
     t.is(ended.status, 0, ended.stderr);
     const report = object(ended) as unknown as { device: string; deviceReason: string; warnings: { code: string }[] };
     return { report, labels: (await readVolume(output)).data };
@@ -112,6 +117,21 @@ cuda('a card without room is an error with a cure', async (t) => {
   const ended = await pulmoav(args, { EMU_MEMORY: String(1 << 20) });
   t.not(ended.status, 0);
   t.regex(object(ended).error?.code ?? '', /ERR_MEMORY|ERR_DEVICE/);
+});
+
+cuda('a training step reads two small things from the card', async (t) => {
+  const data = await dataset();
+  const toHost = async (steps: number) => {
+    const [config, counts] = [join(folder(), 'config.json'), join(folder(), 'counts')];
+    writeFileSync(config, JSON.stringify({ ...smallest, steps }));
+    const args = ['train', data, '-o', join(folder(), 'run'), '--device', 'cuda', '--config', config, '--json'];
+    const ended = await pulmoav(args, { EMU_COUNTS: counts });
+    t.is(ended.status, 0, ended.stderr);
+    // Copies to the device and their bytes, copies to the host, …
+    return Number(readFileSync(counts).readBigUInt64LE(16));
+  };
+  // The sums of the loss, and of the gradient's norm.
+  t.is((await toHost(3)) - (await toHost(1)), 2 * 2);
 });
 
 cuda('train goes the same way on the card, and on from there on the CPU', async (t) => {

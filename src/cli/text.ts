@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { chooseDevice } from '../native/device.js';
 import { encodeText, type TextOptions, understand } from '../text.js';
 import { interruption } from './exit.js';
-import { printJson, say } from './output.js';
+import { printJson, say, sayWarnings } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -21,6 +22,7 @@ export function addText(program: Command): void {
     .action(async (texts: string[], flags: Flags) => {
       const options = { model: flags.model, device: flags.device, signal: interruption };
       const prompts = await understand(texts, options);
+      sayWarnings((await chooseDevice(flags.device)).warnings);
       if (!flags.json) {
         for (const { text, target, confidence } of prompts) {
           say(`"${text}" → ${target ?? 'nothing this model knows'} (${(100 * confidence).toFixed(0)} %)`);
@@ -31,10 +33,7 @@ export function addText(program: Command): void {
     });
 }
 
-async function embeddingRows(
-  texts: string[],
-  options: TextOptions,
-): Promise<number[][]> {
+async function embeddingRows(texts: string[], options: TextOptions): Promise<number[][]> {
   const { embeddings, width } = await encodeText(texts, options);
   return texts.map((_, row) => Array.from(embeddings.subarray(row * width, (row + 1) * width)));
 }

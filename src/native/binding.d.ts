@@ -264,7 +264,7 @@ export interface EncodedText {
 }
 
 /** Token ids and embeddings of prompts; at once, without a promise, where all are known. */
-export declare function encodeText(model: string, prompts: Array<string>): EncodedText | Promise<EncodedText | ErrorInfo>
+export declare function encodeText(model: string, prompts: Array<string>, device: string): EncodedText | Promise<EncodedText | ErrorInfo>
 
 /** An error on its way to its TypeScript class. */
 export interface ErrorInfo {
@@ -422,13 +422,13 @@ export declare function listScores(): Array<ScoreDescription>
 export declare function listSeries(path: string, monitor: CallMonitor): Promise<Array<SeriesInfo> | ErrorInfo>
 
 /** Loads a model and gives its number; the text tower of the model `words` reads prompts. */
-export declare function loadClassModel(source: ClassModelSource, words: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
+export declare function loadClassModel(source: ClassModelSource, words: string, device: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
 
 /**
  * Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
  * tower travels with the first, that of the model `words` reads the prompts.
  */
-export declare function loadSegmenter(models: Array<string>, words: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
+export declare function loadSegmenter(models: Array<string>, words: string, device: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
 
 /** What is asked of TotalSegmentator's `lung_vessels`. */
 export interface LungVesselsRequest {
@@ -450,6 +450,8 @@ export interface LungVesselsRequest {
 export interface MachineHealth {
   version: string
   threads: number
+  /** Whether it has CUDA code. */
+  cuda: boolean
   /** The widest vector instructions the kernels use here. */
   simd: string
 }
@@ -1018,6 +1020,8 @@ export interface TrainerSetup {
   init: string | null
   /** Checkpoint to go on from. */
   resume: string | null
+  /** Where to compute: `cpu` or `cuda:N`. */
+  device: string
   /** Threads to compute with. */
   threads: number
   /** Whether a step computes blocks twice instead of keeping what they made. */
@@ -1045,7 +1049,7 @@ export interface TrainingShape {
 export declare function trainStep(handle: number, step: number, settings: StepSettings): Promise<StepReport | ErrorInfo>
 
 /** Trains the small text tower and writes its tensors; `config` is JSON of the schema in `src/config/train.ts`. */
-export declare function trainTower(config: string, path: string, monitor: CallMonitor): Promise<null | ErrorInfo>
+export declare function trainTower(config: string, path: string, device: string, monitor: CallMonitor): Promise<null | ErrorInfo>
 
 /** A vessel between two forks, or between a fork and an end. */
 export interface TreeBranch {
@@ -1145,7 +1149,7 @@ export interface TreeValue {
 export declare function treeVolume(volume: VoxelVolume, asked: TreeRequest, monitor: CallMonitor): Promise<VesselTrees | ErrorInfo>
 
 /** What a model takes each prompt to mean. */
-export declare function understand(model: string, prompts: Array<string>): Promise<Array<Understood> | ErrorInfo>
+export declare function understand(model: string, prompts: Array<string>, device: string): Promise<Array<Understood> | ErrorInfo>
 
 /** What a prompt was understood as. */
 export interface Understood {
@@ -1240,3 +1244,32 @@ export declare function writeSurface(path: string, output: string, values: Array
 
 /** Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back. */
 export declare function writeVolume(path: string, volume: VoxelVolume, like: string | undefined | null, labels: Array<LabelSegment> | undefined | null, monitor: CallMonitor): Promise<null | ErrorInfo>
+
+/** What this build and machine have for tensors beside the CPU. */
+export interface DeviceProbe {
+  compiled: boolean
+  driver: string | null
+  libraries: Array<DeviceLibrary>
+  cards: Array<GpuCard>
+  reason: string | null
+}
+export interface DeviceLibrary {
+  name: string
+  optional: boolean
+  found: string | null
+  problem: string | null
+}
+export interface GpuCard {
+  number: number
+  name: string
+  capability: string
+  totalBytes: number
+  freeBytes: number | null
+  reason: string | null
+}
+export interface WorkingDevice {
+  name: string
+  reason: string
+}
+export declare function probeDevices(): DeviceProbe
+export declare function tryDevice(name: string): WorkingDevice | ErrorInfo

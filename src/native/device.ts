@@ -1,4 +1,4 @@
-import { type ExecFileException, execFile, spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Warning } from '../types.js';
 import type { DeviceProbe, WorkingDevice } from './binding.js';
@@ -81,10 +81,15 @@ function ask(asked: string, signal: AbortSignal | undefined): Promise<ProbeAnswe
 }
 
 /** How a process ended. */
-type Ending = Pick<ExecFileException, 'code' | 'signal' | 'killed' | 'message'>;
+interface Ending {
+  code?: unknown;
+  signal?: string | null | undefined;
+  killed?: boolean | undefined;
+  message?: string;
+}
 
 /** A whole line was written by our own program of the same version; how its process ended then does not matter. */
-function heard(text: string, ending: Partial<Ending> | null): ProbeAnswer | string {
+function heard(text: string, ending: Ending | null): ProbeAnswer | string {
   if (text.endsWith('\n')) return JSON.parse(text) as ProbeAnswer;
   const { signal, killed, code, message = 'it said nothing' } = ending ?? {};
   if (code === 'ETIMEDOUT' || (killed && signal === 'SIGTERM')) {

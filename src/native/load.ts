@@ -55,7 +55,7 @@ function load(): Loaded {
   for (const candidate of [...(cpuFile === undefined ? [] : [cpuFile]), `pulmoav-${platform}`]) {
     try {
       const exports = checked(require(candidate));
-      const cudaIsBroken = problem !== null && process.env[VARIABLE] === undefined;
+      const cudaIsBroken = problem !== null && !process.env[VARIABLE];
       return { exports, path: candidate, cpuReason: problem ?? NOT_INSTALLED, cudaIsBroken };
     } catch (error) {
       tried.push(`${candidate}: ${firstLine(error)}`);
@@ -98,7 +98,8 @@ function cudaAddon(platform: string, file: string | undefined, cpuFile: string |
   const path = file ?? `pulmoav-cuda-${platform}`;
   const wanted = process.env[VARIABLE];
   if (wanted === 'cpu') return { path, problem: `${VARIABLE}=cpu asks for CPU code only` };
-  if (wanted !== undefined && wanted !== '') throw new UsageError(`${VARIABLE} is "${wanted}"; expected cpu or nothing.`);
+  if (wanted !== undefined && wanted !== '')
+    throw new UsageError(`${VARIABLE} is "${wanted}"; expected cpu or nothing.`);
   if (file !== undefined && cpuFile !== undefined && statSync(file).mtimeMs < statSync(cpuFile).mtimeMs) {
     return { path, problem: 'the addon with CUDA code is older than the other; run "npm run build:cuda" again' };
   }
@@ -106,7 +107,10 @@ function cudaAddon(platform: string, file: string | undefined, cpuFile: string |
     return { exports: checked(require(path)), path, problem: null };
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-    return { path, problem: isMissing ? null : `the addon with CUDA code does not load (${path}: ${firstLine(error)})` };
+    return {
+      path,
+      problem: isMissing ? null : `the addon with CUDA code does not load (${path}: ${firstLine(error)})`,
+    };
   }
 }
 

@@ -192,7 +192,9 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     if (!(await inTime(context, () => validation.take(step, { ...options, signal })))) return 'time';
     return validation.converged ? 'converged' : 'finished';
   };
-  const warnings = [...device.warnings, ...warningsOf(trainer.facts)].map((warning) => ({ type: 'warning', step, ...warning }) as const);
+  const warnings = [...device.warnings, ...warningsOf(trainer.facts)].map(
+    (warning) => ({ type: 'warning', step, ...warning }) as const,
+  );
   log.write(startEvent(trainer, run, device, options.maxMemoryBytes), ...warnings);
   // A kill may have come between a checkpoint and the validation that was due.
   if (isDue(config.validateEvery, step) && step < end()) reason = await validated();

@@ -273,6 +273,8 @@ mod tests {
     use super::*;
     use crate::fixture::{FakeNetwork, chest, plan};
     use crate::prepare::prepare;
+    use pulmoav_model::Parameters;
+    use pulmoav_ops::device::Transfers;
     use pulmoav_task::Silent;
 
     #[test]
@@ -291,6 +293,16 @@ mod tests {
             assert!(starts(tile[axis]).windows(2).all(|pair| pair[0] + tile[axis] >= pair[1] + least), "{tile:?}");
         }
         assert_eq!(overlap_voxels(&plan, [48; 3]), [16; 3]);
+    }
+
+    #[test]
+    fn a_tile_crosses_to_the_device_once_and_back_once() {
+        let plan = plan();
+        let network = Network::build(&plan, &mut Parameters::new(7)).unwrap();
+        let prompted = PromptedNetwork::new(&network, &plan).unwrap();
+        let before = Transfers::so_far();
+        prompted.logits(vec![0.0; 16 * 16 * 16 * 2], [16; 3], &[0, 1]).unwrap();
+        assert_eq!(before.since(), Transfers { uploads: 1, downloads: 1 });
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pulmoav_model::ModelError;
+use pulmoav_ops::device::is_out_of_memory;
 use pulmoav_segment::SegmentError;
 use pulmoav_task::Cancelled;
 use pulmoav_text::corpus::LexiconError;
@@ -90,6 +91,7 @@ impl TrainError {
             Self::Segment { source, .. } => source.code(),
             Self::Evaluate { source, .. } => source.code(),
             Self::Model(source) => source.code(),
+            Self::Tensor(error) if is_out_of_memory(error) => "ERR_MEMORY",
             Self::Tensor(_) | Self::Internal(_) => "ERR_INTERNAL",
             Self::Cancelled => "CANCELLED",
         }

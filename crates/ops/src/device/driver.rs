@@ -154,7 +154,7 @@ impl Driver {
 const MISSING: i32 = -1;
 
 fn told(function: &str, code: c_int) -> Result<(), String> {
-    if code == 0 { Ok(()) } else { Err(format!("{function} failed: {}", meaning(code))) }
+    if code == 0 { Ok(()) } else { Err(format!("the driver's {function} failed: {}", meaning(code))) }
 }
 
 /// What a code of the driver says, in words.
