@@ -57,9 +57,10 @@ export function probeDevices(): DeviceProbe {
 }
 
 function chosenOf(asked: string, answer: ProbeAnswer | string): ChosenDevice {
-  const refusal = typeof answer === 'string' ? answer : answer.refusal;
-  if (asked !== 'auto' && refusal !== null) throw unusable(asked, refusal);
-  if (typeof answer === 'string' || answer.device === null) return cpu(refusal ?? '', true);
+  const problem = typeof answer === 'string' ? `${asked} cannot be used: ${answer}` : answer.refusal;
+  if (asked !== 'auto' && problem !== null) throw unusable(problem);
+  if (typeof answer === 'string') return cpu(answer, true);
+  if (answer.device === null) return cpu(problem ?? '', true);
   const { name, reason } = answer.device;
   return name === 'cpu' ? cpu(reason, true) : { name, reason, warnings: [] };
 }
