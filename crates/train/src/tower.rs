@@ -157,7 +157,10 @@ mod tests {
         assert_eq!(one.sha256()?, train_tower(&tiny(), &Device::Cpu, &Silent)?.sha256()?);
         assert_ne!(one.sha256()?, train_tower(&TowerConfig { seed: 2, ..tiny() }, &Device::Cpu, &Silent)?.sha256()?);
         assert!(matches!(train_tower(&tiny(), &Device::Cpu, &Stop), Err(TrainError::Cancelled)));
-        assert!(matches!(train_tower(&TowerConfig { width: 20, ..tiny() }, &Device::Cpu, &Silent), Err(TrainError::Config(_))));
+        assert!(matches!(
+            train_tower(&TowerConfig { width: 20, ..tiny() }, &Device::Cpu, &Silent),
+            Err(TrainError::Config(_))
+        ));
         Ok(())
     }
 

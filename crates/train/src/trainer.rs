@@ -286,7 +286,12 @@ impl Trainer {
     }
 
     /// `sums` are those of the finest scale, where it lies on a device.
-    fn samples(&self, batch: &Batch, logits: &[Tensor], sums: Option<&[Sums]>) -> Result<Vec<SampleReport>, TrainError> {
+    fn samples(
+        &self,
+        batch: &Batch,
+        logits: &[Tensor],
+        sums: Option<&[Sums]>,
+    ) -> Result<Vec<SampleReport>, TrainError> {
         let losses = match (sums, logits.first(), batch.targets.first()) {
             (Some(sums), ..) => losses_of_sums(sums, self.map_weights.len(), &self.class_maps),
             (None, Some(logits), Some(targets)) => sample_losses(logits, targets, &self.class_maps)?,
@@ -543,7 +548,8 @@ mod tests {
         let mut config: StepConfig = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
         let sgd = SgdConfig { momentum: 0.9, weight_decay: 3e-5, clip_norm: 12.0, mean_decay: 0.9 };
         (config.batch, config.accumulate, config.optimizer) = (batch, accumulate, OptimizerConfig::Sgd(sgd));
-        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None, &Device::Cpu).unwrap()
+        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None, &Device::Cpu)
+            .unwrap()
     }
 
     #[test]
@@ -631,7 +637,8 @@ mod tests {
         run(&mut resumed, 2..4);
         assert_eq!(weights_of(&resumed), weights_of(&whole));
         let unknown = StepConfig { frozen: vec!["nose".to_owned()], ..one.config.clone() };
-        let refused = Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None, &Device::Cpu).err().unwrap();
+        let refused =
+            Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None, &Device::Cpu).err().unwrap();
         assert_eq!(refused.code(), "ERR_CONFIG");
     }
 

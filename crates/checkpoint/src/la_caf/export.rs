@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::Tensor;
 use candle_core::Device;
+use candle_core::Tensor;
 use pulmoav_model::{prompt_embeddings, weights};
 use pulmoav_plan::Network;
 use serde::Serialize;

@@ -155,7 +155,8 @@ mod tests {
         assert_eq!(parse("cpu"), Ok(Choice::Cpu));
         assert_eq!(parse("cuda"), Ok(Choice::Cuda(0)));
         assert_eq!(parse("cuda:12"), Ok(Choice::Cuda(12)));
-        for wrong in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:1x", "cuda:99999999999999999999", "cuda0", "gpu"] {
+        for wrong in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:1x", "cuda:99999999999999999999", "cuda0", "gpu"]
+        {
             let error = parse(wrong).unwrap_err();
             assert_eq!(error.code(), "ERR_DEVICE");
             assert!(error.to_string().contains(&format!("\"{wrong}\"")), "{error}");

@@ -103,7 +103,10 @@ mod tests {
                     assert!((a - b).abs() < 1e-7 + 1e-5 * a.abs(), "{a} {b}");
                 }
                 for (a, b) in ours.targets.iter().zip(&theirs.targets) {
-                    assert!(a.voxels == b.voxels && (a.value - b.value).abs() < 1e-6 || a.value.is_nan(), "{a:?} {b:?}");
+                    assert!(
+                        a.voxels == b.voxels && (a.value - b.value).abs() < 1e-6 || a.value.is_nan(),
+                        "{a:?} {b:?}"
+                    );
                 }
                 assert_eq!(ours.terms.keys().collect::<Vec<_>>(), theirs.terms.keys().collect::<Vec<_>>());
             }
