@@ -33,7 +33,7 @@ pub(super) fn scale_loss(
     for loss in on_host {
         let mut part = with_host(logits, |values| loss.compute(&Scale { logits: values, ..scale }))?;
         let own = std::mem::take(&mut part.gradient);
-        slope = (slope + from_host(own, logits.shape(), logits.device())?)?;
+        slope = (slope + from_host(own, logits.shape(), logits.device())?.to_dtype(logits.dtype())?)?;
         parts.push(part);
     }
     let Some(Part { value, targets, terms, .. }) = parts.into_iter().reduce(|sum, part| sum.plus(&part)) else {
