@@ -709,6 +709,29 @@ interface Warning {
   message: string
 }
 
+/** What this build and machine have for tensors beside the CPU. */
+interface DeviceProbe {
+  compiled: boolean
+  driver: string | null
+  libraries: Array<DeviceLibrary>
+  cards: Array<GpuCard>
+  reason: string | null
+}
+interface DeviceLibrary {
+  name: string
+  optional: boolean
+  found: string | null
+  problem: string | null
+}
+interface GpuCard {
+  number: number
+  name: string
+  capability: string
+  totalBytes: number
+  freeBytes: number | null
+  reason: string | null
+}
+
 /** How far a call has come. */
 interface Progress extends Progress$1 {
     /** About how many seconds the stage still takes, by what of it is done; missing before anything is. */
@@ -818,7 +841,7 @@ interface LoadOptions extends CallOptions {
     folds?: string[] | undefined;
     /** File name of an nnU-Net folder's checkpoints. @default 'checkpoint_final.pth' */
     checkpoint?: string | undefined;
-    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+    /** `auto` (a GPU where one can be used, else the CPU), `cpu` or `cuda[:N]`. @default 'auto' */
     device?: string | undefined;
     /** Threads to compute with; results do not depend on it. @default all */
     threads?: number | undefined;
@@ -838,6 +861,10 @@ declare class Segmenter {
     readonly model: string;
     /** Directories of all models that take part. */
     readonly directories: string[];
+    /** The device it runs on: `cpu` or `cuda:N`. */
+    readonly device: string;
+    /** Why this one. */
+    readonly deviceReason: string;
     /** Its licence, `null` where nobody says. */
     readonly licence: string | null;
     /** Papers to cite. */
@@ -924,7 +951,10 @@ interface SegmentReport {
     licence: string | null;
     /** Papers to cite. */
     citations: string[];
+    /** What it ran on: `cpu` or `cuda:N`. */
     device: string;
+    /** Why on this. */
+    deviceReason: string;
     seconds: Segmentation['seconds'] & {
         write: number;
     };
@@ -1628,17 +1658,24 @@ interface Health {
     threads: number;
     memoryBytes: number;
     simd: string;
+    /** The native addon in use, and whether it has CUDA code. */
+    addon: {
+        path: string;
+        cuda: boolean;
+    };
     devices: {
         name: string;
         usable: boolean;
         reason: string | null;
     }[];
+    /** The CUDA driver, its libraries and its cards; `null` where the addon has no CUDA code. */
+    cuda: DeviceProbe | null;
     bundledModel: {
         path: string;
         present: boolean;
     };
 }
-/** Looks at this installation: addon, processor, devices, bundled model. */
+/** Looks at this installation: addon, processor, devices, bundled model. A CUDA driver is asked and waited for. */
 declare function doctor(): Health;
 
 /** Red, green, blue, 0 to 255. */
@@ -2142,18 +2179,20 @@ declare function writeSurface(map: string, output: string, options?: SurfaceOpti
 interface TextOptions extends CallOptions {
     /** Name or directory of the model whose text encoder is used. @default 'tiny' */
     model?: string | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+    device?: string | undefined;
 }
 
 /**
  * Token ids and embeddings of prompts.
  *
- * @throws PromptError, ModelError
+ * @throws PromptError, ModelError, DeviceError
  */
 declare function encodeText(prompts: string[], options?: TextOptions): Promise<EncodedText>;
 /**
  * What the model takes each prompt to mean.
  *
- * @throws ModelError
+ * @throws ModelError, DeviceError
  */
 declare function understand(prompts: string[], options?: TextOptions): Promise<Understood[]>;
 
@@ -2188,6 +2227,10 @@ type TrainEvent = {
     fold: number;
     steps: number | null;
     parameters: TrainerFacts['parameters'];
+    /** What it runs on: `cpu` or `cuda:N`. */
+    device: string;
+    /** Why on this. */
+    deviceReason: string;
     /** Whether blocks of the network are computed twice, for memory. */
     recompute: boolean;
     /** Peak memory that the process is foreseen to take, bytes. */
@@ -2260,6 +2303,8 @@ interface TrainOptions extends CallOptions {
     resume?: boolean | undefined;
     /** Stop, resumably, after this many seconds, whatever is being done. */
     maxSeconds?: number | undefined;
+    /** `auto`, `cpu` or `cuda[:N]`; a run may go on on another. @default 'auto' */
+    device?: string | undefined;
     /** Threads to compute with. @default all */
     threads?: number | undefined;
     /**

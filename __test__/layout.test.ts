@@ -71,6 +71,19 @@ test('crates use each other along the arrows only', (t) => {
   }
 });
 
+test('tensors are read on the host in one place', (t) => {
+  // What is read as a file's bytes, and an offline tool.
+  const readers = ['model/src/weights/file.rs', 'text/src/renew.rs'];
+  for (const crate of ['model', 'text', 'segment', 'train']) {
+    for (const file of sources(join(root, 'crates', crate, 'src'), '.rs')) {
+      const name = relative(join(root, 'crates'), file);
+      if (readers.includes(name)) continue;
+      const [code = ''] = readFileSync(file, 'utf8').split('#[cfg(test)]\nmod tests');
+      t.notRegex(code, /\.to_vec[123]\b|\.to_scalar\b|storage_and_layout/, `${name}: see ops::device::to_host`);
+    }
+  }
+});
+
 /** Layers of src, lowest first; a file may import from lower layers and from its own pipeline. */
 const foundation = [
   'config',
@@ -174,9 +187,9 @@ test('paths that documents name exist', (t) => {
   }
 });
 
-function sources(directory: string): string[] {
+function sources(directory: string, ending = '.ts'): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .filter((name) => name.endsWith(ending) && !name.endsWith('.d.ts'))
     .map((name) => join(directory, name));
 }
 

@@ -2,6 +2,7 @@ import { defaultThreads, seriesOf } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseSamePlace } from './files.js';
 import { labelNames } from './labels.js';
+import type { Precision } from './native/device.js';
 import { addon, checkDevice } from './native/load.js';
 import { call } from './progress.js';
 import { type FileRecord, fileRecord, inputRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
@@ -35,6 +36,8 @@ export interface SegmentJob {
   rawLabels?: boolean | undefined;
   /** `auto`, `cpu` or `cuda[:N]`. */
   device?: string | undefined;
+  /** What the network computes in: `f32`, or `bf16` on a GPU. */
+  precision?: Precision | undefined;
   /** Threads to compute with. */
   threads?: number | undefined;
   /** Most memory the process may use, bytes. */
@@ -101,17 +104,24 @@ export async function segmentToFile(job: SegmentJob, options: CallOptions = {}):
 
 /** Which model a job asks for, and on what it runs. */
 export function loading(job: SegmentJob): LoadOptions {
-  const { model, preset, weights, folds, checkpoint, device = 'auto', threads } = job;
-  return { model, preset, weights, folds, checkpoint, device, threads };
+  const { model, preset, weights, folds, checkpoint, device = 'auto', precision, threads } = job;
+  return { model, preset, weights, folds, checkpoint, device, precision, threads };
 }
 
 /** The options of a job that its labels depend on. */
 export function deciding(job: SegmentJob): object {
   const { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways } = job;
-  const { postprocess, probabilities, maxMemory, series } = job;
+  const { postprocess, probabilities, maxMemory, series, precision } = job;
   const asked = { prompts, preset, folds, checkpoint, mirror, step, rawLabels, index, keepLungs, keepAirways };
   // A limit on memory changes the tile, and with it labels; whoever wants probabilities needs them made.
-  return { ...asked, postprocess, maxMemory, series, probabilities: probabilities === undefined ? undefined : true };
+  return {
+    ...asked,
+    postprocess,
+    maxMemory,
+    series,
+    precision,
+    probabilities: probabilities === undefined ? undefined : true,
+  };
 }
 
 /**

@@ -32,6 +32,7 @@ export function addBatch(program: Command): void {
     .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
     .option('--step <share>', 'nnU-Net: share of a window by which windows move on (0.5)', share('--step'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with, shared out', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use, shared out: 8G, 900M, …', bytes('--max-memory'))
     .option('--keep-lungs', 'write the lungs into the label maps too, where they hold no vessel')

@@ -30,6 +30,7 @@ export function addSegment(program: Command): void {
     .option('--step <share>', 'nnU-Net: share of a window by which windows move on (0.5)', share('--step'))
     .option('--raw-labels', "preset: keep the model's own values")
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use: 2G, 900M, …', bytes('--max-memory'))
     .option('--series <uid|n>', 'which series of DICOM: its UID, or its number in "pulmoav info DIR"')

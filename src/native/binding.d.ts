@@ -422,13 +422,13 @@ export declare function listScores(): Array<ScoreDescription>
 export declare function listSeries(path: string, monitor: CallMonitor): Promise<Array<SeriesInfo> | ErrorInfo>
 
 /** Loads a model and gives its number; the text tower of the model `words` reads prompts. */
-export declare function loadClassModel(source: ClassModelSource, words: string, device: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
+export declare function loadClassModel(source: ClassModelSource, words: string, device: string, precision: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
 
 /**
  * Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
  * tower travels with the first, that of the model `words` reads the prompts.
  */
-export declare function loadSegmenter(models: Array<string>, words: string, device: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
+export declare function loadSegmenter(models: Array<string>, words: string, device: string, precision: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
 
 /** What is asked of TotalSegmentator's `lung_vessels`. */
 export interface LungVesselsRequest {
@@ -1022,6 +1022,8 @@ export interface TrainerSetup {
   resume: string | null
   /** Where to compute: `cpu` or `cuda:N`. */
   device: string
+  /** What the network computes in: `f32` or `bf16`. */
+  precision: string
   /** Threads to compute with. */
   threads: number
   /** Whether a step computes blocks twice instead of keeping what they made. */

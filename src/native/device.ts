@@ -1,8 +1,23 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { UsageError } from '../errors.js';
 import type { Warning } from '../types.js';
 import type { DeviceProbe, WorkingDevice } from './binding.js';
 import { checkDevice, loadedAddon, unusable } from './load.js';
+
+/** What networks compute in: 32-bit floats, or 16-bit ones on a GPU, whose weights and sums keep 32. */
+export const PRECISIONS = ['f32', 'bf16'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
+/** Refuses what is no precision, and 16 bits where there is no code for them. */
+export function checkPrecision(precision: string, device: string): void {
+  if (!PRECISIONS.some((known) => known === precision))
+    throw new UsageError(`There is no precision "${precision}"; expected ${PRECISIONS.join(' or ')}.`);
+  if (precision !== 'f32' && device === 'cpu')
+    throw new UsageError(
+      `The CPU computes in f32, not in ${precision}; name a GPU with device, or leave precision out.`,
+    );
+}
 
 /** The device that work runs on. */
 export interface ChosenDevice {
@@ -57,9 +72,10 @@ export function probeDevices(): DeviceProbe {
 }
 
 function chosenOf(asked: string, answer: ProbeAnswer | string): ChosenDevice {
-  const refusal = typeof answer === 'string' ? answer : answer.refusal;
-  if (asked !== 'auto' && refusal !== null) throw unusable(asked, refusal);
-  if (typeof answer === 'string' || answer.device === null) return cpu(refusal ?? '', true);
+  const problem = typeof answer === 'string' ? `${asked} cannot be used: ${answer}` : answer.refusal;
+  if (asked !== 'auto' && problem !== null) throw unusable(problem);
+  if (typeof answer === 'string') return cpu(answer, true);
+  if (answer.device === null) return cpu(problem ?? '', true);
   const { name, reason } = answer.device;
   return name === 'cpu' ? cpu(reason, true) : { name, reason, warnings: [] };
 }

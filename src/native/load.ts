@@ -132,12 +132,12 @@ export function checkDevice(device: string): void {
     throw new DeviceError('ERR_DEVICE', `There is no device "${device}"; expected auto, cpu or cuda[:N].`);
   }
   const { cpuReason } = loadedAddon();
-  if (cpuReason !== null) throw unusable(device, cpuReason);
+  if (cpuReason !== null) throw unusable(`${device} cannot be used: ${cpuReason}`);
 }
 
-/** A GPU that was asked for by name and cannot be used. */
-export function unusable(device: string, reason: string): DeviceError {
-  return new DeviceError('ERR_DEVICE', `Device "${device}" was asked for, but ${reason}.`, {
+/** A GPU that was asked for by name and cannot be used; `problem` says which and why. */
+export function unusable(problem: string): DeviceError {
+  return new DeviceError('ERR_DEVICE', `The device ${problem}.`, {
     hint: 'Use cpu or auto; "pulmoav doctor" says what was found.',
   });
 }

@@ -21,9 +21,13 @@ export class ClassNetwork implements Network {
     this.info = info;
   }
 
-  static async load(source: ClassModelSource, { device, threads }: Place, options: CallOptions): Promise<ClassNetwork> {
+  static async load(
+    source: ClassModelSource,
+    { device, precision, threads }: Place,
+    options: CallOptions,
+  ): Promise<ClassNetwork> {
     const { handle, info } = await call(options, (monitor) =>
-      addon().loadClassModel(source, bundledModel(), device, threads, monitor),
+      addon().loadClassModel(source, bundledModel(), device, precision, threads, monitor),
     );
     return new ClassNetwork(handle, info);
   }

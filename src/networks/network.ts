@@ -24,6 +24,8 @@ export interface Network {
 export interface Place {
   /** `cpu` or `cuda:N`. */
   device: string;
+  /** `f32` or `bf16`. */
+  precision: string;
   /** Threads of the CPU. */
   threads: number;
 }

@@ -20,9 +20,13 @@ export class PromptedNetwork implements Network {
     this.folds = folds;
   }
 
-  static async load(directories: string[], { device, threads }: Place, options: CallOptions): Promise<PromptedNetwork> {
+  static async load(
+    directories: string[],
+    { device, precision, threads }: Place,
+    options: CallOptions,
+  ): Promise<PromptedNetwork> {
     const handle = await call(options, (monitor) =>
-      addon().loadSegmenter(directories, bundledModel(), device, threads, monitor),
+      addon().loadSegmenter(directories, bundledModel(), device, precision, threads, monitor),
     );
     return new PromptedNetwork(handle, directories.length);
   }

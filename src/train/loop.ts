@@ -5,7 +5,7 @@ import type { TrainSettings } from '../config/train.js';
 import { ConfigError, IoError } from '../errors.js';
 import { checkManifest } from '../models/manifest.js';
 import { findModel } from '../models.js';
-import { type ChosenDevice, chooseDevice } from '../native/device.js';
+import { type ChosenDevice, checkPrecision, chooseDevice, type Precision } from '../native/device.js';
 import type { Place } from '../networks/network.js';
 import { planMemory } from '../networks/step-memory.js';
 import type { Scores } from '../scores.js';
@@ -42,6 +42,8 @@ export interface TrainOptions extends CallOptions {
   maxSeconds?: number | undefined;
   /** `auto`, `cpu` or `cuda[:N]`; a run may go on on another. @default 'auto' */
   device?: string | undefined;
+  /** What the network computes in: `f32`, or `bf16` on a GPU, with weights in f32 all the same. @default 'f32' */
+  precision?: Precision | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
   /** This process's place among several that train this network together, a GPU each. @default it trains alone */
@@ -100,13 +102,15 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   // Refused before the folder holds a run.
   if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
   const device = await chooseDevice(options.device, options.signal);
+  const { precision = 'f32' } = options;
+  checkPrecision(precision, device.name);
   const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
   const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
   let trainer: Trainer;
   try {
-    trainer = await openTrainer(run, { device: device.name, threads }, { ...options, signal }, shared);
+    trainer = await openTrainer(run, { device: device.name, precision, threads }, { ...options, signal }, shared);
   } catch (error) {
     if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
     return { reason: 'time', step: log.stepsTaken(), validation: null, best: modelOf(out) };
@@ -115,25 +119,7 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
     await openRecords(out, log, trainer.facts.step);
-    if (options.ranks) await joinRanks(trainer, options.ranks, out);
     return await loop(trainer, { run, log, options, device, started, limit, signal });
-  } finally {
-    trainer.close();
-  }
-}
-
-/** Takes the steps that the first rank orders; what the run keeps is that one's. */
-async function follow(options: FoldOptions, ranks: Ranks, shared: string): Promise<TrainResult> {
-  const { out, threads = defaultThreads() } = options;
-  await firstIsReady(out, ranks, options.signal);
-  const device = await chooseDevice(options.device, options.signal);
-  const run = await openRun(out, undefined, { resume: true, fold: options.fold });
-  const trainer = await openTrainer(run, { device: device.name, threads }, options, shared);
-  try {
-    await joinRanks(trainer, ranks, out);
-    let step = trainer.facts.step;
-    while ((await trainer.follow()) !== null) step += 1;
-    return { reason: 'finished', step, validation: null, best: modelOf(out) };
   } finally {
     trainer.close();
   }

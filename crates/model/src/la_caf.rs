@@ -2,7 +2,7 @@
 //! segmentation of pulmonary artery and vein", arXiv 2501.03722). Names are those of its PyTorch checkpoints; weights
 //! are stored `[kd, kh, kw, ci, co]` on `[z, y, x]` grids and `[ci, co]`.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use pulmoav_ops::tape::region;
 use pulmoav_plan::{LaCaf, LaCafVariant, Plan};
 
@@ -73,7 +73,8 @@ impl LaCafNetwork {
     ) -> Result<Vec<Tensor>, ModelError> {
         let encoded = self.encoder.forward(x, mode)?;
         let layers = region(&[&encoded.bottleneck], |inputs| {
-            self.head.layers(&self.fusion.forward(&inputs[0], prompts, mode)?, asked, mode)
+            let bottleneck = inputs[0].to_dtype(DType::F32)?;
+            self.head.layers(&self.fusion.forward(&bottleneck, prompts, mode)?, asked, mode)
         })?;
         let features = self.decoder.forward(encoded, 1, mode)?;
         features.into_iter().map(|finest| self.head.forward(finest, &layers, mode)).collect()

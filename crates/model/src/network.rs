@@ -1,7 +1,8 @@
 //! A network of either preset, built from a plan.
 
 use candle_core::{Device, Tensor};
-use pulmoav_ops::device::from_host;
+use pulmoav_ops::cast;
+use pulmoav_ops::device::{Compute, from_host};
 use pulmoav_plan::{self as plan, Plan, PlanError};
 
 use crate::ModelError;
@@ -19,7 +20,7 @@ pub struct Network {
     text_width: usize,
     edge_multiple: usize,
     cancelled_biases: Vec<String>,
-    device: Device,
+    compute: Compute,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,8 @@ enum Preset {
 impl Network {
     /// Builds the plan's network; missing parameters are created, or refused if the parameters came from a file.
     ///
-    /// The network shares storage with `parameters`: what an optimiser writes there, the network uses.
+    /// The network shares storage with `parameters`: what an optimiser writes there, the network uses. It computes in
+    /// their [`Parameters::compute`], and so gives logits of that type; words are read in f32.
     ///
     /// # Errors
     /// An invalid plan; [`ModelError::MissingTensor`], [`ModelError::WrongTensor`].
@@ -59,7 +61,7 @@ impl Network {
             text_width: plan.text_width(),
             edge_multiple: plan.edge_multiple(),
             cancelled_biases,
-            device: parameters.device().clone(),
+            compute: parameters.compute().clone(),
         })
     }
 
@@ -107,9 +109,10 @@ impl Network {
                 expected: format!("at least one place below {}", self.targets),
             });
         }
+        let x = cast(x, self.compute.dtype)?;
         match &self.preset {
-            Preset::LaCaf(network) => network.forward(x, prompts, asked, mode),
-            Preset::Pulmoav(network) => network.forward(x, prompts, asked, mode),
+            Preset::LaCaf(network) => network.forward(&x, prompts, asked, mode),
+            Preset::Pulmoav(network) => network.forward(&x, prompts, asked, mode),
         }
     }
 
@@ -120,7 +123,7 @@ impl Network {
 
     /// Where its parameters are, and so its images and prompts must be.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.compute.device
     }
 
     /// Number of targets, and so of prompts and of maps.

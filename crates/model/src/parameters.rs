@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::{DType, Device, Tensor, Var};
-use pulmoav_ops::device::to_cpu;
+use candle_core::{DType, Tensor, Var};
+use pulmoav_ops::device::{Compute, to_cpu};
 use pulmoav_random::{normals, stream_of};
 
 use crate::ModelError;
@@ -14,7 +14,7 @@ use crate::ModelError;
 #[derive(Debug, Clone)]
 pub struct Parameters {
     source: Source,
-    device: Device,
+    compute: Compute,
     trained: BTreeMap<String, Var>,
     frozen: BTreeMap<String, Tensor>,
     asked: BTreeSet<String>,
@@ -63,7 +63,7 @@ impl Parameters {
 
     fn empty(source: Source) -> Self {
         let (trained, frozen, asked) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { source, device: Device::Cpu, trained, frozen, asked }
+        Self { source, compute: Compute::cpu(), trained, frozen, asked }
     }
 
     /// Given parameters; a network that needs another one is refused. All are copied to the CPU, none shares storage
@@ -76,24 +76,24 @@ impl Parameters {
         Ok(Self { trained, ..Self::empty(Source::File) })
     }
 
-    /// The same parameters on a device, where those that are created from now on lie too. What only travels along stays
-    /// where it is.
+    /// The same parameters on a device, where those that are created from now on lie too, for networks that compute in
+    /// its type; they themselves stay f32. What only travels along stays where it is.
     ///
     /// # Errors
     /// [`ModelError::Tensor`] where the device has no room.
-    pub fn on(mut self, device: &Device) -> Result<Self, ModelError> {
-        if !self.device.same_device(device) {
+    pub fn on(mut self, compute: &Compute) -> Result<Self, ModelError> {
+        if !self.compute.device.same_device(&compute.device) {
             for var in self.trained.values_mut() {
-                *var = Var::from_tensor(&var.as_detached_tensor().to_device(device)?)?;
+                *var = Var::from_tensor(&var.as_detached_tensor().to_device(&compute.device)?)?;
             }
-            self.device = device.clone();
         }
+        self.compute = compute.clone();
         Ok(self)
     }
 
-    /// Where the parameters are.
-    pub fn device(&self) -> &Device {
-        &self.device
+    /// Where the parameters are, and the type that networks compute in.
+    pub fn compute(&self) -> &Compute {
+        &self.compute
     }
 
     /// The parameter of that name, created if that is allowed.
@@ -122,7 +122,7 @@ impl Parameters {
                 normals(seed, stream_of(name), count).into_iter().map(|value| mean + std * value).collect()
             }
         };
-        let var = Var::from_vec(values, shape, &self.device)?;
+        let var = Var::from_vec(values, shape, &self.compute.device)?;
         self.trained.insert(name.to_owned(), var.clone());
         Ok(var)
     }
@@ -220,6 +220,8 @@ impl<'a> Scope<'a> {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     fn values(var: &Var) -> Vec<f32> {

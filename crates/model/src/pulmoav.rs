@@ -1,6 +1,6 @@
 //! Preset `pulmoav`, the default: a residual-encoder U-Net with a prompt decoder (docs/method.md, Preset pulmoav).
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use pulmoav_ops::{linear_per_sample, tape::region};
 use pulmoav_plan::{Plan, Pulmoav, Unet};
 
@@ -53,8 +53,9 @@ impl PulmoavNetwork {
             Mode::Infer => 1,
         };
         let encoded = self.encoder.forward(x, mode)?;
-        let masks =
-            region(&[&encoded.bottleneck], |inputs| self.prompts.masks(&inputs[0], prompts, asked, scales, mode))?;
+        let masks = region(&[&encoded.bottleneck], |inputs| {
+            self.prompts.masks(&inputs[0].to_dtype(DType::F32)?, prompts, asked, scales, mode)
+        })?;
         let features = self.decoder.forward(encoded, scales, mode)?;
         features.iter().zip(&masks).map(|(features, masks)| Ok(linear_per_sample(features, masks)?)).collect()
     }

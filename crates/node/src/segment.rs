@@ -9,7 +9,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::Structure;
 use pulmoav_model::weights;
-use pulmoav_ops::device::Chosen;
+use pulmoav_ops::device::{Chosen, Compute};
 use pulmoav_segment::budget::check_scan;
 use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
@@ -44,6 +44,7 @@ pub fn load_segmenter<'env>(
     models: Vec<String>,
     words: String,
     device: String,
+    precision: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<u32, ErrorInfo>>> {
@@ -52,6 +53,7 @@ pub fn load_segmenter<'env>(
         Err(failure) => return Engine::refused(env, failure),
     };
     Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
+        let compute = Compute::named(device, &precision)?;
         let [first, others @ ..] = models.as_slice() else {
             return Err(Failure::new("ERR_INTERNAL", "no model was named"));
         };
@@ -64,10 +66,10 @@ pub fn load_segmenter<'env>(
         } else {
             Tower::of_model(&PathBuf::from(words))?
         };
-        let mut segmenter = Segmenter::new(plan, &mut parameters.on(device)?)?;
+        let mut segmenter = Segmenter::new(plan, &mut parameters.on(&compute)?)?;
         for model in others {
             let (plan, parameters) = weights::load(Path::new(model))?;
-            segmenter.add_fold(&plan, &mut parameters.on(device)?)?;
+            segmenter.add_fold(&plan, &mut parameters.on(&compute)?)?;
         }
         Ok(SEGMENTERS.keep(Loaded { segmenter, tower, place }))
     })

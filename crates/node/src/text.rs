@@ -139,7 +139,8 @@ pub fn copy_text_tower(env: &Env, model: String, path: String) -> Result<Promise
 pub fn complete_plan(env: &Env, plan: String, text: String) -> Result<PromiseRaw<'_, Either<String, ErrorInfo>>> {
     Engine::threads(available_threads())?.promise(env, move || {
         let text = PathBuf::from(text);
-        let model = if text.is_dir() { TextModel::open(&text, &Device::Cpu)? } else { TextModel::Tower(Tower::load(&text)?) };
+        let model =
+            if text.is_dir() { TextModel::open(&text, &Device::Cpu)? } else { TextModel::Tower(Tower::load(&text)?) };
         let plan = model.complete(&plan).map_err(|error| match error {
             ModelError::Plan(source) => Failure::from(source),
             other => Failure::from(other),

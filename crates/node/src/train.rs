@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use napi::bindgen_prelude::{Either, Int16Array, Null, PromiseRaw, ToNapiValue, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_ops::device::Chosen;
+use pulmoav_ops::device::{Chosen, Compute};
 use pulmoav_plan::{Network, Plan, StepShape};
 use pulmoav_train::{Facts, Setup, StepConfig, Trainer};
 
@@ -53,6 +53,8 @@ pub struct TrainerSetup {
     pub resume: Option<String>,
     /// Where to compute: `cpu` or `cuda:N`.
     pub device: String,
+    /// What the network computes in: `f32` or `bf16`.
+    pub precision: String,
     /// Threads to compute with.
     pub threads: u32,
     /// Whether a step computes blocks twice instead of keeping what they made.
@@ -173,7 +175,7 @@ pub fn open_trainer<'env>(
             text: setup.text.as_deref().map(Path::new),
             init: setup.init.as_deref().map(Path::new),
             resume: setup.resume.as_deref().map(Path::new),
-            device: device.clone(),
+            compute: Compute::named(device, &setup.precision)?,
             recompute: setup.recompute,
         };
         let trainer = Trainer::open(setup, &*shared)?;

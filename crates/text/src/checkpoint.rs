@@ -5,6 +5,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use pulmoav_model::ModelError;
 use pulmoav_model::parameters::Parameters;
+use pulmoav_ops::device::Compute;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -38,7 +39,7 @@ pub fn load_checkpoint(folder: &Path, device: &Device) -> Result<TextEncoder, Mo
         }
     }
     drop(bytes);
-    let mut parameters = Parameters::from_tensors(tensors)?.on(device)?;
+    let mut parameters = Parameters::from_tensors(tensors)?.on(&Compute::on(device))?;
     let encoder = TextEncoder::build(&config, &mut parameters)?;
     // Each layer's own weights go as soon as they are packed.
     drop(parameters);

@@ -271,7 +271,8 @@ mod tests {
         let (one, other) = (folder("one", 1)?, folder("other", 2)?);
         let prompts = ["left artery", "left", "left artery"].map(str::to_owned);
         let mut cache = TextCache::default();
-        let encode = |cache: &mut TextCache, folder: &Path, prompts: &[String]| cache.encode(folder, prompts, &Device::Cpu);
+        let encode =
+            |cache: &mut TextCache, folder: &Path, prompts: &[String]| cache.encode(folder, prompts, &Device::Cpu);
         assert_eq!(cache.known(&one, &prompts), None);
         let first = encode(&mut cache, &one, &prompts)?;
         let (width, rows) = (first.width, &first.embeddings);

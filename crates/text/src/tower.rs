@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use pulmoav_model::ModelError;
 use pulmoav_model::parameters::Parameters;
-use pulmoav_ops::device::{to_cpu, to_host};
+use pulmoav_ops::device::{Compute, to_cpu, to_host};
 use pulmoav_plan::Plan;
 use sha2::{Digest, Sha256};
 
@@ -61,7 +61,7 @@ impl Tower {
     /// `tensors` are sorted by name and on the CPU, where they stay.
     fn build(tensors: Vec<(String, Tensor)>, device: &Device) -> Result<Self, ModelError> {
         let config = read_config(&tensors)?;
-        let mut parameters = Parameters::from_tensors(tensors.iter().cloned())?.on(device)?;
+        let mut parameters = Parameters::from_tensors(tensors.iter().cloned())?.on(&Compute::on(device))?;
         let encoder = TextEncoder::build(&config, &mut parameters)?;
         let head = PromptHead::build(&config, &mut parameters)?;
         parameters.refuse_unasked()?;

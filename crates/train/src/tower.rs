@@ -2,7 +2,7 @@
 
 use candle_core::{D, Device, Tensor};
 use pulmoav_model::Parameters;
-use pulmoav_ops::device::from_host;
+use pulmoav_ops::device::{Compute, from_host};
 use pulmoav_task::Monitor;
 use pulmoav_text::corpus::Corpus;
 use pulmoav_text::head::CLASSES;
@@ -68,7 +68,7 @@ impl TowerConfig {
 pub fn train_tower(config: &TowerConfig, device: &Device, monitor: &dyn Monitor) -> Result<Tower, TrainError> {
     config.validate()?;
     let corpus = Corpus::new(config.seed)?;
-    let mut parameters = Parameters::new(config.seed).on(device)?;
+    let mut parameters = Parameters::new(config.seed).on(&Compute::on(device))?;
     let sizes = TextConfig::small(config.width, config.layers);
     let encoder = TextEncoder::build(&sizes, &mut parameters)?;
     let head = PromptHead::build(&sizes, &mut parameters)?;
@@ -157,7 +157,10 @@ mod tests {
         assert_eq!(one.sha256()?, train_tower(&tiny(), &Device::Cpu, &Silent)?.sha256()?);
         assert_ne!(one.sha256()?, train_tower(&TowerConfig { seed: 2, ..tiny() }, &Device::Cpu, &Silent)?.sha256()?);
         assert!(matches!(train_tower(&tiny(), &Device::Cpu, &Stop), Err(TrainError::Cancelled)));
-        assert!(matches!(train_tower(&TowerConfig { width: 20, ..tiny() }, &Device::Cpu, &Silent), Err(TrainError::Config(_))));
+        assert!(matches!(
+            train_tower(&TowerConfig { width: 20, ..tiny() }, &Device::Cpu, &Silent),
+            Err(TrainError::Config(_))
+        ));
         Ok(())
     }
 

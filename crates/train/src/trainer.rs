@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Device, Tensor, backprop::GradStore};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
-use pulmoav_ops::{Ranks, device::from_host, loss::Sums, tape::Tape};
+use pulmoav_ops::{
+    device::{Compute, from_host},
+    loss::Sums,
+    tape::Tape,
+};
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_task::{Clock, Monitor, Warning};
 
@@ -45,8 +49,8 @@ pub struct Setup<'a> {
     pub init: Option<&'a Path>,
     /// A checkpoint folder to go on from.
     pub resume: Option<&'a Path>,
-    /// Where it computes.
-    pub device: Device,
+    /// Where and how precisely it computes; weights, moments and averages are f32 in any case.
+    pub compute: Compute,
     /// Whether a step computes the network's blocks twice instead of keeping what they made: less memory, more time,
     /// the same bits.
     pub recompute: bool,
@@ -103,13 +107,13 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; a checkpoint of another plan or config is `ERR_CONFIG`.
     pub fn open(setup: Setup, monitor: &dyn Monitor) -> Result<Self, TrainError> {
-        let Setup { plan, step, dataset, fold, cache, text, init, resume, device, recompute } = setup;
+        let Setup { plan, step, dataset, fold, cache, text, init, resume, compute, recompute } = setup;
         step.validate(plan.network.supervised_scales())?;
         check_windows(&plan)?;
         let set = DataSet::open(dataset, fold)?;
         let unused = unused(&set, step.unannotated)?;
         let cases = open_cases(&set, cache, &plan, monitor)?;
-        let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()), &device)?;
+        let mut trainer = Self::assemble(plan, step, cases, init.filter(|_| resume.is_none()), &compute)?;
         trainer.mode = if recompute { Mode::Recompute } else { Mode::Train };
         let names = |indices: &[usize]| indices.iter().map(|&index| set.cases[index].name.clone()).collect();
         let of_set = |warning: &Warning| CaseWarning {
@@ -136,9 +140,9 @@ impl Trainer {
         config: StepConfig,
         cases: Vec<TrainingCase>,
         init: Option<&Path>,
-        device: &Device,
+        compute: &Compute,
     ) -> Result<Self, TrainError> {
-        let mut parameters = Parameters::new(config.seed).on(device)?;
+        let mut parameters = Parameters::new(config.seed).on(compute)?;
         let network = Network::build(&plan, &mut parameters)?;
         let fresh = init.map_or_else(|| Ok(Vec::new()), |init| take_weights(init, &parameters))?;
         let (frozen, trained): (Vec<_>, Vec<_>) = parameters
@@ -172,7 +176,7 @@ impl Trainer {
         let count = cases.len();
         let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases);
         Ok(Self {
-            prompts: prompt_embeddings(&plan, device)?,
+            prompts: prompt_embeddings(&plan, &compute.device)?,
             map_weights: config.loss.map_weights.of(&plan),
             class_maps,
             cases: count,
@@ -320,7 +324,12 @@ impl Trainer {
     }
 
     /// `sums` are those of the finest scale, where it lies on a device.
-    fn samples(&self, batch: &Batch, logits: &[Tensor], sums: Option<&[Sums]>) -> Result<Vec<SampleReport>, TrainError> {
+    fn samples(
+        &self,
+        batch: &Batch,
+        logits: &[Tensor],
+        sums: Option<&[Sums]>,
+    ) -> Result<Vec<SampleReport>, TrainError> {
         let losses = match (sums, logits.first(), batch.targets.first()) {
             (Some(sums), ..) => losses_of_sums(sums, self.map_weights.len(), &self.class_maps),
             (None, Some(logits), Some(targets)) => sample_losses(logits, targets, &self.class_maps)?,
@@ -518,7 +527,7 @@ mod tests {
     fn trainer(dir: &Path, plan: &str) -> Trainer {
         let plan: Plan = serde_json::from_str(plan).unwrap();
         let config = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
-        Trainer::assemble(plan, config, trainer_cases(dir), None, &Device::Cpu).unwrap()
+        Trainer::assemble(plan, config, trainer_cases(dir), None, &Compute::cpu()).unwrap()
     }
 
     fn trainer_cases(dir: &Path) -> Vec<TrainingCase> {
@@ -577,7 +586,8 @@ mod tests {
         let mut config: StepConfig = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
         let sgd = SgdConfig { momentum: 0.9, weight_decay: 3e-5, clip_norm: 12.0, mean_decay: 0.9 };
         (config.batch, config.accumulate, config.optimizer) = (batch, accumulate, OptimizerConfig::Sgd(sgd));
-        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None, &Device::Cpu).unwrap()
+        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None, &Compute::cpu())
+            .unwrap()
     }
 
     #[test]
@@ -644,7 +654,7 @@ mod tests {
             let mut config = one.config.clone();
             config.frozen = vec!["encoder.".to_owned()];
             let cases = trainer_cases(&dir);
-            Trainer::assemble(one.plan.clone(), config, cases, Some(&dir.join("model")), &Device::Cpu).unwrap()
+            Trainer::assemble(one.plan.clone(), config, cases, Some(&dir.join("model")), &Compute::cpu()).unwrap()
         };
         let mut whole = begun();
         assert_eq!(whole.facts.fresh, Vec::<String>::new());
@@ -665,7 +675,8 @@ mod tests {
         run(&mut resumed, 2..4);
         assert_eq!(weights_of(&resumed), weights_of(&whole));
         let unknown = StepConfig { frozen: vec!["nose".to_owned()], ..one.config.clone() };
-        let refused = Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None, &Device::Cpu).err().unwrap();
+        let refused =
+            Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None, &Compute::cpu()).err().unwrap();
         assert_eq!(refused.code(), "ERR_CONFIG");
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use candle_core::Device;
 use candle_core::Tensor;
 use candle_core::Device;
 use pulmoav_model::{prompt_embeddings, weights};

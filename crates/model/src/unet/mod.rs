@@ -5,7 +5,8 @@ mod plain;
 pub(crate) mod residual;
 
 use candle_core::{Device, Tensor};
-use pulmoav_ops::Activation;
+use pulmoav_ops::device::Compute;
+use pulmoav_ops::{Activation, cast};
 use pulmoav_plan::{ClassPlan, Network, PLAN_VERSION, PlanError, Unet};
 
 use crate::ModelError;
@@ -23,7 +24,7 @@ pub struct ClassNetwork {
     head: Conv,
     channels: usize,
     reduction: [usize; 3],
-    device: Device,
+    compute: Compute,
 }
 
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl ClassNetwork {
     /// An invalid plan; [`ModelError::MissingTensor`], [`ModelError::WrongTensor`].
     pub fn build(plan: &ClassPlan, parameters: &mut Parameters) -> Result<Self, ModelError> {
         plan.validate()?;
-        let (channels, device) = (plan.channels.len(), parameters.device().clone());
+        let (channels, compute) = (plan.channels.len(), parameters.compute().clone());
         let mut scope = Scope::root(parameters);
         let (encoder, unet) = match &plan.network {
             Network::PlainUnet(unet) => (Encoder::Plain(ConvStages::build(scope.at("encoder"), channels, unet)?), unet),
@@ -65,12 +66,12 @@ impl ClassNetwork {
         // One head a scale is trained; the finest scale's is the answer.
         let finest = unet.decoder_blocks.len() - 1;
         let head = Conv::build(scope.at(format_args!("decoder.seg_layers.{finest}")), head)?;
-        Ok(Self { encoder, decoder, head, channels, reduction: unet.reduction(), device })
+        Ok(Self { encoder, decoder, head, channels, reduction: unet.reduction(), compute })
     }
 
     /// Where its parameters are, and so its images must be.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.compute.device
     }
 
     /// The logits of every output channel. Keeps no graph.
@@ -82,6 +83,7 @@ impl ClassNetwork {
     /// [`ModelError::Input`] for other shapes, [`ModelError::Tensor`] if an operator fails.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         self.check_image(x)?;
+        let x = &cast(x, self.compute.dtype)?;
         let encoded = match &self.encoder {
             Encoder::Plain(encoder) => encoder.forward(x, Mode::Infer)?,
             Encoder::Residual(encoder) => encoder.forward(x, Mode::Infer)?,

@@ -90,7 +90,10 @@ pub(super) fn to_bytes(tensors: &BTreeMap<String, Tensor>, metadata: &[(&str, &s
     let mut parts = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let (dtype, data): (_, Vec<u8>) = if tensor.dtype() == DType::F16 {
-            (Dtype::F16, to_cpu(&tensor.flatten_all()?)?.to_vec1::<half::f16>()?.iter().flat_map(|v| v.to_le_bytes()).collect())
+            (
+                Dtype::F16,
+                to_cpu(&tensor.flatten_all()?)?.to_vec1::<half::f16>()?.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
         } else {
             (Dtype::F32, to_host(tensor)?.iter().flat_map(|v| v.to_le_bytes()).collect())
         };

@@ -111,9 +111,8 @@ fn check_prompts(stored: Option<Tensor>, plan: &Plan) -> Result<(), ModelError> 
     let wanted = prompt_embeddings(plan, &Device::Cpu)?;
     let stored =
         stored.ok_or_else(|| ModelError::MissingTensor { name: PROMPTS.to_owned(), shape: wanted.dims().to_vec() })?;
-    let same = stored.dims() == wanted.dims()
-        && stored.dtype() == wanted.dtype()
-        && to_host(&stored)? == to_host(&wanted)?;
+    let same =
+        stored.dims() == wanted.dims() && stored.dtype() == wanted.dtype() && to_host(&stored)? == to_host(&wanted)?;
     if same {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_checkpoint::nnunet::{self, FolderRequest};
 use pulmoav_model::weights::load_classes;
-use pulmoav_ops::device::Chosen;
+use pulmoav_ops::device::{Chosen, Compute};
 use pulmoav_plan::ClassPlan;
 use pulmoav_segment::classes::words::{AskedClasses, classes_of};
 use pulmoav_segment::classes::{FoldNetwork, WindowNetwork};
@@ -156,6 +156,7 @@ pub fn load_class_model<'env>(
     source: ClassModelSource,
     words: String,
     device: String,
+    precision: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<OpenedClassModel, ErrorInfo>>> {
@@ -164,6 +165,7 @@ pub fn load_class_model<'env>(
         Err(failure) => return Engine::refused(env, failure),
     };
     Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
+        let compute = Compute::named(device, &precision)?;
         let (plan, folds, notes) = if source.foreign {
             let found = nnunet::open(&request(&source))?;
             (found.plan, found.folds, found.notes)
@@ -176,7 +178,7 @@ pub fn load_class_model<'env>(
         let names = folds.iter().map(|fold| fold.name.clone()).collect();
         let info = info(&plan, names, each, notes);
         let networks = folds.into_iter().map(|fold| -> std::result::Result<Box<dyn WindowNetwork>, Failure> {
-            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters.on(device)?)?))
+            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters.on(&compute)?)?))
         });
         let networks = networks.collect::<std::result::Result<_, _>>()?;
         let weight_bytes = (all * size_of::<f32>()) as u64;

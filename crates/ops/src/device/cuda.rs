@@ -43,7 +43,11 @@ fn look() -> Probe {
     let mut found = Probe { compiled: true, ..Probe::default() };
     let driver = load(&[names("cuda"), names("nvcuda")].concat());
     found.libraries = vec![
-        Library { name: "CUDA driver", optional: false, found: driver.as_ref().map(|d| d.0.clone()).map_err(Clone::clone) },
+        Library {
+            name: "CUDA driver",
+            optional: false,
+            found: driver.as_ref().map(|d| d.0.clone()).map_err(Clone::clone),
+        },
         library("cuBLAS", "cublas", Some(("cublasGetProperty", CUBLAS))),
         library("cuRAND", "curand", Some(("curandGetProperty", CURAND))),
         Library { optional: true, ..library("cuDNN", "cudnn", None) },

@@ -2,6 +2,7 @@
 //! a symbol is missing, and take a driver's word for its answers.
 #![allow(unsafe_code)] // Calls into a library that is found at run time.
 
+use std::error::Error;
 use std::ffi::{c_char, c_int, c_void};
 
 use libloading::Library;
@@ -18,14 +19,19 @@ pub(super) fn load(names: &[String]) -> Result<(String, Library), String> {
         // SAFETY: loading runs the initialisers of a library of NVIDIA's, which have no precondition.
         match unsafe { Library::new(name) } {
             Ok(library) => return Ok((name.clone(), library)),
-            Err(error) => problems.push((name, error.to_string())),
+            Err(error) => problems.push((name, reason(&error))),
         }
     }
     // A file that is there but does not load says more than one that is not.
-    let is_there = |(_, problem): &&(&String, String)| !problem.contains("No such file");
+    let is_there = |(_, problem): &&(&String, String)| !problem.contains("cannot open shared object file");
     let told = problems.iter().find(is_there).map(|(_, problem)| problem.clone());
     let tried: Vec<&str> = problems.iter().map(|(name, _)| name.as_str()).collect();
     Err(told.unwrap_or_else(|| format!("no such library; tried {}", tried.join(", "))))
+}
+
+/// What the system says of a library that does not load.
+fn reason(error: &libloading::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The major version that cuBLAS or cuRAND states through a function of the given name; `None` where it states none.

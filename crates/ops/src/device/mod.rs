@@ -15,6 +15,7 @@ mod transfer;
 use std::fmt;
 use std::str::FromStr;
 
+use candle_core::DType;
 pub use candle_core::Device;
 
 pub use probe::{Card, Library, Probe, probe};
@@ -66,6 +67,11 @@ pub enum DeviceError {
         /// What was asked for.
         name: String,
     },
+    /// There is no such precision on the device.
+    Precision {
+        /// What was asked for.
+        name: String,
+    },
     /// It cannot be used here.
     Unusable {
         /// What was asked for.
@@ -86,12 +92,49 @@ impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { name } => write!(f, "there is no device \"{name}\"; expected auto, cpu or cuda[:N]"),
+            Self::Precision { name } => {
+                write!(f, "there is no precision {name} on this device; expected f32, or bf16 on a GPU")
+            }
             Self::Unusable { choice, reason } => write!(f, "{choice} cannot be used: {reason}"),
         }
     }
 }
 
 impl std::error::Error for DeviceError {}
+
+/// Where tensors are, and the type that networks compute in. Parameters are f32 in any case.
+#[derive(Debug, Clone)]
+pub struct Compute {
+    /// The device.
+    pub device: Device,
+    /// f32, or bf16 on a GPU.
+    pub dtype: DType,
+}
+
+impl Compute {
+    /// In f32 on the CPU.
+    pub fn cpu() -> Self {
+        Self::on(&Device::Cpu)
+    }
+
+    /// In f32 on a device.
+    pub fn on(device: &Device) -> Self {
+        Self { device: device.clone(), dtype: DType::F32 }
+    }
+
+    /// On a device with the precision of that name: `f32` or `bf16`.
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`].
+    pub fn named(device: &Device, precision: &str) -> Result<Self, DeviceError> {
+        let dtype = match precision {
+            "f32" => DType::F32,
+            "bf16" if !device.is_cpu() => DType::BF16,
+            other => return Err(DeviceError::Precision { name: other.to_owned() }),
+        };
+        Ok(Self { device: device.clone(), dtype })
+    }
+}
 
 /// A device, ready for tensors.
 #[derive(Debug, Clone)]
@@ -155,7 +198,8 @@ mod tests {
         assert_eq!(parse("cpu"), Ok(Choice::Cpu));
         assert_eq!(parse("cuda"), Ok(Choice::Cuda(0)));
         assert_eq!(parse("cuda:12"), Ok(Choice::Cuda(12)));
-        for wrong in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:1x", "cuda:99999999999999999999", "cuda0", "gpu"] {
+        for wrong in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:1x", "cuda:99999999999999999999", "cuda0", "gpu"]
+        {
             let error = parse(wrong).unwrap_err();
             assert_eq!(error.code(), "ERR_DEVICE");
             assert!(error.to_string().contains(&format!("\"{wrong}\"")), "{error}");

@@ -54,7 +54,7 @@ impl Probe {
             Some(card) => Ok(card.clone()),
             None => {
                 let count = self.cards.len();
-                Err(format!("there are {count} cards, numbered from 0; `pulmoav doctor` lists them"))
+                Err(format!("the driver shows {count} card(s), numbered from 0; `pulmoav doctor` lists them"))
             }
         }
     }
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(probe.best().unwrap().number, 1);
         assert_eq!(probe.card(2).unwrap().number, 2);
         assert_eq!(probe.card(0).unwrap_err(), "too old");
-        assert!(probe.card(3).unwrap_err().contains("3 cards"));
+        assert!(probe.card(3).unwrap_err().contains("shows 3 card(s)"));
         let probe = Probe { cards: vec![card(0, Some("too old"))], ..Probe::default() };
         assert_eq!(probe.best().unwrap_err(), "too old");
         let probe = Probe { reason: Some("no driver".to_owned()), ..probe };

@@ -6,13 +6,13 @@ mod cpu;
 mod cuda;
 mod state;
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var, bail};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var, bail};
 
 use crate::dense::values;
-pub use state::State;
 use state::Memory;
+pub use state::State;
 
 /// How a parameter w follows its gradient g, with numbers of one step:
 ///

@@ -33,7 +33,7 @@ pub(super) fn scale_loss(
     for loss in on_host {
         let mut part = with_host(logits, |values| loss.compute(&Scale { logits: values, ..scale }))?;
         let own = std::mem::take(&mut part.gradient);
-        slope = (slope + from_host(own, logits.shape(), logits.device())?)?;
+        slope = (slope + from_host(own, logits.shape(), logits.device())?.to_dtype(logits.dtype())?)?;
         parts.push(part);
     }
     let Some(Part { value, targets, terms, .. }) = parts.into_iter().reduce(|sum, part| sum.plus(&part)) else {
@@ -103,7 +103,10 @@ mod tests {
                     assert!((a - b).abs() < 1e-7 + 1e-5 * a.abs(), "{a} {b}");
                 }
                 for (a, b) in ours.targets.iter().zip(&theirs.targets) {
-                    assert!(a.voxels == b.voxels && (a.value - b.value).abs() < 1e-6 || a.value.is_nan(), "{a:?} {b:?}");
+                    assert!(
+                        a.voxels == b.voxels && (a.value - b.value).abs() < 1e-6 || a.value.is_nan(),
+                        "{a:?} {b:?}"
+                    );
                 }
                 assert_eq!(ours.terms.keys().collect::<Vec<_>>(), theirs.terms.keys().collect::<Vec<_>>());
             }

@@ -30,9 +30,8 @@ pub fn sample_losses(logits: &Tensor, targets: &TargetGrid, maps: &[usize]) -> R
 
 /// The same from sums of each sample and map.
 pub fn losses_of_sums(sums: &[Sums], prompts: usize, maps: &[usize]) -> Vec<Option<f64>> {
-    let of_sample = |sums: &[Sums]| {
-        mean(maps.iter().map(|&map| (sums[map].both, sums[map].predicted, sums[map].reference)))
-    };
+    let of_sample =
+        |sums: &[Sums]| mean(maps.iter().map(|&map| (sums[map].both, sums[map].predicted, sums[map].reference)));
     sums.chunks_exact(prompts.max(1)).map(of_sample).collect()
 }
 

@@ -1,0 +1,89 @@
+//! Updates in place and sums of losses on a card, beside the plain loops on the host.
+
+mod harness;
+
+use candle_core::{Device, Tensor, Var};
+use harness::{card, noise};
+use pulmoav_ops::device::{Transfers, to_host};
+use pulmoav_ops::loss::{FULL, IGNORED, ON_LINE, Slopes, Targets, gradient, sums};
+use pulmoav_ops::optimizer::{Rule, State, follow, norm, update};
+
+fn close(ours: &[f32], theirs: &[f32]) {
+    assert_eq!(ours.len(), theirs.len());
+    for (at, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{at}: {a} {b}");
+    }
+}
+
+/// Eight updates of a parameter: its norms, then the parameter, its moments and its mean.
+fn updated(rule: fn(i32) -> Rule, has_second: bool, device: &Device) -> (Vec<f64>, Vec<Vec<f32>>) {
+    let place = |tensor: Tensor| tensor.to_device(device).unwrap();
+    let parameter = Var::from_tensor(&place(noise(&[70, 61], 1))).unwrap();
+    let zeros = || State::zeros(parameter.elem_count(), device).unwrap();
+    let (mut first, mut second, mut mean) = (zeros(), has_second.then(zeros), zeros());
+    let mut norms = vec![];
+    for t in 1..=8 {
+        let gradient = place(noise(&[70, 61], 10 + t as u64));
+        norms.push(norm([&gradient, parameter.as_tensor()].into_iter()).unwrap());
+        update(&parameter, &gradient, 0.7, rule(t), &mut first, second.as_mut()).unwrap();
+        follow(&mut mean, &parameter, 0.25).unwrap();
+    }
+    let copy = Var::zeros((70, 61), candle_core::DType::F32, device).unwrap();
+    mean.copy_to(&copy).unwrap();
+    let second = second.map(|second| second.to_host().unwrap()).unwrap_or_default();
+    let values = vec![to_host(&parameter).unwrap(), first.to_host().unwrap(), second, to_host(&copy).unwrap()];
+    (norms, values)
+}
+
+#[test]
+fn a_card_updates_as_the_host_does() {
+    let Some(card) = card() else { return };
+    let adamw = |t: i32| Rule::Adamw {
+        keep: 0.99,
+        beta1: 0.9,
+        beta2: 0.95,
+        step_size: 0.01 / (1.0 - 0.9f32.powi(t)),
+        second_root: (1.0 - 0.95f32.powi(t)).sqrt(),
+        epsilon: 1e-8,
+    };
+    let sgd = |_: i32| Rule::Sgd { rate: 0.05, momentum: 0.9, decay: 0.01 };
+    let rules: [(fn(i32) -> Rule, bool); 2] = [(adamw, true), (sgd, false)];
+    for (rule, has_second) in rules {
+        let ((norms, values), (host_norms, host_values)) =
+            (updated(rule, has_second, card), updated(rule, has_second, &Device::Cpu));
+        for (a, b) in norms.iter().zip(&host_norms) {
+            assert!((a - b).abs() < 1e-6 * b, "{a} {b}");
+        }
+        values.iter().zip(&host_values).for_each(|(ours, theirs)| close(ours, theirs));
+    }
+}
+
+#[test]
+fn a_card_sums_losses_as_the_host_does() {
+    let Some(card) = card() else { return };
+    for shape in [[2, 9, 11, 13, 3], [1, 20, 20, 20, 7], [3, 1, 1, 1, 1]] {
+        let logits = (noise(&shape, 1) * 6.0).unwrap();
+        let bytes: Vec<u8> =
+            (0..logits.elem_count()).map(|i| [0, FULL, IGNORED, 64, 0, ON_LINE, 31][i * 7 / 3 % 7]).collect();
+        let slopes: Vec<Slopes> = (0..shape[0] * shape[4])
+            .map(|i| i as f32)
+            .map(|i| Slopes { bce: 0.1 * i, dice: 0.3 + i, dice_reference: -0.5, line: 1.0 - i })
+            .collect();
+        let run = |device: &Device| {
+            let logits = logits.to_device(device).unwrap();
+            let targets = Targets::new(bytes.clone(), &shape, device).unwrap();
+            let before = Transfers::so_far();
+            let sums = sums(&logits, &targets).unwrap();
+            assert!(device.is_cpu() || before.since() == Transfers { uploads: 0, downloads: 1 });
+            (sums, to_host(&gradient(&logits, &targets, &slopes).unwrap()).unwrap())
+        };
+        let ((sums, slope), (host_sums, host_slope)) = (run(card), run(&Device::Cpu));
+        for (a, b) in sums.iter().zip(&host_sums) {
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+            assert!(near(a.both, b.both) && near(a.predicted, b.predicted) && near(a.bce, b.bce), "{a:?} {b:?}");
+            assert!(near(a.line_found, b.line_found) && near(a.reference, b.reference), "{a:?} {b:?}");
+            assert_eq!((a.voxels, a.line_voxels), (b.voxels, b.line_voxels));
+        }
+        close(&slope, &host_slope);
+    }
+}
