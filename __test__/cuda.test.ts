@@ -101,7 +101,7 @@ cuda('segment labels on the card what it labels on the CPU, lazily and with litt
   };
   const cpu = await label('cpu');
   t.like(cpu.report, { device: 'cpu', deviceReason: 'it was asked for' });
-  const share = (labels: ArrayLike<number>) => {
+  const share = (labels: ArrayLike<number | bigint>) => {
     let differing = 0;
     for (let at = 0; at < labels.length; at++) if (cpu.labels[at] !== labels[at]) differing++;
     return differing / labels.length;

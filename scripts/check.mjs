@@ -21,6 +21,7 @@ const steps = [
     isTest: true,
   },
   { name: 'typescript tests', run: npm('test:ts'), isTest: true },
+  { name: 'cuda tests', run: npm('test:cuda'), isTest: true },
   { name: 'docs', run: npm('docs'), env: { RUSTDOCFLAGS: '-D warnings' } },
   { name: 'package', run: npm('package:check') },
   { name: 'audit', run: ['node', ['scripts/audit.mjs']] },

@@ -17,7 +17,7 @@ export function output(command, args, { cure, ...options } = {}) {
     ...options,
   });
   if (status === 0) return stdout;
-  const reason = error?.message ?? (stderr ?? '').trim().split('\n').slice(-3).join(' ');
+  const reason = error?.message ?? `${stdout ?? ''}\n${stderr ?? ''}`.trim().split('\n').slice(-8).join(' ');
   throw new Refusal(`"${command} ${args.slice(0, 4).join(' ')}" failed: ${reason}${cure ? ` ${cure}` : ''}`);
 }
 

@@ -9,8 +9,16 @@ import { copyWhole } from './files.mjs';
 const names = ['libcuda.so.1', 'libcublas.so.13', 'libcurand.so.10', 'libnccl.so.2'];
 const folder = join(root, 'target/cuda/double');
 
-/** The folder for LD_LIBRARY_PATH; built or brought up to date. */
+let built = false;
+
+/** The folder for LD_LIBRARY_PATH; built or brought up to date, once a process. */
 export function double() {
+  if (!built) build();
+  built = true;
+  return folder;
+}
+
+function build() {
   // For the machine that it runs on: whole networks go through it.
   const flags = '-C target-cpu=native';
   const target = join(root, 'target/cuda/double-build');
@@ -26,7 +34,6 @@ export function double() {
   for (const name of names) {
     if (!existsSync(join(folder, name))) symlinkSync('libcuda_double.so', join(folder, name));
   }
-  return folder;
 }
 
 /** The environment of a program on the double; `more` are its settings, see `crates/cuda-double/src/settings.rs`. */

@@ -1,6 +1,7 @@
 // The operators' kernels as code of the host: every kernels.cu, compiled by g++ with crates/cuda-double/host in place of
 // CUDA, in one library that the double runs (EMU_KERNELS).
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,21 +33,33 @@ export function canCompile() {
 export async function hostKernels(kind = 'plain', sources = join(root, 'crates/ops/src'), out = folderOf(kind)) {
   mkdirSync(out, { recursive: true });
   const flags = kinds[kind];
-  const headers = newest([...headersOf(sources), ...headersOf(host)]);
+  const headers = [...headersOf(sources), ...headersOf(host)];
+  const include = ['-I', host, '-I', join(sources, 'cuda')];
   const jobs = [
     ...kernelFiles(sources).map((file) => ({ file: wrapped(file, out), of: file, flags: flags.kernels })),
     ...runtime.map((file) => ({ file, of: file, flags: flags.runtime })),
-  ];
-  const include = ['-I', host, '-I', join(sources, 'cuda')];
-  const objects = jobs.map(({ file }) => join(out, `${basename(file)}.o`));
-  const stale = jobs.filter((job, at) => olderThan(objects[at], Math.max(headers, newest([job.of]))));
-  const compile = ({ file, flags }) => ['g++', [...common, ...flags, ...include, '-c', file, '-o', join(out, `${basename(file)}.o`)]];
+  ].map((job) => ({ ...job, object: join(out, `${basename(job.file)}.o`), key: contents([job.of, ...headers]) }));
+  const stale = jobs.filter(({ object, key }) => !existsSync(object) || !isKept(object, key));
+  const compile = ({ file, flags, object }) => ['g++', [...common, ...flags, ...include, '-c', '-o', object, file]];
   await inParallel(stale.map(compile), availableParallelism());
+  for (const { object, key } of stale) writeFileSync(`${object}.key`, key);
   const library = join(out, 'libkernels.so');
-  if (olderThan(library, newest(objects))) {
-    await inParallel([['g++', ['-shared', '-o', library, ...objects, ...flags.link, '-lpthread']]], 1);
+  const objects = jobs.map(({ object }) => object);
+  if (stale.length > 0 || !existsSync(library)) {
+    await inParallel([['g++', ['-shared', ...objects, ...flags.link, '-lpthread', '-o', library]]], 1);
   }
   return library;
+}
+
+/** Whether an object was made of this: times say little where files are copied to and fro. */
+function isKept(object, key) {
+  return existsSync(`${object}.key`) && readFileSync(`${object}.key`, 'utf8') === key;
+}
+
+function contents(paths) {
+  const hash = createHash('sha256');
+  for (const path of paths) hash.update(readFileSync(path));
+  return hash.digest('hex');
 }
 
 function folderOf(kind) {
@@ -55,9 +68,12 @@ function folderOf(kind) {
 
 /** Each file in a namespace of its own, since helpers of different operators may have the same name. */
 function wrapped(file, out) {
-  const name = basename(dirname(file));
+  const name = `${basename(dirname(file))}_${basename(file, '.cu')}`;
   const wrapper = join(out, `${name}.cpp`);
-  writeChanged(wrapper, `#include "cuda_on_host.h"\nnamespace kernels_of_${name} {\n#include ${JSON.stringify(file)}\n}\n`);
+  writeChanged(
+    wrapper,
+    `#include "cuda_on_host.h"\nnamespace kernels_of_${name} {\n#include ${JSON.stringify(file)}\n}\n`,
+  );
   return wrapper;
 }
 
@@ -75,14 +91,6 @@ export function kernelFiles(folder) {
 
 function headersOf(folder) {
   return files(folder, (name) => /\.(cuh|h)$/.test(name));
-}
-
-function newest(paths) {
-  return Math.max(...paths.map((path) => statSync(path).mtimeMs));
-}
-
-function olderThan(path, time) {
-  return !existsSync(path) || statSync(path).mtimeMs < time;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -10,6 +10,8 @@
 //! | `EMU_COPIES=early` | `cp.async` copies at once instead of at the wait |
 //! | `EMU_THREADS` | threads of the machine that blocks are spread over |
 //! | `EMU_KERNELS` | a library of kernels that the host's compiler made: cubins run these |
+//! | `EMU_PTX` | a file of PTX that takes the place of the module with the same first kernel: faults are planted so |
+//! | `EMU_HEAP=1` | device memory comes from `malloc`, whose ends a sanitizer watches |
 //! | `EMU_COUNTS` | a file of eight little-endian u64, kept up to date: see `counts` |
 //! | `EMU_TRACE=1` | calls and launches on standard error |
 //! | `EMU_NCCL_SECONDS` | how long a rank waits for the others; 60 unless it says otherwise |
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) copies: Copies,
     pub(crate) threads: usize,
     pub(crate) kernels: Option<String>,
+    pub(crate) ptx: Option<String>,
+    pub(crate) uses_heap: bool,
     pub(crate) counts: Option<String>,
     pub(crate) traces: bool,
     pub(crate) nccl_seconds: u64,
@@ -82,6 +86,8 @@ impl Settings {
             copies: if is("EMU_COPIES", "early") { Copies::Early } else { Copies::Late },
             threads: number("EMU_THREADS").map_or(cores, |count| count as usize),
             kernels: variable("EMU_KERNELS"),
+            ptx: variable("EMU_PTX"),
+            uses_heap: is("EMU_HEAP", "1"),
             counts: variable("EMU_COUNTS"),
             nccl_seconds: number("EMU_NCCL_SECONDS").unwrap_or(60),
             traces: is("EMU_TRACE", "1"),

@@ -135,7 +135,17 @@ fn load(pointer: *const u8) -> Result<Image, Code> {
     if !source.contains(".version") {
         return refuse(Code::InvalidImage, "a module that is neither PTX nor a cubin");
     }
-    Module::load(source).map(Image::Ptx).or_else(|why| refuse(Code::InvalidPtx, why))
+    let planted = planted(source);
+    Module::load(planted.as_deref().unwrap_or(source)).map(Image::Ptx).or_else(|why| refuse(Code::InvalidPtx, why))
+}
+
+/// What `EMU_PTX` puts in the place of this module.
+fn planted(source: &str) -> Option<String> {
+    fn first(text: &str) -> Option<&str> {
+        text.split_once(".entry ")?.1.split('(').next().map(str::trim)
+    }
+    let text = std::fs::read_to_string(settings().ptx.as_deref()?).ok()?;
+    (first(&text) == first(source)).then_some(text)
 }
 
 fn function(handle: u64) -> Result<Arc<Function>, Code> {

@@ -38,6 +38,12 @@ impl Memory {
         if self.used + bytes as u64 > self.total {
             return Err(Code::OutOfMemory);
         }
+        if settings().uses_heap {
+            let start = on_heap(bytes)?;
+            self.allocations.insert(start, Allocation { bytes, map: start as usize, mapped: 0, is_graphs });
+            self.used += bytes as u64;
+            return Ok(start);
+        }
         let rounded = bytes.next_multiple_of(ALIGN);
         let mapped = rounded.next_multiple_of(PAGE) + 2 * PAGE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -66,8 +72,11 @@ impl Memory {
             None => refuse(Code::InvalidValue, format_args!("free of {place:x}, which is no allocation")),
             Some(allocation) if allocation.is_graphs => Ok(()),
             Some(allocation) => {
-                // SAFETY: the mapping is this allocation's own, and nobody else knows it any more.
-                unsafe { libc::munmap(allocation.map as *mut libc::c_void, allocation.mapped) };
+                let map = allocation.map as *mut libc::c_void;
+                // SAFETY: the memory is this allocation's own, and nobody else knows it any more.
+                unsafe {
+                    if allocation.mapped == 0 { libc::free(map) } else { _ = libc::munmap(map, allocation.mapped) }
+                };
                 self.used -= allocation.bytes as u64;
                 self.allocations.remove(&place);
                 Ok(())
@@ -89,6 +98,19 @@ impl Memory {
     fn is_graphs(&self, place: u64) -> bool {
         self.allocations.get(&place).is_some_and(|allocation| allocation.is_graphs)
     }
+}
+
+/// Memory whose ends a sanitizer knows, filled with NaN.
+fn on_heap(bytes: usize) -> Result<u64, Code> {
+    let mut place = std::ptr::null_mut();
+    // SAFETY: the place for the address is this function's own, and what comes holds `bytes` bytes.
+    let failed = unsafe { libc::posix_memalign(&raw mut place, ALIGN, bytes) } != 0;
+    if failed {
+        return Err(Code::OutOfMemory);
+    }
+    // SAFETY: as above.
+    unsafe { place.cast::<u8>().write_bytes(0xff, bytes) };
+    Ok(place as u64)
 }
 
 /// Which ends of a copy are the device's.

@@ -55,6 +55,11 @@ impl Element {
         })
     }
 
+    /// Whether sums of them are taken in f32.
+    fn is_single(self) -> bool {
+        matches!(self, Element::F16 | Element::Bf16 | Element::F32)
+    }
+
     fn bytes(self) -> usize {
         match self {
             Element::F16 | Element::Bf16 => 2,
@@ -108,12 +113,12 @@ impl Reduction {
         })
     }
 
-    fn of_values(self, values: impl ExactSizeIterator<Item = f64>, is_double: bool) -> f64 {
+    fn of_values(self, values: impl ExactSizeIterator<Item = f64>, is_exact: bool) -> f64 {
         let count = values.len() as f64;
         let join = |a: f64, b: f64| match self {
             Reduction::Maximum => a.max(b),
             Reduction::Minimum => a.min(b),
-            _ if is_double => a + b,
+            _ if is_exact => a + b,
             _ => f64::from((a + b) as f32),
         };
         let joined = values.reduce(join).unwrap_or(0.0);
@@ -157,7 +162,7 @@ impl Member {
                     let shown: Vec<_> = (0..self.room.ranks()).map(|rank| self.room.shown(rank, bytes)).collect();
                     for (at, to) in result.chunks_mut(each).enumerate() {
                         let values = shown.iter().map(|shown| element.read(&shown[at * each..]));
-                        element.write(reduction.of_values(values, element == Element::F64), to);
+                        element.write(reduction.of_values(values, !element.is_single()), to);
                     }
                 }
             }

@@ -68,7 +68,15 @@ __device__ __forceinline__ Row gathered_row(const Pass& p, int row, int rows) {
 // Four warps along the rows, each 32 of the block's 128, and WARPS_N along its BN columns.
 constexpr int BM = 128, WARPS_M = 4, BK = 32, STAGES = 4, K_CHUNKS = BK / 8;
 
+// Blocks that should fit a multiprocessor; where two wide ones would, sm_120's compiler spills registers.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+constexpr int WIDE_BLOCKS = 1;
+#else
+constexpr int WIDE_BLOCKS = 2;
+#endif
+
 template <int BN> struct Block {
+    static constexpr int FITTING = BN == 128 ? WIDE_BLOCKS : 2;
     static constexpr int WARPS_N = BN == 128 ? 2 : 1, THREADS = 32 * WARPS_M * WARPS_N, WARP_N = BN / WARPS_N;
     static constexpr int STAGE_BYTES = (BM + BN) * BK * 2;
 };
@@ -267,7 +275,7 @@ __device__ __forceinline__ void weight_gradient(const bf16* __restrict__ a, cons
 }
 
 #define CONVOLVE(BN, order, BY_K)                                                                                      \
-    KERNEL(Block<BN>::THREADS, 2)                                                                                      \
+    KERNEL(Block<BN>::THREADS, Block<BN>::FITTING)                                                                     \
     tensor_convolve_##BN##_##order(const bf16* a, const bf16* b, const bf16* weight, const float* bias, bf16* y,       \
                                    const Pass p) {                                                                     \
         convolve<BN, BY_K>(a, b, weight, bias, y, p);                                                                  \

@@ -1,0 +1,189 @@
+//! What the driver refuses, and the drivers that a program has to survive.
+#![allow(clippy::unwrap_used)]
+
+mod double;
+
+use std::ffi::CString;
+
+use double::*;
+
+const INVALID_VALUE: i32 = 1;
+const OUT_OF_MEMORY: i32 = 2;
+const NO_DEVICE: i32 = 100;
+const NOT_FOUND: i32 = 500;
+const LAUNCH_FAILED: i32 = 719;
+const DRIVER_MISMATCH: i32 = 803;
+
+/// Doubles `n` values, a block of 32; `room` bytes behind the declared shared memory are touched.
+const DOUBLING: &str = ".version 9.0\n.target sm_80\n.address_size 64
+.extern .shared .align 16 .b8 room[];
+.visible .entry twice(.param .u64 p, .param .u32 n) .maxntid 32, 1, 1 {
+    .reg .pred %p<2>; .reg .b32 %r<6>; .reg .b64 %rd<5>; .reg .f32 %f<3>;
+    ld.param.u64 %rd1, [p]; ld.param.u32 %r1, [n];
+    mov.u32 %r2, %ctaid.x; mov.u32 %r3, %ntid.x; mov.u32 %r4, %tid.x; mad.lo.s32 %r5, %r2, %r3, %r4;
+    setp.ge.u32 %p1, %r5, %r1; @%p1 bra $E;
+    mul.wide.u32 %rd2, %r5, 4; add.s64 %rd3, %rd1, %rd2;
+    ld.global.f32 %f1, [%rd3]; add.f32 %f2, %f1, %f1; st.global.f32 [%rd3], %f2;
+    $E: ret; }";
+
+fn function(name: &str) -> Result<u64, i32> {
+    let (text, name) = (CString::new(DOUBLING).unwrap(), CString::new(name).unwrap());
+    let (mut module, mut function) = (0u64, 0u64);
+    assert_eq!(cuModuleLoadData(&raw mut module, text.as_ptr()), 0);
+    match cuModuleGetFunction(&raw mut function, module, name.as_ptr()) {
+        0 => Ok(function),
+        code => Err(code),
+    }
+}
+
+/// A launch of `twice`: blocks, threads, bytes of shared memory.
+fn launch(function: u64, [blocks, threads, shared]: [u32; 3], place: u64, count: u32) -> i32 {
+    let arguments = [(&raw const place).cast::<u8>(), (&raw const count).cast::<u8>()];
+    cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, shared, 0, arguments.as_ptr(), 0)
+}
+
+fn synchronize() -> i32 {
+    cuCtxSynchronize()
+}
+
+fn count(at: usize) -> u64 {
+    pulmoav_double_counts(at)
+}
+
+#[test]
+fn launches_are_checked() {
+    let twice = function("twice").unwrap();
+    assert_eq!(function("thrice"), Err(NOT_FOUND));
+    let place = upload(&[1.0, 2.0, 3.0]);
+    for (sizes, code) in [
+        ([1, 32, 0], 0),
+        ([0, 32, 0], INVALID_VALUE),
+        ([1, 64, 0], INVALID_VALUE),
+        ([1, 2048, 0], INVALID_VALUE),
+        ([1, 32, 48 << 10], 0),
+        ([1, 32, 64 << 10], INVALID_VALUE),
+    ] {
+        assert_eq!(launch(twice, sizes, place, 3), code, "{sizes:?}");
+    }
+    assert_eq!(download(place, 3), [4.0, 8.0, 12.0]);
+    assert_eq!(cuFuncSetAttribute(twice, 8, 64 << 10), 0);
+    assert_eq!(launch(twice, [1, 32, 64 << 10], place, 3), 0);
+    assert_eq!(cuFuncSetAttribute(twice, 8, 300 << 10), INVALID_VALUE);
+    assert_eq!(cuFuncSetAttribute(twice, 4, 8), INVALID_VALUE);
+    let (mut offset, mut bytes) = (0usize, 0usize);
+    assert_eq!(cuFuncGetParamInfo(twice, 1, &raw mut offset, &raw mut bytes), 0);
+    assert_eq!((offset, bytes), (8, 4));
+    assert_eq!(cuFuncGetParamInfo(twice, 2, &raw mut offset, &raw mut bytes), INVALID_VALUE);
+    assert_eq!(cuMemFree_v2(place + 4), INVALID_VALUE);
+    assert_eq!(cuMemFree_v2(place), 0);
+}
+
+/// A process to a setting: the library reads them once.
+#[test]
+fn settings_change_the_driver() {
+    for (at, (_, settings)) in CASES.iter().enumerate() {
+        println!("{settings:?}");
+        passed(&process("child", settings).env("CASE", at.to_string()).output().unwrap());
+    }
+}
+
+/// What a process does, and with which settings.
+type Case = (fn(), &'static [(&'static str, &'static str)]);
+const CASES: &[Case] = &[
+    (beyond_the_end, &[]),
+    (beyond_the_end, &[("EMU_LAZY", "1")]),
+    (out_of_memory, &[("EMU_MEMORY", "1000")]),
+    (hidden, &[("CUDA_VISIBLE_DEVICES", "")]),
+    (none, &[("EMU_DRIVER", "none")]),
+    (broken, &[("EMU_DRIVER", "broken")]),
+    (old, &[("EMU_DRIVER", "old")]),
+    (lying, &[("EMU_DRIVER", "lying")]),
+    (lazy, &[("EMU_LAZY", "1")]),
+    (recorded, &[]),
+];
+
+/// The part of the processes; by itself it does nothing.
+#[test]
+fn child() {
+    if let Ok(case) = std::env::var("CASE") {
+        CASES[case.parse::<usize>().unwrap()].0();
+    }
+}
+
+/// A fault of a kernel is every later call's answer.
+fn beyond_the_end() {
+    let (twice, place) = (function("twice").unwrap(), upload(&[1.0, 2.0, 3.0]));
+    let code = launch(twice, [1, 32, 0], place, 4);
+    assert!(code == LAUNCH_FAILED || std::env::var("EMU_LAZY").is_ok() && code == 0, "{code}");
+    assert_eq!(synchronize(), LAUNCH_FAILED);
+    assert_eq!(launch(twice, [1, 32, 0], place, 3), LAUNCH_FAILED);
+}
+
+fn out_of_memory() {
+    let place = upload(&[0.0; 200]);
+    let mut other = 0u64;
+    assert_eq!(cuMemAlloc_v2(&raw mut other, 201), OUT_OF_MEMORY);
+    assert_eq!(cuMemFree_v2(place), 0);
+    assert_eq!(cuMemAlloc_v2(&raw mut other, 201), 0);
+    assert_eq!(count(7), 800);
+}
+
+fn hidden() {
+    assert_eq!(cuInit(0), NO_DEVICE);
+}
+
+fn none() {
+    let mut devices = 5;
+    assert_eq!(cuInit(0), NO_DEVICE);
+    assert_eq!(cuDeviceGetCount(&raw mut devices), 0);
+    assert_eq!(devices, 0);
+}
+
+fn broken() {
+    assert_eq!(cuInit(0), DRIVER_MISMATCH);
+    let mut devices = 0;
+    assert_ne!(cuDeviceGetCount(&raw mut devices), 0);
+    let mut blas = 0u64;
+    assert_ne!(cublasCreate_v2(&raw mut blas), 0);
+}
+
+fn old() {
+    let mut version = 0;
+    assert_eq!(cuDriverGetVersion(&raw mut version), 0);
+    assert!(version < 13000);
+}
+
+fn lying() {
+    let (mut devices, mut memory, mut name) = (0, 0usize, [0u8; 8]);
+    assert_eq!(cuDeviceGetCount(&raw mut devices), 0);
+    assert!(devices > 1000);
+    assert_eq!(cuDeviceTotalMem_v2(&raw mut memory, 0), 0);
+    assert_eq!(memory, usize::MAX);
+    assert_eq!(cuDeviceGetName(name.as_mut_ptr(), 8, 0), 0);
+    assert!(!name.contains(&0), "it has no end");
+}
+
+/// Nothing is done before somebody waits for it.
+fn lazy() {
+    let (twice, place) = (function("twice").unwrap(), upload(&[1.0, 2.0, 3.0]));
+    assert_eq!(launch(twice, [1, 32, 0], place, 3), 0);
+    assert_eq!(count(6), 0);
+    assert_eq!(synchronize(), 0);
+    assert_eq!(count(6), 1);
+    assert_eq!(download(place, 3), [2.0, 4.0, 6.0]);
+}
+
+/// A graph does nothing while it is recorded, and its work at each launch.
+fn recorded() {
+    let (twice, place) = (function("twice").unwrap(), upload(&[1.0, 2.0, 3.0]));
+    let (mut graph, mut instance) = (0u64, 0u64);
+    assert_eq!(cuStreamBeginCapture_v2(0, 2), 0);
+    assert_eq!(launch(twice, [1, 32, 0], place, 3), 0);
+    assert_eq!(cuStreamEndCapture(0, &raw mut graph), 0);
+    assert_eq!(cuGraphInstantiateWithFlags(&raw mut instance, graph, 0), 0);
+    assert_eq!(download(place, 3), [1.0, 2.0, 3.0]);
+    for _ in 0..2 {
+        assert_eq!(cuGraphLaunch(instance, 0), 0);
+    }
+    assert_eq!(download(place, 3), [4.0, 8.0, 12.0]);
+}

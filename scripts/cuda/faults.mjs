@@ -1,0 +1,157 @@
+// Faults planted in the kernels, one at a time: what the tests are tested with. Each names its file below
+// crates/ops/src, what is replaced there by what, and a test that has to fail: its binary and its name.
+const convolutions = ['conformance', 'convolutions_and_pools'];
+const others = ['conformance', 'norms_activations_attention_and_resampling'];
+const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
+
+function fault(name, file, test, from, to) {
+  return { name, file, test, from, to };
+}
+
+export const faults = [
+  fault(
+    'a wait too short',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'cp_async_wait<STAGES - 2>()',
+    'cp_async_wait<STAGES - 1>()',
+  ),
+  fault(
+    'no barrier in the pipeline',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'cp_async_wait<STAGES - 2>();\n        __syncthreads();',
+    'cp_async_wait<STAGES - 2>();',
+  ),
+  fault(
+    'a stage overwritten while it is read',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'load((step + STAGES - 1) % STAGES);',
+    'load(step % STAGES);',
+  ),
+  fault('a commit forgotten', 'conv3d/tensor.cu', wholeNumbers, 'cp_async_commit();\n        work', 'work'),
+  fault('fragments of b swapped', 'conv3d/tensor.cu', wholeNumbers, 'a[m], b[0], b[1]', 'a[m], b[1], b[0]'),
+  fault(
+    'rows of a by the wrong lanes',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'm * 16 + lane % 16, k',
+    'm * 16 + lane / 2, k',
+  ),
+  fault(
+    'the column of a sum',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'n * 8 + lane % 4 * 2, sums',
+    'n * 8 + lane % 8, sums',
+  ),
+  fault(
+    'a tap too early',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'if (++x < taps[2]) return;',
+    'if (++x <= taps[2]) return;',
+  ),
+  fault(
+    'the edge of the input unseen',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'some && gathered[i].has(cursor.tap)',
+    'some',
+  ),
+  fault('rows beyond the end stored', 'conv3d/tensor.cu', wholeNumbers, 'm0 + row >= rows || channel', 'channel'),
+  fault('the second bias', 'conv3d/tensor.cu', wholeNumbers, 'bias[channel + 1]', 'bias[channel]'),
+  fault('the part of a gradient', 'conv3d/tensor.cu', wholeNumbers, 'int64_t next = begin;', 'int64_t next = 0;'),
+  fault('padding unseen', 'conv3d/convolution.cuh', convolutions, 'p.step[1] * at.y + p.origin[1]', 'p.step[1] * at.y'),
+  fault(
+    'the last axis unbounded',
+    'conv3d/convolution.cuh',
+    convolutions,
+    'static_cast<unsigned>(p.input[2]);',
+    '0xffffffffu;',
+  ),
+  fault(
+    'channels of the second source',
+    'conv3d/kernels.cu',
+    convolutions,
+    'p.b_channels + channel - p.a_channels',
+    'p.b_channels + channel',
+  ),
+  fault(
+    'no barrier before the products',
+    'conv3d/kernels.cu',
+    convolutions,
+    'weights[i / BN][i % BN] = value;\n        }\n        __syncthreads();',
+    'weights[i / BN][i % BN] = value;\n        }',
+  ),
+  fault(
+    'no barrier behind the products',
+    'conv3d/kernels.cu',
+    convolutions,
+    'sums[i][j] += left[i] * right[j];\n        }\n        __syncthreads();',
+    'sums[i][j] += left[i] * right[j];\n        }',
+  ),
+  fault('a row beyond the last', 'conv3d/kernels.cu', convolutions, 'if (row >= rows) break;', ''),
+  fault(
+    'a barrier that some leave out',
+    'cuda/kernels.cu',
+    convolutions,
+    '__syncthreads();\n    if (c.lane',
+    'if (c.lane',
+  ),
+  fault(
+    'the last row left out',
+    'cuda/columns.cuh',
+    others,
+    'min(c.begin + span, rows)',
+    'min(c.begin + span, rows - 1)',
+  ),
+  fault('lanes beyond the rows', 'cuda/columns.cuh', others, 'c.active = c.lane < c.lanes;', 'c.active = true;'),
+  fault(
+    'half a warp summed',
+    'cuda/device.cuh',
+    others,
+    'int bit = 16; bit > 0; bit /= 2) value +=',
+    'int bit = 8; bit > 0; bit /= 2) value +=',
+  ),
+  fault('spreads joined as equals', 'norm/kernels.cu', others, 'share = b.count / count;', 'share = 0.5f;'),
+  fault(
+    'no barrier before the table is read',
+    'norm/kernels.cu',
+    others,
+    'table[threadIdx.x] = s;\n    __syncthreads();',
+    'table[threadIdx.x] = s;',
+  ),
+  fault('the count of the last part', 'norm/kernels.cu', others, 'min(span, s.rows - part * span)', 'span'),
+  fault(
+    'lanes that stay away',
+    'norm/kernels.cu',
+    others,
+    'Spread total = {};',
+    'if (threadIdx.x > 29) return;\n    Spread total = {};',
+  ),
+  fault('a value beyond the last', 'norm/kernels.cu', others, 'if (i >= count) return;', ''),
+  fault('the wrong sample', 'norm/kernels.cu', others, 'i / of_sample * channels + channel', 'channel'),
+  fault('the mean left in', 'layer_norm/kernels.cu', others, 'load(x + c) - mean;', 'load(x + c);'),
+  fault('a warp beyond the rows', 'layer_norm/kernels.cu', others, 'if (row >= rows) return;', ''),
+  fault('a highest score forgotten', 'attention/kernels.cu', others, 'highest = top;', ''),
+  fault(
+    'a shuffle from half the warp',
+    'attention/kernels.cu',
+    others,
+    '__shfl_sync(~0u, weight, j)',
+    '__shfl_sync(0xffffu, weight, j)',
+  ),
+  fault('keys beyond the last', 'attention/kernels.cu', others, 'key < s.keys && is_seen', 'is_seen'),
+  fault(
+    'a window one voxel off',
+    'pool3d/kernels.cu',
+    convolutions,
+    'y * w.kernel[1]) * w.input[2]',
+    'y) * w.input[2]',
+  ),
+  fault('the last of equals wins', 'pool3d/kernels.cu', convolutions, 'value > best ||', 'value >= best ||'),
+  fault('readers too few', 'upsample3d/kernels.cu', others, '* scale - 0.5f) + 3)', '* scale - 0.5f))'),
+  fault('the far corner', 'upsample3d/kernels.cu', others, 'next ? 1.0f - p[axis].first', 'next ? p[axis].first'),
+];

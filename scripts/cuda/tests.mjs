@@ -1,0 +1,76 @@
+// The operators' tests, built with the feature `cuda`, and runs of them on the double.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { output, root } from './command.mjs';
+import { onDouble } from './double.mjs';
+import { environment, workspace } from './workspace.mjs';
+
+/** Test binaries that look for a card. */
+const targets = ['conformance', 'card'];
+
+/** Builds them; their paths by name, and the code for cards that they carry. The addon's own selection of features is kept, so that nothing is built twice. */
+export function operatorTests() {
+  const args = ['test', '--no-run', '-p', 'pulmoav-ops', '-p', 'pulmoav-node', '--features', 'pulmoav-node/cuda'];
+  const messages = output('cargo', [...args, '--message-format', 'json-render-diagnostics'], {
+    cwd: workspace(),
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    cure: "The compiler's own words stand above.",
+  });
+  const made = messages
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+  const tests = made.filter(({ executable, target }) => executable && targets.includes(target.name));
+  const scripts = made.filter(({ reason, package_id: id }) => reason === 'build-script-executed' && hasKernels(id));
+  return {
+    binaries: new Map(tests.map(({ target, executable }) => [target.name, executable])),
+    ptx: scripts.flatMap(({ out_dir: out }) => filesOf(out, '.ptx')),
+    cubins: scripts.flatMap(({ out_dir: out }) => filesOf(out, '.cubin')),
+  };
+}
+
+/** Whether a package compiles kernels. */
+function hasKernels(id) {
+  return /pulmoav-ops|candle-kernels/.test(id);
+}
+
+function filesOf(folder, end) {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(end))
+    .map((name) => join(folder, name));
+}
+
+/** Runs a test binary on the double. Gives its counts, and the last lines where a test failed. */
+export function run(binary, settings, filter = []) {
+  const { wrapper = [], ...variables } = settings;
+  const env = onDouble({ PULMOAV_CARD: 'required', RUST_BACKTRACE: '0', ...variables });
+  const [command, ...args] = [...wrapper, binary, ...filter];
+  return new Promise((resolve) => {
+    // Goldens are found from the crate.
+    const child = spawn(command, args, { cwd: join(root, 'crates/ops'), env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 600_000);
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+    child.on('close', (status, signal) => {
+      clearTimeout(timer);
+      const [, passed = 0, failed = 0] = /test result: \S+ (\d+) passed; (\d+) failed/.exec(said) ?? [];
+      resolve({
+        isRight: status === 0,
+        passed: Number(passed),
+        failed: Number(failed) || Number(status !== 0),
+        said,
+        signal,
+      });
+    });
+  });
+}
+
+/** Where a run's words say what was wrong. */
+export function reason(said) {
+  const lines = said.split('\n');
+  const refused = lines.find((line) => line.includes('[cuda double] refused'));
+  const differs = lines.find((line) => /on a card|AddressSanitizer|runtime error/.test(line));
+  return (refused ?? differs ?? lines.find((line) => /panicked|FAILED/.test(line)) ?? 'it ended').trim().slice(0, 160);
+}

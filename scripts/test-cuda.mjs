@@ -1,0 +1,167 @@
+// Runs every operator's kernels on the double: interpreted from PTX, and as code of the host, in both orders, with late
+// and early copies, with a sanitizer. Then plants faults, each of which has to be found. Status 75: there is no compiler
+// for them here. With --races a race detector goes over them too, which takes long; --no-faults leaves the faults out.
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { finished, main, output, Refusal, root } from './cuda/command.mjs';
+import { faults } from './cuda/faults.mjs';
+import { hostKernels, kernelFiles } from './cuda/host-kernels.mjs';
+import { operatorTests, reason, run } from './cuda/tests.mjs';
+import { toolkit } from './cuda/toolkit.mjs';
+
+const SKIPPED = 75;
+const planted = join(root, 'target/cuda/faults');
+let [passed, failed] = [0, 0];
+
+await main(async () => {
+  const home = compiler();
+  if (!home) return;
+  const { binaries, ptx } = operatorTests();
+  const kernels = await hostKernels();
+  understood(ptx);
+  for (const [name, settings] of runs(kernels, await hostKernels('address'))) {
+    for (const [test, binary] of binaries) told(`${test}, ${name}`, await run(binary, settings));
+  }
+  if (process.argv.includes('--races')) await races(binaries);
+  const found = process.argv.includes('--no-faults') ? '' : `; ${await plantAll(binaries, home)}`;
+  process.stdout.write(`\nCUDA tests: ${passed} passed, ${failed} failed${found}\n`);
+  if (failed > 0) process.exitCode = 1;
+});
+
+/** The toolkit, or nothing and why. */
+function compiler() {
+  if (process.platform === 'linux') {
+    try {
+      return toolkit();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      process.stdout.write(`skipped: ${error.message}\n`);
+    }
+  } else process.stdout.write('skipped: CUDA is built on Linux only\n');
+  process.exitCode = SKIPPED;
+  return undefined;
+}
+
+/** How the kernels are run. */
+function runs(kernels, sanitized) {
+  const interpreted = { PULMOAV_CUDA_PTX: '1' };
+  const host = { EMU_KERNELS: kernels };
+  const library = (name) => output('g++', [`-print-file-name=${name}`]).trim();
+  return [
+    ['interpreted', interpreted],
+    ['interpreted, last first, early copies', { ...interpreted, EMU_ORDER: 'last', EMU_COPIES: 'early' }],
+    ['interpreted, lazy streams', { ...interpreted, EMU_LAZY: '1' }],
+    ['host', host],
+    ['host, last first', { ...host, EMU_ORDER: 'last' }],
+    ['host, early copies', { ...host, EMU_COPIES: 'early' }],
+    ['host, last first, early copies', { ...host, EMU_ORDER: 'last', EMU_COPIES: 'early' }],
+    [
+      'host, with sanitizers of addresses and undefined behaviour',
+      {
+        EMU_KERNELS: sanitized,
+        EMU_HEAP: '1',
+        LD_PRELOAD: `${library('libasan.so')} ${library('libubsan.so')}`,
+        ASAN_OPTIONS: 'detect_leaks=0:detect_stack_use_after_return=0',
+        UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+      },
+    ],
+  ];
+}
+
+/** With a race detector, which sees threads of one warp too. */
+async function races(binaries) {
+  const preload = output('g++', ['-print-file-name=libtsan.so']).trim();
+  const settings = {
+    EMU_KERNELS: await hostKernels('thread'),
+    EMU_THREADS: '1',
+    TSAN_OPTIONS: 'exitcode=66',
+    wrapper: ['setarch', '-R', 'env', `LD_PRELOAD=${preload}`],
+  };
+  told(
+    'conformance, host, with a race detector',
+    await run(binaries.get('conformance'), settings, ['--test-threads=1']),
+  );
+}
+
+/** Every instruction of candle's kernels and of ours is one that the interpreter knows. */
+function understood(files) {
+  const args = ['test', '--quiet', '-p', 'pulmoav-cuda-double', '--target-dir', join(root, 'target/cuda/double-build')];
+  output('cargo', [...args, '--', 'real_kernels_are_understood'], {
+    cwd: root,
+    env: { ...process.env, RUSTFLAGS: '-C target-cpu=native', PULMOAV_PTX: files.join(':') },
+    cure: 'Teach crates/cuda-double/src/ptx the instructions that are named.',
+  });
+  told(`instructions of ${files.length} modules`, { passed: 1, failed: 0, isRight: true });
+}
+
+function told(name, outcome) {
+  passed += outcome.passed;
+  failed += outcome.failed;
+  process.stdout.write(
+    `${outcome.isRight ? 'ok' : 'FAILED'}: ${name}: ${outcome.passed} passed, ${outcome.failed} failed\n`,
+  );
+  if (!outcome.isRight) process.stdout.write(`${outcome.said.split('\n').slice(-40).join('\n')}\n`);
+}
+
+/** Plants each fault in a copy of the sources; the count of those found. */
+async function plantAll(binaries, home) {
+  let found = 0;
+  for (const fault of faults) {
+    const by = await plant(fault, binaries, home);
+    found += Number(by !== undefined);
+    failed += Number(by === undefined);
+    process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
+  }
+  return `${found} of ${faults.length} planted faults found`;
+}
+
+/** Who finds a fault, and by what: the host's code or the interpreter, in one of the orders. */
+async function plant(fault, binaries, home) {
+  const [binary, name] = [binaries.get(fault.test[0]), fault.test[1]];
+  const sources = join(planted, 'src');
+  rmSync(sources, { recursive: true, force: true });
+  cpSync(join(root, 'crates/ops/src'), sources, {
+    recursive: true,
+    preserveTimestamps: true,
+    filter: (path) => !path.endsWith('.rs'),
+  });
+  const file = join(sources, fault.file);
+  const text = readFileSync(file, 'utf8');
+  if (!text.includes(fault.from))
+    throw new Refusal(`The fault "${fault.name}" does not apply: ${fault.file} was changed.`);
+  writeFileSync(
+    file,
+    text.replaceAll(fault.from, () => fault.to),
+  );
+  const library = await hostKernels('plain', sources, join(planted, 'host'));
+  for (const [how, order] of Object.entries({
+    'first first': {},
+    'last first, early copies': { EMU_ORDER: 'last', EMU_COPIES: 'early' },
+  })) {
+    const outcome = await run(binary, { EMU_KERNELS: library, ...order }, [name]);
+    if (!outcome.isRight) return `the host's code, ${how}: ${reason(outcome.said)}`;
+  }
+  for (const kernels of kernelFiles(sources)) {
+    if (!sees(kernels, fault.file)) continue;
+    const ptx = join(planted, 'kernels.ptx');
+    await finished(join(home, 'bin/nvcc'), [
+      '-std=c++17',
+      '-O3',
+      '-I',
+      join(sources, 'cuda'),
+      '-ptx',
+      '-arch=compute_80',
+      kernels,
+      '-o',
+      ptx,
+    ]);
+    const outcome = await run(binary, { PULMOAV_CUDA_PTX: '1', EMU_PTX: ptx }, [name]);
+    if (!outcome.isRight) return `the interpreter: ${reason(outcome.said)}`;
+  }
+  return undefined;
+}
+
+/** Whether a file is the faulty one, or includes it, as headers do. */
+function sees(kernels, file) {
+  return kernels.endsWith(file) || file.endsWith('.cuh');
+}
