@@ -98,19 +98,20 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
-  if (options.ranks !== undefined && options.ranks.rank > 0) return await follow(options, options.ranks, shared);
+  const device = await chooseDevice(options.device, options.signal);
+  const { precision = 'f32', ranks } = options;
+  checkPrecision(precision, device.name);
+  const place = { device: device.name, precision, threads };
+  if (ranks !== undefined && ranks.rank > 0) return await follow(place, options, ranks, shared);
   // Refused before the folder holds a run.
   if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
-  const device = await chooseDevice(options.device, options.signal);
-  const { precision = 'f32' } = options;
-  checkPrecision(precision, device.name);
   const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
   const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
   let trainer: Trainer;
   try {
-    trainer = await openTrainer(run, { device: device.name, precision, threads }, { ...options, signal }, shared);
+    trainer = await openTrainer(run, place, { ...options, signal }, shared);
   } catch (error) {
     if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
     return { reason: 'time', step: log.stepsTaken(), validation: null, best: modelOf(out) };
@@ -119,7 +120,24 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
     await openRecords(out, log, trainer.facts.step);
+    if (ranks) await joinRanks(trainer, ranks, out);
     return await loop(trainer, { run, log, options, device, started, limit, signal });
+  } finally {
+    trainer.close();
+  }
+}
+
+/** Takes the steps that the first rank orders; what the run keeps is that one's. */
+async function follow(place: Place, options: FoldOptions, ranks: Ranks, shared: string): Promise<TrainResult> {
+  const { out, fold, signal } = options;
+  await firstIsReady(out, ranks, signal);
+  const run = await openRun(out, undefined, { resume: true, fold });
+  const trainer = await openTrainer(run, place, options, shared);
+  try {
+    await joinRanks(trainer, ranks, out);
+    let step = trainer.facts.step;
+    while ((await trainer.follow()) !== null) step += 1;
+    return { reason: 'finished', step, validation: null, best: modelOf(out) };
   } finally {
     trainer.close();
   }

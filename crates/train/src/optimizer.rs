@@ -14,6 +14,7 @@
 //! ```
 
 use candle_core::{Tensor, Var, backprop::GradStore};
+use pulmoav_ops::Ranks;
 use pulmoav_ops::optimizer::{Rule, State, norm, update};
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::{Device, Tensor, backprop::GradStore};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::{
+    Ranks,
     device::{Compute, from_host},
     loss::Sums,
     tape::Tape,

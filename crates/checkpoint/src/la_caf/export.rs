@@ -5,7 +5,6 @@ use std::path::Path;
 
 use candle_core::Device;
 use candle_core::Tensor;
-use candle_core::Device;
 use pulmoav_model::{prompt_embeddings, weights};
 use pulmoav_plan::Network;
 use serde::Serialize;
