@@ -56,7 +56,8 @@ ranks('two devices take the steps that one takes with the same batches', async (
   t.is(two.status, 0, two.stderr);
   const [expected, found] = [lossesOf(alone), lossesOf(together)];
   t.is(found.length, 4);
-  for (const [at, loss] of found.entries()) t.true(Math.abs(loss - (expected[at] as number)) < 1e-4, `${found} ${expected}`);
+  for (const [at, loss] of found.entries())
+    t.true(Math.abs(loss - (expected[at] as number)) < 1e-4, `${found} ${expected}`);
   t.true(existsSync(join(together, 'best', 'model.safetensors')));
 });
 

@@ -15,9 +15,9 @@ import { findCheckpoint, keep, readAdaptState, saveAdaptState, sealCheckpoint } 
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
+import { firstIsReady, joinRanks, type Ranks } from './ranks.js';
 import { openRecords, refreshRecords } from './records.js';
 import { checkTrainConfig, keepCases, openRun, type RunFile } from './run.js';
-import { firstIsReady, joinRanks, type Ranks } from './ranks.js';
 import { learningRate } from './schedule.js';
 import { type StepReport, Trainer, type TrainerFacts } from './trainer.js';
 import { type Save, Validation } from './validation.js';
