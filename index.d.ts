@@ -166,6 +166,32 @@ interface DatasetFinding {
   remedy: string
 }
 
+/** A library that is loaded at run time. */
+interface DeviceLibrary {
+  /** What it is called. */
+  name: string
+  /** Whether a GPU can be used without it. */
+  optional: boolean
+  /** The file name it was found under; `null` where it was not found. */
+  found: string | null
+  /** Why it was not found; `null` where it was. */
+  problem: string | null
+}
+
+/** What this build and machine have for tensors beside the CPU. */
+interface DeviceProbe {
+  /** Whether this build has CUDA code. */
+  compiled: boolean
+  /** The newest CUDA version that the driver knows, `13.0`; `null` where there is no driver. */
+  driver: string | null
+  /** Libraries looked for, needed ones first; none without CUDA code. */
+  libraries: Array<DeviceLibrary>
+  /** The driver's cards. */
+  cards: Array<GpuCard>
+  /** Why no card can be used at all, and what to do; `null` where one may be. */
+  reason: string | null
+}
+
 /** Prompts as the network would be given them. */
 interface EncodedText {
   /** Token ids of each prompt, with start and end, no padding. */
@@ -800,29 +826,6 @@ interface Warning {
   message: string
 }
 
-/** What this build and machine have for tensors beside the CPU. */
-interface DeviceProbe {
-  compiled: boolean
-  driver: string | null
-  libraries: Array<DeviceLibrary>
-  cards: Array<GpuCard>
-  reason: string | null
-}
-interface DeviceLibrary {
-  name: string
-  optional: boolean
-  found: string | null
-  problem: string | null
-}
-interface GpuCard {
-  number: number
-  name: string
-  capability: string
-  totalBytes: number
-  freeBytes: number | null
-  reason: string | null
-}
-
 /** How far a call has come. */
 interface Progress extends Progress$1 {
     /** About how many seconds the stage still takes, by what of it is done; missing before anything is. */
@@ -863,6 +866,10 @@ interface AnatomyOptions extends CallOptions {
  * for (const { name, volumeMl } of structures) console.log(name, volumeMl);
  */
 declare function anatomy(scan: string | Volume, options?: AnatomyOptions): Promise<Anatomy>;
+
+/** What networks compute in: 32-bit floats, or 16-bit ones on a GPU, whose weights and sums keep 32. */
+declare const PRECISIONS: readonly ['f32', 'bf16'];
+type Precision = (typeof PRECISIONS)[number];
 
 /** What is asked of one scan. */
 interface SegmentOptions extends CallOptions {
@@ -951,6 +958,13 @@ interface LoadOptions extends CallOptions {
     checkpoint?: string | undefined;
     /** `auto` (a GPU where one can be used, else the CPU), `cpu` or `cuda[:N]`. @default 'auto' */
     device?: string | undefined;
+    /**
+     * What the network computes in: `f32`, or `bf16` on a GPU, which is faster and takes half of the memory there; labels
+     * can differ in single voxels.
+     *
+     * @default 'f32'
+     */
+    precision?: Precision | undefined;
     /** Threads to compute with; results do not depend on it. @default all */
     threads?: number | undefined;
     /**
@@ -1038,6 +1052,8 @@ interface SegmentJob {
     rawLabels?: boolean | undefined;
     /** `auto`, `cpu` or `cuda[:N]`. */
     device?: string | undefined;
+    /** What the network computes in: `f32`, or `bf16` on a GPU. */
+    precision?: Precision | undefined;
     /** Threads to compute with. */
     threads?: number | undefined;
     /** Most memory the process may use, bytes. */
@@ -2461,6 +2477,16 @@ type TrainEvent = {
 /** Why a run ended: all steps taken, no better for so many validations (`earlyStop`), time up, or cancelled. */
 type EndReason = 'finished' | 'converged' | 'time' | 'cancelled';
 
+/** This process's place among several that train one network, a device each. */
+interface Ranks {
+    /** From 0; the first has the loop, writes the run and validates. */
+    rank: number;
+    /** How many there are. */
+    count: number;
+    /** A name of their run, the same for all of them. */
+    run: string;
+}
+
 /** What to train on, where to, and for how long. */
 interface TrainOptions extends CallOptions {
     /** Data set in nnU-Net's shape. */
@@ -2481,8 +2507,12 @@ interface TrainOptions extends CallOptions {
     maxSeconds?: number | undefined;
     /** `auto`, `cpu` or `cuda[:N]`; a run may go on on another. @default 'auto' */
     device?: string | undefined;
+    /** What the network computes in: `f32`, or `bf16` on a GPU, with weights in f32 all the same. @default 'f32' */
+    precision?: Precision | undefined;
     /** Threads to compute with. @default all */
     threads?: number | undefined;
+    /** This process's place among several that train this network together, a GPU each. @default it trains alone */
+    ranks?: Ranks | undefined;
     /**
      * Most memory a step may take, bytes. Where it would take more, blocks of the network are computed twice instead of
      * kept, which gives the same bits; where that does not help, the run is refused.

@@ -1,11 +1,12 @@
 // Runs every operator's kernels on the double: interpreted from PTX, and as code of the host, in both orders, with late
-// and early copies, with a sanitizer. Then plants faults, each of which has to be found. Status 75: there is no compiler
+// and early copies, with a sanitizer. Then whole commands. Then plants faults, each of which has to be found. Status 75: there is no compiler
 // for them here. With --races a race detector goes over them too, which takes long; --no-faults leaves the faults out.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished, main, output, Refusal, root } from './cuda/command.mjs';
 import { faults } from './cuda/faults.mjs';
 import { hostKernels, kernelFiles } from './cuda/host-kernels.mjs';
+import { pipelines } from './cuda/pipelines.mjs';
 import { operatorTests, reason, run } from './cuda/tests.mjs';
 import { toolkit } from './cuda/toolkit.mjs';
 
@@ -22,6 +23,7 @@ await main(async () => {
   for (const [name, settings] of runs(kernels, await hostKernels('address'))) {
     for (const [test, binary] of binaries) told(`${test}, ${name}`, await run(binary, settings));
   }
+  told('commands', await pipelines(kernels));
   if (process.argv.includes('--races')) await races(binaries);
   const found = process.argv.includes('--no-faults') ? '' : `; ${await plantAll(binaries, home)}`;
   process.stdout.write(`\nCUDA tests: ${passed} passed, ${failed} failed${found}\n`);

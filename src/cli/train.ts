@@ -3,6 +3,7 @@ import type { TrainConfig } from '../config/train.js';
 import type { Precision } from '../native/device.js';
 import type { EndReason, TrainEvent } from '../train/events.js';
 import { train } from '../train/folds.js';
+import { deviceList, launch, ranksOfEnvironment } from '../train/ranks.js';
 import { readTrainConfig } from '../train/run.js';
 import { interruption } from './exit.js';
 import { bytes, duration, integer } from './flags.js';
@@ -17,6 +18,7 @@ interface Flags {
   resume?: boolean;
   maxTime?: number;
   device?: string;
+  devices?: string;
   precision?: Precision;
   threads?: number;
   maxMemory?: number;
@@ -36,14 +38,21 @@ export function addTrain(program: Command): void {
     .option('--resume', 'go on with the run that the directory holds')
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--devices <list>', 'several GPUs, a process each: cuda:0,cuda:1; env: as torchrun or srun started it')
     .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory a step may take: 2G, 900M, …', bytes('--max-memory'))
-    .action(async (dataset: string, { json, config, init, maxTime, maxMemory, ...rest }: Flags) => {
+    .action(async (dataset: string, { json, config, init, maxTime, maxMemory, devices, ...rest }: Flags) => {
+      if (devices !== undefined && devices !== 'env') {
+        process.exitCode = await launch(deviceList(devices), withoutDevices(process.argv.slice(2)));
+        return;
+      }
+      const together = devices === 'env' ? ranksOfEnvironment() : undefined;
       const printer = progressPrinter();
       const result = await train({
         dataset,
         ...rest,
+        ...together,
         config: await configOf(config, init),
         maxSeconds: maxTime,
         maxMemoryBytes: maxMemory,
@@ -51,10 +60,16 @@ export function addTrain(program: Command): void {
         onProgress: printer.onProgress,
         onEvent: tell,
       }).finally(printer.done);
+      if (together && together.ranks.rank > 0) return;
       if (json) return printJson(result);
       const how = `${ending[result.reason]} after ${result.step} steps`;
       say(`${how}: ${result.best ?? 'no model yet, go on with --resume'}`);
     });
+}
+
+/** The arguments of the command but for its list of devices. */
+function withoutDevices(args: readonly string[]): string[] {
+  return args.filter((arg, at) => arg !== '--devices' && args[at - 1] !== '--devices' && !arg.startsWith('--devices='));
 }
 
 const ending: Record<EndReason, string> = {

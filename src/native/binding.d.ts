@@ -282,6 +282,32 @@ export interface DatasetSurvey {
   findings: Array<DatasetFinding>
 }
 
+/** A library that is loaded at run time. */
+export interface DeviceLibrary {
+  /** What it is called. */
+  name: string
+  /** Whether a GPU can be used without it. */
+  optional: boolean
+  /** The file name it was found under; `null` where it was not found. */
+  found: string | null
+  /** Why it was not found; `null` where it was. */
+  problem: string | null
+}
+
+/** What this build and machine have for tensors beside the CPU. */
+export interface DeviceProbe {
+  /** Whether this build has CUDA code. */
+  compiled: boolean
+  /** The newest CUDA version that the driver knows, `13.0`; `null` where there is no driver. */
+  driver: string | null
+  /** Libraries looked for, needed ones first; none without CUDA code. */
+  libraries: Array<DeviceLibrary>
+  /** The driver's cards. */
+  cards: Array<GpuCard>
+  /** Why no card can be used at all, and what to do; `null` where one may be. */
+  reason: string | null
+}
+
 /** Frees a loaded model. */
 export declare function disposeClassModel(handle: number): void
 
@@ -438,6 +464,9 @@ export declare function inspect(path: string, series: string | undefined | null,
 /** Says what a model is; of nnU-Net's folders no number is read. */
 export declare function inspectClassModel(source: ClassModelSource): Promise<ClassModelInfo | ErrorInfo>
 
+/** Waits for all trainers of an identity; from then on every step is theirs together. */
+export declare function joinTrainer(handle: number, identity: Uint8Array, rank: number, count: number): Promise<null | ErrorInfo>
+
 /** Labels of voxels, and where they are in the body. */
 export interface LabelMap {
   /** Labels, z slowest, x fastest. */
@@ -469,6 +498,9 @@ export interface LabelSegment {
   /** That term in words. */
   sideMeaning: string | null
 }
+
+/** Tells the other trainers that no further step comes. */
+export declare function leaveTrainer(handle: number): Promise<null | ErrorInfo>
 
 /** Every score, in the order of results. */
 export declare function listScores(): Array<ScoreDescription>
@@ -658,12 +690,21 @@ export interface ProbabilityVolume {
   prompts: number
 }
 
+/**
+ * Looks at the driver, its libraries and its cards. Waits for the driver, and a broken one may take the process with
+ * it: `src/native/device.ts` asks in a process of its own.
+ */
+export declare function probeDevices(): DeviceProbe
+
 /** How far a call has come. */
 export interface Progress {
   stage: string
   done: number
   total: number
 }
+
+/** What several trainers join by, made by the first for all. */
+export declare function ranksIdentity(): Uint8Array | ErrorInfo
 
 /** Reads one volume of a file, or one series of DICOM. */
 export declare function readVolume(path: string, index: number | undefined | null, series: string | undefined | null, monitor: CallMonitor): Promise<VoxelVolume | ErrorInfo>
@@ -1226,6 +1267,9 @@ export interface TreeValue {
 /** Measures the trees of a label map. */
 export declare function treeVolume(volume: VoxelVolume, asked: TreeRequest, monitor: CallMonitor): Promise<VesselTrees | ErrorInfo>
 
+/** Computes something small on the device of that name. As [`probe_devices`] for a process of its own. */
+export declare function tryDevice(name: string): WorkingDevice | ErrorInfo
+
 /** What a model takes each prompt to mean. */
 export declare function understand(model: string, prompts: Array<string>, device: string): Promise<Array<Understood> | ErrorInfo>
 
@@ -1322,6 +1366,14 @@ export interface Warning {
   code: string
   /** One sentence: what it is and, where something can be done, what to check. */
   message: string
+}
+
+/** A device that work runs on. */
+export interface WorkingDevice {
+  /** `cpu` or `cuda:N`. */
+  name: string
+  /** Why this one. */
+  reason: string
 }
 
 /** Writes probabilities as a 4-D NIfTI `[x, y, z, prompt]`. */

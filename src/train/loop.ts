@@ -15,6 +15,7 @@ import { findCheckpoint, keep, readAdaptState, saveAdaptState, sealCheckpoint } 
 import { type EndReason, EventLog, type TrainEvent } from './events.js';
 import { Pace } from './pace.js';
 import { completePlan } from './plan.js';
+import { firstIsReady, joinRanks, type Ranks } from './ranks.js';
 import { openRecords, refreshRecords } from './records.js';
 import { checkTrainConfig, keepCases, openRun, type RunFile } from './run.js';
 import { learningRate } from './schedule.js';
@@ -45,6 +46,8 @@ export interface TrainOptions extends CallOptions {
   precision?: Precision | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;
+  /** This process's place among several that train this network together, a GPU each. @default it trains alone */
+  ranks?: Ranks | undefined;
   /**
    * Most memory a step may take, bytes. Where it would take more, blocks of the network are computed twice instead of
    * kept, which gives the same bits; where that does not help, the run is refused.
@@ -95,18 +98,20 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
+  const device = await chooseDevice(options.device, options.signal);
+  const { precision = 'f32', ranks } = options;
+  checkPrecision(precision, device.name);
+  const place = { device: device.name, precision, threads };
+  if (ranks !== undefined && ranks.rank > 0) return await follow(place, options, ranks, shared);
   // Refused before the folder holds a run.
   if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
-  const device = await chooseDevice(options.device, options.signal);
-  const { precision = 'f32' } = options;
-  checkPrecision(precision, device.name);
   const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);
   const signal = options.signal && limit ? AbortSignal.any([options.signal, limit]) : (options.signal ?? limit);
   let trainer: Trainer;
   try {
-    trainer = await openTrainer(run, { device: device.name, precision, threads }, { ...options, signal }, shared);
+    trainer = await openTrainer(run, place, { ...options, signal }, shared);
   } catch (error) {
     if (!limit?.aborted || options.signal?.aborted || error !== limit.reason) throw error;
     return { reason: 'time', step: log.stepsTaken(), validation: null, best: modelOf(out) };
@@ -115,7 +120,24 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
     const { trainingCases: training, validationCases: validation } = trainer.facts;
     await keepCases(out, run, { training, validation });
     await openRecords(out, log, trainer.facts.step);
+    if (ranks) await joinRanks(trainer, ranks, out);
     return await loop(trainer, { run, log, options, device, started, limit, signal });
+  } finally {
+    trainer.close();
+  }
+}
+
+/** Takes the steps that the first rank orders; what the run keeps is that one's. */
+async function follow(place: Place, options: FoldOptions, ranks: Ranks, shared: string): Promise<TrainResult> {
+  const { out, fold, signal } = options;
+  await firstIsReady(out, ranks, signal);
+  const run = await openRun(out, undefined, { resume: true, fold });
+  const trainer = await openTrainer(run, place, options, shared);
+  try {
+    await joinRanks(trainer, ranks, out);
+    let step = trainer.facts.step;
+    while ((await trainer.follow()) !== null) step += 1;
+    return { reason: 'finished', step, validation: null, best: modelOf(out) };
   } finally {
     trainer.close();
   }
@@ -228,6 +250,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     }
     if (validate) reason = await validated();
   }
+  if (options.ranks) await trainer.leave();
   await checkpoint();
   if (reason === 'finished' && (await validated()) === 'time') reason = 'time';
   log.write({ type: 'end', step, reason });

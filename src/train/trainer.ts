@@ -1,6 +1,7 @@
 import type { TrainConfig } from '../config/train.js';
 import type { CaseScores, StepReport, StepSettings, TrainerFacts, TrainerSetup } from '../native/binding.js';
 import { addon } from '../native/load.js';
+import { unwrap } from '../native/unwrap.js';
 import { call } from '../progress.js';
 import type { CallOptions } from '../types.js';
 
@@ -30,6 +31,26 @@ export class Trainer {
   /** Takes step number `step`. */
   async step(step: number, settings: StepSettings): Promise<StepReport> {
     return await call({}, () => addon().trainStep(this.#handle, step, settings));
+  }
+
+  /** What several trainers join by, made by the first for all. */
+  identity(): Uint8Array {
+    return unwrap(addon().ranksIdentity());
+  }
+
+  /** Waits for all trainers of an identity; from then on every step is theirs together. */
+  async join(identity: Uint8Array, rank: number, count: number): Promise<void> {
+    await call({}, () => addon().joinTrainer(this.#handle, identity, rank, count));
+  }
+
+  /** Takes the step that the first trainer orders; `null` once it has left. */
+  async follow(): Promise<StepReport | null> {
+    return await call({}, () => addon().followTrainer(this.#handle));
+  }
+
+  /** Tells the other trainers that no further step comes. */
+  async leave(): Promise<void> {
+    await call({}, () => addon().leaveTrainer(this.#handle));
   }
 
   /** Segments and scores the first `cases` validation cases with the moving average (EMA) of the weights. */

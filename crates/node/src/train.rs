@@ -374,6 +374,53 @@ pub fn train_step(
     })
 }
 
+/// What several trainers join by, made by the first for all.
+#[napi(catch_unwind)]
+pub fn ranks_identity() -> Either<Uint8Array, ErrorInfo> {
+    outcome(pulmoav_ops::Ranks::identity().map(Uint8Array::from).map_err(|error| {
+        Failure::new("ERR_DEVICE", format!("several devices cannot train together: {}", root_of(&error)))
+    }))
+}
+
+/// The sentence of an error without the places it came through.
+fn root_of(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Waits for all trainers of an identity; from then on every step is theirs together.
+#[napi(catch_unwind)]
+pub fn join_trainer(
+    env: &Env,
+    handle: u32,
+    identity: Uint8Array,
+    rank: u32,
+    count: u32,
+) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
+    let identity = identity.to_vec();
+    on_engine(env, handle, Afterwards::Keep, move |open| {
+        open.with(|trainer| trainer.join(&identity, rank as usize, count as usize))?;
+        Ok(Null)
+    })
+}
+
+/// Takes the step that the first trainer orders; `null` once it has left.
+#[napi(catch_unwind)]
+pub fn follow_trainer(env: &Env, handle: u32) -> Result<PromiseRaw<'_, Either<Either<StepReport, Null>, ErrorInfo>>> {
+    on_engine(env, handle, Afterwards::Keep, move |open| {
+        let report = open.with(Trainer::follow)?;
+        Ok(report.map_or(Either::B(Null), |report| Either::A(report.into())))
+    })
+}
+
+/// Tells the other trainers that no further step comes.
+#[napi(catch_unwind)]
+pub fn leave_trainer(env: &Env, handle: u32) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
+    on_engine(env, handle, Afterwards::Keep, move |open| {
+        open.with(Trainer::leave)?;
+        Ok(Null)
+    })
+}
+
 /// Scores of one case, and what it looks like.
 #[napi(object, object_from_js = false)]
 pub struct CaseScores {

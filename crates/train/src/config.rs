@@ -51,7 +51,7 @@ pub enum Unannotated {
 }
 
 /// What may change from step to step (decided by the loop and its policies).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepSettings {
     /// Learning rate of this step.
     pub learning_rate: f64,

@@ -22,6 +22,7 @@ pub mod places;
 pub mod prefetch;
 pub mod prepare;
 mod range;
+pub mod ranks;
 mod reference;
 pub mod report;
 pub mod sampler;

@@ -41,9 +41,14 @@ impl Prefetch {
         Ok(Self { orders: Some(orders), batches, pending: None, worker: Some(worker) })
     }
 
-    /// The batch of `step`, drawn by `weights`; starts on the next one.
-    pub fn take(&mut self, step: u64, weights: &SamplingWeights, next: &SamplingWeights) -> Result<Batch, TrainError> {
-        let order = (step, weights.clone());
+    /// The batch of `number`, drawn by `weights`; starts on the one that will be asked for next.
+    pub fn take(
+        &mut self,
+        number: u64,
+        weights: &SamplingWeights,
+        next: (u64, &SamplingWeights),
+    ) -> Result<Batch, TrainError> {
+        let order = (number, weights.clone());
         if self.pending.as_ref() != Some(&order) {
             if self.pending.take().is_some() {
                 // What was made for another step is not needed, whether it failed or not.
@@ -52,7 +57,7 @@ impl Prefetch {
             self.order(order)?;
         }
         let batch = self.receive()?;
-        self.order((step + 1, next.clone()))?;
+        self.order((next.0, next.1.clone()))?;
         batch
     }
 

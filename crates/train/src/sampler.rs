@@ -28,7 +28,7 @@ pub struct Sampling {
 }
 
 /// How much likelier cases and calibres are than without a policy; decided by the loop.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SamplingWeights {
     /// One factor a training case; empty: all alike.
     pub cases: Vec<f64>,

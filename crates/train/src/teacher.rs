@@ -18,6 +18,7 @@ use pulmoav_model::{Mode, Network, Parameters};
 use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{BodySide, Plan, VesselClass};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::View,
@@ -35,7 +36,7 @@ const BLOCK: usize = 4096;
 const CLASSES: usize = 3;
 
 /// How the teacher takes part in a step; decided by the loop.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TeacherSettings {
     /// Weight of what is learnt from the teacher, 0 to 1; the reference has 1.
     pub weight: f64,
@@ -51,7 +52,7 @@ impl TeacherSettings {
 }
 
 /// What the teacher said of one class.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Verdict {
     /// Voxels without a reference that it gave the class.
     pub voxels: u64,

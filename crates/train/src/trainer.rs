@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::{Device, Tensor, backprop::GradStore};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::{
+    Ranks,
     device::{Compute, from_host},
     loss::Sums,
     tape::Tape,
@@ -23,8 +24,9 @@ use crate::{
     optimizer::{Optimizer, Update},
     prefetch::Prefetch,
     prepare::{KEPT_HU, cached},
+    ranks::shared,
     report::{Pass, SampleReport, StepReport, StepSeconds, TeacherReport},
-    sampler::Draw,
+    sampler::{Draw, SamplingWeights},
     state::{self, Progress},
     teacher::{Lesson, Teacher},
 };
@@ -96,6 +98,8 @@ pub struct Trainer {
     facts: Facts,
     updates: u64,
     pub(crate) validation: Vec<Case>,
+    /// The processes that share the steps' batches, where there are several.
+    pub(crate) ranks: Option<Ranks>,
 }
 
 impl Trainer {
@@ -189,7 +193,16 @@ impl Trainer {
             parameters,
             facts,
             updates: 0,
+            ranks: None,
         })
+    }
+
+    pub(crate) fn config(&self) -> &StepConfig {
+        &self.config
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        self.network.device()
     }
 
     /// What the run says of itself.
@@ -203,18 +216,36 @@ impl Trainer {
     /// `ERR_CONFIG` for settings out of their range; what reading a case gives.
     pub fn step(&mut self, step: u64, settings: &StepSettings) -> Result<StepReport, TrainError> {
         settings.validate(self.cases)?;
+        self.order(step, settings)?;
+        self.take_step(step, settings)
+    }
+
+    /// The step's batches that are this process's, the sum of all gradients, and the update, which is the same on every
+    /// rank.
+    pub(crate) fn take_step(&mut self, step: u64, settings: &StepSettings) -> Result<StepReport, TrainError> {
         if let (Some(teacher), Some(_)) = (&mut self.teacher, &settings.teacher) {
             teacher.follow(&self.ema)?;
         }
         let batches = self.config.accumulate;
-        let (first, mut gradients) = self.pass(step * batches, settings, batches == 1)?;
-        let mut passes = vec![first];
-        for batch in 1..batches {
-            let (pass, more) = self.pass(step * batches + batch, settings, batch + 1 == batches)?;
+        let (rank, ranks) = self.ranks.as_ref().map_or((0, 1), |ranks| (ranks.rank() as u64, ranks.count() as u64));
+        let mut gradients = GradStore::default();
+        let mut passes = vec![];
+        for batch in (rank..batches).step_by(ranks as usize) {
+            let next = batch + ranks;
+            let next = if next < batches {
+                (step * batches + next, &settings.sampling)
+            } else {
+                ((step + 1) * batches + rank, &settings.next_sampling)
+            };
+            let (pass, more) = self.pass(step * batches + batch, settings, next)?;
             gradients.extend(more)?;
             passes.push(pass);
         }
         let mut clock = Clock::start();
+        if let Some(ranks) = &self.ranks {
+            self.optimizer.sum_over(ranks, &mut gradients)?;
+            passes = shared(ranks, &passes)?;
+        }
         let count = self.updates + 1;
         let Update { grad_norm, applied } = self.optimizer.update(count, settings.learning_rate, &mut gradients)?;
         if applied {
@@ -229,9 +260,13 @@ impl Trainer {
     }
 
     /// Forward, loss and backward of one batch, and its share of the step's gradient.
-    fn pass(&mut self, number: u64, settings: &StepSettings, is_last: bool) -> Result<(Pass, GradStore), TrainError> {
+    fn pass(
+        &mut self,
+        number: u64,
+        settings: &StepSettings,
+        next: (u64, &SamplingWeights),
+    ) -> Result<(Pass, GradStore), TrainError> {
         let mut clock = Clock::start();
-        let next = if is_last { &settings.next_sampling } else { &settings.sampling };
         let batch = self.batches.take(number, &settings.sampling, next)?;
         let waited = clock.lap();
         let lesson = self.lesson(&batch, settings)?;

@@ -1,42 +1,26 @@
 //! The same through NCCL.
-#![allow(unsafe_code)] // A handle that may move between threads.
-
-use std::panic::catch_unwind;
+#![allow(unsafe_code)] // Sums that NCCL takes; each rests on the lengths beside it.
 
 use candle_core::cuda_backend::CudaDevice;
-use candle_core::cuda_backend::cudarc::nccl::safe::{Comm, Id, ReduceOp};
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut};
 use candle_core::{DType, Device, Error, Result, Tensor, bail};
 
-use super::ID_BYTES;
+use super::nccl::{Communicator, Element};
 use crate::cuda::{Operand, Output};
 
 /// Numbers that are summed at a time: gradients are packed into buckets of 32 MB.
 const BUCKET: usize = 8 << 20;
 
 pub(super) struct Link {
-    comm: Comm,
+    communicator: Communicator,
     device: CudaDevice,
-}
-
-// SAFETY: NCCL lets any one thread at a time use a communicator; `Link` lends it only where `&self` calls run, which the
-// trainer that owns it makes on one thread.
-unsafe impl Send for Link {}
-
-/// See [`super::Ranks::identity`].
-pub(super) fn identity() -> Result<Vec<u8>> {
-    let made =
-        catch_unwind(Id::new).map_err(|_| Error::msg("libnccl.so.2 was not found; install NCCL 2.18 or newer"))?;
-    let id = made.map_err(|error| refused("an identity", error))?;
-    Ok(id.internal().iter().map(|&byte| byte as u8).collect())
 }
 
 impl Link {
     pub(super) fn join(device: &Device, identity: &[u8], rank: usize, count: usize) -> Result<Self> {
         let device = device.as_cuda_device()?.clone();
-        let mut id = [0; ID_BYTES];
-        id.iter_mut().zip(identity).for_each(|(to, &from)| *to = from as _);
-        let comm = Comm::from_rank(device.cuda_stream(), rank, count, Id::uninit(id));
-        Ok(Self { comm: comm.map_err(|error| refused("joining", error))?, device })
+        device.cuda_stream().context().bind_to_thread().map_err(Error::wrap)?;
+        Ok(Self { communicator: Communicator::join(identity, rank, count)?, device })
     }
 
     pub(super) fn sum(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
@@ -61,11 +45,15 @@ impl Link {
         }
         let flat = tensors.iter().map(|tensor| tensor.contiguous()?.flatten_all()).collect::<Result<Vec<_>>>()?;
         let packed = Tensor::cat(&flat, 0)?;
-        let operand = Operand::new(&packed);
-        let mut sum = Output::new(&self.device, DType::F32, packed.elem_count())?;
-        let (from, to) = (operand.f32()?, sum.f32_mut()?);
-        self.comm.all_reduce(&from, to, &ReduceOp::Sum).map_err(|error| refused("a sum of gradients", error))?;
-        let sum = sum.into_tensor(&self.device, packed.elem_count());
+        let (operand, count, stream) = (Operand::new(&packed), packed.elem_count(), self.device.cuda_stream());
+        let mut sum = Output::new(&self.device, DType::F32, count)?;
+        {
+            let (from, to) = (operand.f32()?, sum.f32_mut()?);
+            let ((from, _reads), (to, _writes)) = (from.device_ptr(&stream), to.device_ptr_mut(&stream));
+            // SAFETY: both have `count` numbers, and are freed on the same stream, behind the sum.
+            unsafe { self.communicator.sum(from, to, count, Element::F32, stream.cu_stream().cast()) }?;
+        }
+        let sum = sum.into_tensor(&self.device, count);
         let mut first = 0;
         let part = |tensor: &Tensor| {
             let part = sum.narrow(0, first, tensor.elem_count())?.reshape(tensor.shape());
@@ -76,13 +64,14 @@ impl Link {
     }
 
     pub(super) fn sum_numbers(&self, numbers: &[i32]) -> Result<Vec<i32>> {
+        let stream = self.device.cuda_stream();
         let from = self.device.clone_htod(numbers)?;
         let mut to = self.device.alloc_zeros::<i32>(numbers.len())?;
-        self.comm.all_reduce(&from, &mut to, &ReduceOp::Sum).map_err(|error| refused("a sum", error))?;
+        {
+            let ((from, _reads), (to, _writes)) = (from.device_ptr(&stream), to.device_ptr_mut(&stream));
+            // SAFETY: both have as many numbers as were given, and are freed on the same stream, behind the sum.
+            unsafe { self.communicator.sum(from, to, numbers.len(), Element::I32, stream.cu_stream().cast()) }?;
+        }
         self.device.clone_dtoh(&to)
     }
-}
-
-fn refused(what: &str, error: impl std::fmt::Debug) -> Error {
-    Error::msg(format!("NCCL refused {what}: {error:?}; NCCL_DEBUG=INFO tells more"))
 }

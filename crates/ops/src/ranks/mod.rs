@@ -5,6 +5,8 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(feature = "cuda")]
+mod nccl;
 
 use candle_core::{Device, Result, Tensor, bail};
 
@@ -26,7 +28,7 @@ impl Ranks {
     /// A build without CUDA code; NCCL that is missing or refuses.
     pub fn identity() -> Result<Vec<u8>> {
         #[cfg(feature = "cuda")]
-        return cuda::identity();
+        return nccl::identity();
         #[cfg(not(feature = "cuda"))]
         bail!("this build has CPU code only, so several processes cannot train together")
     }
