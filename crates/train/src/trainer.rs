@@ -611,7 +611,7 @@ mod tests {
         let dir = temporary("trainer-mean");
         let alone = StepSettings { teacher: None, ..settings() };
         let gradient = |trainer: &mut Trainer, number| {
-            let (pass, gradients) = trainer.pass(number, &alone, true).unwrap();
+            let (pass, gradients) = trainer.pass(number, &alone, (number + 1, &alone.next_sampling)).unwrap();
             let of = |slot: &crate::optimizer::Slot| {
                 gradients.get(&slot.var).map(|g| g.flatten_all().unwrap().to_vec1::<f32>().unwrap())
             };
@@ -715,7 +715,7 @@ mod tests {
     fn the_tape_s_gradients_are_candle_s() {
         let dir = temporary("trainer-tape");
         let mut trainer = trainer(&dir, PULMOAV);
-        let batch = trainer.batches.take(0, &SamplingWeights::default(), &SamplingWeights::default()).unwrap();
+        let batch = trainer.batches.take(0, &SamplingWeights::default(), (1, &SamplingWeights::default())).unwrap();
         let seeds_of = |logits: &[Tensor]| -> Vec<Tensor> {
             let losses = supervised(logits, &batch.targets, &trainer.config.loss, &trainer.map_weights).unwrap();
             losses.into_iter().map(|scale| scale.gradient).collect()
