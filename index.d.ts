@@ -255,6 +255,22 @@ interface Forecast {
   seconds: number
 }
 
+/** A graphics card. */
+interface GpuCard {
+  /** Its number N in `cuda:N`. */
+  number: number
+  /** What the driver calls it. */
+  name: string
+  /** Compute capability, `9.0`. */
+  capability: string
+  /** Its memory. */
+  totalBytes: number
+  /** What of its memory nobody uses; `null` of a card that cannot be used. */
+  freeBytes: number | null
+  /** Why it cannot be used; `null` where it can. */
+  reason: string | null
+}
+
 /** What became of every tensor of a checkpoint. */
 interface ImportedCheckpoint {
   /** Name of the checkpoint's file, without its folder. */
@@ -432,7 +448,7 @@ interface Segmentation {
   /** Label map on the scan's own grid; 0 is background. */
   labels: LabelMap
   /** `[prompt, z, y, x]`, prompt slowest, on the scan's own grid; there when asked for. */
-  probabilities: Float32Array | null
+  probabilities?: Float32Array
   /** What was asked for and found. */
   targets: Array<SegmentedTarget>
   /** What was kept beside the vessels, with its values in `labels`; empty where nothing was to be. */
@@ -899,6 +915,13 @@ interface SegmentOptions extends CallOptions {
      */
     postprocess?: boolean | undefined;
     /**
+     * Give each branch one class, artery or vein: what lies on a branch of the other class follows it, gaps of up to 6 mm
+     * are bridged, and loose specks go. Needs prompts of both classes.
+     *
+     * @default as the model's plan says; where it does not say, as `postprocess`
+     */
+    tidy?: boolean | undefined;
+    /**
      * Fail where there is anything to warn of: nothing is answered then. A prompt with a side where the scan leaves the
      * sides unclear fails before the network looks.
      *
@@ -1068,6 +1091,8 @@ interface SegmentJob {
     keepAirways?: boolean | undefined;
     /** Post-process the labels, or not, whatever the plan says. */
     postprocess?: boolean | undefined;
+    /** Give each branch one class, or not, whatever the plan says. */
+    tidy?: boolean | undefined;
     /** Fail where there is anything to warn of, and write nothing. */
     strict?: boolean | undefined;
     /** Where to write probabilities, a 4-D NIfTI. */
@@ -2607,5 +2632,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, QUALITIES, Segmenter, StrictError, UsageError, anatomy, anatomyToFolder, batch, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, foretellJob, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, verify, verifyModel, writeSurface, writeVolume };
-export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseEvaluation, CaseResult, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileBytes, FileInfo, Fingerprint, Forecast, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, MeasuredTree, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, Quality, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoreGroup, ScoredCase, Scores, ScoringRule, SegmentForecast, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, Tidied, TidyBridge, TidyChange, TidyOptions, TidyPieces, TidySeconds, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, TreeBranch, TreeJob, TreeLoop, TreeOptions, TreeOrder, TreePiece, TreePoint, TreeReport, TreeSeconds, TreeSummary, Understood, UnpairedFile, Verification, VerifiedFile, VesselTrees, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, QUALITIES, Segmenter, StrictError, UsageError, anatomy, anatomyToFolder, batch, checkLabels, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, foretellJob, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, verify, verifyModel, writeSurface, writeVolume };
+export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseEvaluation, CaseResult, CheckFigure, CheckOptions, CheckPlace, CheckSeconds, Checked, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileBytes, FileInfo, Fingerprint, Forecast, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, MeasuredTree, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, Quality, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoreGroup, ScoredCase, Scores, ScoringRule, SegmentForecast, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, Tidied, TidyBridge, TidyChange, TidyCounts, TidyOptions, TidyPieces, TidySeconds, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, TreeBranch, TreeJob, TreeLoop, TreeOptions, TreeOrder, TreePiece, TreePoint, TreeReport, TreeSeconds, TreeSummary, Understood, UnpairedFile, Verification, VerifiedFile, VesselTrees, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };

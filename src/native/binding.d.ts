@@ -121,6 +121,51 @@ export interface CheckedCase {
   facts: CaseFacts | null
 }
 
+/** A figure of a label map without a reference. */
+export interface CheckFigure {
+  /** Its key. */
+  name: string
+  /** Its name for people. */
+  title: string
+  /** Empty for a share. */
+  unit: string
+  /** Whether its rank follows the share of swapped voxels on phantoms, or it only tells of what cannot be. */
+  kind: 'followsErrors' | 'plausibility'
+  /** `null` where it is not defined. */
+  value: number | null
+  /** `green` within `plausible`, `yellow` within `doubtful`, else `red`; `null` without a value. */
+  light: 'green' | 'yellow' | 'red' | null
+  /** Lowest and highest plausible value. */
+  plausible: [number, number]
+  /** Beyond these it is red. */
+  doubtful: [number, number]
+  /** Where the ranges come from. */
+  source: string
+  /** What the size of a place is; empty where it has none. */
+  placesUnit: string
+  /** Where to look, the largest first. */
+  places: Array<CheckPlace>
+}
+
+/** Checks the label map of a file. */
+export declare function checkFile(path: string, asked: CheckFileRequest, monitor: CallMonitor): Promise<Checked | ErrorInfo>
+
+/** How a label map is checked. */
+export interface CheckFileRequest {
+  /** The scan, as a path. */
+  image: string
+  /** Which volume of the scan's file with four or more axes. */
+  index: number | null
+  /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
+  series: string | null
+  /** Values of arteries, each with that of the veins whose place it shares. */
+  pairs: Array<Array<number>>
+  /** Values of a side, each with 1 for the patient's left or 2 for the right. */
+  sides: Array<Array<number>>
+  /** Threads to compute with. */
+  threads: number
+}
+
 /**
  * Finds what is wrong with an output's place before any work is done: of a DICOM segmentation, whether the input's
  * series can be referred to.
@@ -405,6 +450,9 @@ export interface FileInfo {
 /** How much a finding matters. `error`: training would stop, or learn something wrong; `warning`: should be looked at. */
 export type FindingSeverity = 'error' | 'warning'
 
+/** Takes the step that the first trainer orders; `null` once it has left. */
+export declare function followTrainer(handle: number): Promise<StepReport | null | ErrorInfo>
+
 /** What segmenting a scan will take. */
 export interface Forecast {
   /** The scan's voxels along `[z, y, x]`. */
@@ -424,6 +472,22 @@ export declare function foretellClassFiles(handle: number, paths: Array<string>,
 
 /** Foretells what segmenting a file will take, by its header and one tile. */
 export declare function foretellFile(handle: number, path: string, asked: SegmentRequest, monitor: CallMonitor): Promise<Forecast | ErrorInfo>
+
+/** A graphics card. */
+export interface GpuCard {
+  /** Its number N in `cuda:N`. */
+  number: number
+  /** What the driver calls it. */
+  name: string
+  /** Compute capability, `9.0`. */
+  capability: string
+  /** Its memory. */
+  totalBytes: number
+  /** What of its memory nobody uses; `null` of a card that cannot be used. */
+  freeBytes: number | null
+  /** Why it cannot be used; `null` where it can. */
+  reason: string | null
+}
 
 /** Looks at the build and the processor. */
 export declare function health(): MachineHealth
@@ -834,6 +898,8 @@ export interface SegmentRequest {
   postprocess: boolean | null
   /** Share of a tile by which tiles move on; `null`: as the plan says. */
   step: number | null
+  /** Whether each branch gets one class; `null`: as the plan says. */
+  tidy: boolean | null
   /** Whether a prompt with a side is refused where the sides are unclear. */
   strict: boolean
   /** Which volume of a file with four or more axes. */
@@ -1384,32 +1450,3 @@ export declare function writeSurface(path: string, output: string, values: Array
 
 /** Writes a volume, with another file's header where both are NIfTI; a label map whose values have names is read back. */
 export declare function writeVolume(path: string, volume: VoxelVolume, likeness: VolumeLikeness, monitor: CallMonitor): Promise<null | ErrorInfo>
-
-/** What this build and machine have for tensors beside the CPU. */
-export interface DeviceProbe {
-  compiled: boolean
-  driver: string | null
-  libraries: Array<DeviceLibrary>
-  cards: Array<GpuCard>
-  reason: string | null
-}
-export interface DeviceLibrary {
-  name: string
-  optional: boolean
-  found: string | null
-  problem: string | null
-}
-export interface GpuCard {
-  number: number
-  name: string
-  capability: string
-  totalBytes: number
-  freeBytes: number | null
-  reason: string | null
-}
-export interface WorkingDevice {
-  name: string
-  reason: string
-}
-export declare function probeDevices(): DeviceProbe
-export declare function tryDevice(name: string): WorkingDevice | ErrorInfo
