@@ -1,5 +1,6 @@
-// Packs the package and this platform's addon, installs both into an empty folder as users get them, without scripts and
-// without a compiler, and uses them: ES modules, CommonJS, worker threads, the command line. `--json FILE` keeps sizes.
+// Packs the package and this platform's addon, installs both into an empty folder as users get them, without scripts
+// and without a compiler, and uses them: ES modules, CommonJS, worker threads, the command line. `--json FILE` keeps
+// sizes.
 // Status 75: the dependencies could not be had, as offline.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -248,8 +248,8 @@ function padded(scan) {
 }
 
 /**
- * Whether what is expected is said, and nothing where nothing is; more may be said of what follows from it. What is said
- * of the result depends on the model.
+ * Whether what is expected is said, and nothing where nothing is; more may be said of what follows from it. What is
+ * said of the result depends on the model.
  */
 export function isAsExpected(codes, expected) {
   const told = codes.filter((code) => !['EMPTY_RESULT', 'IMPLAUSIBLE_RESULT'].includes(code));
@@ -267,7 +267,8 @@ async function main() {
       const { codes, words } = await told(segmenter, make);
       const isRight = isAsExpected(codes, expected);
       if (!isRight) wrong++;
-      const row = `| ${name} | ${codes.map((code) => `\`${code}\``).join(' ') || 'nothing'} | ${words.replaceAll(`${folder}/`, '').replaceAll('|', '/')} |`;
+      const said = codes.map((code) => `\`${code}\``).join(' ') || 'nothing';
+      const row = `| ${name} | ${said} | ${words.replaceAll(`${folder}/`, '').replaceAll('|', '/')} |`;
       table += `${row}\n`;
       console.log(isRight ? row : `${row} EXPECTED ${expected.join(' ') || 'nothing'}`);
     }

@@ -60,10 +60,10 @@ function fish(commands: Completed[]): string {
   const quoted = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   const lines = commands.flatMap(({ name, description, flags }) => [
     `complete -c pulmoav -n __fish_use_subcommand -f -a ${name} -d ${quoted(description)}`,
-    ...flags.map(
-      (flag) =>
-        `complete -c pulmoav -n '__fish_seen_subcommand_from ${name}' -l ${flag.long.slice(2)} -d ${quoted(flag.description)}`,
-    ),
+    ...flags.map(({ long, description }) => {
+      const after = `'__fish_seen_subcommand_from ${name}'`;
+      return `complete -c pulmoav -n ${after} -l ${long.slice(2)} -d ${quoted(description)}`;
+    }),
   ]);
   return `# Completion of pulmoav.\n${lines.join('\n')}\n`;
 }

@@ -40,8 +40,8 @@ export async function withInputs<T>(inputs: string[], work: (paths: string[]) =>
 }
 
 /**
- * Runs `work` with the path of its output. `-` is a file that goes to standard output afterwards; a name without a known
- * ending gets that of `format`.
+ * Runs `work` with the path of its output. `-` is a file that goes to standard output afterwards; a name without a
+ * known ending gets that of `format`.
  *
  * @throws UsageError, and what `work` throws
  */

@@ -25,15 +25,23 @@ export interface ScanPage {
 }
 
 /** What may be loaded: nothing but what the page itself holds. */
-const POLICY =
-  "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; connect-src data: blob:; font-src data:";
+const POLICY = [
+  "default-src 'none'",
+  'img-src data: blob:',
+  "style-src 'unsafe-inline'",
+  "script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:",
+  'worker-src blob:',
+  'connect-src data: blob:',
+  'font-src data:',
+].join('; ');
 
 const LOOK = `
 #viewer { margin: 14px 0; }
 #viewer .stage { height: 640px; background: #000; border-radius: 6px; overflow: hidden; }
 #viewer .bar { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 8px 0; color: var(--soft); }
 #viewer output { min-height: 1.5em; display: block; color: var(--soft); font-variant-numeric: tabular-nums; }
-.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 7px; vertical-align: -1px; }
+.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 7px;
+  vertical-align: -1px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 8px 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 `;
@@ -77,7 +85,8 @@ function base64(bytes: Uint8Array): Markup {
 
 function warnings({ warnings }: SegmentReport): Markup {
   if (warnings.length === 0) return NOTHING;
-  return html`<div class="note">${warnings.map(({ code, message }) => html`<p>${message} <code>${code}</code></p>`)}</div>`;
+  const told = warnings.map(({ code, message }) => html`<p>${message} <code>${code}</code></p>`);
+  return html`<div class="note">${told}</div>`;
 }
 
 function viewer({ picture, spacingMm }: ScanPage): Markup {
@@ -85,21 +94,23 @@ function viewer({ picture, spacingMm }: ScanPage): Markup {
   return html`<div id="viewer" hidden>
 <div class="bar">
 <label>show <select id="layout"><option value="all">slices and 3-D</option><option value="axial">axial</option>
-<option value="coronal">coronal</option><option value="sagittal">sagittal</option><option value="solid">3-D</option></select></label>
-<label>window <select id="window"><option value="-1000 400">lung and vessels</option><option value="-1350 150">lung</option>
+<option value="coronal">coronal</option><option value="sagittal">sagittal</option>
+<option value="solid">3-D</option></select></label>
+<label>window <select id="window"><option value="-1000 400">lung and vessels</option>
+<option value="-1350 150">lung</option>
 <option value="-160 240">soft tissue</option></select></label>
 <label>labels <input id="opacity" type="range" min="0" max="1" step="0.05" value="0.6"></label>
 <label>scan <input id="scanned" type="range" min="0" max="1" step="0.05" value="1"></label>
 </div>
 <div class="stage"><canvas id="view"></canvas></div>
 <output id="told"></output>
-<p class="soft">The part of the scan around the labels, in voxels of ${mm} mm (z, y, x) and steps of 8 HU. Drag to move, use the
-wheel to go through slices. The label map itself has the scan's own voxels.</p>
+<p class="soft">The part of the scan around the labels, in voxels of ${mm} mm (z, y, x) and steps of 8 HU. Drag to
+move, use the wheel to go through slices. The label map itself has the scan's own voxels.</p>
 </div>
 <p id="apology" class="note" hidden></p>
 <figure><img alt="Slices of the scan with its labels, and projections of the labels"
-src="data:image/png;base64,${base64(picture)}"><figcaption>The slices with most label, and projections; the patient's right
-is at the left.</figcaption></figure>`;
+src="data:image/png;base64,${base64(picture)}"><figcaption>The slices with most label, and projections; the patient's
+right is at the left.</figcaption></figure>`;
 }
 
 function volumes({ targets, structures }: SegmentReport, names: LabelName[]): Markup {
@@ -122,16 +133,18 @@ function trees({ trees }: ScanPage, names: LabelName[]): Markup {
     const { name, value, volumeMl, lengthMm, branches, pieces, loops } = tree;
     const loose = pieces.filter(({ isTree }) => !isTree).length;
     const highest = Math.max(0, ...branches.map(({ strahler }) => strahler));
-    return html`<tr><td>${swatch(nameOf(value))}${name}</td><td>${(lengthMm / 1000).toFixed(2)}</td><td>${branches.length}</td>
-<td>${highest}</td><td>${smallShare(tree)}</td><td>${pieces.length - loose}</td><td>${loose}</td><td>${loops.length}</td>
-<td>${volumeMl.toFixed(1)}</td></tr>`;
+    const length = (lengthMm / 1000).toFixed(2);
+    return html`<tr><td>${swatch(nameOf(value))}${name}</td><td>${length}</td><td>${branches.length}</td>
+<td>${highest}</td><td>${smallShare(tree)}</td><td>${pieces.length - loose}</td><td>${loose}</td>
+<td>${loops.length}</td><td>${volumeMl.toFixed(1)}</td></tr>`;
   });
   const coloured = trees.map((tree) => ({ tree, colour: `rgb(${(nameOf(tree.value)?.colour ?? [128]).join(' ')})` }));
   return html`<h2>Trees</h2>
 <div class="scroll"><table><thead><tr><th>what</th><th>length, m</th><th>branches</th><th>highest order</th>
-<th>under 5 mm²</th><th>trees</th><th>loose pieces</th><th>loops</th><th>ml</th></tr></thead><tbody>${rows}</tbody></table></div>
-<p class="soft">Orders are Strahler's. Under 5 mm²: the share of the volume in branches whose cross-section is smaller, as
-BV5 counts it. Loops are cut; a true vessel has none.</p>
+<th>under 5 mm²</th><th>trees</th><th>loose pieces</th><th>loops</th><th>ml</th></tr></thead>
+<tbody>${rows}</tbody></table></div>
+<p class="soft">Orders are Strahler's. Under 5 mm²: the share of the volume in branches whose cross-section is smaller,
+as BV5 counts it. Loops are cut; a true vessel has none.</p>
 <h3>Length by diameter</h3>
 ${calibreChart(coloured)}`;
 }
