@@ -1,6 +1,7 @@
 // Runs every operator's kernels on the double: interpreted from PTX, and as code of the host, in both orders, with late
-// and early copies, with a sanitizer. Then whole commands. Then plants faults, each of which has to be found. Status 75: there is no compiler
-// for them here. With --races a race detector goes over them too, which takes long; --no-faults leaves the faults out.
+// and early copies, with sanitizers. Then plants faults, each of which has to be found. Status 75: there is no compiler
+// for the kernels here. --no-faults leaves the faults out, --only WORDS plants those alone whose name or file has the
+// words; with --races a race detector goes over the kernels too, which takes long.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished, main, output, Refusal, root } from './cuda/command.mjs';
@@ -12,12 +13,22 @@ import { toolkit } from './cuda/toolkit.mjs';
 
 const SKIPPED = 75;
 const planted = join(root, 'target/cuda/faults');
+/** What `--only` asks for. */
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 let [passed, failed] = [0, 0];
 
 await main(async () => {
   const home = compiler();
   if (!home) return;
   const { binaries, ptx } = operatorTests();
+  if (!only) await conform(binaries, ptx);
+  const found = process.argv.includes('--no-faults') ? '' : `; ${await plantAll(binaries, home)}`;
+  process.stdout.write(`\nCUDA tests: ${passed} passed, ${failed} failed${found}\n`);
+  if (failed > 0) process.exitCode = 1;
+});
+
+/** Every kernel, in every way that it is run. */
+async function conform(binaries, ptx) {
   const kernels = await hostKernels();
   understood(ptx);
   for (const [name, settings] of runs(kernels, await hostKernels('address'))) {
@@ -25,10 +36,7 @@ await main(async () => {
   }
   told('commands', await pipelines(kernels));
   if (process.argv.includes('--races')) await races(binaries);
-  const found = process.argv.includes('--no-faults') ? '' : `; ${await plantAll(binaries, home)}`;
-  process.stdout.write(`\nCUDA tests: ${passed} passed, ${failed} failed${found}\n`);
-  if (failed > 0) process.exitCode = 1;
-});
+}
 
 /** The toolkit, or nothing and why. */
 function compiler() {
@@ -107,14 +115,15 @@ function told(name, outcome) {
 
 /** Plants each fault in a copy of the sources; the count of those found. */
 async function plantAll(binaries, home) {
+  const chosen = faults.filter(({ name, file }) => !only || `${name} ${file}`.includes(only));
   let found = 0;
-  for (const fault of faults) {
+  for (const fault of chosen) {
     const by = await plant(fault, binaries, home);
     found += Number(by !== undefined);
     failed += Number(by === undefined);
     process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
   }
-  return `${found} of ${faults.length} planted faults found`;
+  return `${found} of ${chosen.length} planted faults found`;
 }
 
 /** Who finds a fault, and by what: the host's code or the interpreter, in one of the orders. */

@@ -107,7 +107,6 @@ export const faults = [
     'min(c.begin + span, rows)',
     'min(c.begin + span, rows - 1)',
   ),
-  fault('lanes beyond the rows', 'cuda/columns.cuh', others, 'c.active = c.lane < c.lanes;', 'c.active = true;'),
   fault(
     'half a warp summed',
     'cuda/device.cuh',

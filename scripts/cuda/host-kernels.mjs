@@ -1,7 +1,7 @@
 // The operators' kernels as code of the host: every kernels.cu, compiled by g++ with crates/cuda-double/host in place of
 // CUDA, in one library that the double runs (EMU_KERNELS).
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,6 +41,7 @@ export async function hostKernels(kind = 'plain', sources = join(root, 'crates/o
   ].map((job) => ({ ...job, object: join(out, `${basename(job.file)}.o`), key: contents([job.of, ...headers]) }));
   const stale = jobs.filter(({ object, key }) => !existsSync(object) || !isKept(object, key));
   const compile = ({ file, flags, object }) => ['g++', [...common, ...flags, ...include, '-c', '-o', object, file]];
+  for (const { object } of stale) rmSync(`${object}.key`, { force: true }); // a kill leaves no object under another's key
   await inParallel(stale.map(compile), availableParallelism());
   for (const { object, key } of stale) writeFileSync(`${object}.key`, key);
   const library = join(out, 'libkernels.so');
