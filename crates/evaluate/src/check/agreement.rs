@@ -12,7 +12,7 @@ pub(super) const MIXED: Figure = Figure {
     title: "Length of centreline whose class is not its branch's",
     unit: "",
     kind: Kind::FollowsErrors,
-    limits: Limits { green: [0.0, 0.06], yellow: [0.0, 0.1] },
+    limits: Limits { green: [0.0, 0.065], yellow: [0.0, 0.08] },
     source: "phantoms (docs/checking.md)",
     places: "mm of centreline",
     value: mixed,
@@ -22,6 +22,7 @@ pub(super) const AGAINST_TREE: Figure = Figure {
     name: "againstTree",
     title: "Length of branches whose tree is of the other class",
     value: against_tree,
+    limits: Limits { green: [0.0, 0.03], yellow: [0.0, 0.045] },
     places: "mm of branch",
     ..MIXED
 };

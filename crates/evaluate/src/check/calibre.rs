@@ -13,7 +13,7 @@ pub(super) const CALIBRE: Figure = Figure {
     title: "Length of branches wider than their parent",
     unit: "",
     kind: Kind::FollowsErrors,
-    limits: Limits { green: [0.0, 0.1], yellow: [0.0, 0.15] },
+    limits: Limits { green: [0.0, 0.06], yellow: [0.0, 0.08] },
     source: "phantoms (docs/checking.md)",
     places: "mm of branch",
     value: calibre,

@@ -12,7 +12,7 @@ pub(super) const CONTACT: Figure = Figure {
     title: "Contact of arteries and veins a mm of centreline",
     unit: "mm",
     kind: Kind::FollowsErrors,
-    limits: Limits { green: [0.0, 0.5], yellow: [0.0, 0.8] },
+    limits: Limits { green: [0.0, 0.4], yellow: [0.0, 0.6] },
     source: "phantoms (docs/checking.md)",
     places: "",
     value: contact,

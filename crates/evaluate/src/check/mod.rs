@@ -3,7 +3,6 @@
 //! [`FIGURES`].
 
 mod agreement;
-mod airways;
 mod calibre;
 mod contact;
 mod figure;
@@ -28,7 +27,6 @@ pub const FIGURES: &[Figure] = &[
     agreement::AGAINST_TREE,
     contact::CONTACT,
     loose::LOOSE,
-    airways::AIRWAYS,
     calibre::CALIBRE,
     volumes::SHARE_OF_LUNGS,
     volumes::ARTERY_SHARE,

@@ -5,7 +5,6 @@ use pulmoav_tree::tidy::{self, Report, Weights, tidy as tidied};
 use pulmoav_tree::{TreeError, VesselTree, vessel_tree};
 use pulmoav_volume::bits::Bits;
 use pulmoav_volume::crop::VoxelBox;
-use pulmoav_volume::nearest::Nearest;
 use pulmoav_volume::{Affine, Grid, Mask, Volume};
 
 use crate::check::figure::Place;
@@ -121,23 +120,6 @@ impl<'a> Seen<'a> {
     pub(crate) fn place(&self, voxel: [usize; 3], size: f64) -> Place {
         let [z, y, x] = voxel.map(|at| at as f64);
         Place { at_mm: self.grid().affine.apply([x, y, z]), voxel, size }
-    }
-
-    /// Distance to the airways' lumen, mm, of places that are given, infinite beyond `reach_mm`; `None` without airways.
-    pub(crate) fn to_airways_mm(&self, voxels: &[[usize; 3]], reach_mm: f64) -> Option<Vec<f64>> {
-        let airways = self.request.surroundings?.airways;
-        if airways.is_empty() {
-            return None;
-        }
-        let [_, height, width] = self.grid().shape;
-        let mut bits = Bits::empty(self.grid().shape);
-        for &at in airways {
-            let at = at as usize;
-            bits.set([at / (height * width), at / width % height, at % width]);
-        }
-        let near = Nearest::reaching(&bits, self.grid().spacing_mm, reach_mm);
-        let to = |&voxel: &[usize; 3]| near.to(voxel, reach_mm).map_or(f64::INFINITY, |found| found.squared_mm2.sqrt());
-        Some(voxels.iter().map(to).collect())
     }
 
     /// The voxels of a class, in the box of both with a margin.
