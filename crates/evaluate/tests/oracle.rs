@@ -64,8 +64,8 @@ fn what_cannot_be_compared_is_refused() {
     flat.grid.shape = [1, 2, 4];
     let mut unknown = reference.clone();
     unknown.data[3] = 17;
-    for pred in [moved, flat, unknown] {
-        let error = evaluate(&pred, &reference, &options, &Silent).expect_err("refused");
+    for (pred, reference) in [(&moved, &reference), (&flat, &reference), (&reference, &unknown)] {
+        let error = evaluate(pred, reference, &options, &Silent).expect_err("refused");
         assert_eq!(error.code(), "ERR_GEOMETRY", "{error}");
     }
 }
