@@ -1,5 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { UsageError } from '../errors.js';
 import type { Warning } from '../types.js';
 import type { DeviceProbe, WorkingDevice } from './binding.js';
@@ -37,6 +38,15 @@ export interface ProbeAnswer {
   /** Why the GPU asked for cannot be used. */
   refusal: string | null;
 }
+
+/** Whether a value is an object with such fields. */
+const has = (value: unknown, ...fields: string[]) =>
+  typeof value === 'object' && value !== null && fields.every((field) => field in value);
+const answerSchema = z.object({
+  probe: z.custom<DeviceProbe>((value) => has(value, 'libraries', 'cards')),
+  device: z.custom<WorkingDevice>((value) => has(value, 'name')).nullable(),
+  refusal: z.string().nullable(),
+});
 
 const PROGRAM = fileURLToPath(new URL('./device-probe.js', import.meta.url));
 /** Drivers that were asleep take many seconds to wake up on machines with many cards. */
@@ -108,13 +118,24 @@ interface Ending {
   message?: string;
 }
 
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
+
 /**
  * The last line, if it is the one that our own program of the same version writes; what a driver's library wrote before
  * it, and how the process ended after it, does not matter.
  */
 function heard(text: string, ending: Ending | null): ProbeAnswer | string {
   const line = text.slice(text.lastIndexOf('\n', text.length - 2) + 1);
-  if (line.startsWith('{"probe":') && line.endsWith('\n')) return JSON.parse(line) as ProbeAnswer;
+  if (line.startsWith('{"probe":') && line.endsWith('\n')) {
+    const answer = answerSchema.safeParse(parsed(line));
+    if (answer.success) return answer.data;
+  }
   const { signal, killed, code, message = 'it said nothing' } = ending ?? {};
   if (code === 'ETIMEDOUT' || killed) {
     return `the CUDA driver did not answer within ${TIMEOUT_MS / 1000} s; restart the machine or install the driver again`;
