@@ -87,7 +87,8 @@ impl Source {
         self.nvcc(&["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &self.ptx(out));
     }
 
-    /// The Rust item that embeds what came out.
+    /// The Rust item that embeds what came out; paths are quoted as Rust quotes them.
+    #[allow(clippy::unnecessary_debug_formatting)]
     fn item(&self, architectures: &[&str], out: &Path) -> String {
         let mut cubins = String::new();
         for architecture in architectures {

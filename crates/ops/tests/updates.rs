@@ -35,6 +35,9 @@ fn updated(rule: fn(i32) -> Rule, has_second: bool, device: &Device) -> (Vec<f64
     (norms, values)
 }
 
+/// A rule with one step's numbers.
+type OfStep = fn(i32) -> Rule;
+
 #[test]
 fn a_card_updates_as_the_host_does() {
     let Some(card) = card() else { return };
@@ -47,7 +50,7 @@ fn a_card_updates_as_the_host_does() {
         epsilon: 1e-8,
     };
     let sgd = |_: i32| Rule::Sgd { rate: 0.05, momentum: 0.9, decay: 0.01 };
-    let rules: [(fn(i32) -> Rule, bool); 2] = [(adamw, true), (sgd, false)];
+    let rules: [(OfStep, bool); 2] = [(adamw, true), (sgd, false)];
     for (rule, has_second) in rules {
         let ((norms, values), (host_norms, host_values)) =
             (updated(rule, has_second, card), updated(rule, has_second, &Device::Cpu));

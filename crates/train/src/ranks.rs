@@ -84,6 +84,7 @@ pub(crate) fn shared(ranks: &Ranks, own: &[Pass]) -> Result<Vec<Pass>, TrainErro
     Ok(in_order.map(|told| told.pass(&names)).collect())
 }
 
+#[allow(clippy::needless_pass_by_value)] // As `map_err` hands it over.
 fn internal(error: serde_json::Error) -> TrainError {
     TrainError::Internal(error.to_string())
 }

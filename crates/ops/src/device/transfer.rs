@@ -27,6 +27,7 @@ impl Transfers {
     }
 
     /// What was moved since.
+    #[must_use]
     pub fn since(self) -> Self {
         let now = Self::so_far();
         Self { uploads: now.uploads - self.uploads, downloads: now.downloads - self.downloads }

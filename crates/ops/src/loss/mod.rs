@@ -72,7 +72,7 @@ impl Sums {
 }
 
 /// The gradient by the logit of a known voxel of one sample and map:
-/// bce · (p − y) + (dice + dice_reference · y + line on centrelines) · p (1 − p).
+/// `bce · (p − y) + (dice + dice_reference · y + line on centrelines) · p (1 − p)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Slopes {
     /// By the logit, a difference of p and y.

@@ -101,6 +101,7 @@ impl State {
 
 impl Memory {
     /// The values where they must be on the CPU.
+    #[cfg_attr(not(feature = "cuda"), allow(clippy::unnecessary_wraps))]
     pub(super) fn on_cpu(&mut self) -> Result<&mut [f32]> {
         match self {
             Self::Cpu(values) => Ok(values),

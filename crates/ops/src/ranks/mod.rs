@@ -101,6 +101,7 @@ impl Ranks {
         Ok(lengths.iter().enumerate().map(of_rank).collect())
     }
 
+    #[cfg_attr(not(feature = "cuda"), allow(clippy::unused_self, clippy::unnecessary_wraps))]
     fn sum_numbers(&self, numbers: Vec<i32>) -> Result<Vec<i32>> {
         #[cfg(feature = "cuda")]
         return self.card.sum_numbers(&numbers);

@@ -30,14 +30,16 @@ pub fn sample_losses(logits: &Tensor, targets: &TargetGrid, maps: &[usize]) -> R
 
 /// The same from sums of each sample and map.
 pub fn losses_of_sums(sums: &[Sums], prompts: usize, maps: &[usize]) -> Vec<Option<f64>> {
-    let of_sample =
-        |sums: &[Sums]| mean(maps.iter().map(|&map| (sums[map].both, sums[map].predicted, sums[map].reference)));
+    let of_sample = |sums: &[Sums]| {
+        let of_map = |&map: &usize| (sums[map].both, sums[map].predicted, sums[map].reference);
+        mean(&maps.iter().map(of_map).collect::<Vec<_>>())
+    };
     sums.chunks_exact(prompts.max(1)).map(of_sample).collect()
 }
 
 /// The mean of the maps' losses, from Σ p y, Σ p and Σ y; of those that the reference has.
-fn mean(sums: impl Iterator<Item = (f64, f64, f64)> + Clone) -> Option<f64> {
-    let known = || sums.clone().filter(|(_, _, reference)| *reference > 0.0);
+fn mean(sums: &[(f64, f64, f64)]) -> Option<f64> {
+    let known = || sums.iter().filter(|(_, _, reference)| *reference > 0.0);
     let sum: f64 = known().map(|(both, predicted, reference)| 1.0 - 2.0 * both / (predicted + reference)).sum();
     (known().count() > 0).then(|| sum / known().count() as f64)
 }
@@ -54,7 +56,7 @@ fn loss(logits: &[f32], targets: &[u8], prompts: usize, maps: &[usize]) -> Optio
             }
         }
     }
-    mean(sums.into_iter())
+    mean(&sums)
 }
 
 #[cfg(test)]

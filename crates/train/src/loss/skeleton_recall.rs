@@ -69,7 +69,7 @@ impl Loss for SkeletonRecall {
 
 impl SkeletonRecall {
     /// What the sums of each prompt come to, without the gradient, and the slope of each prompt.
-    fn part(&self, scale: &Scale<'_>, sums: &[Sums]) -> (Part, Vec<f32>) {
+    fn part(self, scale: &Scale<'_>, sums: &[Sums]) -> (Part, Vec<f32>) {
         let shares = scale.shares(sums.iter().map(|sums| sums.voxels > 0));
         let losses: Vec<f64> = sums.iter().map(|sums| 1.0 - sums.found / sums.voxels as f64).collect();
         let known = || losses.iter().zip(&shares).filter(|(loss, _)| loss.is_finite());

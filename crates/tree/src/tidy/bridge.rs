@@ -57,7 +57,9 @@ pub(super) fn bridge(classes: &mut [Bits; 2], pieces: &[Pieces; 2], hu: &View<'_
             // An earlier bridge may have taken its voxels.
             let is_free = |&voxel: &u32| classes.iter().all(|bits| !bits.get(lattice.place(voxel)));
             let path: Vec<u32> = path.into_iter().filter(is_free).collect();
-            path.iter().for_each(|&voxel| classes[class].set(lattice.place(voxel)));
+            for &voxel in &path {
+                classes[class].set(lattice.place(voxel));
+            }
             if !path.is_empty() {
                 bridged.push(Way { class, from, path, length_mm });
             }
@@ -134,7 +136,9 @@ fn shortest(piece: &[u32], step: impl Fn(u32) -> Step, lattice: &Lattice) -> Opt
             }
         }
     };
-    piece.iter().for_each(|&voxel| spread(&mut open, &before, voxel, 0));
+    for &voxel in piece {
+        spread(&mut open, &before, voxel, 0);
+    }
     while let Some(Reverse((way, voxel, from))) = open.pop() {
         if before.contains_key(&voxel) {
             continue;
