@@ -175,7 +175,15 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'structures',
     'warnings',
   ]);
-  t.deepEqual(Object.keys(report.seconds ?? {}).sort(), ['load', 'network', 'prepare', 'restore', 'tidy', 'total', 'write']);
+  t.deepEqual(Object.keys(report.seconds ?? {}).sort(), [
+    'load',
+    'network',
+    'prepare',
+    'restore',
+    'tidy',
+    'total',
+    'write',
+  ]);
   t.deepEqual(Object.keys(report.memory ?? {}), ['budgetBytes', 'predictedBytes', 'peakBytes']);
   t.deepEqual(Object.keys(report.targets?.[0] ?? {}), ['value', 'name', 'prompt', 'voxels', 'volumeMl']);
   t.deepEqual(report.structures, [] as never);

@@ -216,7 +216,10 @@ test('label maps are written with their names in every format, and come back', a
   t.regex(readFileSync(join(at, 'labels.seg.nrrd'), 'latin1'), /\nSegment1_Name:=left vein\n/);
   const wrong = { labels: [{ value: 0, name: 'nothing', colour: [0, 0, 0] as [number, number, number] }] };
   await t.throwsAsync(writeVolume(join(at, 'x.nrrd'), labels, wrong), { code: 'ERR_USAGE' });
-  await t.throwsAsync(writeVolume(join(at, 'x.png'), labels), { code: 'ERR_FORMAT', message: /\.nrrd, \.mha or \.dcm/ });
+  await t.throwsAsync(writeVolume(join(at, 'x.png'), labels), {
+    code: 'ERR_FORMAT',
+    message: /\.nrrd, \.mha or \.dcm/,
+  });
 });
 
 test('surfaces enclose what the voxels fill, and say what they are', async (t) => {

@@ -1,7 +1,7 @@
 // Runs every operator's kernels on the double: interpreted from PTX, and as code of the host, in both orders, with late
-// and early copies, with sanitizers. Then plants faults, each of which has to be found. Status 75: there is no compiler
-// for the kernels here. --no-faults leaves the faults out, --only WORDS plants those alone whose name or file has the
-// words; with --races a race detector goes over the kernels too, which takes long.
+// and early copies, with sanitizers. Then whole commands. Then plants faults, each of which has to be found. Status 75:
+// there is no compiler for the kernels here. --no-faults leaves the faults out, --every N plants each Nth, --only WORDS
+// those alone whose name or file has the words; with --races a race detector goes over the kernels too, which takes long.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished, main, output, Refusal, root } from './cuda/command.mjs';
@@ -14,7 +14,9 @@ import { toolkit } from './cuda/toolkit.mjs';
 const SKIPPED = 75;
 const planted = join(root, 'target/cuda/faults');
 /** What `--only` asks for. */
-const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
+const only = option('--only');
+/** Of how many faults one is planted. */
+const every = Number(option('--every') ?? 1);
 let [passed, failed] = [0, 0];
 
 await main(async () => {
@@ -115,7 +117,8 @@ function told(name, outcome) {
 
 /** Plants each fault in a copy of the sources; the count of those found. */
 async function plantAll(binaries, home) {
-  const chosen = faults.filter(({ name, file }) => !only || `${name} ${file}`.includes(only));
+  const wanted = faults.filter(({ name, file }) => !only || `${name} ${file}`.includes(only));
+  const chosen = wanted.filter((_, at) => at % every === 0);
   let found = 0;
   for (const fault of chosen) {
     const by = await plant(fault, binaries, home);
@@ -123,7 +126,7 @@ async function plantAll(binaries, home) {
     failed += Number(by === undefined);
     process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
   }
-  return `${found} of ${chosen.length} planted faults found`;
+  return `${found} of ${chosen.length} planted faults found, of ${faults.length} that are listed`;
 }
 
 /** Who finds a fault, and by what: the host's code or the interpreter, in one of the orders. */
@@ -175,4 +178,10 @@ async function plant(fault, binaries, home) {
 /** Whether a file is the faulty one, or includes it, as headers do. */
 function sees(kernels, file) {
   return kernels.endsWith(file) || file.endsWith('.cuh');
+}
+
+/** What follows an option. */
+function option(name) {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
 }
