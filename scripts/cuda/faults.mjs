@@ -74,7 +74,7 @@ export const faults = [
   fault(
     'channels of the second source',
     'conv3d/kernels.cu',
-    convolutions,
+    wholeNumbers,
     'p.b_channels + channel - p.a_channels',
     'p.b_channels + channel',
   ),

@@ -19,6 +19,12 @@ const CASES: &[Case] = &[
         ops::conv3d(&i[0], &i[1], Some(&i[2]), [1; 3], [1; 3])
     }),
     ("conv3d, wide", &[&[1, 3, 4, 5, 64], &[3, 3, 3, 64, 136]], |i| ops::conv3d(&i[0], &i[1], None, [1; 3], [1; 3])),
+    ("conv3d, several parts of the weight's gradient", &[&[1, 9, 10, 11, 8], &[3, 3, 3, 8, 8]], |i| {
+        ops::conv3d(&i[0], &i[1], None, [1; 3], [1; 3])
+    }),
+    ("conv3d, such parts without tensor cores", &[&[1, 9, 10, 11, 1], &[3, 3, 3, 1, 5]], |i| {
+        ops::conv3d(&i[0], &i[1], None, [1; 3], [1; 3])
+    }),
     ("conv3d, stride 2", &[&[1, 7, 8, 9, 16], &[3, 3, 3, 16, 40], &[40]], |i| {
         ops::conv3d(&i[0], &i[1], Some(&i[2]), [2; 3], [1; 3])
     }),
