@@ -16,6 +16,7 @@ pub mod fingerprint;
 pub mod labels;
 pub mod loss;
 mod npz;
+mod opening;
 pub mod optimizer;
 pub mod patch;
 pub mod places;
