@@ -132,7 +132,8 @@ fn parameters_follow_the_type_of_their_input() {
     for (i, (actual, expected)) in grads.iter().zip(&expected_grads).enumerate() {
         let (actual, expected) = (actual.as_ref().unwrap(), expected.as_ref().unwrap());
         assert_eq!(actual.dtype(), DType::F32);
-        // Gradients of gamma and beta are sums in which most cancels.
-        assert!(error(actual, expected) < 0.1, "gradient {i}: {}", error(actual, expected));
+        // In beta's gradient, sums of both signs, most cancels: measured 0.052.
+        let most = if i == 3 { 0.06 } else { 0.03 };
+        assert!(error(actual, expected) < most, "gradient {i}: {}", error(actual, expected));
     }
 }
