@@ -116,7 +116,7 @@ impl Norm {
             .value(&channels)
             .value(&self.slope)
             .run(Size::of_items(x.len()))?;
-        // The backward pass finds the moments again if it is asked before they are there: never.
+        // Kept for the backward pass; a second forward pass of the same op would find the same.
         let _ = self.moments_on_card.set(moments);
         Ok(y.into_storage(device))
     }
