@@ -2,6 +2,8 @@
 // crates/ops/src, what is replaced there by what, and a test that has to fail: its binary and its name.
 const convolutions = ['conformance', 'convolutions_and_pools'];
 const others = ['conformance', 'norms_activations_attention_and_resampling'];
+const windowSums = ['windows', 'a_card_sums_as_the_host_does'];
+const windowCuts = ['windows', 'a_card_cuts_the_host_s_windows'];
 const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
 
 function fault(name, file, test, from, to) {
@@ -152,5 +154,38 @@ export const faults = [
   ),
   fault('the last of equals wins', 'pool3d/kernels.cu', convolutions, 'value > best ||', 'value >= best ||'),
   fault('readers too few', 'upsample3d/kernels.cu', others, '* scale - 0.5f) + 3)', '* scale - 0.5f))'),
+  fault(
+    'a window not turned back',
+    'window/kernels.cu',
+    windowSums,
+    'w.mirrored[axis] ? w.size[axis] - 1 - at[axis] : at[axis]',
+    'at[axis]',
+  ),
+  fault('a window beyond the grid', 'window/kernels.cu', windowSums, 'if (!v.inside) return;', ''),
+  fault('weights turned around', 'window/kernels.cu', windowSums, 'weights[v.turned_back]', 'weights[i / w.channels]'),
+  fault('a weight a channel', 'window/kernels.cu', windowSums, 'if (channel == 0) total', 'total'),
+  fault(
+    'the second window of several',
+    'window/kernels.cu',
+    windowSums,
+    'load(answer + first_value + i)',
+    'load(answer + i)',
+  ),
+  fault('sums never rounded', 'window/kernels.cu', windowSums, 'return half ? round_to_half(x) : x;', 'return x;'),
+  fault(
+    'a product that is not rounded',
+    'window/kernels.cu',
+    windowSums,
+    '__fadd_rn(*sum, product)',
+    '__fmaf_rn(weight, load(answer + first_value + i), *sum)',
+  ),
+  fault('the side not turned', 'window/kernels.cu', windowCuts, 'if (w.mirrored[2]) value = -value;', ''),
+  fault(
+    'the side beyond the grid',
+    'window/kernels.cu',
+    windowCuts,
+    'min(max(v.place[2], 0), w.grid[2] - 1)',
+    'min(v.place[2], w.grid[2] - 1)',
+  ),
   fault('the far corner', 'upsample3d/kernels.cu', others, 'next ? 1.0f - p[axis].first', 'next ? p[axis].first'),
 ];

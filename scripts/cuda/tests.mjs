@@ -7,7 +7,7 @@ import { onDouble } from './double.mjs';
 import { environment, workspace } from './workspace.mjs';
 
 /** Test binaries that look for a card. */
-const targets = ['conformance', 'card', 'ranks', 'updates'];
+const targets = ['conformance', 'card', 'ranks', 'updates', 'windows'];
 
 /** Builds them; their paths by name, and the code for cards that they carry. The addon's own selection of features is kept, so that nothing is built twice. */
 export function operatorTests() {

@@ -28,6 +28,7 @@ pub mod pool3d;
 pub mod ranks;
 pub mod tape;
 pub mod upsample3d;
+pub mod window;
 
 pub use activation::{Activation, activate, add_activate, gelu_erf, quick_gelu, sigmoid};
 pub use attention::{AttentionMask, attention};

@@ -8,12 +8,14 @@
 use std::env;
 use std::ffi::c_void;
 
+use candle_core::cuda_backend::CudaDevice;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
 use candle_core::{DType, Device, Tensor};
 
 use super::driver::{Driver, load, major_version, meaning, names};
 use super::probe::{Card, Library, Probe};
 use super::quiet::quietly;
+use super::room::Room;
 
 /// The oldest CUDA version whose driver runs this build's code.
 const OLDEST_DRIVER: [u32; 2] = [13, 0];
@@ -199,4 +201,27 @@ fn keep_memory(number: usize) {
             sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast::<c_void>());
         }
     }
+}
+
+/// See [`room`](super::room()).
+pub(super) fn room(device: &CudaDevice) -> Option<Room> {
+    let context = device.cuda_stream().context().clone();
+    let (free, total) = context.mem_get_info().ok()?;
+    let kept = kept_bytes(context.cu_device()).unwrap_or(0);
+    let (free, total) = (free as u64, total as u64);
+    Some(Room { free_bytes: free.saturating_add(kept).min(total), total_bytes: total })
+}
+
+/// What the driver's pool of a card keeps although nobody uses it, bytes.
+fn kept_bytes(card: sys::CUdevice) -> Option<u64> {
+    // SAFETY: the card is that of a context that was made; a card without pools refuses.
+    let pool = unsafe { result::device::get_default_mem_pool(card) }.ok()?;
+    let asked = |attribute: sys::CUmemPool_attribute| {
+        let mut bytes = 0_u64;
+        // SAFETY: these attributes are a u64, for which there is room.
+        let answer = unsafe { sys::cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast::<c_void>()) };
+        (answer == sys::CUresult::CUDA_SUCCESS).then_some(bytes)
+    };
+    let reserved = asked(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+    Some(reserved.saturating_sub(asked(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?))
 }

@@ -7,9 +7,11 @@
 mod cuda;
 #[cfg(feature = "cuda")]
 mod driver;
+mod pace;
 mod probe;
 #[cfg(feature = "cuda")]
 mod quiet;
+mod room;
 mod transfer;
 
 use std::fmt;
@@ -18,8 +20,10 @@ use std::str::FromStr;
 use candle_core::DType;
 pub use candle_core::Device;
 
+pub use pace::Pace;
 pub use probe::{Card, Library, Probe, probe};
-pub use transfer::{Transfers, from_host, to_cpu, to_host, with_host};
+pub use room::{Room, room};
+pub use transfer::{Transfers, from_host, from_slice, to_cpu, to_host, to_host_half, with_host};
 
 /// The device asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

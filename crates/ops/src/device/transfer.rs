@@ -5,7 +5,12 @@ use std::cell::Cell;
 
 use candle_core::{DType, Device, Result, Shape, Tensor, WithDType};
 
+use half::f16;
+
 use crate::dense::values;
+
+/// Values of a piece of [`to_host_half`].
+const HALF_PIECE: usize = 1 << 26;
 
 /// How often values crossed, on this thread, since it started. The CPU counts as a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +53,23 @@ pub fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
+/// As [`to_host`], rounded to f16 on the device, so that half as much crosses; large tensors in several pieces along the
+/// first axis.
+///
+/// # Errors
+/// As [`to_host`].
+pub fn to_host_half(tensor: &Tensor) -> Result<Vec<f16>> {
+    let rows = tensor.dims().first().copied().unwrap_or(1).max(1);
+    let at_once = (HALF_PIECE / (tensor.elem_count() / rows).max(1)).max(1);
+    let mut values = Vec::with_capacity(tensor.elem_count());
+    for first in (0..rows).step_by(at_once) {
+        let piece = tensor.narrow(0, first, at_once.min(rows - first))?;
+        count(0, 1);
+        values.append(&mut piece.to_dtype(DType::F16)?.flatten_all()?.to_vec1()?);
+    }
+    Ok(values)
+}
+
 /// Hands `work` a contiguous f32 tensor's values in row-major order: those on the CPU as they lie, uncounted, those of
 /// another device as [`to_host`] reads them.
 ///
@@ -77,6 +99,15 @@ pub fn to_cpu(tensor: &Tensor) -> Result<Tensor> {
 pub fn from_host<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
     count(1, 0);
     Tensor::from_vec(values, shape.into(), device)
+}
+
+/// As [`from_host`], of values that are kept.
+///
+/// # Errors
+/// As [`from_host`].
+pub fn from_slice<T: WithDType>(values: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
+    count(1, 0);
+    Tensor::from_slice(values, shape.into(), device)
 }
 
 #[cfg(test)]
