@@ -40,7 +40,7 @@ impl Activation {
 /// `x` any → the same.
 ///
 /// # Errors
-/// `x` is not f32 on the CPU; a slope below 0.
+/// `x` is neither f32 nor, on a card, bf16; a slope below 0.
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     apply1(&x.contiguous()?, Unary { kind: Kind::Piecewise { slope: activation.slope()? } })
 }
@@ -51,7 +51,7 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 /// `x` any → the same.
 ///
 /// # Errors
-/// `x` is not f32 on the CPU.
+/// `x` is neither f32 nor, on a card, bf16.
 pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
     apply1(&x.contiguous()?, Unary { kind: Kind::Gelu })
 }
@@ -62,7 +62,7 @@ pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
 /// `x` any → the same.
 ///
 /// # Errors
-/// `x` is not f32 on the CPU.
+/// `x` is neither f32 nor, on a card, bf16.
 pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
     apply1(&x.contiguous()?, Unary { kind: Kind::QuickGelu })
 }
@@ -73,7 +73,7 @@ pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
 /// `x` any → the same.
 ///
 /// # Errors
-/// `x` is not f32 on the CPU.
+/// `x` is neither f32 nor, on a card, bf16.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     apply1(&x.contiguous()?, Unary { kind: Kind::Sigmoid })
 }
@@ -84,7 +84,7 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
 /// `x` any, `skip` the same → the same.
 ///
 /// # Errors
-/// The shapes differ; a tensor is not f32 on the CPU; a slope below 0.
+/// The shapes differ; a tensor is neither f32 nor, on a card, bf16; a slope below 0.
 pub fn add_activate(x: &Tensor, skip: &Tensor, activation: Activation) -> Result<Tensor> {
     if x.dims() != skip.dims() {
         bail!("add_activate: x has shape {:?} and skip {:?}, expected the same", x.dims(), skip.dims());

@@ -33,7 +33,7 @@ pub enum AttentionMask {
 /// `q` `[n, tq, c]`, `k` and `v` `[n, tk, c]` → `[n, tq, c]`.
 ///
 /// # Errors
-/// Shapes or the mask's length disagree; `heads` does not divide `c`; a tensor is not f32 on the CPU.
+/// Shapes or the mask's length disagree; `heads` does not divide `c`; a tensor is neither f32 nor, on a card, bf16.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, mask: AttentionMask) -> Result<Tensor> {
     let (n, queries, channels) = q.dims3()?;
     let (_, keys, _) = k.dims3()?;

@@ -17,7 +17,7 @@ use crate::tape::apply2;
 /// `a` `[.., ca]`, `b` `[.., cb]` with the same leading dimensions → `[.., ca + cb]`.
 ///
 /// # Errors
-/// Leading dimensions differ; a tensor is not f32 on the CPU.
+/// Leading dimensions differ; a tensor is neither f32 nor, on a card, bf16.
 pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     match (a.dims(), b.dims()) {
         ([a_rows @ .., ca], [b_rows @ .., cb]) if a_rows == b_rows && *ca > 0 && *cb > 0 => {

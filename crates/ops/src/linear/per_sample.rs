@@ -17,7 +17,7 @@ use crate::tape::apply2;
 /// `x` `[n, .., ci]`, `weight` `[n, ci + 1, co]`, whose last row is the bias → `[n, .., co]`.
 ///
 /// # Errors
-/// Shapes that do not fit each other; a tensor is not f32 on the CPU.
+/// Shapes that do not fit each other; a tensor is neither f32 nor, on a card, bf16.
 pub fn linear_per_sample(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (&[n, .., ci], &[samples, rows, co]) = (x.dims(), weight.dims()) else {
         bail!("linear_per_sample: x has shape {:?}, weight {:?}", x.dims(), weight.dims());
