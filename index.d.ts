@@ -31,6 +31,18 @@ interface AnatomySeconds {
 /** Three numbers along `[z, y, x]`. */
 type Axes = [number, number, number]
 
+/** Memory of a card while it looks at one scan. */
+interface CardMemory {
+  /** What it had free when the run began, bytes; the weights are there already. */
+  freeBytes: number
+  /** What the scan was foreseen to take of it at most, bytes. */
+  predictedBytes: number
+  /** Tiles that were shown at a time; labels do not depend on it. */
+  tilesAtOnce: number
+  /** Those that there was to be room for; more than `tilesAtOnce` where there was none after all. */
+  wantedTilesAtOnce: number
+}
+
 /** Scores of one case, and what they go by. */
 interface CaseEvaluation {
   /** By target. */
@@ -251,6 +263,8 @@ interface Forecast {
   tiles: number
   /** The process's peak, bytes. */
   memoryBytes: number
+  /** The card's memory; `null` on the CPU. */
+  card: CardMemory | null
   /** Wall time, s. */
   seconds: number
 }
@@ -489,6 +503,8 @@ interface SegmentMemory {
   predictedBytes: number
   /** The process's peak. */
   peakBytes: number
+  /** That of the card; `null` on the CPU. */
+  card: CardMemory | null
 }
 
 /** Wall time of segmenting one scan, s. */
@@ -942,6 +958,12 @@ interface SegmentOptions extends CallOptions {
     step?: number | undefined;
     /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
     rawLabels?: boolean | undefined;
+    /**
+     * Windows that a GPU is shown at a time, of networks with prompts; labels do not depend on it.
+     *
+     * @default as many as fit
+     */
+    tilesAtOnce?: number | undefined;
     /** Most memory the process may use, bytes. @default no limit */
     maxMemory?: number | undefined;
 }
@@ -982,6 +1004,11 @@ interface LoadOptions extends CallOptions {
     /** `auto` (a GPU where one can be used, else the CPU), `cpu` or `cuda[:N]`. @default 'auto' */
     device?: string | undefined;
     /**
+     * GPUs that share the work, such as `['cuda:0', 'cuda:1']`, in the place of `device`: the tiles of networks with
+     * prompts, the folds of nnU-Net's models.
+     */
+    devices?: readonly string[] | undefined;
+    /**
      * What the network computes in: `f32`, or `bf16` on a GPU, which is faster and takes half of the memory there; labels
      * can differ in single voxels.
      *
@@ -1013,7 +1040,7 @@ declare class Segmenter {
     readonly model: string;
     /** Directories of all models that take part. */
     readonly directories: string[];
-    /** The device it runs on: `cpu` or `cuda:N`. */
+    /** The device it runs on: `cpu` or `cuda:N`; several with commas between. */
     readonly device: string;
     /** Why this one. */
     readonly deviceReason: string;
@@ -1075,12 +1102,16 @@ interface SegmentJob {
     rawLabels?: boolean | undefined;
     /** `auto`, `cpu` or `cuda[:N]`. */
     device?: string | undefined;
+    /** GPUs that share the work, `cuda:N`, in the place of `device`. */
+    devices?: readonly string[] | undefined;
     /** What the network computes in: `f32`, or `bf16` on a GPU. */
     precision?: Precision | undefined;
     /** Threads to compute with. */
     threads?: number | undefined;
     /** Most memory the process may use, bytes. */
     maxMemory?: number | undefined;
+    /** Windows that a GPU is shown at a time. @default as many as fit */
+    tilesAtOnce?: number | undefined;
     /** Which volume of a file with four or more axes. */
     index?: number | undefined;
     /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
@@ -1118,7 +1149,7 @@ interface SegmentReport {
     licence: string | null;
     /** Papers to cite. */
     citations: string[];
-    /** What it ran on: `cpu` or `cuda:N`. */
+    /** What it ran on: `cpu` or `cuda:N`; several with commas between. */
     device: string;
     /** Why on this. */
     deviceReason: string;
@@ -1182,7 +1213,7 @@ interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'probabilit
     overwrite?: boolean | undefined;
     /** Every n-th scan from the i-th on, `[i, n]`, counted from 1: for n machines that share the work. */
     shard?: [index: number, count: number] | undefined;
-    /** Processes that label side by side; threads and memory are shared out. @default 2 where memory allows */
+    /** Processes that label side by side; threads and memory are shared out. @default 2 where memory allows, or one a GPU of `devices` */
     processes?: number | undefined;
     /** Only say what would be done. @default false */
     dryRun?: boolean | undefined;

@@ -184,7 +184,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'total',
     'write',
   ]);
-  t.deepEqual(Object.keys(report.memory ?? {}), ['budgetBytes', 'predictedBytes', 'peakBytes']);
+  t.deepEqual(Object.keys(report.memory ?? {}), ['budgetBytes', 'predictedBytes', 'peakBytes', 'card']);
   t.deepEqual(Object.keys(report.targets?.[0] ?? {}), ['value', 'name', 'prompt', 'voxels', 'volumeMl']);
   t.deepEqual(report.structures, [] as never);
   t.deepEqual(Object.keys(report.warnings?.[0] ?? {}), ['code', 'message']);

@@ -5,7 +5,14 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { type Health, readVolume, type TrainEvent, writeVolume } from 'pulmoav';
+import {
+  type Health,
+  readVolume,
+  type SegmentForecast,
+  type SegmentReport,
+  type TrainEvent,
+  writeVolume,
+} from 'pulmoav';
 import { type Ended, object } from './command.js';
 import { chest, dataset, folder, root, smallest, smallestModel } from './fixture.js';
 
@@ -113,6 +120,89 @@ cuda('segment labels on the card what it labels on the CPU, lazily and with litt
   const narrow = await label('auto', { EMU_LAZY: '1', EMU_MEMORY: String(64 << 20) }, '--precision', 'bf16');
   t.is(narrow.report.device, 'cuda:0');
   t.true(share(narrow.labels) <= 1e-2, `${share(narrow.labels)} of the voxels differ in bf16`);
+});
+
+/** Segments the chest with a small network, and gives the report, the labels and the copies from the card. */
+async function labelled(variables: NodeJS.ProcessEnv, ...more: string[]) {
+  const [scan, output, counts] = [join(folder(), 'chest.nii.gz'), join(folder(), 'labels.nii.gz'), join(folder(), 'n')];
+  await writeVolume(scan, chest().ct);
+  const model = await smallestModel(3);
+  const args = ['segment', scan, '-o', output, '--model', model, '--json', ...more];
+  const ended = await pulmoav(args, { EMU_COUNTS: counts, ...variables });
+  const [copies, peakBytes] = [16, 56].map((at) => Number(readFileSync(counts).readBigUInt64LE(at)));
+  const labels = existsSync(output) ? (await readVolume(output)).data : null;
+  const report = object(ended) as unknown as SegmentReport & { error?: { code: string } };
+  return { ...ended, report, labels, copies: copies ?? 0, peakBytes: peakBytes ?? 0 };
+}
+
+cuda('no answer of a tile comes back from the card, however many there are', async (t) => {
+  const few = await labelled({}, '--device', 'cuda', '--step', '1');
+  const many = await labelled({}, '--device', 'cuda', '--step', '0.4');
+  t.is(few.status, 0, few.stderr);
+  t.is(many.status, 0, many.stderr);
+  t.is(many.copies, few.copies);
+});
+
+cuda('tiles at a time follow the memory that the card has, and change no label', async (t) => {
+  const ample = await labelled({}, '--device', 'cuda');
+  t.is(ample.status, 0, ample.stderr);
+  const { card } = ample.report.memory;
+  t.true((card?.tilesAtOnce ?? 0) > 1, JSON.stringify(card));
+  const one = await labelled({}, '--device', 'cuda', '--tiles-at-once', '1');
+  t.is(one.report.memory.card?.tilesAtOnce, 1);
+  t.deepEqual(one.labels, ample.labels);
+  // What is foreseen is at least what is taken, and of its size.
+  for (const { report, peakBytes } of [ample, one]) {
+    const foreseen = report.memory.card?.predictedBytes ?? 0;
+    t.log(`foreseen ${foreseen}, taken ${peakBytes}, ${report.memory.card?.tilesAtOnce} at a time`);
+    t.true(foreseen > 0.9 * peakBytes && foreseen < 3 * peakBytes, `foreseen ${foreseen}, taken ${peakBytes}`);
+  }
+  const between = Math.round(((card?.predictedBytes ?? 0) + (one.report.memory.card?.predictedBytes ?? 0)) / 2);
+  const narrow = await labelled({ EMU_MEMORY: String(between) }, '--device', 'cuda');
+  t.is(narrow.status, 0, narrow.stderr);
+  t.true(
+    (narrow.report.memory.card?.tilesAtOnce ?? 0) < (card?.tilesAtOnce ?? 0),
+    JSON.stringify(narrow.report.memory),
+  );
+  t.deepEqual(narrow.labels, ample.labels);
+});
+
+cuda('a dry run says what a card will be asked for', async (t) => {
+  const scan = join(folder(), 'chest.nii.gz');
+  await writeVolume(scan, chest().ct);
+  const model = await smallestModel(3);
+  const args = ['segment', scan, '-o', join(folder(), 'labels.nii.gz'), '--model', model, '--device', 'cuda'];
+  const ended = await pulmoav([...args, '--dry-run', '--json']);
+  t.is(ended.status, 0, ended.stderr);
+  const { card } = object(ended) as unknown as SegmentForecast;
+  t.true((card?.predictedBytes ?? 0) > 0 && (card?.tilesAtOnce ?? 0) > 0, JSON.stringify(card));
+  t.regex((await pulmoav([...args, '--dry-run'])).stderr, /on the card .* windows at a time/);
+});
+
+cuda('two cards label what one does, and a batch deals its scans out to them', async (t) => {
+  const one = await labelled({}, '--device', 'cuda');
+  const two = await labelled({ EMU_DEVICES: '2' }, '--devices', 'cuda:0,cuda:1');
+  t.is(two.status, 0, two.stderr);
+  t.is(two.report.device, 'cuda:0,cuda:1');
+  t.deepEqual(two.labels, one.labels);
+  const [scans, out, model] = [folder(), join(folder(), 'out'), await smallestModel(3)];
+  for (const name of ['a', 'b']) await writeVolume(join(scans, `${name}.nii.gz`), chest().ct);
+  const args = ['batch', scans, '-o', out, '--model', model, '--devices', 'cuda:0,cuda:1', '--json'];
+  const ended = await pulmoav(args, { EMU_DEVICES: '2' });
+  t.is(ended.status, 0, ended.stderr);
+  const devices = ['a', 'b'].map((name) => {
+    const file = readdirSync(out).find((entry) => entry.startsWith(name) && entry.endsWith('.run.json')) ?? '';
+    return (JSON.parse(readFileSync(join(out, file), 'utf8')) as SegmentReport).device;
+  });
+  t.deepEqual(devices.sort(), ['cuda:0', 'cuda:1']);
+  t.deepEqual((await readVolume(join(out, 'a.nii.gz'))).data, one.labels);
+});
+
+cuda('lists of devices that are none are refused', async (t) => {
+  for (const list of ['cuda:0,cuda:0', 'cpu', 'cuda:0,gpu']) {
+    const refused = await labelled({}, '--devices', list).catch(() => null);
+    t.true(refused === null || refused.status === 2, list);
+  }
 });
 
 cuda('a card without room is an error with a cure', async (t) => {

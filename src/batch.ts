@@ -7,6 +7,7 @@ import { type BatchFormat, type BatchJob, FORMATS, findJobs } from './batch/scan
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
 import { isPulmoavError, UsageError } from './errors.js';
 import { makeFolder, withLock, writeAtomic } from './files.js';
+import { checkDevices } from './native/device.js';
 import { inputRecord, isMade, labelSource, modelHash } from './record.js';
 import { type SegmentedTarget, Segmenter } from './segment.js';
 import { deciding, loading, type SegmentJob } from './segment-file.js';
@@ -26,7 +27,7 @@ export interface BatchRequest extends Omit<SegmentJob, 'input' | 'output' | 'pro
   overwrite?: boolean | undefined;
   /** Every n-th scan from the i-th on, `[i, n]`, counted from 1: for n machines that share the work. */
   shard?: [index: number, count: number] | undefined;
-  /** Processes that label side by side; threads and memory are shared out. @default 2 where memory allows */
+  /** Processes that label side by side; threads and memory are shared out. @default 2 where memory allows, or one a GPU of `devices` */
   processes?: number | undefined;
   /** Only say what would be done. @default false */
   dryRun?: boolean | undefined;
@@ -81,7 +82,7 @@ export async function batch(request: BatchRequest, options: BatchOptions = {}): 
   if (!request.dryRun && !request.resume && !request.overwrite) refuseOld(jobs);
   const model = await checkModel(request, options);
   const processes = Math.min(jobs.length, request.processes ?? defaultProcesses(request));
-  const team: Team = { request, model, processes };
+  const team: Team = { request, model, processes, devices: request.devices ?? [] };
   const cases: BatchCase[] = [];
   const report = (): BatchReport => {
     const count = (status: BatchCase['status']) => cases.filter((one) => one.status === status).length;
@@ -104,12 +105,12 @@ export async function batch(request: BatchRequest, options: BatchOptions = {}): 
     const keep = () =>
       writeAtomic(summaryPath(request), `${JSON.stringify({ schemaVersion: 1, ...report() }, null, 2)}\n`);
     const queue = [...jobs];
-    const work = async () => {
+    const work = async (_: unknown, number: number) => {
       const labeller = new Labeller();
       try {
         for (let job = queue.shift(); job; job = queue.shift()) {
           options.signal?.throwIfAborted();
-          told(await labelled(job, labeller, team, options));
+          told(await labelled(job, labeller, teamOf(team, number), options));
           await keep();
         }
       } finally {
@@ -129,6 +130,14 @@ interface Team {
   /** The model's hash, where it is needed. */
   model: string | null;
   processes: number;
+  /** GPUs that are dealt out to the processes. */
+  devices: readonly string[];
+}
+
+/** The team as one of its processes sees it: with the GPU that is its own. */
+function teamOf(team: Team, process: number): Team {
+  const device = team.devices[process % team.devices.length];
+  return device === undefined ? team : { ...team, request: { ...team.request, device } };
 }
 
 async function labelled(job: BatchJob, labeller: Labeller, team: Team, options: BatchOptions): Promise<BatchCase> {
@@ -170,7 +179,7 @@ function shared(job: BatchJob, { request, processes }: Team): SegmentJob {
     shard: _shard,
     ...rest
   } = request;
-  const { processes: _processes, dryRun: _dryRun, ...asked } = rest;
+  const { processes: _processes, dryRun: _dryRun, devices: _devices, ...asked } = rest;
   const { threads = defaultThreads(), maxMemory, prompts } = asked;
   return {
     ...asked,
@@ -193,12 +202,13 @@ async function isDone(job: BatchJob, team: Team, { signal }: CallOptions): Promi
 
 /** The model's hash, where it is needed to tell what is made; the model is loaded once to see that it can be. */
 async function checkModel(request: BatchRequest, { signal }: CallOptions): Promise<string | null> {
-  const { inputs: _, ...rest } = request;
-  using segmenter = await Segmenter.load({ ...loading({ ...rest, input: [], output: '' }), signal });
+  const { inputs: _, devices: [device = request.device] = [], ...rest } = request;
+  using segmenter = await Segmenter.load({ ...loading({ ...rest, device, input: [], output: '' }), signal });
   return request.resume || request.dryRun ? await modelHash(segmenter.directories, signal) : null;
 }
 
-function defaultProcesses({ threads = defaultThreads() }: BatchRequest): number {
+function defaultProcesses({ devices, threads = defaultThreads() }: BatchRequest): number {
+  if (devices) return devices.length;
   return threads >= 2 && freemem() >= 2 * PROCESS_BYTES ? 2 : 1;
 }
 
@@ -222,10 +232,12 @@ function refuseOld(jobs: BatchJob[]): void {
   });
 }
 
-function check({ inputs, out, format, shard, processes, threads }: BatchRequest): void {
+function check(request: BatchRequest): void {
+  const { inputs, out, format, shard, processes, threads } = request;
   if (inputs.length === 0) throw new UsageError('No scan and no folder was given.');
   for (const input of inputs) checkPath('An input', input);
   checkPath('out', out);
+  checkDevices(request);
   if (format !== undefined && !FORMATS.includes(format)) {
     throw new UsageError(`format must be one of ${FORMATS.join(', ')}, but it is ${JSON.stringify(format)}.`);
   }

@@ -3,8 +3,8 @@ import { defaultThreads, seriesOf } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseSamePlace } from './files.js';
 import { labelNames } from './labels.js';
-import type { Precision } from './native/device.js';
-import { addon, checkDevice } from './native/load.js';
+import { checkDevices, type Precision } from './native/device.js';
+import { addon } from './native/load.js';
 import { call } from './progress.js';
 import { type FileRecord, fileRecord, inputRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
 import {
@@ -47,12 +47,16 @@ export interface SegmentJob {
   rawLabels?: boolean | undefined;
   /** `auto`, `cpu` or `cuda[:N]`. */
   device?: string | undefined;
+  /** GPUs that share the work, `cuda:N`, in the place of `device`. */
+  devices?: readonly string[] | undefined;
   /** What the network computes in: `f32`, or `bf16` on a GPU. */
   precision?: Precision | undefined;
   /** Threads to compute with. */
   threads?: number | undefined;
   /** Most memory the process may use, bytes. */
   maxMemory?: number | undefined;
+  /** Windows that a GPU is shown at a time. @default as many as fit */
+  tilesAtOnce?: number | undefined;
   /** Which volume of a file with four or more axes. */
   index?: number | undefined;
   /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
@@ -91,7 +95,7 @@ export interface SegmentReport {
   licence: string | null;
   /** Papers to cite. */
   citations: string[];
-  /** What it ran on: `cpu` or `cuda:N`. */
+  /** What it ran on: `cpu` or `cuda:N`; several with commas between. */
   device: string;
   /** Why on this. */
   deviceReason: string;
@@ -138,8 +142,9 @@ export async function foretellJob(job: SegmentJob, options: CallOptions = {}): P
   await checkJob(job, options.signal);
   if (job.overwrite === false) refuseOld(job.output);
   using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
-  const { prompts, probabilities, step, mirror, index, series, maxMemory } = job;
-  const asked = { prompts, step, mirror, index, series, maxMemory, probabilities: probabilities !== undefined };
+  const { prompts, probabilities, step, mirror, index, series, maxMemory, tilesAtOnce } = job;
+  const rest = { index, series, maxMemory, tilesAtOnce };
+  const asked = { prompts, step, mirror, ...rest, probabilities: probabilities !== undefined };
   const forecast = await segmenter.foretell(inputsOf(job), { ...asked, ...options });
   const { model, folds, device } = segmenter;
   return { output: job.output, model, folds, device, threads: job.threads ?? defaultThreads(), ...forecast };
@@ -152,8 +157,8 @@ function refuseOld(output: string): void {
 
 /** Which model a job asks for, and on what it runs. */
 export function loading(job: SegmentJob): LoadOptions {
-  const { model, preset, weights, folds, checkpoint, device = 'auto', precision, threads, quality } = job;
-  return { model, preset, weights, folds, checkpoint, device, precision, threads, quality };
+  const { model, preset, weights, folds, checkpoint, device = 'auto', devices, precision, threads, quality } = job;
+  return { model, preset, weights, folds, checkpoint, device, devices, precision, threads, quality };
 }
 
 /** The options of a job that its labels depend on. */
@@ -199,6 +204,7 @@ export async function labelFile(
     index: job.index,
     series: job.series,
     maxMemory: job.maxMemory,
+    tilesAtOnce: job.tilesAtOnce,
     keepLungs: job.keepLungs,
     keepAirways: job.keepAirways,
     postprocess: job.postprocess,
@@ -272,7 +278,7 @@ export function inputsOf({ input }: SegmentJob): string[] {
 export async function checkJob(job: SegmentJob, signal?: AbortSignal): Promise<void> {
   const inputs = inputsOf(job);
   if (inputs.length === 0) throw new UsageError('No scan was given.');
-  checkDevice(job.device ?? 'auto');
+  checkDevices(job);
   await checkFiles(inputs, job, signal);
 }
 

@@ -12,7 +12,7 @@ import { StrictError, UsageError } from './errors.js';
 import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import { findNetworks } from './models.js';
 import type { Forecast, Segmentation } from './native/binding.js';
-import { type ChosenDevice, checkPrecision, chooseDevice, type Precision } from './native/device.js';
+import { type ChosenDevice, checkPrecision, chooseDevices, type Precision } from './native/device.js';
 import { ClassNetwork } from './networks/classes.js';
 import { LungVessels } from './networks/lung-vessels.js';
 import type { Network } from './networks/network.js';
@@ -65,6 +65,11 @@ export interface LoadOptions extends CallOptions {
   /** `auto` (a GPU where one can be used, else the CPU), `cpu` or `cuda[:N]`. @default 'auto' */
   device?: string | undefined;
   /**
+   * GPUs that share the work, such as `['cuda:0', 'cuda:1']`, in the place of `device`: the tiles of networks with
+   * prompts, the folds of nnU-Net's models.
+   */
+  devices?: readonly string[] | undefined;
+  /**
    * What the network computes in: `f32`, or `bf16` on a GPU, which is faster and takes half of the memory there; labels
    * can differ in single voxels.
    *
@@ -99,7 +104,7 @@ export class Segmenter {
   readonly model: string;
   /** Directories of all models that take part. */
   readonly directories: string[];
-  /** The device it runs on: `cpu` or `cuda:N`. */
+  /** The device it runs on: `cpu` or `cuda:N`; several with commas between. */
   readonly device: string;
   /** Why this one. */
   readonly deviceReason: string;
@@ -142,9 +147,10 @@ export class Segmenter {
     const { quality = 'normal' } = options;
     checkQuality(quality);
     checkInteger('threads', threads, 1, MAX_THREADS);
-    const device = await chooseDevice(options.device, options.signal);
-    checkPrecision(precision, device.name);
-    const place = { device: device.name, precision, threads };
+    const device = await chooseDevices(options, options.signal);
+    const [first = 'cpu', ...more] = device.all;
+    checkPrecision(precision, first);
+    const place = { device: first, others: more, precision, threads };
     if (folds !== undefined) checkStrings('folds', folds);
     if (preset !== undefined) {
       checkPreset(options);
@@ -284,6 +290,7 @@ function checkOptions(options: SegmentOptions): void {
   for (const [name, value] of Object.entries(switches)) if (value !== undefined) checkBoolean(name, value);
   if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
   seriesOf(options);
+  if (options.tilesAtOnce !== undefined) checkInteger('tilesAtOnce', options.tilesAtOnce, 1, 4096);
   if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
   if (step !== undefined && !(step > 0 && step <= 1)) {
     throw new UsageError(`step must be a number above 0, up to 1, but it is ${JSON.stringify(step)}.`);

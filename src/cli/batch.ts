@@ -23,7 +23,11 @@ export function addBatch(program: Command): void {
     .option('--overwrite', 'replace label maps that are there')
     .option('--dry-run', 'only list the scans and what would be done')
     .option('--shard <i/n>', 'every n-th scan from the i-th on: for n machines that share the work', oneOf('--shard'))
-    .option('--processes <n>', 'processes that label side by side (2 where memory allows)', integer('--processes', 1))
+    .option(
+      '--processes <n>',
+      'processes that label side by side (2 where memory allows; one a GPU of --devices)',
+      integer('--processes', 1),
+    )
     .option('--prompt <text>', 'what to look for; may be given several times', collect)
     .option('--model <name|dir>', 'model to use, a run, or the trainer folder of an nnU-Net v2 model')
     .option('--preset <name>', 'a published pipeline instead of a model: totalsegmentator-lung-vessels')
@@ -33,6 +37,7 @@ export function addBatch(program: Command): void {
     .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
     .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--devices <list>', 'GPUs that share out the scans, cuda:0,cuda:1: a process each', list)
     .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with, shared out', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use, shared out: 8G, 900M, …', bytes('--max-memory'))

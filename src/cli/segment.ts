@@ -67,7 +67,13 @@ function addModel(command: Command): void {
     .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--raw-labels', "preset: keep the model's own values")
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
+    .option('--devices <list>', 'GPUs that share the work, cuda:0,cuda:1', list)
     .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
+    .option(
+      '--tiles-at-once <n>',
+      'windows that a GPU is shown at a time (as many as fit)',
+      integer('--tiles-at-once', 1),
+    )
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use: 2G, 900M, …', bytes('--max-memory'));
 }
@@ -115,11 +121,15 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
   );
 }
 
-function sayForecast({ shape, tile, tiles, seconds, memoryBytes, folds, threads }: SegmentForecast): void {
+function sayForecast({ shape, tile, tiles, seconds, memoryBytes, card, folds, threads }: SegmentForecast): void {
   const times = (sizes: readonly number[]) => sizes.join(' × ');
   say(`a scan of ${times(shape)} voxels: ${tiles} windows of ${times(tile)}`);
   if (folds > 1) say(`mean of ${folds} folds`);
   say(`about ${readableSeconds(seconds)} with ${threads} threads, at most ${readableBytes(memoryBytes)}`);
+  if (card) {
+    const room = `${readableBytes(card.predictedBytes)} of ${readableBytes(card.freeBytes)} that are free`;
+    say(`on the card ${room}, ${card.tilesAtOnce} windows at a time`);
+  }
   say('nothing was written');
 }
 

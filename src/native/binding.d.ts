@@ -56,6 +56,18 @@ export declare function anatomyVolume(volume: VoxelVolume, asked: AnatomyRequest
 /** Three numbers along `[z, y, x]`. */
 export type Axes = [number, number, number]
 
+/** Memory of a card while it looks at one scan. */
+export interface CardMemory {
+  /** What it had free when the run began, bytes; the weights are there already. */
+  freeBytes: number
+  /** What the scan was foreseen to take of it at most, bytes. */
+  predictedBytes: number
+  /** Tiles that were shown at a time; labels do not depend on it. */
+  tilesAtOnce: number
+  /** Those that there was to be room for; more than `tilesAtOnce` where there was none after all. */
+  wantedTilesAtOnce: number
+}
+
 /** Scores of one case, and what they go by. */
 export interface CaseEvaluation {
   /** By target. */
@@ -463,6 +475,8 @@ export interface Forecast {
   tiles: number
   /** The process's peak, bytes. */
   memoryBytes: number
+  /** The card's memory; `null` on the CPU. */
+  card: CardMemory | null
   /** Wall time, s. */
   seconds: number
 }
@@ -572,14 +586,18 @@ export declare function listScores(): Array<ScoreDescription>
 /** The series of a DICOM folder, archive or file. */
 export declare function listSeries(path: string, monitor: CallMonitor): Promise<Array<SeriesInfo> | ErrorInfo>
 
-/** Loads a model and gives its number; the text tower of the model `words` reads prompts. */
-export declare function loadClassModel(source: ClassModelSource, words: string, device: string, precision: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
+/**
+ * Loads a model and gives its number; the text tower of the model `words` reads prompts. Folds are dealt out to the
+ * devices.
+ */
+export declare function loadClassModel(source: ClassModelSource, words: string, devices: Array<string>, precision: string, threads: number, monitor: CallMonitor): Promise<OpenedClassModel | ErrorInfo>
 
 /**
  * Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
- * tower travels with the first, that of the model `words` reads the prompts.
+ * tower travels with the first, that of the model `words` reads the prompts. Of several devices each gets a copy, and a
+ * share of the tiles.
  */
-export declare function loadSegmenter(models: Array<string>, words: string, device: string, precision: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
+export declare function loadSegmenter(models: Array<string>, words: string, devices: Array<string>, precision: string, threads: number, monitor: CallMonitor): Promise<number | ErrorInfo>
 
 /** What is asked of TotalSegmentator's `lung_vessels`. */
 export interface LungVesselsRequest {
@@ -882,6 +900,8 @@ export interface SegmentMemory {
   predictedBytes: number
   /** The process's peak. */
   peakBytes: number
+  /** That of the card; `null` on the CPU. */
+  card: CardMemory | null
 }
 
 /** What is asked of one scan. */
@@ -906,6 +926,8 @@ export interface SegmentRequest {
   index: number | null
   /** Which series of DICOM, by UID or by number in the list; `null`: the rule chooses. */
   series: string | null
+  /** Tiles that a card is shown at a time; `null`: as many as fit. */
+  tilesAtOnce: number | null
   /** Most memory the process may use, bytes. */
   maxMemoryBytes: number | null
 }

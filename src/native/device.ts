@@ -77,6 +77,42 @@ export async function chooseDevice(asked = 'auto', signal?: AbortSignal): Promis
   return chosen;
 }
 
+/** Where a network runs: one device, or several GPUs that share the work. */
+export interface Asked {
+  /** `auto`, `cpu` or `cuda[:N]`. @default 'auto' */
+  device?: string | undefined;
+  /** GPUs that share the work, `cuda:N`, each once; in the place of `device`. */
+  devices?: readonly string[] | undefined;
+}
+
+/** Refuses a list of devices that is none, and one beside a single device. */
+export function checkDevices({ device = 'auto', devices }: Asked): void {
+  if (devices === undefined) {
+    checkDevice(device);
+    return;
+  }
+  const isRight = Array.isArray(devices) && devices.every((name) => /^cuda:\d{1,9}$/.test(name));
+  if (!isRight || devices.length === 0 || new Set(devices).size < devices.length)
+    throw new UsageError(`devices is "${devices}"; expected GPUs such as cuda:0,cuda:1, each once.`);
+  if (device !== 'auto') throw new UsageError('device and devices do not go together; name one of them.');
+  for (const name of devices) checkDevice(name);
+}
+
+/**
+ * As {@link chooseDevice}, of one device or several; the first is where small things are done.
+ *
+ * @throws as {@link chooseDevice}; UsageError for a list that is none
+ */
+export async function chooseDevices(asked: Asked, signal?: AbortSignal): Promise<ChosenDevice & { all: string[] }> {
+  checkDevices(asked);
+  const names = asked.devices ?? [asked.device];
+  const chosen: ChosenDevice[] = [];
+  for (const name of names) chosen.push(await chooseDevice(name, signal));
+  const [first] = chosen as [ChosenDevice];
+  const all = chosen.map(({ name }) => name);
+  return { name: all.join(','), reason: first.reason, warnings: first.warnings, all };
+}
+
 /** What this machine has; where it cannot even be asked, the reason. */
 export function probeDevices(): DeviceProbe {
   const { stdout, error, signal } = spawnSync(process.execPath, [PROGRAM], asking());

@@ -23,11 +23,11 @@ export class ClassNetwork implements Network {
 
   static async load(
     source: ClassModelSource,
-    { device, precision, threads }: Place,
+    { device, others = [], precision, threads }: Place,
     options: CallOptions,
   ): Promise<ClassNetwork> {
     const { handle, info } = await call(options, (monitor) =>
-      addon().loadClassModel(source, bundledModel(), device, precision, threads, monitor),
+      addon().loadClassModel(source, bundledModel(), [device, ...others], precision, threads, monitor),
     );
     return new ClassNetwork(handle, info);
   }
@@ -44,8 +44,11 @@ export class ClassNetwork implements Network {
     return { licence: this.info.licence, citations: [NNUNET] };
   }
 
-  check({ keepLungs, keepAirways, postprocess, tidy, rawLabels }: SegmentOptions): void {
-    refuse({ keepLungs, keepAirways, postprocess, tidy }, "is for pulmoav's own networks; this one has classes");
+  check({ keepLungs, keepAirways, postprocess, tidy, tilesAtOnce, rawLabels }: SegmentOptions): void {
+    refuse(
+      { keepLungs, keepAirways, postprocess, tidy, tilesAtOnce },
+      "is for pulmoav's own networks; this one has classes",
+    );
     refuse({ rawLabels }, 'is for presets; this model gives its own values anyway');
   }
 

@@ -73,8 +73,8 @@ export class LungVessels implements Network {
     }
   }
 
-  check({ keepLungs, postprocess, tidy, step, mirror, probabilities }: SegmentOptions): void {
-    refuse({ keepLungs, postprocess, tidy }, "is for pulmoav's own networks");
+  check({ keepLungs, postprocess, tidy, tilesAtOnce, step, mirror, probabilities }: SegmentOptions): void {
+    refuse({ keepLungs, postprocess, tidy, tilesAtOnce }, "is for pulmoav's own networks");
     refuse({ step, mirror, probabilities }, 'is not for presets, which keep to the way they were published');
   }
 

@@ -29,6 +29,8 @@ export interface Network {
 export interface Place {
   /** `cpu` or `cuda:N`. */
   device: string;
+  /** Further GPUs, which share the work: tiles of networks with prompts, folds of nnU-Net's. */
+  others?: readonly string[];
   /** `f32` or `bf16`. */
   precision: string;
   /** Threads of the CPU. */

@@ -55,6 +55,12 @@ export interface SegmentOptions extends CallOptions {
   step?: number | undefined;
   /** Keep the values that a preset's model gives, instead of 1 for arteries and 2 for veins. @default false */
   rawLabels?: boolean | undefined;
+  /**
+   * Windows that a GPU is shown at a time, of networks with prompts; labels do not depend on it.
+   *
+   * @default as many as fit
+   */
+  tilesAtOnce?: number | undefined;
   /** Most memory the process may use, bytes. @default no limit */
   maxMemory?: number | undefined;
 }

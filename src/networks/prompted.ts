@@ -22,11 +22,11 @@ export class PromptedNetwork implements Network {
 
   static async load(
     directories: string[],
-    { device, precision, threads }: Place,
+    { device, others = [], precision, threads }: Place,
     options: CallOptions,
   ): Promise<PromptedNetwork> {
     const handle = await call(options, (monitor) =>
-      addon().loadSegmenter(directories, bundledModel(), device, precision, threads, monitor),
+      addon().loadSegmenter(directories, bundledModel(), [device, ...others], precision, threads, monitor),
     );
     return new PromptedNetwork(handle, directories.length);
   }
@@ -75,6 +75,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     strict: options.strict ?? false,
     index: options.index ?? null,
     series: seriesOf(options),
+    tilesAtOnce: options.tilesAtOnce ?? null,
     maxMemoryBytes: options.maxMemory ?? null,
   };
 }

@@ -126,6 +126,11 @@ impl Network {
         &self.compute.device
     }
 
+    /// Bytes of a value that it computes with.
+    pub fn value_bytes(&self) -> usize {
+        self.compute.dtype.size_in_bytes()
+    }
+
     /// Number of targets, and so of prompts and of maps.
     pub fn target_count(&self) -> usize {
         self.targets

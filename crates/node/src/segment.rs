@@ -8,8 +8,8 @@ use napi::bindgen_prelude::{Either, Float32Array, Null, PromiseRaw, ToNapiValue}
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::Structure;
-use pulmoav_model::weights;
-use pulmoav_ops::device::{Chosen, Compute};
+use pulmoav_model::{Parameters, weights};
+use pulmoav_ops::device::{Choice, Chosen, Compute, Device, DeviceError, choose};
 use pulmoav_segment::budget::check_scan;
 use pulmoav_segment::keep::values;
 use pulmoav_segment::prompt::resolve;
@@ -39,24 +39,27 @@ struct Loaded {
 }
 
 /// Loads a model directory, or those of several folds, which then answer together, and gives its number; if no text
-/// tower travels with the first, that of the model `words` reads the prompts.
+/// tower travels with the first, that of the model `words` reads the prompts. Of several devices each gets a copy, and a
+/// share of the tiles.
 #[napi(catch_unwind)]
 pub fn load_segmenter<'env>(
     env: &'env Env,
     models: Vec<String>,
     words: String,
-    device: String,
+    devices: Vec<String>,
     precision: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<u32, ErrorInfo>>> {
-    let place = match Place::named(&device, threads) {
-        Ok(place) => place,
+    let [device, others @ ..] = devices.as_slice() else {
+        return Engine::refused(env, Failure::new("ERR_INTERNAL", "no device was named"));
+    };
+    let (others, place) = match others_and_place(device, others, threads) {
+        Ok(found) => found,
         Err(failure) => return Engine::refused(env, failure),
     };
     Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
-        let compute = Compute::named(device, &precision)?;
-        let [first, others @ ..] = models.as_slice() else {
+        let [first, more @ ..] = models.as_slice() else {
             return Err(Failure::new("ERR_INTERNAL", "no model was named"));
         };
         let (plan, parameters) = weights::load(Path::new(first))?;
@@ -68,13 +71,32 @@ pub fn load_segmenter<'env>(
         } else {
             Tower::of_model(&PathBuf::from(words))?
         };
-        let mut segmenter = Segmenter::new(plan, &mut parameters.on(&compute)?)?;
-        for model in others {
-            let (plan, parameters) = weights::load(Path::new(model))?;
-            segmenter.add_fold(&plan, &mut parameters.on(&compute)?)?;
+        let on = |device: &Device, plan, parameters: Parameters| -> std::result::Result<Segmenter, Failure> {
+            let compute = Compute::named(device, &precision)?;
+            let mut segmenter = Segmenter::new(plan, &mut parameters.on(&compute)?)?;
+            for model in more {
+                let (plan, parameters) = weights::load(Path::new(model))?;
+                segmenter.add_fold(&plan, &mut parameters.on(&compute)?)?;
+            }
+            Ok(segmenter)
+        };
+        let mut segmenter = on(device, plan, parameters)?;
+        for other in others {
+            let (plan, parameters) = weights::load(Path::new(first))?;
+            segmenter.add_device(on(&choose(other)?.device, plan, parameters)?)?;
         }
         Ok(SEGMENTERS.keep(Loaded { segmenter, tower, place }))
     })
+}
+
+/// Where the first device's engine is, and the other devices.
+pub fn others_and_place(
+    first: &str,
+    others: &[String],
+    threads: u32,
+) -> std::result::Result<(Vec<Choice>, Place), Failure> {
+    let others = others.iter().map(|name| name.parse()).collect::<std::result::Result<_, DeviceError>>()?;
+    Ok((others, Place::named(first, threads)?))
 }
 
 /// Frees a loaded model.
@@ -108,6 +130,8 @@ pub struct SegmentRequest {
     pub index: Option<u32>,
     /// Which series of DICOM, by UID or by number in the list; `null`: the rule chooses.
     pub series: Option<String>,
+    /// Tiles that a card is shown at a time; `null`: as many as fit.
+    pub tiles_at_once: Option<u32>,
     /// Most memory the process may use, bytes.
     pub max_memory_bytes: Option<f64>,
 }
@@ -158,6 +182,7 @@ impl Loaded {
             step,
             tidy,
             strict,
+            batch: asked.tiles_at_once.map(|tiles| tiles as usize),
             max_memory_bytes,
             ..Request::default()
         };
@@ -204,7 +229,7 @@ pub fn segment_file<'env>(
 }
 
 /// What segmenting a scan will take.
-#[napi(object, object_from_js = false)]
+#[napi(object, object_from_js = false, use_nullable = true)]
 pub struct Forecast {
     /// The scan's voxels along `[z, y, x]`.
     pub shape: Axes,
@@ -214,6 +239,8 @@ pub struct Forecast {
     pub tiles: f64,
     /// The process's peak, bytes.
     pub memory_bytes: f64,
+    /// The card's memory; `null` on the CPU.
+    pub card: Option<CardMemory>,
     /// Wall time, s.
     pub seconds: f64,
 }
@@ -225,6 +252,7 @@ pub fn forecast(grid: &Grid, found: pulmoav_segment::Forecast) -> Forecast {
         tile: axes(found.tile),
         tiles: found.tiles as f64,
         memory_bytes: found.memory_bytes as f64,
+        card: found.card.map(CardMemory::from),
         seconds: found.seconds,
     }
 }
@@ -340,6 +368,32 @@ pub struct SegmentMemory {
     pub predicted_bytes: f64,
     /// The process's peak.
     pub peak_bytes: f64,
+    /// That of the card; `null` on the CPU.
+    pub card: Option<CardMemory>,
+}
+
+/// Memory of a card while it looks at one scan.
+#[napi(object, object_from_js = false)]
+pub struct CardMemory {
+    /// What it had free when the run began, bytes; the weights are there already.
+    pub free_bytes: f64,
+    /// What the scan was foreseen to take of it at most, bytes.
+    pub predicted_bytes: f64,
+    /// Tiles that were shown at a time; labels do not depend on it.
+    pub tiles_at_once: f64,
+    /// Those that there was to be room for; more than `tilesAtOnce` where there was none after all.
+    pub wanted_tiles_at_once: f64,
+}
+
+impl From<pulmoav_segment::CardMemory> for CardMemory {
+    fn from(told: pulmoav_segment::CardMemory) -> Self {
+        Self {
+            free_bytes: told.free_bytes as f64,
+            predicted_bytes: told.predicted_bytes as f64,
+            tiles_at_once: told.batch as f64,
+            wanted_tiles_at_once: told.wanted_batch as f64,
+        }
+    }
 }
 
 fn answer(
@@ -373,6 +427,7 @@ fn answer(
             budget_bytes: found.memory.budget_bytes.map(|bytes| bytes as f64),
             predicted_bytes: found.memory.predicted_bytes as f64,
             peak_bytes: peak_bytes() as f64,
+            card: found.memory.card.map(CardMemory::from),
         },
         tile: axes(found.tile),
         cleared_in_air: found.cleared_in_air as f64,

@@ -59,6 +59,14 @@ impl Network {
         }
     }
 
+    /// Whether what it says of a tile is the same in the company of others: `la-caf` norms over all it is shown.
+    pub fn takes_tiles_together(&self) -> bool {
+        match self {
+            Self::LaCaf(_) => false,
+            Self::Pulmoav(_) | Self::PlainUnet(_) | Self::ResidualUnet(_) => true,
+        }
+    }
+
     /// Channels of full resolution that are alive at once at most while it looks at a tile, workspace included;
     /// measured on whole runs (docs/performance.md).
     pub fn channels_alive(&self) -> usize {

@@ -1,5 +1,7 @@
 //! Plans, scans and networks that tests share.
 
+use candle_core::Tensor;
+use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{
     Blend, BodySide, Channel, Crop, Network, PLAN_VERSION, Plan, Pulmoav, Target, TextEncoder, Tiles, VesselClass,
 };
@@ -92,17 +94,25 @@ pub(crate) fn chest() -> Volume<f32> {
 pub(crate) struct FakeNetwork;
 
 impl TileNetwork for FakeNetwork {
-    fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
-        let channels = tile.len() / shape.iter().product::<usize>();
-        let logit = |voxel: &[f32], target: usize| match target {
+    fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+        answer(&tiles, asked, |voxel, target| match target {
             // Bright is artery, brighter than that vein; the sided ones follow the artery.
             1 => 40.0 * (voxel[0] - 0.7),
             4 => 10.0 * (voxel[0] - 0.45),
             _ => 12.0 * (voxel[0] - 0.6),
-        };
-        Ok(tile
-            .chunks_exact(channels)
-            .flat_map(|voxel| asked.iter().map(move |&target| logit(voxel, target)))
-            .collect())
+        })
     }
+}
+
+/// Logits that are a function of the voxel's channels and the target.
+pub(crate) fn answer(
+    tiles: &Tensor,
+    asked: &[usize],
+    logit: impl Fn(&[f32], usize) -> f32,
+) -> Result<Tensor, SegmentError> {
+    let &[n, depth, height, width, channels] = tiles.dims() else { panic!("tiles of {:?}", tiles.dims()) };
+    let voxels = to_host(tiles)?;
+    let voxels = voxels.chunks_exact(channels);
+    let logits = voxels.flat_map(|voxel| asked.iter().map(|&target| logit(voxel, target)).collect::<Vec<_>>());
+    Ok(from_host(logits.collect(), (n, depth, height, width, asked.len()), tiles.device())?)
 }

@@ -3,14 +3,17 @@
 
 use std::time::Instant;
 
+use pulmoav_ops::device::from_host;
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::{Grid, Orientation};
 
 use crate::budget::{Sizes, peak, tiles_to_try};
+use crate::card::CardMemory;
 use crate::error::SegmentError;
 use crate::prompt::resolve;
 use crate::request::Request;
-use crate::tiles::{Layout, Needed, TileNetwork, overlap_voxels};
+use crate::room::{Scene, smallest_room};
+use crate::tiles::{Layout, Needed, Shown, TileNetwork, overlap_voxels};
 
 /// Both lungs of a large adult, with what lies between them, mm along `[z, y, x]`.
 const LUNGS_MM: [f64; 3] = [320.0, 230.0, 310.0];
@@ -28,6 +31,8 @@ pub struct Forecast {
     pub tiles: usize,
     /// The process's peak, bytes.
     pub memory_bytes: u64,
+    /// The card's, where one works: what it has free, and what the scan will take of it beside the weights.
+    pub card: Option<CardMemory>,
     /// Wall time, s.
     pub seconds: f64,
 }
@@ -39,7 +44,7 @@ pub struct Forecast {
 pub fn foretell(
     grid: &Grid,
     plan: &Plan,
-    network: &dyn TileNetwork,
+    networks: &[&dyn TileNetwork],
     request: &Request,
 ) -> Result<Forecast, SegmentError> {
     let plan = &request.applied(plan);
@@ -54,11 +59,24 @@ pub fn foretell(
         let needed_bytes = choices.iter().map(|&(_, bytes)| bytes).min().unwrap_or(u64::MAX);
         SegmentError::Memory { needed_bytes, budget_bytes }
     })?;
+    let (maps, batch) = (asked.len(), request.batch);
+    let scene = Scene { seen: sizes.seen, needed: &needed, plan, networks, maps, batch };
+    let network = networks.first().ok_or_else(|| candle_core::Error::Msg("no network".to_owned()))?;
+    let (device, channels) = (network.device(), plan.channels.len());
+    let room = smallest_room(networks);
+    let shown = scene.foreseen(tile, room);
+    let card = room.map(|room| scene.card(shown, shown.batch, room));
+    let Shown { tile, batch } = shown;
     let tiles = Layout::new(&needed, tile, overlap_voxels(plan, tile)).places.len();
-    let empty = vec![0.0; tile.iter().product::<usize>() * plan.channels.len()];
-    let tile_s = seconds_of(|| network.logits(empty.clone(), tile, &asked).map(drop))?;
-    let seconds = tiles as f64 * tile_s + grid.len() as f64 * SECONDS_A_VOXEL;
-    Ok(Forecast { tile, tiles, memory_bytes, seconds })
+    let [depth, height, width] = tile;
+    let empty = vec![0f32; batch * tile.iter().product::<usize>() * channels];
+    let empty = from_host(empty, (batch, depth, height, width, channels), &device)?;
+    let batch_s = seconds_of(|| {
+        network.logits(empty.clone(), &asked)?;
+        Ok(device.synchronize()?)
+    })?;
+    let seconds = tiles.div_ceil(batch * networks.len()) as f64 * batch_s + grid.len() as f64 * SECONDS_A_VOXEL;
+    Ok(Forecast { tile, tiles, memory_bytes, card, seconds })
 }
 
 /// How long a piece of work takes, s; short ones are done twice.
@@ -118,13 +136,13 @@ mod tests {
     #[test]
     fn more_work_takes_more() {
         let (plan, grid) = (plan(), chest().grid);
-        let told = |request: &Request| foretell(&grid, &plan, &FakeNetwork, request).unwrap();
+        let told = |request: &Request| foretell(&grid, &plan, &[&FakeNetwork], request).unwrap();
         let usual = told(&Request::default());
         assert!(usual.tiles > 0 && usual.memory_bytes > 0 && usual.seconds > 0.0);
         let dense = told(&Request { step: Some(0.25), ..Request::default() });
         assert!(dense.tiles > usual.tiles, "{dense:?} {usual:?}");
         let limited = Request { max_memory_bytes: Some(1 << 20), ..Request::default() };
-        assert_eq!(foretell(&grid, &plan, &FakeNetwork, &limited).unwrap_err().code(), "ERR_MEMORY");
+        assert_eq!(foretell(&grid, &plan, &[&FakeNetwork], &limited).unwrap_err().code(), "ERR_MEMORY");
     }
 
     #[test]

@@ -95,7 +95,7 @@ mod tests {
 
     fn run(ct: &Volume<f32>, keep: &[Structure]) -> Segmentation {
         let request = Request { keep: keep.to_vec(), ..Request::default() };
-        segment(ct, &plan(), &FakeNetwork, &request, &Silent).unwrap()
+        segment(ct, &plan(), &[&FakeNetwork], &request, &Silent).unwrap()
     }
 
     #[test]

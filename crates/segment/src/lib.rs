@@ -6,6 +6,7 @@
 
 pub mod boundary;
 pub mod budget;
+mod card;
 pub mod classes;
 mod error;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tidy;
 pub mod tiles;
 pub mod words;
 
+pub use card::CardMemory;
 pub use error::SegmentError;
 pub use forecast::{Forecast, foretell};
 pub use keep::Kept;

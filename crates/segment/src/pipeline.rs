@@ -10,6 +10,7 @@ use pulmoav_volume::label;
 use pulmoav_volume::{Grid, Volume};
 
 use crate::budget::{self, Budget};
+use crate::card::CardMemory;
 use crate::error::SegmentError;
 use crate::folds::Folds;
 use crate::forecast::{Forecast, foretell};
@@ -19,7 +20,7 @@ use crate::prepare::{Prepared, prepare};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
 use crate::restore::{Restored, restore, undo};
-use crate::room::{Work, full_device};
+use crate::room::{Ran, Work, full_device};
 use crate::tidy;
 use crate::tiles::{self, Probabilities, PromptedNetwork, TileNetwork};
 
@@ -76,13 +77,15 @@ pub struct Seconds {
     pub tidy: f64,
 }
 
-/// Memory of the process, bytes.
+/// Memory of the process and of its card, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
     /// What was allowed, if anything was said.
     pub budget_bytes: Option<u64>,
     /// The peak foreseen.
     pub predicted_bytes: u64,
+    /// That of the card, where one works.
+    pub card: Option<CardMemory>,
 }
 
 /// A plan with its network, or those of several folds, ready for scans.
@@ -90,6 +93,8 @@ pub struct Memory {
 pub struct Segmenter {
     plan: Plan,
     networks: Vec<Network>,
+    /// The same on further devices.
+    copies: Vec<Vec<Network>>,
     /// Weights of the networks but the first, bytes.
     more_bytes: u64,
 }
@@ -101,7 +106,7 @@ impl Segmenter {
     /// What [`Network::build`] refuses.
     pub fn new(plan: Plan, parameters: &mut Parameters) -> Result<Self, SegmentError> {
         let networks = vec![Network::build(&plan, parameters)?];
-        Ok(Self { plan, networks, more_bytes: 0 })
+        Ok(Self { plan, networks, copies: vec![], more_bytes: 0 })
     }
 
     /// Adds the network of another fold: from then on the mean of the probabilities counts.
@@ -127,14 +132,25 @@ impl Segmenter {
         &self.plan
     }
 
+    /// Adds a copy of the networks on another device; tiles are shared out from then on.
+    ///
+    /// # Errors
+    /// [`SegmentError::Folds`] for another plan or number of folds.
+    pub fn add_device(&mut self, copy: Self) -> Result<(), SegmentError> {
+        if copy.plan != self.plan || copy.networks.len() != self.networks.len() {
+            return Err(SegmentError::Folds { number: 0 });
+        }
+        self.copies.push(copy.networks);
+        Ok(())
+    }
+
     /// What segmenting a scan on this grid will take; see [`foretell`].
     ///
     /// # Errors
     /// As [`foretell`].
     pub fn foretell(&self, grid: &Grid, request: &Request) -> Result<Forecast, SegmentError> {
-        let prompted = self.networks.iter().map(|network| PromptedNetwork::new(network, &self.plan));
         let request = Request { held_bytes: request.held_bytes + self.more_bytes, ..request.clone() };
-        foretell(grid, &self.plan, &Folds(prompted.collect::<Result<_, _>>()?), &request)
+        self.with_networks(|networks| foretell(grid, &self.plan, networks, &request))
     }
 
     /// Segments one scan; see [`segment`].
@@ -147,13 +163,26 @@ impl Segmenter {
         request: &Request,
         monitor: &dyn Monitor,
     ) -> Result<Segmentation, SegmentError> {
-        let prompted = self.networks.iter().map(|network| PromptedNetwork::new(network, &self.plan));
         let request = Request { held_bytes: request.held_bytes + self.more_bytes, ..request.clone() };
-        segment(ct, &self.plan, &Folds(prompted.collect::<Result<_, _>>()?), &request, monitor)
+        self.with_networks(|networks| segment(ct, &self.plan, networks, &request, monitor))
+    }
+
+    /// Hands `work` the folds' mean, once a device.
+    fn with_networks<T>(
+        &self,
+        work: impl FnOnce(&[&dyn TileNetwork]) -> Result<T, SegmentError>,
+    ) -> Result<T, SegmentError> {
+        let mut folds = Vec::with_capacity(1 + self.copies.len());
+        for networks in std::iter::once(&self.networks).chain(&self.copies) {
+            let networks = networks.iter().map(|network| PromptedNetwork::new(network, &self.plan));
+            folds.push(Folds(networks.collect::<Result<_, _>>()?));
+        }
+        let networks: Vec<&dyn TileNetwork> = folds.iter().map(|folds| folds as &dyn TileNetwork).collect();
+        work(&networks)
     }
 }
 
-/// Segments one scan in Hounsfield units with a network of the plan.
+/// Segments one scan in Hounsfield units with a network of the plan, or copies of it on several devices.
 ///
 /// A scan without a lung gives an empty map where the plan looks at lungs.
 ///
@@ -162,7 +191,7 @@ impl Segmenter {
 pub fn segment(
     ct: &Volume<f32>,
     plan: &Plan,
-    network: &dyn TileNetwork,
+    networks: &[&dyn TileNetwork],
     request: &Request,
     monitor: &dyn Monitor,
 ) -> Result<Segmentation, SegmentError> {
@@ -179,15 +208,15 @@ pub fn segment(
     let needed = tiles::needed(&prepared, plan);
     let mut budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
     let wanted = budget.tile;
-    let found = if has_work(&prepared, plan) {
+    let (found, card) = if has_work(&prepared, plan) {
         let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
         let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
-        let work = Work { prepared: &prepared, needed: &needed, plan, network, maps: &maps };
-        let (found, tile) = work.run(wanted, monitor)?;
+        let work = Work { prepared: &prepared, needed: &needed, plan, networks, maps: &maps, batch: request.batch };
+        let Ran { found, tile, card } = work.run(wanted, monitor)?;
         budget.tile = tile;
-        Some(found)
+        (Some(found), card)
     } else {
-        None
+        (None, None)
     };
     let network_s = clock.lap();
     let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
@@ -206,7 +235,7 @@ pub fn segment(
         structures: keep::measured(&to_keep, &counts, voxel_ml),
         warnings: prepared.warnings.into_iter().chain(smaller).chain(emptiness).chain(not_tidied).collect(),
         seconds: Seconds { prepare: prepare_s, network: network_s, ..seconds },
-        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes },
+        memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes, card },
         tile: budget.tile,
         cleared_in_air,
         tidied,
@@ -322,7 +351,8 @@ fn measured(asked: &[usize], plan: &Plan, counts: &[u64; 256], voxel_ml: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{FakeNetwork, chest, plan};
+    use crate::fixture::{FakeNetwork, answer, chest, plan};
+    use candle_core::Tensor;
     use pulmoav_task::Silent;
     use pulmoav_volume::{Affine, Orientation};
 
@@ -331,7 +361,7 @@ mod tests {
     }
 
     fn run(ct: &Volume<f32>, request: &Request) -> Segmentation {
-        segment(ct, &plan(), &FakeNetwork, request, &Silent).unwrap()
+        segment(ct, &plan(), &[&FakeNetwork], request, &Silent).unwrap()
     }
 
     #[test]
@@ -375,7 +405,7 @@ mod tests {
     fn without_post_processing_labels_are_the_networks() {
         let (ct, plan) = (chest(), plan());
         let run = |plan: &Plan, postprocess: Option<bool>| {
-            segment(&ct, plan, &FakeNetwork, &Request { postprocess, ..ask(&["left artery"]) }, &Silent).unwrap()
+            segment(&ct, plan, &[&FakeNetwork], &Request { postprocess, ..ask(&["left artery"]) }, &Silent).unwrap()
         };
         let middle = ct.grid.shape[2] / 2;
         let on_the_right = |found: &Segmentation| {
@@ -445,11 +475,11 @@ mod tests {
     fn lungs_without_what_was_asked_for_give_an_empty_map_that_says_so() {
         struct SeesNothing;
         impl TileNetwork for SeesNothing {
-            fn logits(&self, tile: Vec<f32>, _: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
-                Ok(vec![-9.0; tile.len() / 2 * asked.len()])
+            fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+                answer(&tiles, asked, |_, _| -9.0)
             }
         }
-        let found = segment(&chest(), &plan(), &SeesNothing, &ask(&[]), &Silent).unwrap();
+        let found = segment(&chest(), &plan(), &[&SeesNothing], &ask(&[]), &Silent).unwrap();
         let empty = found.warnings.iter().find(|warning| warning.code == "EMPTY_RESULT").unwrap();
         assert!(empty.message.contains("there are lungs"), "{empty:?}");
     }
@@ -460,7 +490,7 @@ mod tests {
         let mut plan = plan();
         plan.tiles.tile = [96; 3];
         let ask_within = |limit: Option<u64>| {
-            segment(&ct, &plan, &FakeNetwork, &Request { max_memory_bytes: limit, ..ask(&[]) }, &Silent)
+            segment(&ct, &plan, &[&FakeNetwork], &Request { max_memory_bytes: limit, ..ask(&[]) }, &Silent)
         };
         let free = ask_within(None).unwrap();
         assert_eq!(ask_within(Some(1 << 20)).unwrap_err().code(), "ERR_MEMORY");
@@ -487,7 +517,7 @@ mod tests {
             }
         }
         let monitor = StopAt(AtomicU64::new(0));
-        let error = segment(&chest(), &plan(), &FakeNetwork, &ask(&[]), &monitor).unwrap_err();
+        let error = segment(&chest(), &plan(), &[&FakeNetwork], &ask(&[]), &monitor).unwrap_err();
         assert_eq!(error.code(), "CANCELLED");
         assert_eq!(monitor.0.load(Ordering::Relaxed), 3);
     }

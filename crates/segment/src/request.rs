@@ -22,6 +22,8 @@ pub struct Request {
     pub tidy: Option<bool>,
     /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
     pub strict: bool,
+    /// How many tiles a GPU is shown at a time; as many as fit where nothing is said.
+    pub batch: Option<usize>,
     /// The most memory that the process may use, bytes.
     pub max_memory_bytes: Option<u64>,
     /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
@@ -54,6 +56,7 @@ impl Default for Request {
             step: None,
             tidy: None,
             strict: false,
+            batch: None,
             max_memory_bytes: None,
             held_bytes: 0,
             read_bytes: 0,

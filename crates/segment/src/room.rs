@@ -1,42 +1,127 @@
 //! Tiles on a device whose memory may be too small for them.
 
+use pulmoav_ops::device::{Room, room};
 use pulmoav_plan::Plan;
 use pulmoav_task::{Monitor, Warning};
 
-use crate::budget;
+use crate::budget::{self, F32};
+use crate::card::{CardMemory, Load};
 use crate::error::SegmentError;
 use crate::prepare::Prepared;
-use crate::tiles::{self, Needed, Probabilities, TileNetwork};
+use crate::tiles::{self, Layout, Needed, Probabilities, Shown, TileNetwork, overlap_voxels};
 
 /// A prepared scan and what is asked of its tiles.
 pub(crate) struct Work<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) needed: &'a Needed,
     pub(crate) plan: &'a Plan,
-    pub(crate) network: &'a dyn TileNetwork,
+    /// One, or a copy for each of several devices.
+    pub(crate) networks: &'a [&'a dyn TileNetwork],
     /// Places of the maps among the plan's targets.
     pub(crate) maps: &'a [usize],
+    /// Tiles at a time, where the caller says: nothing changes that.
+    pub(crate) batch: Option<usize>,
+}
+
+/// What a run came to.
+pub(crate) struct Ran {
+    pub(crate) found: Probabilities,
+    pub(crate) tile: [usize; 3],
+    /// `None` on the CPU.
+    pub(crate) card: Option<CardMemory>,
 }
 
 impl Work<'_> {
-    /// [`tiles::run`]; where the device has no room for a tile, smaller ones from the start. Gives the one that fitted.
+    /// [`tiles::run`] with the tile, or a smaller one where the device has not the memory that it is foreseen to take,
+    /// and as many at a time as fit. Where there is no room after all: fewer at a time, then smaller tiles.
     ///
     /// # Errors
     /// [`SegmentError::DeviceMemory`] where not even the smallest fits; else as [`tiles::run`].
-    pub(crate) fn run(
-        &self,
-        mut tile: [usize; 3],
-        monitor: &dyn Monitor,
-    ) -> Result<(Probabilities, [usize; 3]), SegmentError> {
+    pub(crate) fn run(&self, tile: [usize; 3], monitor: &dyn Monitor) -> Result<Ran, SegmentError> {
+        let (scene, room) = (self.scene(), smallest_room(self.networks));
+        let mut shown = scene.foreseen(tile, room);
+        let mut wanted_batch = shown.batch;
         loop {
-            match tiles::run(self.prepared, self.needed, self.plan, tile, self.network, self.maps, monitor) {
-                Ok(found) => return Ok((found, tile)),
+            match tiles::run(self.prepared, self.needed, self.plan, shown, self.networks, self.maps, monitor) {
+                Ok(found) => {
+                    let card = room.map(|room| scene.card(shown, wanted_batch, room));
+                    return Ok(Ran { found, tile: shown.tile, card });
+                }
                 Err(error) if error.is_out_of_memory() => {
-                    let smaller = budget::smaller(tile, self.needed, self.plan);
-                    tile = smaller.ok_or(SegmentError::DeviceMemory { tile })?;
+                    if shown.batch > 1 && self.batch.is_none() {
+                        shown.batch /= 2;
+                    } else {
+                        let smaller = budget::smaller(shown.tile, self.needed, self.plan);
+                        shown.tile = smaller.ok_or(SegmentError::DeviceMemory { tile: shown.tile })?;
+                        wanted_batch = shown.batch;
+                    }
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            seen: self.prepared.shape,
+            needed: self.needed,
+            plan: self.plan,
+            networks: self.networks,
+            maps: self.maps.len(),
+            batch: self.batch,
+        }
+    }
+}
+
+/// That of the device with the least: all of them are shown the same tiles.
+pub(crate) fn smallest_room(networks: &[&dyn TileNetwork]) -> Option<Room> {
+    networks.iter().filter_map(|network| room(&network.device())).min_by_key(|room| room.free_bytes)
+}
+
+/// What a card's memory depends on.
+pub(crate) struct Scene<'a> {
+    /// The grid that is looked at, `[z, y, x]`.
+    pub(crate) seen: [usize; 3],
+    pub(crate) needed: &'a Needed,
+    pub(crate) plan: &'a Plan,
+    pub(crate) networks: &'a [&'a dyn TileNetwork],
+    /// How many maps are asked for.
+    pub(crate) maps: usize,
+    /// As in [`Work`].
+    pub(crate) batch: Option<usize>,
+}
+
+impl Scene<'_> {
+    /// The first of the tile and smaller ones that is foreseen to fit, and how many at a time; the smallest is tried in
+    /// any case, since a forecast may err.
+    pub(crate) fn foreseen(&self, mut tile: [usize; 3], room: Option<Room>) -> Shown {
+        let Some(room) = room else { return Shown { tile, batch: self.batch.unwrap_or(1) } };
+        let load = self.load();
+        while !load.fits(Shown { tile, batch: self.batch.unwrap_or(1) }, room) {
+            let Some(smaller) = budget::smaller(tile, self.needed, self.plan) else { break };
+            tile = smaller;
+        }
+        let tiles = Layout::new(self.needed, tile, overlap_voxels(self.plan, tile)).places.len();
+        let tiles = tiles.div_ceil(self.networks.len().max(1));
+        Shown { tile, batch: self.batch.unwrap_or_else(|| load.batch(tile, tiles, room)) }
+    }
+
+    /// What a card with this room is foreseen to take.
+    pub(crate) fn card(&self, shown: Shown, wanted_batch: usize, room: Room) -> CardMemory {
+        let predicted_bytes = self.load().bytes(shown);
+        CardMemory { free_bytes: room.free_bytes, predicted_bytes, batch: shown.batch, wanted_batch }
+    }
+
+    fn load(&self) -> Load<'_> {
+        let maps = self.maps as u64;
+        let network = self.networks.first();
+        Load {
+            network: &self.plan.network,
+            value_bytes: network.map_or(F32, |network| network.value_bytes()),
+            seen: self.seen.iter().product::<usize>() as u64,
+            channels: self.plan.channels.len() as u64,
+            maps,
+            more_maps: network.map_or(0, |network| network.more_maps()) * maps,
         }
     }
 }
@@ -56,45 +141,77 @@ pub(crate) fn full_device(tile: [usize; 3], wanted: [usize; 3]) -> Option<Warnin
 mod tests {
     use std::sync::Mutex;
 
+    use candle_core::Tensor;
     use pulmoav_task::Silent;
 
     use super::*;
-    use crate::fixture::{chest, plan};
+    use crate::fixture::{answer, chest, plan};
     use crate::prepare::prepare;
 
     /// A network whose device holds so many voxels.
     struct Narrow(usize, Mutex<Vec<usize>>);
 
     impl TileNetwork for Narrow {
-        fn logits(&self, _: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
-            let voxels = shape.iter().product();
+        fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+            let voxels = tiles.elem_count() / 2;
             self.1.lock().unwrap().push(voxels);
             if voxels > self.0 {
                 return Err(candle_core::Error::Msg("DriverError(CUDA_ERROR_OUT_OF_MEMORY)".to_owned()).into());
             }
-            Ok(vec![0.0; voxels * asked.len()])
+            answer(&tiles, asked, |_, _| 0.0)
         }
+    }
+
+    /// Runs with room for so many voxels at a time, and gives the tile and the first sizes that were tried.
+    fn run(voxels: usize, batch: Option<usize>) -> (Result<[usize; 3], SegmentError>, Vec<usize>) {
+        let plan = plan();
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needed = tiles::needed(&prepared, &plan);
+        let network = Narrow(voxels, Mutex::default());
+        let work = Work { prepared: &prepared, needed: &needed, plan: &plan, networks: &[&network], maps: &[0], batch };
+        let found = work.run(plan.tiles.tile, &Silent).map(|ran| ran.tile);
+        (found, network.1.into_inner().unwrap())
     }
 
     #[test]
     fn tiles_shrink_until_they_fit() {
+        let own = plan().tiles.tile;
+        let whole: usize = own.iter().product();
+        assert_eq!(run(whole, None).0.unwrap(), own);
+        let (found, tried) = run(whole - 1, None);
+        let tile = found.unwrap();
+        assert!(tried[0] == whole && tile.iter().product::<usize>() < whole, "{tile:?} {tried:?}");
+        assert!(full_device(tile, own).is_some() && full_device(tile, tile).is_none());
+        let error = run(0, None).0.unwrap_err();
+        assert_eq!(error.code(), "ERR_MEMORY");
+        assert!(error.to_string().contains("no memory left"), "{error}");
+    }
+
+    #[test]
+    fn a_number_of_tiles_that_was_asked_for_stays() {
+        let own = plan().tiles.tile;
+        let whole: usize = own.iter().product();
+        let (found, tried) = run(2 * whole - 1, Some(2));
+        assert!(found.unwrap().iter().product::<usize>() < whole);
+        assert!(tried[0] == 2 * whole && tried[1] < 2 * whole && tried[1] != whole, "{tried:?}");
+    }
+
+    #[test]
+    fn what_is_foreseen_not_to_fit_is_not_tried() {
         let plan = plan();
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
         let needed = tiles::needed(&prepared, &plan);
-        let run = |voxels: usize| {
-            let network = Narrow(voxels, Mutex::default());
-            let work = Work { prepared: &prepared, needed: &needed, plan: &plan, network: &network, maps: &[0] };
-            let found = work.run(plan.tiles.tile, &Silent).map(|(_, tile)| tile);
-            (found, network.1.into_inner().unwrap())
-        };
-        let whole: usize = plan.tiles.tile.iter().product();
-        assert_eq!(run(whole).0.unwrap(), plan.tiles.tile);
-        let (found, tried) = run(whole - 1);
-        let tile = found.unwrap();
-        assert!(tried[0] == whole && tile.iter().product::<usize>() < whole, "{tile:?} {tried:?}");
-        assert!(full_device(tile, plan.tiles.tile).is_some() && full_device(tile, tile).is_none());
-        let error = run(0).0.unwrap_err();
-        assert_eq!(error.code(), "ERR_MEMORY");
-        assert!(error.to_string().contains("no memory left"), "{error}");
+        let network = Narrow(0, Mutex::default());
+        let seen = prepared.shape;
+        let scene = Scene { seen, needed: &needed, plan: &plan, networks: &[&network], maps: 1, batch: None };
+        let room = |free_bytes: u64| Some(Room { free_bytes, total_bytes: 1 << 40 });
+        let own = plan.tiles.tile;
+        let ample = scene.foreseen(own, room(1 << 40));
+        assert!(ample.tile == own && ample.batch > 1, "{ample:?}");
+        let one = scene.load().bytes(Shown { tile: own, batch: 1 });
+        assert_eq!(scene.foreseen(own, room(one + one / 15 + 1)), Shown { tile: own, batch: 1 });
+        let less = scene.foreseen(own, room(one));
+        assert!(less.tile.iter().product::<usize>() < own.iter().product(), "{less:?}");
+        assert_eq!(scene.foreseen(own, None), Shown { tile: own, batch: 1 });
     }
 }

@@ -3,13 +3,16 @@
 mod layout;
 
 use std::cmp::Reverse;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
-use pulmoav_ops::device::{from_host, to_host};
+use pulmoav_ops::device::{Pace, from_host};
+use pulmoav_ops::window::{self, Image, Map, Rounding, Sums};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
 use pulmoav_task::Monitor;
-use rayon::prelude::*;
 
 use crate::error::SegmentError;
 use crate::prepare::{Prepared, STEP_VOXELS};
@@ -20,13 +23,28 @@ const MIN_WEIGHT: f32 = 1e-3;
 /// How far from a lung there is something to look at when the crop is not the lungs'.
 const MARGIN_MM: f64 = 25.0;
 
-/// What segmenting needs of a network: the logits of one tile.
-pub trait TileNetwork {
+/// What segmenting needs of a network: the logits of tiles.
+pub trait TileNetwork: Sync {
+    /// Where it computes: tiles come there, and logits are given there.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    /// Bytes of a value that it computes with.
+    fn value_bytes(&self) -> u64 {
+        4
+    }
+
+    /// Answers of a tile that it keeps beside the one it gives.
+    fn more_maps(&self) -> u64 {
+        0
+    }
+
     /// The logits of the targets `asked` (places in the plan).
     ///
     /// # Shapes
-    /// `tile`: `[z, y, x, c]` of `shape` → `[z, y, x, p]`.
-    fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError>;
+    /// `tiles`: `[n, z, y, x, c]` → `[n, z, y, x, p]`.
+    fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError>;
 }
 
 /// A network with the embeddings of all of its plan's targets, on its device.
@@ -34,25 +52,37 @@ pub trait TileNetwork {
 pub struct PromptedNetwork<'a> {
     network: &'a Network,
     prompts: Tensor,
-    channels: usize,
 }
 
 impl<'a> PromptedNetwork<'a> {
     /// Pairs a network with its plan's embeddings.
     pub fn new(network: &'a Network, plan: &Plan) -> Result<Self, SegmentError> {
-        Ok(Self { network, prompts: prompt_embeddings(plan, network.device())?, channels: plan.channels.len() })
+        Ok(Self { network, prompts: prompt_embeddings(plan, network.device())? })
     }
 }
 
 impl TileNetwork for PromptedNetwork<'_> {
-    fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
-        let [depth, height, width] = shape;
-        let x = from_host(tile, (1, depth, height, width, self.channels), self.network.device())?;
-        let scales = self.network.forward_asked(&x, &self.prompts, asked, Mode::Infer)?;
-        drop(x);
-        let finest = scales.into_iter().next().ok_or_else(|| candle_core::Error::Msg("no logits".to_owned()))?;
-        Ok(to_host(&finest)?)
+    fn device(&self) -> Device {
+        self.network.device().clone()
     }
+
+    fn value_bytes(&self) -> u64 {
+        self.network.value_bytes() as u64
+    }
+
+    fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+        let scales = self.network.forward_asked(&tiles, &self.prompts, asked, Mode::Infer)?;
+        Ok(scales.into_iter().next().ok_or_else(|| candle_core::Error::Msg("no logits".to_owned()))?)
+    }
+}
+
+/// What the network is shown at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Voxels of a tile, `[z, y, x]`.
+    pub tile: [usize; 3],
+    /// Tiles at a time; labels do not depend on it.
+    pub batch: usize,
 }
 
 /// Probabilities on the plan's grid.
@@ -66,47 +96,118 @@ pub struct Probabilities {
     pub prompts: usize,
 }
 
-/// Runs the network over a prepared scan, tile after tile.
+/// Runs the network over a prepared scan, some tiles at a time. The scan crosses to the device once, and what was found
+/// comes back once, however many tiles there are. Several copies of the network, on a device each, share out the tiles;
+/// probabilities are the same then but for the order of sums.
 ///
 /// # Shapes
 /// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is
-/// `needed`. `tile`: `[z, y, x]`.
+/// `needed`.
 ///
 /// # Errors
-/// What the network returns; `CANCELLED`, looked at before each tile.
+/// What a network returns; `CANCELLED`, looked at before each batch of tiles.
 pub fn run(
     prepared: &Prepared,
     needed: &Needed,
     plan: &Plan,
-    tile: [usize; 3],
-    network: &dyn TileNetwork,
+    shown: Shown,
+    networks: &[&dyn TileNetwork],
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
+    let tile = shown.tile;
     let layout = Layout::new(needed, tile, overlap_voxels(plan, tile));
-    let weights = gaussian(tile);
-    let total = layout.places.len() as u64;
-    let mut sum = Sum::new(prepared.shape, asked.len());
     let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
-    for (done, &Place { origin, odd }) in (0..).zip(&layout.places) {
-        monitor.proceed()?;
-        monitor.report("network", done, total);
-        let mirrored = may_mirror && odd;
-        let mut input = cut(prepared, plan, &layout, origin);
-        if mirrored {
-            mirror_input(&mut input, plan, tile);
-        }
-        let mut answer = network.logits(input, tile, asked)?;
-        if mirrored {
-            mirror_rows(&mut answer, tile[2], asked.len());
-        }
-        if plan.tiles.blend == Blend::Probabilities {
-            answer.par_iter_mut().with_min_len(1 << 14).for_each(|v| *v = sigmoid(*v));
-        }
-        sum.add(&answer, &weights, &layout, origin);
-    }
+    let places = layout.places.iter().map(|&place| layout.on_grid(place, may_mirror && place.odd));
+    let walk = Walk {
+        prepared,
+        plan,
+        shown,
+        asked,
+        places: places.collect(),
+        monitor,
+        done: AtomicU64::new(0),
+        is_over: AtomicBool::new(false),
+    };
+    let sums = Sums::joined(walk.on_all(networks)?)?;
+    let values = sums.finish(if plan.tiles.blend == Blend::Logits { Map::Logistic } else { Map::Same })?;
+    let total = walk.places.len() as u64;
     monitor.report("network", total, total);
-    Ok(sum.finish(plan.tiles.blend))
+    Ok(Probabilities { values, shape: prepared.shape, prompts: asked.len() })
+}
+
+/// The tiles of a scan, and how far they are.
+struct Walk<'a> {
+    prepared: &'a Prepared,
+    plan: &'a Plan,
+    shown: Shown,
+    asked: &'a [usize],
+    places: Vec<window::Place>,
+    monitor: &'a dyn Monitor,
+    done: AtomicU64,
+    /// Whether a device failed, so that the others need not go on.
+    is_over: AtomicBool,
+}
+
+impl Walk<'_> {
+    /// The sums of each device: one works on this thread, several on threads of their own.
+    fn on_all(&self, networks: &[&dyn TileNetwork]) -> Result<Vec<Sums>, SegmentError> {
+        let [first, others @ ..] = networks else {
+            return Err(candle_core::Error::Msg("no network".to_owned()).into());
+        };
+        let share = self.places.len().div_ceil(networks.len()).max(1);
+        let (own, rest) = self.places.split_at(share.min(self.places.len()));
+        if others.is_empty() {
+            return Ok(vec![self.on_one(*first, own)?]);
+        }
+        thread::scope(|scope| {
+            let shares = std::iter::once((first, own)).chain(others.iter().zip(rest.chunks(share)));
+            let mut devices = Vec::with_capacity(networks.len());
+            for (&network, places) in shares {
+                devices.push(scope.spawn(move || {
+                    let found = self.on_one(network, places);
+                    self.is_over.fetch_or(found.is_err(), Ordering::Relaxed);
+                    found
+                }));
+            }
+            let ends = devices.into_iter().map(|device| device.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            let (found, failed): (Vec<_>, Vec<_>) = ends.partition(Result::is_ok);
+            // The others were only stopped.
+            let cause = |error: &SegmentError| !matches!(error, SegmentError::Cancelled);
+            let mut failed: Vec<SegmentError> = failed.into_iter().filter_map(Result::err).collect();
+            let at = failed.iter().position(cause).unwrap_or(0);
+            if failed.is_empty() { found.into_iter().collect() } else { Err(failed.swap_remove(at)) }
+        })
+    }
+
+    /// The sums of some tiles.
+    fn on_one(&self, network: &dyn TileNetwork, places: &[window::Place]) -> Result<Sums, SegmentError> {
+        let Shown { tile, batch } = self.shown;
+        let device = network.device();
+        let image = Image::new(&self.prepared.channels, self.prepared.shape, &sided(self.plan), &device)?;
+        let weights = from_host(gaussian(tile), tile.to_vec(), &device)?;
+        let mut sums = Sums::new(self.prepared.shape, self.asked.len(), Rounding::F32, &device)?;
+        let map = if self.plan.tiles.blend == Blend::Probabilities { Map::Logistic } else { Map::Same };
+        let mut pace = Pace::new(&device);
+        for places in places.chunks(batch.max(1)) {
+            self.monitor.proceed()?;
+            if self.is_over.load(Ordering::Relaxed) {
+                return Err(SegmentError::Cancelled);
+            }
+            self.monitor.report("network", self.done.load(Ordering::Relaxed), self.places.len() as u64);
+            let answers = network.logits(image.cut(places, tile)?, self.asked)?;
+            sums.add(&answers, &weights, places, map)?;
+            pace.step()?;
+            self.done.fetch_add(places.len() as u64, Ordering::Relaxed);
+        }
+        Ok(sums)
+    }
+}
+
+/// Channels that hold the side.
+fn sided(plan: &Plan) -> Vec<usize> {
+    let channels = plan.channels.iter().enumerate();
+    channels.filter(|(_, kind)| matches!(kind, Channel::Side)).map(|(channel, _)| channel).collect()
 }
 
 /// The plan's overlap of a tile in voxels.
@@ -143,54 +244,6 @@ pub fn needed(prepared: &Prepared, plan: &Plan) -> Needed {
     if matches!(plan.crop, Crop::Lungs { .. }) { needed.in_blocks(STEP_VOXELS) } else { needed }
 }
 
-/// Cuts a tile's input out; beyond the grid windows hold their low end and the side channel its border value.
-fn cut(prepared: &Prepared, plan: &Plan, layout: &Layout, origin: [usize; 3]) -> Vec<f32> {
-    let count = plan.channels.len();
-    let [_, height, width] = layout.shape;
-    let [(zs, to_z), (ys, to_y), (xs, to_x)] = std::array::from_fn(|axis| layout.covered(origin, axis));
-    let [_, tile_y, tile_x] = layout.tile;
-    let mut input = vec![0f32; layout.tile.iter().product::<usize>() * count];
-    for (i, z) in zs.enumerate() {
-        for (j, y) in ys.clone().enumerate() {
-            let from = ((z * height + y) * width + xs.start) * count;
-            let to = (((to_z + i) * tile_y + to_y + j) * tile_x + to_x) * count;
-            input[to..to + xs.len() * count].copy_from_slice(&prepared.channels[from..from + xs.len() * count]);
-        }
-    }
-    for (channel, _) in plan.channels.iter().enumerate().filter(|(_, c)| matches!(c, Channel::Side)) {
-        // The side channel depends on x alone.
-        let line: Vec<f32> = (0..tile_x)
-            .map(|x| {
-                let inside = (origin[2] + x).saturating_sub(layout.pad[2]).min(width - 1);
-                prepared.channels[inside * count + channel]
-            })
-            .collect();
-        for row in input.chunks_exact_mut(tile_x * count) {
-            row.iter_mut().skip(channel).step_by(count).zip(&line).for_each(|(to, &value)| *to = value);
-        }
-    }
-    input
-}
-
-/// Mirrors a tile's input left–right: the side channel says the other side then.
-fn mirror_input(input: &mut [f32], plan: &Plan, tile: [usize; 3]) {
-    let count = plan.channels.len();
-    mirror_rows(input, tile[2], count);
-    for (channel, _) in plan.channels.iter().enumerate().filter(|(_, kind)| matches!(kind, Channel::Side)) {
-        input.iter_mut().skip(channel).step_by(count).for_each(|side| *side = -*side);
-    }
-}
-
-/// Turns rows of `width` voxels around, each of `count` values.
-fn mirror_rows(values: &mut [f32], width: usize, count: usize) {
-    for row in values.chunks_exact_mut(width * count) {
-        for x in 0..width / 2 {
-            let (left, right) = row.split_at_mut((width - 1 - x) * count);
-            left[x * count..][..count].swap_with_slice(&mut right[..count]);
-        }
-    }
-}
-
 /// Gaussian weights of a tile, σ an eighth of each edge, 1 at the centre and never below `MIN_WEIGHT`.
 ///
 /// # Shapes
@@ -210,72 +263,22 @@ pub fn gaussian(tile: [usize; 3]) -> Vec<f32> {
     weights
 }
 
-fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
-}
-
-/// Weighted sums on the plan's grid.
-struct Sum {
-    values: Vec<f32>,
-    weights: Vec<f32>,
-    shape: [usize; 3],
-    prompts: usize,
-}
-
-impl Sum {
-    fn new(shape: [usize; 3], prompts: usize) -> Self {
-        let voxels = shape.iter().product();
-        Self { values: vec![0.0; voxels * prompts], weights: vec![0.0; voxels], shape, prompts }
-    }
-
-    /// Adds one tile. Tiles come in one order, and within a tile each voxel is added to once: the same bits for any
-    /// number of threads.
-    fn add(&mut self, answer: &[f32], weights: &[f32], layout: &Layout, origin: [usize; 3]) {
-        let (prompts, [_, height, width]) = (self.prompts, self.shape);
-        let [(zs, from_z), (ys, from_y), (xs, from_x)] = std::array::from_fn(|axis| layout.covered(origin, axis));
-        let [_, tile_y, tile_x] = layout.tile;
-        let plane = height * width;
-        let values = self.values.par_chunks_mut(plane * prompts);
-        values.zip(self.weights.par_chunks_mut(plane)).skip(zs.start).take(zs.len()).enumerate().for_each(
-            |(i, (values, sums))| {
-                for (j, y) in ys.clone().enumerate() {
-                    let from = ((from_z + i) * tile_y + from_y + j) * tile_x + from_x;
-                    let to = y * width + xs.start;
-                    let line = &weights[from..from + xs.len()];
-                    sums[to..to + xs.len()].iter_mut().zip(line).for_each(|(sum, weight)| *sum += weight);
-                    let values = values[to * prompts..(to + xs.len()) * prompts].chunks_exact_mut(prompts);
-                    let answers = answer[from * prompts..].chunks_exact(prompts);
-                    for ((values, answers), &weight) in values.zip(answers).zip(line) {
-                        values.iter_mut().zip(answers).for_each(|(to, value)| *to += weight * value);
-                    }
-                }
-            },
-        );
-    }
-
-    fn finish(mut self, blend: Blend) -> Probabilities {
-        let prompts = self.prompts;
-        self.values.par_chunks_mut(prompts).zip(&self.weights).with_min_len(1 << 14).for_each(|(values, &weight)| {
-            for value in values {
-                *value = match blend {
-                    _ if weight == 0.0 => 0.0,
-                    Blend::Probabilities => *value / weight,
-                    Blend::Logits => sigmoid(*value / weight),
-                };
-            }
-        });
-        Probabilities { values: self.values, shape: self.shape, prompts }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{FakeNetwork, chest, plan};
+    use crate::fixture::{FakeNetwork, answer, chest, plan};
     use crate::prepare::prepare;
     use pulmoav_model::Parameters;
-    use pulmoav_ops::device::Transfers;
+    use pulmoav_ops::device::to_host;
     use pulmoav_task::Silent;
+
+    fn sigmoid(logit: f32) -> f32 {
+        1.0 / (1.0 + (-logit).exp())
+    }
+
+    fn one(tile: [usize; 3]) -> Shown {
+        Shown { tile, batch: 1 }
+    }
 
     #[test]
     fn fitted_tiles_compute_fewer_voxels_and_keep_the_overlap() {
@@ -296,21 +299,49 @@ mod tests {
     }
 
     #[test]
-    fn a_tile_crosses_to_the_device_once_and_back_once() {
+    fn labels_do_not_depend_on_the_tiles_at_a_time() {
+        let mut plan = plan();
+        plan.tiles.mirror = true;
+        let network = Network::build(&plan, &mut Parameters::new(7)).unwrap();
+        let network = PromptedNetwork::new(&network, &plan).unwrap();
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needed = needed(&prepared, &plan);
+        let [one, five] = [1, 5].map(|batch| {
+            let shown = Shown { tile: [16; 3], batch };
+            run(&prepared, &needed, &plan, shown, &[&network], &[0, 1], &Silent).unwrap().values
+        });
+        assert!(one == five);
+    }
+
+    #[test]
+    fn copies_of_a_network_share_out_the_tiles() {
+        struct Broken;
+        impl TileNetwork for Broken {
+            fn logits(&self, _: Tensor, _: &[usize]) -> Result<Tensor, SegmentError> {
+                Err(candle_core::Error::Msg("broken".to_owned()).into())
+            }
+        }
         let plan = plan();
         let network = Network::build(&plan, &mut Parameters::new(7)).unwrap();
-        let prompted = PromptedNetwork::new(&network, &plan).unwrap();
-        let before = Transfers::so_far();
-        prompted.logits(vec![0.0; 16 * 16 * 16 * 2], [16; 3], &[0, 1]).unwrap();
-        assert_eq!(before.since(), Transfers { uploads: 1, downloads: 1 });
+        let network = PromptedNetwork::new(&network, &plan).unwrap();
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needed = needed(&prepared, &plan);
+        let run =
+            |networks: &[&dyn TileNetwork]| run(&prepared, &needed, &plan, one([16; 3]), networks, &[0, 1], &Silent);
+        let alone = run(&[&network]).unwrap().values;
+        for copies in [2, 3, 1000] {
+            let together = run(&vec![&network as &dyn TileNetwork; copies]).unwrap().values;
+            assert!(alone.iter().zip(&together).all(|(a, b)| (a - b).abs() < 1e-6), "{copies} copies");
+        }
+        assert!(run(&[&network, &Broken]).unwrap_err().to_string().contains("broken"));
     }
 
     #[test]
     fn a_constant_answer_blends_to_itself() {
         struct Constant;
         impl TileNetwork for Constant {
-            fn logits(&self, tile: Vec<f32>, _: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
-                Ok(vec![1.25; tile.len() / 2 * asked.len()])
+            fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+                answer(&tiles, asked, |_, _| 1.25)
             }
         }
         let mut plan = plan();
@@ -319,7 +350,8 @@ mod tests {
             plan.tiles.blend = blend;
             let prepared = prepare(&chest(), &plan, &Silent).unwrap();
             let found =
-                run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &Constant, &[0, 1, 2], &Silent).unwrap();
+                run(&prepared, &needed(&prepared, &plan), &plan, one([16; 3]), &[&Constant], &[0, 1, 2], &Silent)
+                    .unwrap();
             assert_eq!(found.values.len(), prepared.shape.iter().product::<usize>() * 3);
             assert!(found.values.iter().all(|p| (p - sigmoid(1.25)).abs() < 1e-5));
         }
@@ -331,24 +363,26 @@ mod tests {
         plan.tiles.skip_empty = false;
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
         let tile = [64, 96, 112];
-        let found = run(&prepared, &needed(&prepared, &plan), &plan, tile, &FakeNetwork, &[0], &Silent).unwrap();
-        let direct = FakeNetwork.logits(prepared.channels.clone(), prepared.shape, &[0]).unwrap();
-        for (a, b) in found.values.iter().zip(direct) {
+        let found =
+            run(&prepared, &needed(&prepared, &plan), &plan, one(tile), &[&FakeNetwork], &[0], &Silent).unwrap();
+        let [depth, height, width] = prepared.shape;
+        let whole = from_host(prepared.channels.clone(), (1, depth, height, width, 2), &Device::Cpu).unwrap();
+        let direct = FakeNetwork.logits(whole, &[0]).unwrap();
+        for (a, b) in found.values.iter().zip(to_host(&direct).unwrap()) {
             assert!((a - sigmoid(b)).abs() < 1e-6);
         }
     }
 
     #[test]
     fn mirrored_tiles_see_the_other_side_and_are_turned_back() {
-        let mut rows = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0];
-        mirror_rows(&mut rows, 3, 2);
-        assert_eq!(rows, [3.0, 30.0, 2.0, 20.0, 1.0, 10.0]);
         // A network that looks at each voxel alone, and not at the side, answers as it did.
         let mut plan = plan();
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
-        let plain = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
+        let plain =
+            run(&prepared, &needed(&prepared, &plan), &plan, one([16; 3]), &[&FakeNetwork], &[0], &Silent).unwrap();
         plan.tiles.mirror = true;
-        let mirrored = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &FakeNetwork, &[0], &Silent).unwrap();
+        let mirrored =
+            run(&prepared, &needed(&prepared, &plan), &plan, one([16; 3]), &[&FakeNetwork], &[0], &Silent).unwrap();
         assert!(plain.values == mirrored.values);
     }
 
@@ -356,16 +390,17 @@ mod tests {
     fn a_plan_that_looks_at_lungs_runs_where_vessels_are_kept() {
         struct Counting(std::sync::atomic::AtomicUsize);
         impl TileNetwork for Counting {
-            fn logits(&self, tile: Vec<f32>, shape: [usize; 3], asked: &[usize]) -> Result<Vec<f32>, SegmentError> {
+            fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                FakeNetwork.logits(tile, shape, asked)
+                FakeNetwork.logits(tiles, asked)
             }
         }
         let count = |crop: Crop, skip_empty: bool| {
             let (mut plan, network) = (plan(), Counting(0.into()));
             (plan.crop, plan.tiles.skip_empty) = (crop, skip_empty);
             let prepared = prepare(&chest(), &plan, &Silent).unwrap();
-            let found = run(&prepared, &needed(&prepared, &plan), &plan, [16; 3], &network, &[0], &Silent).unwrap();
+            let found =
+                run(&prepared, &needed(&prepared, &plan), &plan, one([16; 3]), &[&network], &[0], &Silent).unwrap();
             (network.0.into_inner(), found, prepared)
         };
         let (few, found, prepared) = count(Crop::Lungs { margin_mm: 25.0, body_only: false }, true);

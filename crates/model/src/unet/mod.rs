@@ -69,6 +69,11 @@ impl ClassNetwork {
         Ok(Self { encoder, decoder, head, channels, reduction: unet.reduction(), compute })
     }
 
+    /// Bytes of a value that it computes with.
+    pub fn value_bytes(&self) -> usize {
+        self.compute.dtype.size_in_bytes()
+    }
+
     /// Where its parameters are, and so its images must be.
     pub fn device(&self) -> &Device {
         &self.compute.device

@@ -15,7 +15,7 @@ use crate::memory::peak_bytes;
 use crate::monitor::Shared;
 use crate::outcome::Failure;
 use crate::scan::Part;
-use crate::segment::{SegmentMemory, SegmentSeconds, Segmentation, SegmentedTarget};
+use crate::segment::{CardMemory, SegmentMemory, SegmentSeconds, Segmentation, SegmentedTarget};
 use crate::volume::{Axes, Given, LabelMap};
 use crate::warning::Warning;
 
@@ -136,6 +136,7 @@ pub(super) fn answer(
             budget_bytes: told.budget.allowed,
             predicted_bytes: told.budget.predicted as f64,
             peak_bytes: peak_bytes() as f64,
+            card: found.card.map(CardMemory::from),
         },
         tile,
         cleared_in_air: 0.0,

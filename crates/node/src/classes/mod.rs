@@ -11,7 +11,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_checkpoint::nnunet::{self, FolderRequest};
 use pulmoav_model::weights::load_classes;
-use pulmoav_ops::device::{Chosen, Compute};
+use pulmoav_ops::device::{Chosen, Compute, choose};
 use pulmoav_plan::ClassPlan;
 use pulmoav_segment::classes::words::{AskedClasses, classes_of};
 use pulmoav_segment::classes::{FoldNetwork, WindowNetwork};
@@ -23,6 +23,7 @@ use crate::memory::{Afterwards, Job};
 use crate::monitor::CallMonitor;
 use crate::outcome::{ErrorInfo, Failure, Outcome};
 use crate::registry::Registry;
+use crate::segment::others_and_place;
 use crate::volume::{Axes, axes};
 use answer::Wanted;
 
@@ -149,23 +150,30 @@ pub fn import_class_model(
     })
 }
 
-/// Loads a model and gives its number; the text tower of the model `words` reads prompts.
+/// Loads a model and gives its number; the text tower of the model `words` reads prompts. Folds are dealt out to the
+/// devices.
 #[napi(catch_unwind)]
 pub fn load_class_model<'env>(
     env: &'env Env,
     source: ClassModelSource,
     words: String,
-    device: String,
+    devices: Vec<String>,
     precision: String,
     threads: u32,
     monitor: &CallMonitor,
 ) -> Result<PromiseRaw<'env, Either<OpenedClassModel, ErrorInfo>>> {
-    let place = match Place::named(&device, threads) {
-        Ok(place) => place,
+    let [device, others @ ..] = devices.as_slice() else {
+        return Engine::refused(env, Failure::new("ERR_INTERNAL", "no device was named"));
+    };
+    let (others, place) = match others_and_place(device, others, threads) {
+        Ok(found) => found,
         Err(failure) => return Engine::refused(env, failure),
     };
     Engine::at(place)?.with_device(env, monitor, move |Chosen { device, .. }| {
-        let compute = Compute::named(device, &precision)?;
+        let mut computes = vec![Compute::named(device, &precision)?];
+        for other in others {
+            computes.push(Compute::named(&choose(other)?.device, &precision)?);
+        }
         let (plan, folds, notes) = if source.foreign {
             let found = nnunet::open(&request(&source))?;
             (found.plan, found.folds, found.notes)
@@ -177,8 +185,9 @@ pub fn load_class_model<'env>(
         let (each, all) = (parameters.clone().next().unwrap_or(0), parameters.sum::<usize>());
         let names = folds.iter().map(|fold| fold.name.clone()).collect();
         let info = info(&plan, names, each, notes);
-        let networks = folds.into_iter().map(|fold| -> std::result::Result<Box<dyn WindowNetwork>, Failure> {
-            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters.on(&compute)?)?))
+        let dealt = folds.into_iter().zip(computes.iter().cycle());
+        let networks = dealt.map(|(fold, compute)| -> std::result::Result<Box<dyn WindowNetwork>, Failure> {
+            Ok(Box::new(FoldNetwork::build(&plan, &mut fold.parameters.on(compute)?)?))
         });
         let networks = networks.collect::<std::result::Result<_, _>>()?;
         let weight_bytes = (all * size_of::<f32>()) as u64;

@@ -1,10 +1,11 @@
 //! A fold's network as the sliding window uses it.
 
+use candle_core::{Device, Tensor};
 use pulmoav_model::{ClassNetwork, Parameters};
 use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{ClassPlan, Output};
 
-use super::network::WindowNetwork;
+use super::network::{CardNetwork, WindowNetwork};
 use crate::error::SegmentError;
 
 /// The network of one fold.
@@ -39,5 +40,23 @@ impl WindowNetwork for FoldNetwork {
     fn logits(&self, window: Vec<f32>, [depth, height, width]: [usize; 3]) -> Result<Vec<f32>, SegmentError> {
         let x = from_host(window, (1, depth, height, width, self.channels), self.network.device())?;
         Ok(to_host(&self.network.forward(&x)?)?)
+    }
+
+    fn on_card(&self) -> Option<&dyn CardNetwork> {
+        self.network.device().is_cuda().then_some(self)
+    }
+}
+
+impl CardNetwork for FoldNetwork {
+    fn device(&self) -> &Device {
+        self.network.device()
+    }
+
+    fn value_bytes(&self) -> usize {
+        self.network.value_bytes()
+    }
+
+    fn logits(&self, windows: &Tensor) -> Result<Tensor, SegmentError> {
+        Ok(self.network.forward(windows)?)
     }
 }

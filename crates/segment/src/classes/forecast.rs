@@ -30,5 +30,5 @@ pub fn foretell_classes(
         seconds_of(|| network.logits(empty.clone(), plan.patch).map(drop))
     })?;
     let seconds = tiles as f64 * window_s + grid.len() as f64 * SECONDS_A_VOXEL;
-    Ok(Forecast { tile: plan.patch, tiles, memory_bytes: predict_classes(plan, grid, memory), seconds })
+    Ok(Forecast { tile: plan.patch, tiles, memory_bytes: predict_classes(plan, grid, memory), card: None, seconds })
 }

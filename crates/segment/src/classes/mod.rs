@@ -4,6 +4,7 @@
 //! grid. [`segment_classes`] is that walk; each step has its file. Where nnunetv2 rounds to f16, so does this: the
 //! labels are those of its CPU path. [`totalsegmentator`] is TotalSegmentator's walk around two such models.
 
+mod card;
 mod error;
 mod export;
 #[cfg(test)]
@@ -32,5 +33,5 @@ pub use error::ClassError;
 pub use fold::FoldNetwork;
 pub use forecast::foretell_classes;
 pub use memory::{ClassMemory, predict_classes};
-pub use network::WindowNetwork;
+pub use network::{CardNetwork, WindowNetwork};
 pub use run::{ClassOutcome, ClassRequest, segment_classes};

@@ -1,5 +1,7 @@
 //! What the sliding window needs of a network, and the mean over mirrored copies of a window.
 
+use candle_core::{Device, Tensor};
+
 use super::error::ClassError;
 use crate::error::SegmentError;
 
@@ -16,6 +18,26 @@ pub trait WindowNetwork: Send + Sync {
     /// # Shapes
     /// `window`: `[z, y, x, c]` of `shape` → `[z, y, x, o]`.
     fn logits(&self, window: Vec<f32>, shape: [usize; 3]) -> Result<Vec<f32>, SegmentError>;
+
+    /// The same network where it works on a card, which can keep windows and logits there.
+    fn on_card(&self) -> Option<&dyn CardNetwork> {
+        None
+    }
+}
+
+/// A network on a card.
+pub trait CardNetwork {
+    /// The card.
+    fn device(&self) -> &Device;
+
+    /// Bytes of a value that it computes with.
+    fn value_bytes(&self) -> usize;
+
+    /// The logits of windows.
+    ///
+    /// # Shapes
+    /// `windows`: `[n, z, y, x, c]` on the card → `[n, z, y, x, o]`.
+    fn logits(&self, windows: &Tensor) -> Result<Tensor, SegmentError>;
 }
 
 /// The mean logits of a window and of its mirror images, these turned back: first those mirrored along one of the
@@ -56,7 +78,7 @@ pub(super) fn mirrored_logits(
 }
 
 /// Which axes to mirror along, in the order of Python's `itertools.combinations` of one, two and three of them.
-fn combinations(axes: &[usize]) -> Vec<[bool; 3]> {
+pub(super) fn combinations(axes: &[usize]) -> Vec<[bool; 3]> {
     let of = |chosen: &[usize]| [0, 1, 2].map(|axis| chosen.contains(&axis));
     let ones = axes.iter().map(|&axis| of(&[axis]));
     let pairs = axes.iter().enumerate().flat_map(|(at, &first)| axes[at + 1..].iter().map(move |&b| of(&[first, b])));

@@ -10,6 +10,7 @@ use super::network::WindowNetwork;
 use super::prepare::{check, prepare};
 use super::slide;
 use super::windows::Windows;
+use crate::card::CardMemory;
 use crate::error::SegmentError;
 use crate::pipeline::Seconds;
 
@@ -41,6 +42,8 @@ pub struct ClassOutcome {
     pub warnings: Vec<Warning>,
     /// Windows shown to the networks, mirrored ones not counted.
     pub windows: usize,
+    /// What a card had and took, where one summed the windows.
+    pub card: Option<CardMemory>,
     /// Wall time of each stage.
     pub seconds: Seconds,
 }
@@ -71,7 +74,7 @@ pub fn segment_classes(
         return Ok(ClassOutcome { seconds, ..nothing(request, &grid, warning) });
     };
     let windows = Windows::new(prepared.shape, request.plan.patch, request.step);
-    let logits = slide::logits(request, &prepared, &windows, monitor)?;
+    let (logits, card) = slide::logits(request, &prepared, &windows, monitor)?;
     prepared.image = Vec::new();
     let network_s = clock.lap();
     let outputs = request.networks.first().map_or(0, |network| network.outputs());
@@ -85,7 +88,7 @@ pub fn segment_classes(
     monitor.report("restore", 1, 1);
     let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap(), ..Seconds::default() };
     let windows = windows.count() * request.networks.len();
-    Ok(ClassOutcome { labels, grid, probabilities, warnings: Vec::new(), windows, seconds })
+    Ok(ClassOutcome { labels, grid, probabilities, warnings: Vec::new(), windows, card, seconds })
 }
 
 /// An empty map, and what should be known of it.
@@ -99,7 +102,7 @@ pub(super) fn nothing(request: &ClassRequest<'_>, grid: &Grid, warning: Warning)
     });
     let labels = if is_wide(request.plan) { vec![0u16; grid.len()].into() } else { vec![0u8; grid.len()].into() };
     let (warnings, seconds) = (vec![warning], Seconds::default());
-    ClassOutcome { labels, grid: *grid, probabilities, warnings, windows: 0, seconds }
+    ClassOutcome { labels, grid: *grid, probabilities, warnings, windows: 0, card: None, seconds }
 }
 
 #[cfg(test)]

@@ -1,18 +1,25 @@
 //! The sliding window: every network over every window, one mean.
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use half::f16;
 use pulmoav_task::Monitor;
 
+use super::card::{self, OnCard};
 use super::error::ClassError;
 use super::gaussian::gaussian;
-use super::network::mirrored_logits;
+use super::network::{WindowNetwork, mirrored_logits};
 use super::prepare::Prepared;
 use super::run::ClassRequest;
 use super::sums::{Sums, add_fold, divide_folds};
 use super::windows::Windows;
+use crate::card::CardMemory;
 use crate::error::SegmentError;
 
-/// The logits of a prepared scan, the mean over the request's networks.
+/// The logits of a prepared scan, the mean over the request's networks, and what a card had and took. Networks on
+/// different cards work side by side.
 ///
 /// # Shapes
 /// `prepared.image` `[z, y, x, c]` → `[z, y, x, o]`.
@@ -24,28 +31,20 @@ pub(super) fn logits(
     prepared: &Prepared,
     windows: &Windows,
     monitor: &dyn Monitor,
-) -> Result<Vec<f16>, SegmentError> {
-    let axes = if request.mirror { request.plan.mirror_axes.as_slice() } else { &[] };
+) -> Result<(Vec<f16>, Option<CardMemory>), SegmentError> {
     let gaussian = gaussian(windows.patch);
     let total = (windows.count() * request.networks.len()) as u64;
-    let mut done = 0;
-    let mut mean: Option<Vec<f16>> = None;
-    for network in request.networks {
-        let (channels, outputs) = (network.channels(), network.outputs());
-        let mut sums = Sums::new(windows, &gaussian, outputs);
-        for start in windows.places() {
-            if monitor.cancelled() {
-                return Err(SegmentError::Cancelled);
+    let slide = Slide { request, prepared, windows, gaussian: &gaussian, monitor, done: AtomicU64::new(0), total };
+    let (mut mean, mut memory): (Option<Vec<f16>>, _) = (None, None);
+    // As many folds at a time as there are cards: they were dealt out in turn.
+    for some in request.networks.chunks(cards(request.networks)) {
+        for found in slide.side_by_side(some) {
+            let (fold, card) = found?;
+            memory = memory.or(card);
+            match &mut mean {
+                None => mean = Some(fold),
+                Some(mean) => add_fold(mean, &fold),
             }
-            monitor.report("network", done, total);
-            let window = windows.cut(&prepared.image, channels, start);
-            sums.add(&mirrored_logits(network.as_ref(), window, windows.patch, axes)?, start);
-            done += 1;
-        }
-        let fold = sums.finish()?;
-        match &mut mean {
-            None => mean = Some(fold),
-            Some(mean) => add_fold(mean, &fold),
         }
     }
     monitor.report("network", total, total);
@@ -53,7 +52,102 @@ pub(super) fn logits(
     if request.networks.len() > 1 {
         divide_folds(&mut mean, request.networks.len());
     }
-    Ok(mean)
+    Ok((mean, memory))
+}
+
+/// How many cards the networks are on; 1 for the CPU.
+fn cards(networks: &[Box<dyn WindowNetwork>]) -> usize {
+    let mut seen = Vec::new();
+    for card in networks.iter().filter_map(|network| network.on_card()) {
+        let location = card.device().location();
+        if !seen.contains(&location) {
+            seen.push(location);
+        }
+    }
+    seen.len().max(1)
+}
+
+/// A scan's windows, and how far its networks are.
+struct Slide<'a> {
+    request: &'a ClassRequest<'a>,
+    prepared: &'a Prepared,
+    windows: &'a Windows,
+    gaussian: &'a [f16],
+    monitor: &'a dyn Monitor,
+    /// Windows shown so far, and of all networks.
+    done: AtomicU64,
+    total: u64,
+}
+
+/// One network's logits, and what its card had and took.
+type Fold = Result<(Vec<f16>, Option<CardMemory>), SegmentError>;
+
+impl Slide<'_> {
+    /// The answers of networks, each of which has a device of its own.
+    fn side_by_side(&self, networks: &[Box<dyn WindowNetwork>]) -> Vec<Fold> {
+        if let [only] = networks {
+            return vec![self.network(only.as_ref())];
+        }
+        thread::scope(|scope| {
+            let mut started = Vec::with_capacity(networks.len());
+            for network in networks {
+                started.push(scope.spawn(move || self.network(network.as_ref())));
+            }
+            started.into_iter().map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
+    }
+
+    /// The axes along which windows are mirrored.
+    fn axes(&self) -> &[usize] {
+        if self.request.mirror { &self.request.plan.mirror_axes } else { &[] }
+    }
+
+    /// Goes on with so many windows more.
+    fn proceed(&self, windows: u64) -> Result<(), SegmentError> {
+        self.monitor.proceed()?;
+        self.monitor.report("network", self.done.fetch_add(windows, Ordering::Relaxed), self.total);
+        Ok(())
+    }
+
+    /// One network's logits: summed on its card where that has the room, else here.
+    fn network(&self, network: &dyn WindowNetwork) -> Fold {
+        if let Some(card) = network.on_card() {
+            let on_card = OnCard {
+                network: card,
+                of: &self.request.plan.network,
+                windows: self.windows,
+                gaussian: self.gaussian,
+                turns: card::turns(self.axes()),
+                outputs: network.outputs(),
+            };
+            let memory = on_card.memory(network.channels());
+            if let Some(memory) = memory.filter(|memory| memory.batch > 0) {
+                let shown = AtomicU64::new(0);
+                let found = on_card.run(&self.prepared.image, memory.batch, |windows| {
+                    shown.fetch_add(windows, Ordering::Relaxed);
+                    self.proceed(windows)
+                });
+                match found {
+                    Err(error) if error.is_out_of_memory() => {
+                        self.done.fetch_sub(shown.into_inner(), Ordering::Relaxed);
+                    }
+                    other => return Ok((other?, Some(memory))),
+                }
+            }
+        }
+        Ok((self.on_host(network)?, None))
+    }
+
+    fn on_host(&self, network: &dyn WindowNetwork) -> Result<Vec<f16>, SegmentError> {
+        let (channels, outputs) = (network.channels(), network.outputs());
+        let mut sums = Sums::new(self.windows, self.gaussian, outputs);
+        for start in self.windows.places() {
+            self.proceed(1)?;
+            let window = self.windows.cut(&self.prepared.image, channels, start);
+            sums.add(&mirrored_logits(network, window, self.windows.patch, self.axes())?, start);
+        }
+        Ok(sums.finish()?)
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +189,7 @@ mod tests {
             let prepared = prepared(numbers("image"), shape);
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let found = pool.install(|| logits(&request, &prepared, &windows, &Silent).unwrap());
+                let (found, _) = pool.install(|| logits(&request, &prepared, &windows, &Silent).unwrap());
                 let found: Vec<u16> = found.into_iter().map(f16::to_bits).collect();
                 assert_eq!(found, bits, "{shape:?}, mirrored along {:?}", plan.mirror_axes);
             }

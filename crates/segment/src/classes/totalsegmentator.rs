@@ -107,6 +107,7 @@ pub fn segment_lung_vessels(
         probabilities: None,
         warnings: answer.warnings,
         windows: found.windows + answer.windows,
+        card: answer.card.or(found.card),
         seconds: Seconds { prepare, network, restore, ..Seconds::default() },
     })
 }

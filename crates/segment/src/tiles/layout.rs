@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use pulmoav_ops::window;
 use rayon::prelude::*;
 
 /// The voxels that somebody will look at, as one range along x for each row `[z, y]`; empty where there is none.
@@ -127,7 +128,14 @@ impl Layout {
         Self { shape, tile, pad, places }
     }
 
+    /// Where a tile lies on the grid itself, mirrored along x or not.
+    pub fn on_grid(&self, place: Place, mirrored: bool) -> window::Place {
+        let first = std::array::from_fn(|axis| place.origin[axis] as i32 - self.pad[axis] as i32);
+        window::Place { first, mirrored: [false, false, mirrored] }
+    }
+
     /// The part of the grid that a tile covers along one axis, and where in the tile it begins.
+    #[cfg(test)]
     pub fn covered(&self, origin: [usize; 3], axis: usize) -> (Range<usize>, usize) {
         let low = origin[axis].saturating_sub(self.pad[axis]);
         let high = (origin[axis] + self.tile[axis] - self.pad[axis]).min(self.shape[axis]);

@@ -51,7 +51,7 @@ impl Fixture {
         self.logits[usize::from(mirror)].get_or_init(|| {
             let (plan, networks) = (&self.plan, self.networks.as_slice());
             let request = ClassRequest { plan, networks, step: plan.step, mirror, probabilities: false };
-            slide::logits(&request, &self.prepared, &self.windows, &Silent).unwrap()
+            slide::logits(&request, &self.prepared, &self.windows, &Silent).unwrap().0
         })
     }
 
