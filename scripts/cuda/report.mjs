@@ -1,9 +1,10 @@
 // What the compiler made of each kernel, for each architecture: registers, shared memory, spills, warps that a
-// multiprocessor holds by calculation, and instructions by kind. Writes benches/record/cuda-kernels.json, and fails where
+// multiprocessor holds by calculation, and instructions by kind; and the least time of a U-Net's kernels (roofline.mjs). Writes benches/record/cuda-kernels.json, and fails where
 // a kernel spills registers or keeps arrays in local memory.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { main, output, Refusal, root } from './command.mjs';
+import { roofline, written } from './roofline.mjs';
 import { operatorTests, run } from './tests.mjs';
 
 const tools = join(root, 'target/cuda/tools');
@@ -49,7 +50,7 @@ await main(async () => {
       'occupancy: warps that a multiprocessor holds, as a share; threads and dynamic bytes: the most of the tests',
     kernels: rows,
   };
-  writeFileSync(join(root, 'benches/record/cuda-kernels.json'), lines(record));
+  writeFileSync(join(root, 'benches/record/cuda-kernels.json'), written({ ...record, roofline: roofline() }));
   const low = rows.filter(({ occupancy }) => occupancy < 0.25);
   process.stdout.write(`${rows.length} rows of ${new Set(rows.map(({ kernel }) => kernel)).size} kernels\n`);
   for (const row of low)
@@ -58,12 +59,6 @@ await main(async () => {
     throw new Refusal(`Registers are spilled: ${spilled.map(({ kernel, sm }) => `${kernel} sm_${sm}`).join(', ')}.`);
   }
 });
-
-/** A row a line. */
-function lines({ kernels, ...head }) {
-  const rows = kernels.map((row) => `    ${JSON.stringify(row)}`).join(',\n');
-  return `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "kernels": [\n${rows}\n  ]\n}\n`;
-}
 
 /** Threads of a block and bytes of dynamic shared memory, the most that the tests launched each kernel with. */
 async function launched(binaries) {
