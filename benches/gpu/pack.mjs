@@ -1,16 +1,20 @@
 // Builds what a machine with a card needs and may not be able to build itself, into target/cuda/gpu: tests, a bench,
 // the package with its CUDA addon, and a CT. There, `bash run.sh OUT` does everything in one run of under ten minutes.
 //
-//   node benches/gpu/pack.mjs
+//   node benches/gpu/pack.mjs [--dry]     --dry: then runs it here, on the driver double, small and without a race
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { main, output, root } from '../../scripts/cuda/command.mjs';
+import { onDouble } from '../../scripts/cuda/double.mjs';
+import { hostKernels } from '../../scripts/cuda/host-kernels.mjs';
 import { environment, workspace } from '../../scripts/cuda/workspace.mjs';
 
-const TESTS = ['card', 'conformance', 'ranks'];
+const TESTS = ['card', 'conformance', 'ranks', 'updates', 'windows'];
 const pack = join(root, 'target/cuda/gpu');
 
-await main(() => {
+await main(async () => {
   rmSync(pack, { recursive: true, force: true });
   mkdirSync(pack, { recursive: true });
   const tests = TESTS.flatMap((test) => ['--test', test]);
@@ -23,7 +27,16 @@ await main(() => {
   output(process.execPath, [join(root, 'dist/cli/main.js'), ...phantom]);
   for (const file of ['run.sh', 'unet.py']) copyFileSync(join(root, 'benches/gpu', file), join(pack, file));
   process.stdout.write(`${pack}\n`);
+  if (process.argv.includes('--dry')) await dryRun();
 });
+
+/** What a machine with a card would do, on the double. */
+async function dryRun() {
+  const env = onDouble({ EMU_KERNELS: await hostKernels() });
+  const child = spawn('bash', [join(pack, 'run.sh'), join(pack, 'out'), '--dry'], { env, stdio: 'inherit' });
+  const [status] = await once(child, 'close');
+  process.exitCode = status ?? 1;
+}
 
 /** Names and files of the tests and benches that cargo makes of `ops` with the feature `cuda`. */
 function executables(what) {

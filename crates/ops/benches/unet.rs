@@ -28,9 +28,10 @@ const CLASSES: usize = 3;
 
 fn main() -> Result<()> {
     let threads = threads();
-    let (patch, repeats, train) = (number("--patch", 96), number("--repeats", 3).max(1), flag("--train"));
+    let repeats = number("--repeats", if flag("--card") { 10 } else { 3 }).max(1);
+    let (patch, train) = (number("--patch", 96), flag("--train"));
     if flag("--card") {
-        return on_card(patch, number("--batch", 1), repeats.max(10), train);
+        return on_card(patch, number("--batch", 1), repeats, train);
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
     let mut seconds = pool.install(|| measure(patch, repeats, train))?;
