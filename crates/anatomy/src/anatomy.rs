@@ -30,7 +30,8 @@ pub struct Anatomy {
     pub lungs: Option<Lungs>,
     /// Windpipe and bronchi; empty where no windpipe is seen.
     pub airways: Airways,
-    /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`.
+    /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`,
+    /// `ORIENTATION_UNCLEAR`.
     pub warnings: Vec<Warning>,
     lattice: Lattice,
     /// True where nothing was scanned, on the lattice.
