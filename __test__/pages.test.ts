@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import test from 'ava';
-import { type Volume, writeVolume } from 'pulmoav';
+import { writeVolume } from 'pulmoav';
 import { pulmoav } from '../dist/cli/program.js';
 import { writeSeries } from './dicom-files.js';
-import { chest, folder, root } from './fixture.js';
+import { folder, root, smallChest } from './fixture.js';
 import type { CommandEnd } from './run-commands.js';
 import { zip } from './zip.js';
 
@@ -54,15 +54,10 @@ function words(line: string): string[] {
   return [...found].map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
-/** What the pages call by names: a chest half as large as that of other tests, its labels, and folders of them. */
+/** What the pages call by names: a small chest, its labels, and folders of them. */
 async function stage(): Promise<string> {
   const at = folder();
-  const half = <T extends Volume>(volume: T): T => ({
-    ...volume,
-    spacingMm: volume.spacingMm.map((mm) => mm / 2),
-    affine: volume.affine.map((value, index) => (index < 12 ? value / 2 : value)),
-  });
-  const [ct, labels] = [half(chest().ct), half(chest().labels)];
+  const { ct, labels } = smallChest();
   const lungs = { ...labels, data: labels.data.map((_, index) => (index % 88 < 44 ? 1 : 2)) };
   const phantom = 'phantom_small_900001';
   const scans = ['chest.nii.gz', 'scans/a.nii.gz', 'imagesTs/a_0000.nii.gz', `data/imagesTr/${phantom}_0000.nii.gz`];

@@ -4,7 +4,9 @@ import test from 'ava';
 import { writeVolume } from 'pulmoav';
 import { z } from 'zod';
 import { object, pulmoav } from './command.js';
-import { chest, dataset, folder, root } from './fixture.js';
+import { dataset, folder, root, smallChest } from './fixture.js';
+
+const { ct, labels: labelled } = smallChest();
 
 /** What a value has against a schema of docs/schema/reports, where nothing may stand beside what is described. */
 function against(name: string, value: unknown): string | null {
@@ -21,8 +23,8 @@ test('what commands print and write is as the schemas say', async (t) => {
     string,
     string,
   ];
-  await writeVolume(scan, chest().ct);
-  await writeVolume(labels, chest().labels);
+  await writeVolume(scan, ct);
+  await writeVolume(labels, labelled);
   const data = await dataset();
   const [images, references] = [join(data, 'imagesTr'), join(data, 'labelsTr')];
   const [scores, report] = [join(at, 'scores.json'), join(at, 'report')];
@@ -58,7 +60,7 @@ test('what commands print and write is as the schemas say', async (t) => {
 
 test('lines of progress are as the schema says', async (t) => {
   const at = folder();
-  await writeVolume(join(at, 'scan.nii.gz'), chest().ct);
+  await writeVolume(join(at, 'scan.nii.gz'), ct);
   const ended = await pulmoav('anatomy', join(at, 'scan.nii.gz'), '-o', join(at, 'out'), '--progress', 'json');
   const lines = ended.stderr.trim().split('\n');
   t.true(lines.length > 1);
