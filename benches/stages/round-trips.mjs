@@ -28,9 +28,7 @@ export async function run({ data, work, threads, python = 'python3', say }) {
   for (const name of ['vessels.glb', 'vessels.stl']) await writeSurface(at('labels.nii.gz'), at(name));
   say('read by other programs');
   const script = join(root, 'benches/round_trips.py');
-  const found = JSON.parse(
-    execFileSync(python, [script, work], { encoding: 'utf8' }).trim().split('\n').at(-1),
-  );
+  const found = JSON.parse(execFileSync(python, [script, work], { encoding: 'utf8' }).trim().split('\n').at(-1));
   return { ...found, tables: tables(found), checks: checks(found) };
 }
 
