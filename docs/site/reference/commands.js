@@ -28,7 +28,7 @@ function help(command) {
     writeOut: (piece) => {
       text += piece;
     },
-    getOutHelpWidth: () => 110,
+    getOutHelpWidth: () => 102,
     getOutHasColors: () => false,
   });
   command.outputHelp();
