@@ -207,8 +207,7 @@ mod tests {
             labels
         };
         // From the other end blocks begin elsewhere.
-        let upside_down =
-            |values: &[u8]| -> Vec<u8> { values.chunks_exact(plane).rev().flatten().copied().collect() };
+        let upside_down = |values: &[u8]| -> Vec<u8> { values.chunks_exact(plane).rev().flatten().copied().collect() };
         let view = View::new(&hu, shape);
         let turned = view.reordered([0, 1, 2], [true, false, false]);
         let found = refined(&labels, &view, &lungs);

@@ -32,12 +32,7 @@ pub struct Kept {
 ///
 /// # Shapes
 /// `labels` and `ct`: `[z, y, x]` on the scan's own grid.
-pub fn keep(
-    labels: &mut Volume<u8>,
-    ct: &Volume<impl Voxel>,
-    prepared: &Prepared,
-    values: &[(Structure, u8)],
-) {
+pub fn keep(labels: &mut Volume<u8>, ct: &Volume<impl Voxel>, prepared: &Prepared, values: &[(Structure, u8)]) {
     if values.is_empty() {
         return;
     }

@@ -261,22 +261,20 @@ impl Sum {
         let plane = height * width;
         self.finish_below(zs.start);
         let values = self.found.values.par_chunks_mut(plane * prompts);
-        values.zip(&mut self.weights).skip(zs.start).take(zs.len()).enumerate().for_each(
-            |(i, (values, sums))| {
-                sums.resize(plane, 0.0);
-                for (j, y) in ys.clone().enumerate() {
-                    let from = ((from_z + i) * tile_y + from_y + j) * tile_x + from_x;
-                    let to = y * width + xs.start;
-                    let line = &weights[from..from + xs.len()];
-                    sums[to..to + xs.len()].iter_mut().zip(line).for_each(|(sum, weight)| *sum += weight);
-                    let values = values[to * prompts..(to + xs.len()) * prompts].chunks_exact_mut(prompts);
-                    let answers = answer[from * prompts..].chunks_exact(prompts);
-                    for ((values, answers), &weight) in values.zip(answers).zip(line) {
-                        values.iter_mut().zip(answers).for_each(|(to, value)| *to += weight * value);
-                    }
+        values.zip(&mut self.weights).skip(zs.start).take(zs.len()).enumerate().for_each(|(i, (values, sums))| {
+            sums.resize(plane, 0.0);
+            for (j, y) in ys.clone().enumerate() {
+                let from = ((from_z + i) * tile_y + from_y + j) * tile_x + from_x;
+                let to = y * width + xs.start;
+                let line = &weights[from..from + xs.len()];
+                sums[to..to + xs.len()].iter_mut().zip(line).for_each(|(sum, weight)| *sum += weight);
+                let values = values[to * prompts..(to + xs.len()) * prompts].chunks_exact_mut(prompts);
+                let answers = answer[from * prompts..].chunks_exact(prompts);
+                for ((values, answers), &weight) in values.zip(answers).zip(line) {
+                    values.iter_mut().zip(answers).for_each(|(to, value)| *to += weight * value);
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Divides the planes below one by their weights, which are let go.

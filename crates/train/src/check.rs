@@ -195,7 +195,9 @@ fn judge_anatomy(anatomy: &Anatomy, annotated: &Annotated, findings: &mut Findin
             "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" if annotated.sides.len() == 1 => {
                 findings.error("MIRRORED", message, "check the header's orientation: one side is annotated");
             }
-            "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" => findings.warning("MIRRORED", message, "check the header's orientation"),
+            "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" => {
+                findings.warning("MIRRORED", message, "check the header's orientation")
+            }
             "TABLE_REMOVED" => {}
             code => findings.warning(code, message, "look at the scan"),
         }

@@ -10,9 +10,9 @@ mod planes;
 
 use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_plan::{Crop, Plan};
-use pulmoav_volume::{Volume, Voxel};
 use pulmoav_volume::components::{Connectivity, remove_outside};
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::{Volume, Voxel};
 use rayon::prelude::*;
 
 use self::decide::Rules;
@@ -93,13 +93,7 @@ pub fn restore(
 ///
 /// # Shapes
 /// `labels`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
-fn refine_boundary(
-    labels: &mut [u8],
-    ct: &Volume<impl Voxel>,
-    inverse: &InverseTransform,
-    plan: &Plan,
-    lungs: &Lungs,
-) {
+fn refine_boundary(labels: &mut [u8], ct: &Volume<impl Voxel>, inverse: &InverseTransform, plan: &Plan, lungs: &Lungs) {
     let spacing_mm = inverse.canonical.spacing_mm;
     let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
     if let Some(settings) = plan.walls.filter(|_| small) {

@@ -15,9 +15,9 @@ mod pieces;
 mod unit;
 
 use pulmoav_task::Monitor;
-use pulmoav_volume::{Volume, Voxel};
 use pulmoav_volume::bits::Bits;
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::{Volume, Voxel};
 
 use crate::error::TreeError;
 use crate::extract::MARGIN;
