@@ -9,10 +9,11 @@ use pulmoav_model::{Mode, Network, prompt_embeddings};
 use pulmoav_ops::device::{from_host, to_host};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
 use pulmoav_task::Monitor;
+use pulmoav_volume::crop::VoxelBox;
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
-use crate::prepare::{Prepared, STEP_VOXELS};
+use crate::prepare::{Prepared, STEP_VOXELS, make_channels};
 pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
@@ -58,19 +59,33 @@ impl TileNetwork for PromptedNetwork<'_> {
 /// Probabilities on the plan's grid.
 #[derive(Debug, Clone)]
 pub struct Probabilities {
-    /// `[z, y, x, p]`; 0 where no tile lay.
+    /// `[z, y, x, p]` of `part`; 0 where no tile lay, and outside the part.
     pub values: Vec<f32>,
-    /// `[z, y, x]`.
+    /// The box of all tiles.
+    pub part: VoxelBox,
+    /// The plan's grid, `[z, y, x]`.
     pub shape: [usize; 3],
     /// Number of prompts p.
     pub prompts: usize,
 }
 
+impl Probabilities {
+    /// The values of a row that lie in the part, `[x, p]`; none where the row does not.
+    pub(crate) fn row(&self, z: usize, y: usize) -> Option<&[f32]> {
+        let [_, height, width] = self.part.shape();
+        let [z, y] = [(z, 0), (y, 1)].map(|(at, axis)| {
+            (self.part.low[axis]..self.part.high[axis]).contains(&at).then(|| at - self.part.low[axis])
+        });
+        let size = width * self.prompts;
+        Some(&self.values[(z? * height + y?) * size..][..size])
+    }
+}
+
 /// Runs the network over a prepared scan, tile after tile.
 ///
 /// # Shapes
-/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is
-/// `needed`. `tile`: `[z, y, x]`.
+/// `prepared.hu` `[z, y, x]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is `needed`. `tile`:
+/// `[z, y, x]`.
 ///
 /// # Errors
 /// What the network returns; `CANCELLED`, looked at before each tile.
@@ -86,7 +101,7 @@ pub fn run(
     let layout = Layout::new(needed, tile, overlap_voxels(plan, tile));
     let weights = gaussian(tile);
     let total = layout.places.len() as u64;
-    let mut sum = Sum::new(prepared.shape, asked.len());
+    let mut sum = Sum::new(&layout, asked.len(), plan.tiles.blend);
     let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
     for (done, &Place { origin, odd }) in (0..).zip(&layout.places) {
         monitor.proceed()?;
@@ -106,7 +121,7 @@ pub fn run(
         sum.add(&answer, &weights, &layout, origin);
     }
     monitor.report("network", total, total);
-    Ok(sum.finish(plan.tiles.blend))
+    Ok(sum.finish())
 }
 
 /// The plan's overlap of a tile in voxels.
@@ -150,19 +165,20 @@ fn cut(prepared: &Prepared, plan: &Plan, layout: &Layout, origin: [usize; 3]) ->
     let [(zs, to_z), (ys, to_y), (xs, to_x)] = std::array::from_fn(|axis| layout.covered(origin, axis));
     let [_, tile_y, tile_x] = layout.tile;
     let mut input = vec![0f32; layout.tile.iter().product::<usize>() * count];
-    for (i, z) in zs.enumerate() {
+    let planes = input.par_chunks_mut(tile_y * tile_x * count).skip(to_z).take(zs.len());
+    planes.zip(zs).for_each(|(plane, z)| {
         for (j, y) in ys.clone().enumerate() {
-            let from = ((z * height + y) * width + xs.start) * count;
-            let to = (((to_z + i) * tile_y + to_y + j) * tile_x + to_x) * count;
-            input[to..to + xs.len() * count].copy_from_slice(&prepared.channels[from..from + xs.len() * count]);
+            let hu = &prepared.hu[(z * height + y) * width..][xs.clone()];
+            let row = &mut plane[((to_y + j) * tile_x + to_x) * count..][..xs.len() * count];
+            make_channels(hu, &prepared.side[xs.clone()], &plan.channels, row);
         }
-    }
+    });
     for (channel, _) in plan.channels.iter().enumerate().filter(|(_, c)| matches!(c, Channel::Side)) {
         // The side channel depends on x alone.
         let line: Vec<f32> = (0..tile_x)
             .map(|x| {
                 let inside = (origin[2] + x).saturating_sub(layout.pad[2]).min(width - 1);
-                prepared.channels[inside * count + channel]
+                prepared.side[inside]
             })
             .collect();
         for row in input.chunks_exact_mut(tile_x * count) {
@@ -214,64 +230,81 @@ fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }
 
-/// Weighted sums on the plan's grid.
+/// Weighted sums on the plan's grid, in the box of all tiles.
 struct Sum {
-    values: Vec<f32>,
-    weights: Vec<f32>,
-    shape: [usize; 3],
-    prompts: usize,
+    found: Probabilities,
+    /// Of each plane that tiles still add to.
+    weights: Vec<Vec<f32>>,
+    /// Planes that no tile adds to any more.
+    finished: usize,
+    blend: Blend,
 }
 
 impl Sum {
-    fn new(shape: [usize; 3], prompts: usize) -> Self {
-        let voxels = shape.iter().product();
-        Self { values: vec![0.0; voxels * prompts], weights: vec![0.0; voxels], shape, prompts }
+    fn new(layout: &Layout, prompts: usize, blend: Blend) -> Self {
+        let part = layout.part();
+        let voxels = part.shape().iter().product::<usize>();
+        let found = Probabilities { values: vec![0.0; voxels * prompts], part, shape: layout.shape, prompts };
+        Self { found, weights: vec![Vec::new(); part.shape()[0]], finished: 0, blend }
     }
 
-    /// Adds one tile. Tiles come in one order, and within a tile each voxel is added to once: the same bits for any
-    /// number of threads.
+    /// Adds one tile. Tiles come in one order, along z the lowest first, and within a tile each voxel is added to once:
+    /// the same bits for any number of threads.
     fn add(&mut self, answer: &[f32], weights: &[f32], layout: &Layout, origin: [usize; 3]) {
-        let (prompts, [_, height, width]) = (self.prompts, self.shape);
-        let [(zs, from_z), (ys, from_y), (xs, from_x)] = std::array::from_fn(|axis| layout.covered(origin, axis));
+        let (prompts, part) = (self.found.prompts, self.found.part);
+        let [_, height, width] = part.shape();
+        let [(zs, from_z), (ys, from_y), (xs, from_x)] = std::array::from_fn(|axis| {
+            let (range, from) = layout.covered(origin, axis);
+            (range.start - part.low[axis]..range.end - part.low[axis], from)
+        });
         let [_, tile_y, tile_x] = layout.tile;
         let plane = height * width;
-        let values = self.values.par_chunks_mut(plane * prompts);
-        values.zip(self.weights.par_chunks_mut(plane)).skip(zs.start).take(zs.len()).enumerate().for_each(
-            |(i, (values, sums))| {
-                for (j, y) in ys.clone().enumerate() {
-                    let from = ((from_z + i) * tile_y + from_y + j) * tile_x + from_x;
-                    let to = y * width + xs.start;
-                    let line = &weights[from..from + xs.len()];
-                    sums[to..to + xs.len()].iter_mut().zip(line).for_each(|(sum, weight)| *sum += weight);
-                    let values = values[to * prompts..(to + xs.len()) * prompts].chunks_exact_mut(prompts);
-                    let answers = answer[from * prompts..].chunks_exact(prompts);
-                    for ((values, answers), &weight) in values.zip(answers).zip(line) {
-                        values.iter_mut().zip(answers).for_each(|(to, value)| *to += weight * value);
-                    }
+        self.finish_below(zs.start);
+        let values = self.found.values.par_chunks_mut(plane * prompts);
+        values.zip(&mut self.weights).skip(zs.start).take(zs.len()).enumerate().for_each(|(i, (values, sums))| {
+            sums.resize(plane, 0.0);
+            for (j, y) in ys.clone().enumerate() {
+                let from = ((from_z + i) * tile_y + from_y + j) * tile_x + from_x;
+                let to = y * width + xs.start;
+                let line = &weights[from..from + xs.len()];
+                sums[to..to + xs.len()].iter_mut().zip(line).for_each(|(sum, weight)| *sum += weight);
+                let values = values[to * prompts..(to + xs.len()) * prompts].chunks_exact_mut(prompts);
+                let answers = answer[from * prompts..].chunks_exact(prompts);
+                for ((values, answers), &weight) in values.zip(answers).zip(line) {
+                    values.iter_mut().zip(answers).for_each(|(to, value)| *to += weight * value);
                 }
-            },
-        );
-    }
-
-    fn finish(mut self, blend: Blend) -> Probabilities {
-        let prompts = self.prompts;
-        self.values.par_chunks_mut(prompts).zip(&self.weights).with_min_len(1 << 14).for_each(|(values, &weight)| {
-            for value in values {
-                *value = match blend {
-                    _ if weight == 0.0 => 0.0,
-                    Blend::Probabilities => *value / weight,
-                    Blend::Logits => sigmoid(*value / weight),
-                };
             }
         });
-        Probabilities { values: self.values, shape: self.shape, prompts }
+    }
+
+    /// Divides the planes below one by their weights, which are let go.
+    fn finish_below(&mut self, plane: usize) {
+        let (prompts, blend, [_, height, width]) = (self.found.prompts, self.blend, self.found.part.shape());
+        let planes = self.found.values.par_chunks_mut(height * width * prompts).zip(&mut self.weights);
+        planes.take(plane).skip(self.finished).for_each(|(values, weights)| {
+            for (values, weight) in values.chunks_exact_mut(prompts).zip(std::mem::take(weights)) {
+                for value in values {
+                    *value = match blend {
+                        _ if weight == 0.0 => 0.0,
+                        Blend::Probabilities => *value / weight,
+                        Blend::Logits => sigmoid(*value / weight),
+                    };
+                }
+            }
+        });
+        self.finished = plane;
+    }
+
+    fn finish(mut self) -> Probabilities {
+        self.finish_below(self.weights.len());
+        self.found
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{FakeNetwork, chest, plan};
+    use crate::fixture::{FakeNetwork, channels, chest, plan};
     use crate::prepare::prepare;
     use pulmoav_model::Parameters;
     use pulmoav_ops::device::Transfers;
@@ -332,7 +365,7 @@ mod tests {
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
         let tile = [64, 96, 112];
         let found = run(&prepared, &needed(&prepared, &plan), &plan, tile, &FakeNetwork, &[0], &Silent).unwrap();
-        let direct = FakeNetwork.logits(prepared.channels.clone(), prepared.shape, &[0]).unwrap();
+        let direct = FakeNetwork.logits(channels(&prepared, &plan), prepared.shape, &[0]).unwrap();
         for (a, b) in found.values.iter().zip(direct) {
             assert!((a - sigmoid(b)).abs() < 1e-6);
         }
@@ -372,8 +405,13 @@ mod tests {
         let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0, body_only: false }, false);
         assert!(few < all, "{few} of {all} tiles");
         let region = prepared.lungs().unwrap().vessel_region_in(prepared.inverse.extent, prepared.shape);
-        for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
-            assert!((a - b).abs() < 1e-5);
+        let [_, height, width] = prepared.shape;
+        let value = |found: &Probabilities, voxel: usize| {
+            let row = found.row(voxel / (height * width), voxel / width % height)?;
+            row.get((voxel % width).checked_sub(found.part.low[2])?).copied()
+        };
+        for (voxel, _) in region.iter().enumerate().filter(|&(_, &inside)| inside > 0) {
+            assert!((value(&found, voxel).unwrap() - value(&everywhere, voxel).unwrap()).abs() < 1e-5);
         }
         let (near, all) = (count(Crop::None, true).0, count(Crop::None, false).0);
         assert!(few < near && near <= all, "{few}, {near} of {all} tiles");

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use pulmoav_volume::crop::VoxelBox;
 use rayon::prelude::*;
 
 /// The voxels that somebody will look at, as one range along x for each row `[z, y]`; empty where there is none.
@@ -125,6 +126,15 @@ impl Layout {
         }
         let pad = std::array::from_fn(|axis| tile[axis].saturating_sub(shape[axis]) / 2);
         Self { shape, tile, pad, places }
+    }
+
+    /// The box of the grid that the tiles cover together; one voxel where there is no tile.
+    pub fn part(&self) -> VoxelBox {
+        let boxes = self.places.iter().map(|place| {
+            let ranges: [Range<usize>; 3] = std::array::from_fn(|axis| self.covered(place.origin, axis).0);
+            VoxelBox { low: ranges.each_ref().map(|range| range.start), high: ranges.each_ref().map(|range| range.end) }
+        });
+        boxes.reduce(|a, b| a.joined(&b)).unwrap_or(VoxelBox { low: [0; 3], high: [1; 3] })
     }
 
     /// The part of the grid that a tile covers along one axis, and where in the tile it begins.
