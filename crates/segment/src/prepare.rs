@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn an_empty_scan_is_refused() {
         let grid = Grid { shape: [0, 4, 4], ..chest().grid };
-        let error = prepare(&Volume { data: Vec::new(), grid }, &plan(), &Silent).unwrap_err();
+        let error = prepare(&Volume { data: Vec::<f32>::new(), grid }, &plan(), &Silent).unwrap_err();
         assert_eq!(error.code(), "ERR_GEOMETRY");
     }
 }
