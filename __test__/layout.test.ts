@@ -197,7 +197,7 @@ function sources(directory: string, ending = '.ts'): string[] {
 
 function markdown(directory: string): string[] {
   return readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
+    .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
     .map((name) => join(directory, name));
 }
 

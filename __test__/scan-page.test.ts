@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { decode } from 'fast-png';
-import { type MeasuredTree, type Volume, writeVolume } from 'pulmoav';
+import { type MeasuredTree, type SegmentReport, type Volume, writeVolume } from 'pulmoav';
 import { lengthsByDiameter } from '../dist/report/scan/calibre.js';
 import { partOf, thinnedLabels, thinnedScan } from '../dist/report/scan/crop.js';
+import { writeScanPage } from '../dist/report/scan/write.js';
 import { pulmoav } from './command.js';
 import { chest, folder } from './fixture.js';
 
@@ -50,6 +51,22 @@ test('lengths are sorted by diameter', (t) => {
   ];
   const lengths = lengthsByDiameter({ branches: [{ points } as MeasuredTree['branches'][number]] });
   t.deepEqual([lengths[0], lengths.at(-1)], [5, 2]);
+});
+
+test('a page has at most 15 MB, whatever is in the scan', async (t) => {
+  // Noise is what packs worst; chests with noise of 15 HU take half of it.
+  const shape: [number, number, number] = [150, 200, 200];
+  const noise = new Uint8Array(shape[0] * shape[1] * shape[2]);
+  for (let at = 0; at < noise.length; at += 65_536) crypto.getRandomValues(noise.subarray(at, at + 65_536));
+  const place = { shape, spacingMm: [2, 1, 1] as [number, number, number], affine };
+  const ct: Volume = { ...place, data: Int16Array.from(noise, (value) => 10 * value - 1024) };
+  const labels: Volume = { ...place, data: noise };
+  const page = join(folder(), 'page.html');
+  const report = { targets: [], structures: [], warnings: [], citations: [], folds: 1, seconds: { total: 1 } };
+  const rest = { memory: { peakBytes: 1 }, model: 'noise', device: 'cpu', output: 'noise.nii.gz' };
+  await writeScanPage(page, ['noise.nii.gz'], { ct, labels }, { ...report, ...rest } as unknown as SegmentReport, {});
+  const { size } = statSync(page);
+  t.true(size <= 15e6 && size > 5e6, `${size}`);
 });
 
 const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome'].find((name) => {

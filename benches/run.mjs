@@ -37,6 +37,7 @@ const STAGES = [
   'tidy',
   'check',
   'batch',
+  'round-trips',
 ];
 
 const { values } = parseArgs({

@@ -1,4 +1,4 @@
-// Scans with something wrong, and what is said of each: one phantom, perturbed in 44 ways.
+// Scans with something wrong, and what is said of each: one phantom, perturbed in 45 ways.
 //
 //   node scripts/perturbed.mjs [--model NAME|DIR] [--write]
 //
@@ -19,8 +19,7 @@ export async function base(folder) {
 
 /**
  * Name, what is done, and the codes that must be among those of the warnings, or that of the refusal. `make` gives a
- * volume, a path, or a volume with options. Nothing is said where nothing is wrong, and where a header mirrors this
- * phantom, whose thinned heart does not tell.
+ * volume, a path, or a volume with options. Nothing is said where nothing is wrong.
  */
 export function perturbations({ scan, sides }, folder) {
   const lung = boxOf(sides);
@@ -70,8 +69,9 @@ export function perturbations({ scan, sides }, folder) {
     ['slices of 10 mm', () => thinned(scan, [Math.round(10 / scan.spacingMm[0]), 1, 1]), ['COARSE_SPACING']],
     ['one slice', () => cropped(scan, 0, mid(lung, 0), mid(lung, 0) + 1), ['NO_LUNGS']],
     ['three slices', () => cropped(scan, 0, mid(lung, 0), mid(lung, 0) + 3), ['NO_LUNGS']],
-    ['the header mirrors left and right', () => flippedHeader(scan, 0), []],
-    ['the header has head and feet the wrong way round', () => flippedHeader(scan, 2), []],
+    ['the header mirrors left and right', () => flippedHeader(scan, 0), ['SIDES_UNCLEAR']],
+    ['the header has front and back the wrong way round', () => flippedHeader(scan, 1), ['ORIENTATION_UNCLEAR']],
+    ['the header has head and feet the wrong way round', () => flippedHeader(scan, 2), ['ORIENTATION_UNCLEAR']],
     ['slices stored from head to feet, as the header says', () => flipped(scan, 0), []],
     ['rows and columns stored the other way round, as the header says', () => flipped(flipped(scan, 1), 2), []],
     ['an oblique scan, 15°', () => turnedHeader(scan, 15), []],

@@ -22,7 +22,8 @@ export type { ModelKind, VerifiedFile };
 /** Name of the model that comes with the package. */
 export const DEFAULT_MODEL = 'tiny';
 
-const root = fileURLToPath(new URL('../models/', import.meta.url));
+/** Native code reads nothing in Electron's archives, so there the models are taken from beside the archive. */
+const root = fileURLToPath(new URL('../models/', import.meta.url)).replace(/\.asar(?=[\\/])/, '.asar.unpacked');
 
 /** A model on this machine. */
 export interface ListedModel {

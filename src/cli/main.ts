@@ -1,20 +1,12 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
-import { version } from '../native/load.js';
-import * as commands from './commands.js';
 import { exitStatus, named, reportError, watchSignals } from './exit.js';
 import { outliveReaders, PROGRESS_MODES, printJson, tellProgress } from './output.js';
+import { pulmoav } from './program.js';
 
 const json = process.argv.includes('--json');
-const program = new Command('pulmoav')
-  .description('Finds the pulmonary arteries and veins in chest CT, told by words what to look for.')
-  .version(version(), '-v, --version');
-for (const add of commands.all) add(program);
-for (const command of program.commands) {
-  command.option('--json', 'print exactly one JSON object on standard output');
-  command.option('--progress <mode>', `${PROGRESS_MODES.join(', ')}: json is one object a line on standard error`);
-}
+const program = pulmoav();
 /** What would be printed as text; help comes in several pieces. */
 let text = '';
 for (const command of [program, ...program.commands]) {

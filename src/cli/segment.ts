@@ -116,7 +116,7 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
       }
       const report = await segmentWithReport(job, options).finally(printer.done);
       if (json) printJson(report);
-      else sayReport(report, isPipe(output));
+      else sayReport(report, isPipe(output), [rest.report, rest.preview, rest.stats, rest.colours, rest.probabilities]);
     }),
   );
 }
@@ -133,7 +133,7 @@ function sayForecast({ shape, tile, tiles, seconds, memoryBytes, card, folds, th
   say('nothing was written');
 }
 
-function sayReport(report: SegmentReport, isPiped: boolean): void {
+function sayReport(report: SegmentReport, isPiped: boolean, beside: (string | undefined)[]): void {
   for (const { name, value, volumeMl } of [...report.targets, ...report.structures])
     say(`${value} ${name}: ${volumeMl.toFixed(1)} ml`);
   if (report.tidied) {
@@ -144,6 +144,7 @@ function sayReport(report: SegmentReport, isPiped: boolean): void {
   if (report.folds > 1) say(`mean of ${report.folds} folds`);
   const place = isPiped ? 'standard output' : report.output;
   say(`${place} in ${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)}`);
+  for (const file of beside.filter((file) => file !== undefined)) say(`${file} beside it`);
   if (report.licence !== null) say(`licence of the model: ${report.licence}`);
   for (const paper of report.citations) say(`cite: ${paper}`);
   sayWarnings(report.warnings);

@@ -10,6 +10,11 @@ interface Flags {
   values?: number[];
 }
 
+const EXAMPLES = `
+Examples:
+  pulmoav surface labels.nii.gz -o vessels.glb                   for web pages, Blender, PowerPoint
+  pulmoav surface labels.seg.dcm -o arteries.stl --values 1      for printing`;
+
 export function addSurface(program: Command): void {
   program
     .command('surface')
@@ -17,6 +22,7 @@ export function addSurface(program: Command): void {
     .argument('<labels>', 'a label map: NIfTI, NRRD, MetaImage or a DICOM segmentation')
     .requiredOption('-o, --output <file>', 'file to write: .stl, .ply (colours) or .glb (colours and names)')
     .option('--values <list>', 'only these values, with commas between: 1,2', integers('--values'))
+    .addHelpText('after', EXAMPLES)
     .action(async (labels: string, { json, output, values }: Flags) => {
       const printer = progressPrinter();
       const options = { values, signal: interruption, onProgress: printer.onProgress };

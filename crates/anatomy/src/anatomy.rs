@@ -1,8 +1,8 @@
 //! Everything that is found in one scan.
 
 use pulmoav_task::{Cancelled, Monitor, Warning};
-use pulmoav_volume::Grid;
 use pulmoav_volume::crop::{Extent, View};
+use pulmoav_volume::{Grid, Voxel};
 use rayon::prelude::*;
 
 use crate::air::Air;
@@ -30,7 +30,8 @@ pub struct Anatomy {
     pub lungs: Option<Lungs>,
     /// Windpipe and bronchi; empty where no windpipe is seen.
     pub airways: Airways,
-    /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`.
+    /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`,
+    /// `ORIENTATION_UNCLEAR`.
     pub warnings: Vec<Warning>,
     lattice: Lattice,
     /// True where nothing was scanned, on the lattice.
@@ -46,7 +47,7 @@ pub struct Anatomy {
 ///
 /// # Errors
 /// [`Cancelled`], asked between the structures.
-pub fn find(hu: &View<'_, f32>, grid: &Grid, monitor: &dyn Monitor) -> Result<Anatomy, Cancelled> {
+pub fn find(hu: &View<'_, impl Voxel>, grid: &Grid, monitor: &dyn Monitor) -> Result<Anatomy, Cancelled> {
     let coarse = Coarse::average(hu, grid);
     monitor.proceed()?;
     let body = Body::find(&coarse);
@@ -96,7 +97,7 @@ impl Anatomy {
     ///
     /// # Shapes
     /// `hu`: `[z, y, x]` in the canonical frame → the same.
-    pub fn label_map(&self, hu: &View<'_, f32>) -> Vec<u8> {
+    pub fn label_map(&self, hu: &View<'_, impl Voxel>) -> Vec<u8> {
         let shape = self.grid.shape;
         let codes = self.codes();
         let [fz, fy, fx] = self.lattice.factor;
@@ -111,7 +112,7 @@ impl Anatomy {
                         row.chunks_mut(fx).zip(codes).for_each(|(block, &code)| block.fill(decide(code, 0.0)));
                         continue;
                     }
-                    let hu = hu.row(z, y, buffer);
+                    let hu = hu.values(z, y, buffer);
                     for ((block, hu), &code) in row.chunks_mut(fx).zip(hu.chunks(fx)).zip(codes) {
                         let (lung, other) = (decide(code, f32::NEG_INFINITY), decide(code, f32::INFINITY));
                         block.iter_mut().zip(hu).for_each(|(to, &hu)| *to = if hu < EDGE_HU { lung } else { other });

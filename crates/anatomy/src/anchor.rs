@@ -4,6 +4,7 @@
 //! Two crops have the same anchor as often as their vessels are the same ones (min-wise hashing, Broder 1997), whatever
 //! was cut off or put around them.
 
+use pulmoav_volume::Voxel;
 use pulmoav_volume::crop::View;
 use rayon::prelude::*;
 
@@ -20,7 +21,7 @@ const ABOVE_HU: f32 = -300.0;
 ///
 /// # Shapes
 /// `hu`: `[z, y, x]` of the scan; `sides`: 0 outside the lungs, `[z, y, x]` of `coarse`.
-pub(crate) fn find(hu: &View<'_, f32>, coarse: &Coarse, sides: &[u8]) -> [usize; 3] {
+pub(crate) fn find(hu: &View<'_, impl Voxel>, coarse: &Coarse, sides: &[u8]) -> [usize; 3] {
     let shape = hu.shape();
     let plane = coarse.shape[1] * coarse.shape[2];
     let of_layer = |layer: usize| {
@@ -45,7 +46,7 @@ fn is_deep(coarse: &Coarse, sides: &[u8], index: usize) -> bool {
 }
 
 /// The smallest number in one coarse voxel, and where it is.
-fn smallest(hu: &View<'_, f32>, coarse: &Coarse, index: usize) -> Option<(u64, [usize; 3])> {
+fn smallest(hu: &View<'_, impl Voxel>, coarse: &Coarse, index: usize) -> Option<(u64, [usize; 3])> {
     let shape = hu.shape();
     let place = coarse.place(index);
     // The outermost voxels have no neighbours to tell them apart by.
@@ -56,7 +57,7 @@ fn smallest(hu: &View<'_, f32>, coarse: &Coarse, index: usize) -> Option<(u64, [
     let mut best = None;
     for z in range(0) {
         for y in range(1) {
-            for x in range(2).filter(|&x| hu.at(z, y, x) > ABOVE_HU) {
+            for x in range(2).filter(|&x| hu.value(z, y, x) > ABOVE_HU) {
                 let found = (number(hu, [z, y, x]), [z, y, x]);
                 best = Some(best.map_or(found, |best: (u64, [usize; 3])| best.min(found)));
             }
@@ -66,15 +67,15 @@ fn smallest(hu: &View<'_, f32>, coarse: &Coarse, index: usize) -> Option<(u64, [
 }
 
 /// A number from a voxel and the six beside it.
-fn number(hu: &View<'_, f32>, [z, y, x]: [usize; 3]) -> u64 {
+fn number(hu: &View<'_, impl Voxel>, [z, y, x]: [usize; 3]) -> u64 {
     let values = [
-        hu.at(z, y, x),
-        hu.at(z - 1, y, x),
-        hu.at(z + 1, y, x),
-        hu.at(z, y - 1, x),
-        hu.at(z, y + 1, x),
-        hu.at(z, y, x - 1),
-        hu.at(z, y, x + 1),
+        hu.value(z, y, x),
+        hu.value(z - 1, y, x),
+        hu.value(z + 1, y, x),
+        hu.value(z, y - 1, x),
+        hu.value(z, y + 1, x),
+        hu.value(z, y, x - 1),
+        hu.value(z, y, x + 1),
     ];
     values.iter().fold(0x9e37_79b9_7f4a_7c15, |number, value| mixed(number ^ u64::from(value.to_bits())))
 }

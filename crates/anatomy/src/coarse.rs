@@ -3,9 +3,9 @@
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
 use pulmoav_simd::{Kernel, Lanes, Level};
-use pulmoav_volume::Grid;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::{Grid, Voxel};
 use rayon::prelude::*;
 
 /// Voxel size aimed at.
@@ -37,7 +37,7 @@ pub(crate) struct Coarse {
 
 impl Coarse {
     /// Means over blocks of whole voxels, padding left out; the last block of an axis may be smaller.
-    pub(crate) fn average(scan: &View<'_, f32>, grid: &Grid) -> Self {
+    pub(crate) fn average(scan: &View<'_, impl Voxel>, grid: &Grid) -> Self {
         let fine = scan.shape();
         let factor = grid.spacing_mm.map(|mm| ((COARSE_MM / mm).round() as usize).max(1));
         let shape: [usize; 3] = std::array::from_fn(|axis| fine[axis].div_ceil(factor[axis]));
@@ -55,7 +55,7 @@ impl Coarse {
                     for z in block(0, cz) {
                         for y in block(1, cy) {
                             let hu;
-                            (hu, is_reversed) = scan.row_either_way(z, y, buffer);
+                            (hu, is_reversed) = scan.values_either_way(z, y, buffer);
                             level.run(Add { hu, sums, padding, left_out });
                         }
                     }
@@ -206,13 +206,15 @@ impl Kernel for Add<'_> {
 }
 
 /// The value that fills the corners of the slices; NaN when there is none.
-fn padding_hu(hu: &View<'_, f32>) -> f32 {
+fn padding_hu(hu: &View<'_, impl Voxel>) -> f32 {
     let [depth, height, width] = hu.shape();
     if depth * height * width == 0 {
         return f32::NAN;
     }
     let corners: Vec<f32> = (0..depth)
-        .flat_map(|z| [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)].map(|(y, x)| hu.at(z, y, x)))
+        .flat_map(|z| {
+            [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)].map(|(y, x)| hu.value(z, y, x))
+        })
         .collect();
     let of = |value: f32| corners.iter().filter(|&&hu| hu == value).count() as f64;
     let likely = corners[corners.len() / 2];

@@ -6,9 +6,10 @@ use crate::air::Air;
 use crate::airway::Airways;
 use crate::coarse::Coarse;
 use crate::lungs::{Lungs, MIN_LUNG_ML};
+use crate::pose::Pose;
 use crate::situs::Votes;
 
-/// `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`, where they apply.
+/// `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`, where they apply.
 pub(crate) fn warnings(coarse: &Coarse, air: &Air, lungs: Option<&Lungs>, airways: &Airways) -> Vec<Warning> {
     let mut warnings = Vec::new();
     match lungs {
@@ -28,6 +29,17 @@ pub(crate) fn warnings(coarse: &Coarse, air: &Air, lungs: Option<&Lungs>, airway
                 let message = "heart, bronchi or diaphragm look like those of the other side; check that the file's \
                                orientation is right, unless the patient's organs are mirrored";
                 warnings.push(Warning::new("SIDES_UNCLEAR", message));
+            }
+            let Pose { head_below, back_in_front } = Pose::find(coarse, lungs, airways);
+            if head_below {
+                let message = "the lungs are wide above and narrow below, and no windpipe reaches their top: head and \
+                               feet look exchanged; check the orientation in the file's header, sides depend on it";
+                warnings.push(Warning::new("ORIENTATION_UNCLEAR", message));
+            }
+            if back_in_front {
+                let message = "most bone lies in front of the lungs: front and back look exchanged; check the \
+                               orientation in the file's header, sides depend on it";
+                warnings.push(Warning::new("ORIENTATION_UNCLEAR", message));
             }
         }
     }

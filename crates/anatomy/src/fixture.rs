@@ -113,8 +113,13 @@ impl Chest {
 
     /// Left and right of the voxels exchanged; the grid stays.
     pub(crate) fn mirrored(&self) -> Self {
+        self.flipped(2)
+    }
+
+    /// The other end of an axis, `[z, y, x]`; the grid stays.
+    pub(crate) fn flipped(&self, axis: usize) -> Self {
         let view = View::new(&self.hu, self.grid.shape);
-        Self { hu: view.reordered([0, 1, 2], [false, false, true]).to_vec(), grid: self.grid }
+        Self { hu: view.reordered([0, 1, 2], [0, 1, 2].map(|other| other == axis)).to_vec(), grid: self.grid }
     }
 
     /// Every second voxel along each axis, for tests of many runs.

@@ -3,7 +3,7 @@
 use pulmoav_task::{Clock, Monitor, Warning};
 use pulmoav_volume::crop::View;
 use pulmoav_volume::label::counts;
-use pulmoav_volume::{Orientation, Volume, VolumeError};
+use pulmoav_volume::{Orientation, Volume, VolumeError, Voxel};
 
 use crate::anatomy::find;
 use crate::structure::Structure;
@@ -43,7 +43,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// `ERR_GEOMETRY` for an affine without three directions; `CANCELLED`.
-pub fn label(ct: &Volume<f32>, monitor: &dyn Monitor) -> Result<Labelled, VolumeError> {
+pub fn label(ct: &Volume<impl Voxel>, monitor: &dyn Monitor) -> Result<Labelled, VolumeError> {
     let orientation = Orientation::of(&ct.grid.affine)?;
     let canonical = orientation.orient_grid(&ct.grid);
     let hu = View::new(&ct.data, ct.grid.shape).reordered(orientation.source, orientation.flipped);

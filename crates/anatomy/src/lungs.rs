@@ -3,6 +3,7 @@
 //! Lungs are air inside the body with the texture of lungs, without windpipe and main bronchi, together with what they
 //! enclose and what fluid or a consolidation fills. All of it is found on the coarse grid and looked up from there.
 
+use pulmoav_volume::Voxel;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::{Extent, View, VoxelBox};
 use pulmoav_volume::dilation::dilated;
@@ -64,7 +65,7 @@ pub struct Lungs {
 
 /// Finds the lungs; `None` when there is none of at least [`MIN_LUNG_ML`].
 pub(crate) fn find(
-    hu: &View<'_, f32>,
+    hu: &View<'_, impl Voxel>,
     coarse: &Coarse,
     body: &Body,
     air: &Air,
@@ -162,6 +163,16 @@ impl Lungs {
     /// `[z, y, x]` of `shape`.
     pub fn sides_in(&self, part: impl Into<Extent>, shape: [usize; 3]) -> Vec<u8> {
         self.lattice.look_up(&self.sides, &part.into(), shape)
+    }
+
+    /// [`Lungs::sides_in`] for single voxels, by their index in `shape`.
+    pub fn side_of(&self, part: impl Into<Extent>, shape: [usize; 3]) -> impl Fn(usize) -> u8 {
+        let [zs, ys, xs] = self.lattice.places(&part.into(), shape);
+        let [_, height, width] = shape;
+        move |voxel| match (zs[voxel / (height * width)], ys[voxel / width % height], xs[voxel % width]) {
+            (Some(z), Some(y), Some(x)) => self.lattice.row(&self.sides, z, y)[x],
+            _ => 0,
+        }
     }
 
     /// [`LEFT`] or [`RIGHT`], whichever lung is nearer in mm, on `shape` voxels that fill a part of the scan; beyond it
@@ -294,6 +305,9 @@ mod tests {
             VoxelBox { low, high: low.map(|at| at + 1) }
         };
         assert_eq!(lungs.sides_in(&voxel([LUNGS_Z_MM, CENTRE_Y_MM, 75.0]), [1; 3]), [LEFT]);
+        let (whole, shape) = (VoxelBox::whole(chest.grid.shape), chest.grid.shape);
+        let side = lungs.side_of(&whole, shape);
+        assert!(lungs.sides_in(&whole, shape).iter().enumerate().all(|(voxel, &expected)| side(voxel) == expected));
         assert_eq!(lungs.nearest_in(&voxel([5.0, CENTRE_Y_MM, 300.0]), [1; 3]), [RIGHT]);
         let windpipe = chest.index([250.0, CENTRE_Y_MM - 5.0, MIDDLE_MM]);
         assert_eq!(lungs.left().data[windpipe] + lungs.right().data[windpipe], 0);
@@ -347,7 +361,7 @@ mod tests {
             let data = vec![hu; grid.len()];
             assert!(crate::find(&View::new(&data, shape), &grid, &Silent).expect("nobody cancels").lungs.is_none());
         }
-        let nothing = crate::find(&View::new(&[], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid }, &Silent);
+        let nothing = crate::find(&View::new(&[0f32; 0], [0, 4, 4]), &Grid { shape: [0, 4, 4], ..grid }, &Silent);
         assert!(nothing.expect("nobody cancels").lungs.is_none());
     }
 }

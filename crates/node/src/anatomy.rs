@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{Either, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_anatomy::{Labelled, label};
+use pulmoav_volume::{Volume, with_hounsfield};
 
 use crate::engine::Engine;
 use crate::memory::peak_bytes;
@@ -90,9 +91,9 @@ pub fn anatomy_volume<'env>(
 
 fn run(scan: Scan, shared: &Shared) -> std::result::Result<Anatomy, Failure> {
     let clock = Instant::now();
-    let Scan { ct, oriented, mut warnings, load_seconds, .. } = scan;
-    let Labelled { labels, structures, carina_mm, warnings: found, find_seconds, draw_seconds } = label(&ct, shared)?;
-    drop(ct);
+    let Scan { hu, grid, oriented, mut warnings, load_seconds, .. } = scan;
+    let Labelled { labels, structures, carina_mm, warnings: found, find_seconds, draw_seconds } =
+        with_hounsfield!(hu, data => label(&Volume { data, grid }, shared))?;
     warnings.extend(found);
     Ok(Anatomy {
         labels: LabelMap::of(labels, oriented),

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use pulmoav_anatomy::{Structure, label};
+use pulmoav_anatomy::{Labelled, Structure, label};
 use pulmoav_task::Warning;
-use pulmoav_volume::Mask;
+use pulmoav_volume::hounsfield::Hounsfield;
+use pulmoav_volume::{Grid, Mask, Volume, Voxel};
 
 use crate::monitor::Shared;
 use crate::outcome::Failure;
@@ -13,7 +14,7 @@ use crate::scan::{Part, Scan};
 /// What a scan tells of a label map on its grid.
 pub struct Beside {
     /// The scan, HU.
-    pub hu: Vec<f32>,
+    pub hu: Hounsfield,
     /// Values of the anatomy's structures.
     structures: Vec<u8>,
     pub warnings: Vec<Warning>,
@@ -22,18 +23,21 @@ pub struct Beside {
 impl Beside {
     /// Reads the scan of a label map and finds its anatomy.
     pub fn read(scan: &Path, part: &Part, map: &Mask, shared: &Shared) -> Result<Self, Failure> {
-        let Scan { ct, mut warnings, .. } = Scan::read(scan, part, shared)?;
-        if !ct.grid.is_at(&map.grid) {
+        let Scan { hu, grid, mut warnings, .. } = Scan::read(scan, part, shared)?;
+        if !grid.is_at(&map.grid) {
             let what = format!(
                 "the scan has shape {:?} and the label map {:?}, or they lie in other places; expected the same grid, so \
                  resample one onto the other",
-                ct.grid.shape, map.grid.shape
+                grid.shape, map.grid.shape
             );
             return Err(Failure::new("ERR_GEOMETRY", what));
         }
-        let anatomy = label(&ct, shared)?;
+        let (hu, anatomy) = match hu {
+            Hounsfield::I16(data) => labelled(data, grid, shared, Hounsfield::I16)?,
+            Hounsfield::F32(data) => labelled(data, grid, shared, Hounsfield::F32)?,
+        };
         warnings.extend(anatomy.warnings);
-        Ok(Self { hu: ct.data, structures: anatomy.labels.data, warnings })
+        Ok(Self { hu, structures: anatomy.labels.data, warnings })
     }
 
     /// The lumen of the airways: indices.
@@ -62,4 +66,16 @@ impl Beside {
         let lungs = [Structure::LeftLung, Structure::RightLung].map(Structure::value);
         self.structures.iter().any(|label| lungs.contains(label))
     }
+}
+
+/// The anatomy of voxels, and they again.
+fn labelled<T: Voxel>(
+    data: Vec<T>,
+    grid: Grid,
+    shared: &Shared,
+    back: impl Fn(Vec<T>) -> Hounsfield,
+) -> Result<(Hounsfield, Labelled), Failure> {
+    let ct = Volume { data, grid };
+    let anatomy = label(&ct, shared)?;
+    Ok((back(ct.data), anatomy))
 }

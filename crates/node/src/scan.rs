@@ -4,10 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use pulmoav_task::Warning;
-use pulmoav_volume::hounsfield::hounsfield;
+use pulmoav_volume::hounsfield::Hounsfield;
 use pulmoav_volume::image::{Header, Image};
-use pulmoav_volume::voxels::Voxels;
-use pulmoav_volume::{Grid, Volume, formats};
+use pulmoav_volume::{Grid, formats};
 
 use crate::monitor::Shared;
 use crate::outcome::Failure;
@@ -25,8 +24,11 @@ pub struct Part {
 impl Part {
     /// Reads it.
     pub fn read(&self, path: &Path, shared: &Shared) -> Result<Image, Failure> {
-        let index = self.index.map(|index| index as usize);
-        Ok(formats::read_series(path, self.series.as_deref(), index, shared)?)
+        Ok(formats::read_series(path, self.series.as_deref(), self.index(), shared)?)
+    }
+
+    fn index(&self) -> Option<usize> {
+        self.index.map(|index| index as usize)
     }
 
     /// Reads what is said of it before its voxels are read.
@@ -37,15 +39,17 @@ impl Part {
 
 /// A scan in Hounsfield units with what its file said.
 pub struct Scan {
-    /// The voxels, HU.
-    pub ct: Volume<f32>,
+    /// The voxels, `grid.len()` of them.
+    pub hu: Hounsfield,
+    /// Their shape and place.
+    pub grid: Grid,
     /// Whether the patient's sides are known.
     pub oriented: bool,
     /// What its file and its values gave cause to say.
     pub warnings: Vec<Warning>,
     /// Wall time of reading and converting, s.
     pub load_seconds: f64,
-    /// The voxels as they were read, bytes.
+    /// What was there beside the voxels while they were made, bytes.
     pub read_bytes: u64,
     /// What JavaScript holds of the scan meanwhile, bytes.
     pub held_bytes: u64,
@@ -55,30 +59,35 @@ impl Scan {
     /// Reads what is asked for of a file or of DICOM.
     pub fn read(path: &Path, part: &Part, shared: &Shared) -> Result<Self, Failure> {
         let clock = Instant::now();
-        let image = part.read(path, shared)?;
-        let (grid, oriented, warnings) = (image.header.grid, image.header.oriented, image.header.warnings);
-        let mut scan = Self::new(image.voxels, grid, oriented, warnings, clock);
-        if image.header.scaling.is_some() {
-            scan.read_bytes += (grid.len() * image.header.data_type.bytes()) as u64;
-        }
-        Ok(scan)
+        let Image { voxels, header } = formats::read_stored(path, part.series.as_deref(), part.index(), shared)?;
+        let (stored, scaling, grid) = (voxels.data_type(), header.scaling, header.grid);
+        let (hu, not_hu) = Hounsfield::of(voxels, scaling);
+        let beside = Hounsfield::bytes_beside(stored, scaling, hu.voxel_bytes());
+        Ok(Self {
+            hu,
+            grid,
+            oriented: header.oriented,
+            warnings: header.warnings.into_iter().chain(not_hu).collect(),
+            load_seconds: clock.elapsed().as_secs_f64(),
+            read_bytes: (grid.len() * beside) as u64,
+            held_bytes: 0,
+        })
     }
 
     /// Takes over the copy of a volume that JavaScript keeps.
     pub fn given(given: Given) -> Result<Self, Failure> {
         let clock = Instant::now();
-        let grid = given.grid()?;
-        let mut scan = Self::new(given.voxels, grid, given.oriented, Vec::new(), clock);
-        scan.held_bytes = scan.read_bytes;
-        Ok(scan)
-    }
-
-    fn new(voxels: Voxels, grid: Grid, oriented: bool, mut warnings: Vec<Warning>, clock: Instant) -> Self {
-        let (data, not_hu) = hounsfield(&voxels);
-        let read_bytes = (voxels.len() * voxels.data_type().bytes()) as u64;
-        drop(voxels);
-        warnings.extend(not_hu);
-        let load_seconds = clock.elapsed().as_secs_f64();
-        Self { ct: Volume { data, grid }, oriented, warnings, load_seconds, read_bytes, held_bytes: 0 }
+        let (grid, stored) = (given.grid()?, given.voxels.data_type());
+        let (hu, not_hu) = Hounsfield::of(given.voxels, None);
+        let beside = Hounsfield::bytes_beside(stored, None, hu.voxel_bytes());
+        Ok(Self {
+            hu,
+            grid,
+            oriented: given.oriented,
+            warnings: not_hu.into_iter().collect(),
+            load_seconds: clock.elapsed().as_secs_f64(),
+            read_bytes: (grid.len() * beside) as u64,
+            held_bytes: (grid.len() * stored.bytes()) as u64,
+        })
     }
 }

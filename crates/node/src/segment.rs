@@ -16,8 +16,9 @@ use pulmoav_segment::prompt::resolve;
 use pulmoav_segment::words::targets_of;
 use pulmoav_segment::{Request, Segmenter};
 use pulmoav_text::{Tokenizer, Tower};
-use pulmoav_volume::Grid;
+use pulmoav_volume::hounsfield::Hounsfield;
 use pulmoav_volume::image::Header;
+use pulmoav_volume::{Grid, Volume, with_hounsfield};
 
 use crate::engine::{Engine, Place};
 use crate::memory::{Afterwards, Job, peak_bytes};
@@ -157,10 +158,9 @@ impl Resolved {
     /// A file's grid, and the request with what reading it takes.
     fn of_header(&self, path: &Path, shared: &Shared) -> std::result::Result<(Grid, Request), Failure> {
         let Header { grid, data_type, scaling, oriented, .. } = self.part.header(path, shared)?;
-        // Scaled voxels stand beside those of the file for a moment.
-        let copies = if scaling.is_some() { 2 } else { 1 };
-        let read_bytes = (grid.len() * data_type.bytes()) as u64 * copies;
-        Ok((grid, Request { read_bytes, oriented, ..self.request.clone() }))
+        let voxel_bytes = Hounsfield::likely_voxel_bytes(data_type, scaling);
+        let read_bytes = (grid.len() * Hounsfield::bytes_beside(data_type, scaling, voxel_bytes)) as u64;
+        Ok((grid, Request { voxel_bytes: voxel_bytes as u64, read_bytes, oriented, ..self.request.clone() }))
     }
 }
 
@@ -296,10 +296,11 @@ fn run(
     shared: &Arc<Shared>,
 ) -> std::result::Result<Segmentation, Failure> {
     let clock = Instant::now();
-    let Scan { ct, oriented, mut warnings, load_seconds, read_bytes, held_bytes } = scan;
+    let Scan { hu, grid, oriented, mut warnings, load_seconds, read_bytes, held_bytes } = scan;
     let request = Request { oriented, held_bytes, read_bytes, ..asked.request };
-    let mut found = loaded.segmenter.segment(&ct, &request, &**shared)?;
-    drop(ct);
+    let mut found = with_hounsfield!(hu, data => {
+        loaded.segmenter.segment(&Volume { data, grid }, &request, &**shared)
+    })?;
     warnings.extend(asked.warnings);
     warnings.append(&mut found.warnings);
     found.warnings = warnings;

@@ -8,7 +8,8 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pulmoav_tree::tidy::{self, Bridge, Change, Loose, Report, Request, Weights};
 use pulmoav_volume::crop::View;
-use pulmoav_volume::{Mask, formats};
+use pulmoav_volume::hounsfield::Hounsfield;
+use pulmoav_volume::{Mask, formats, with_hounsfield};
 
 use crate::beside::Beside;
 use crate::engine::Engine;
@@ -156,13 +157,9 @@ fn run(path: &Path, asked: &TidyRequest, shared: &Shared) -> std::result::Result
     let seen = asked.image.as_ref().map(beside).transpose()?;
     let airways = seen.as_ref().map(Beside::airways);
     let anatomy = clock.elapsed().as_secs_f64() - load;
-    let request = Request {
-        pairs: &[[asked.artery, asked.vein]],
-        airways: airways.as_deref(),
-        hu: seen.as_ref().map(|seen| View::new(&seen.hu, map.grid.shape)),
-        weights: Weights::default(),
-    };
-    let report = tidy::tidy(&mut map, &request, shared)?;
+    let pairs = [[asked.artery, asked.vein]];
+    let request = Request { pairs: &pairs, airways: airways.as_deref(), hu: None, weights: Weights::default() };
+    let report = tidied(&mut map, &request, seen.as_ref().map(|seen| &seen.hu), shared)?;
     warnings.extend(seen.into_iter().flat_map(|seen| seen.warnings));
     let total = clock.elapsed().as_secs_f64();
     Ok(Tidied {
@@ -175,6 +172,22 @@ fn run(path: &Path, asked: &TidyRequest, shared: &Shared) -> std::result::Result
         seconds: TidySeconds { load, anatomy, tidy: total - load - anatomy, total },
         warnings: warnings.into_iter().map(Warning::from).collect(),
     })
+}
+
+/// [`tidy::tidy`] with a scan of either type.
+fn tidied(
+    map: &mut Mask,
+    request: &Request<'_>,
+    hu: Option<&Hounsfield>,
+    shared: &Shared,
+) -> std::result::Result<Report, Failure> {
+    let Some(hu) = hu else { return Ok(tidy::tidy(map, request, shared)?) };
+    let Request { pairs, airways, ref weights, .. } = *request;
+    let shape = map.grid.shape;
+    Ok(with_hounsfield!(hu, values => {
+        let hu = Some(View::new(values, shape));
+        tidy::tidy(map, &Request { pairs, airways, hu, weights: weights.clone() }, shared)
+    })?)
 }
 
 impl From<Change> for TidyChange {

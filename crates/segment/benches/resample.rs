@@ -53,7 +53,8 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
     let orientation = Orientation::of(&grid.affine)?;
     let canonical = orientation.orient_grid(&grid);
     let prepared = Prepared {
-        channels: Vec::new(),
+        hu: Vec::new(),
+        side: Vec::new(),
         shape,
         grid: resized_grid(&grid, shape),
         anatomy: Anatomy::nothing(&grid),
@@ -61,7 +62,7 @@ fn run(plan: &Plan, repeats: usize) -> Result<(), pulmoav_volume::VolumeError> {
         warnings: Vec::new(),
     };
     let values = noise(shape.iter().product::<usize>() * ASKED.len());
-    let found = Probabilities { values, shape, prompts: ASKED.len() };
+    let found = Probabilities { values, part: VoxelBox::whole(shape), shape, prompts: ASKED.len() };
     tell("probabilities back and decided", repeats, found.values.len() + grid.len() / 4, || {
         black_box(restore(&ct, &found, &prepared, plan, &ASKED, false));
     });

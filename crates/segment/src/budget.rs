@@ -9,7 +9,7 @@ use pulmoav_volume::Grid;
 use crate::error::SegmentError;
 use crate::prepare::Prepared;
 use crate::request::Request;
-use crate::tiles::{Needed, fitted};
+use crate::tiles::{Layout, Needed, fitted, overlap_voxels};
 
 pub(crate) const F32: u64 = 4;
 /// Program, Node and pools before any voxel.
@@ -20,6 +20,8 @@ const LUNGS_KEPT_BYTES: u64 = 3;
 /// Bytes a voxel of the scan while lungs and airways are written into the label map: they, what they are made of, and
 /// they again in the scan's own orientation.
 const KEEP_BYTES: u64 = 4;
+/// Bytes a voxel of the part while labels are cleaned.
+const CLEAN_BYTES: u64 = 2;
 /// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's
 /// sum, `la-caf` up to 1.10.
 const SLACK_DIVISOR: u64 = 6;
@@ -57,7 +59,7 @@ pub fn choose(
     asked: usize,
     request: &Request,
 ) -> Result<Budget, SegmentError> {
-    let need = |tile: [usize; 3]| predict(prepared, plan, tile, asked, request);
+    let need = |tile: [usize; 3]| predict(prepared, needed, plan, tile, asked, request);
     let tiles = tiles_to_try(needed.size(), plan);
     let Some(budget_bytes) = request.max_memory_bytes else {
         return Ok(Budget { tile: tiles[0], predicted_bytes: need(tiles[0]), wanted: tiles[0] });
@@ -104,18 +106,33 @@ pub(crate) fn tiles_to_try(needed: [usize; 3], plan: &Plan) -> Vec<[usize; 3]> {
 }
 
 /// Peak of the process in bytes.
-pub fn predict(prepared: &Prepared, plan: &Plan, tile: [usize; 3], asked: usize, request: &Request) -> u64 {
+pub fn predict(
+    prepared: &Prepared,
+    needed: &Needed,
+    plan: &Plan,
+    tile: [usize; 3],
+    asked: usize,
+    request: &Request,
+) -> u64 {
     let inverse = &prepared.inverse;
-    let sizes = Sizes { grid: inverse.canonical, part: inverse.part.shape(), seen: prepared.shape };
+    let (grid, part) = (inverse.canonical, inverse.part.shape());
+    let sizes = Sizes { grid, part, seen: prepared.shape, covered: covered(needed, plan, tile) };
     peak(&sizes, plan, tile, asked, request)
 }
 
-/// The scan's grid in the canonical frame, the part of it that the network looks at, and that on the plan's grid.
+/// Edges of the box of the plan's grid that tiles cover.
+pub(crate) fn covered(needed: &Needed, plan: &Plan, tile: [usize; 3]) -> [usize; 3] {
+    Layout::new(needed, tile, overlap_voxels(plan, tile)).part().shape()
+}
+
+/// The scan's grid in the canonical frame, the part of it that the network looks at, that on the plan's grid, and the
+/// box there that tiles cover.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
     pub(crate) grid: Grid,
     pub(crate) part: [usize; 3],
     pub(crate) seen: [usize; 3],
+    pub(crate) covered: [usize; 3],
 }
 
 /// [`predict`] by sizes alone.
@@ -124,22 +141,28 @@ pub(crate) fn peak(sizes: &Sizes, plan: &Plan, tile: [usize; 3], asked: usize, r
     let grid = &sizes.grid;
     let (scan, part) = (count(grid.shape), count(sizes.part));
     let (seen, prompts) = (count(sizes.seen), asked as u64);
-    let channels = plan.channels.len() as u64 * seen * F32;
+    let covered = sizes.covered;
+    let found = prompts * count(covered) * F32;
     let always = always(grid, request);
     let reading = request.read_bytes;
     let searching = searching(grid, coarse_voxels(grid));
-    let preparing = seen * F32 + channels;
-    let sums = (prompts + 1) * seen * F32;
-    let running = channels + sums + tile_bytes(plan, count(tile), prompts);
+    // Beside what is seen, masks of the body and of its unseen wall.
+    let preparing = seen * (F32 + 2);
+    let weights = count([tile[0].min(covered[0]), covered[1], covered[2]]) * F32;
+    let running = seen * F32 + found + weights + tile_bytes(plan, count(tile), prompts);
     let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
-    let restoring = channels + prompts * seen * F32 + 3 * part + scan + kept;
-    let keeping = if request.keep.is_empty() { 0 } else { channels + kept + (1 + KEEP_BYTES) * scan };
-    with_slack(always + [reading, searching, preparing, running, restoring, keeping].into_iter().max().unwrap_or(0))
+    let restoring = found + part + kept;
+    // Labels of the part, and what finding groups of them or their branches takes.
+    let cleaning = part * CLEAN_BYTES + kept;
+    let placing = part + scan + kept;
+    let keeping = if request.keep.is_empty() { 0 } else { kept + (1 + KEEP_BYTES) * scan };
+    let stages = [reading, searching, preparing, running, restoring, cleaning, placing, keeping];
+    with_slack(always + stages.into_iter().max().unwrap_or(0))
 }
 
 /// What is there from the first voxel to the last, bytes.
 fn always(grid: &Grid, request: &Request) -> u64 {
-    BASE_BYTES + request.held_bytes + grid.len() as u64 * F32 + coarse_voxels(grid) * LUNGS_KEPT_BYTES
+    BASE_BYTES + request.held_bytes + grid.len() as u64 * request.voxel_bytes + coarse_voxels(grid) * LUNGS_KEPT_BYTES
 }
 
 /// What finding lungs and airways takes, bytes: tables on the coarse grid, and a mark a voxel of the scan.
@@ -169,6 +192,7 @@ mod tests {
     use super::*;
     use crate::fixture::{chest, plan};
     use crate::prepare::prepare;
+    use crate::tiles;
     use pulmoav_task::Silent;
     use pulmoav_volume::Affine;
 
@@ -180,7 +204,9 @@ mod tests {
         assert_eq!(tiles[0], [32; 3]);
         assert_eq!(tiles[tiles.len() - 1], [8; 3]);
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
-        let needs: Vec<u64> = tiles.iter().map(|&t| predict(&prepared, &plan, t, 2, &Request::default())).collect();
+        let needed = tiles::needed(&prepared, &plan);
+        let need = |&tile: &[usize; 3]| predict(&prepared, &needed, &plan, tile, 2, &Request::default());
+        let needs: Vec<u64> = tiles.iter().map(need).collect();
         assert!(needs.windows(2).all(|pair| pair[0] >= pair[1]));
         assert!(needs[0] > BASE_BYTES);
         plan.tiles.fit = true;
@@ -197,7 +223,7 @@ mod tests {
         // Never stricter than the whole prediction.
         let (plan, ct) = (plan(), chest());
         let prepared = prepare(&ct, &plan, &Silent).unwrap();
-        let whole = predict(&prepared, &plan, [8; 3], 2, &Request::default());
+        let whole = predict(&prepared, &tiles::needed(&prepared, &plan), &plan, [8; 3], 2, &Request::default());
         assert!(check_scan(&ct.grid, &Request { max_memory_bytes: Some(whole), ..Request::default() }).is_ok());
     }
 
@@ -205,12 +231,14 @@ mod tests {
     fn probabilities_and_prompts_cost_memory() {
         let plan = plan();
         let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needed = tiles::needed(&prepared, &plan);
         let need = |asked, probabilities| {
-            predict(&prepared, &plan, [96; 3], asked, &Request { probabilities, ..Request::default() })
+            predict(&prepared, &needed, &plan, [96; 3], asked, &Request { probabilities, ..Request::default() })
         };
         assert!(need(4, false) > need(2, false));
         let [plain, kept] = [false, true]
-            .map(|p| predict(&prepared, &plan, [16; 3], 4, &Request { probabilities: p, ..Request::default() }));
+            .map(|p| Request { probabilities: p, ..Request::default() })
+            .map(|request| predict(&prepared, &needed, &plan, [16; 3], 4, &request));
         assert!(kept > plain);
     }
 }

@@ -8,6 +8,7 @@ use pulmoav_plan::{
 use pulmoav_volume::{Affine, Grid, Volume};
 
 use crate::error::SegmentError;
+use crate::prepare::{Prepared, make_channels};
 use crate::tiles::TileNetwork;
 
 /// A small plan: artery, vein, left artery, right artery, vessels at 4 mm.
@@ -88,6 +89,15 @@ pub(crate) fn chest() -> Volume<f32> {
         }
     }
     Volume { data, grid: Grid { shape, spacing_mm, affine: Affine::from_spacing(spacing_mm) } }
+}
+
+/// All channels of a prepared scan, `[z, y, x, c]`.
+pub(crate) fn channels(prepared: &Prepared, plan: &Plan) -> Vec<f32> {
+    let width = prepared.shape[2];
+    let mut channels = vec![0.0; prepared.hu.len() * plan.channels.len()];
+    let rows = channels.chunks_exact_mut(width * plan.channels.len()).zip(prepared.hu.chunks_exact(width));
+    rows.for_each(|(to, hu)| make_channels(hu, &prepared.side, &plan.channels, to));
+    channels
 }
 
 /// A network without weights: its logit for target t is a fixed function of the voxel's channels and t.

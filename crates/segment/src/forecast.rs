@@ -7,7 +7,7 @@ use pulmoav_ops::device::from_host;
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::{Grid, Orientation};
 
-use crate::budget::{Sizes, peak, tiles_to_try};
+use crate::budget::{Sizes, covered, peak, tiles_to_try};
 use crate::card::CardMemory;
 use crate::error::SegmentError;
 use crate::prompt::resolve;
@@ -51,7 +51,10 @@ pub fn foretell(
     let asked = resolve(&request.targets, plan, request.oriented)?;
     let canonical = Orientation::of(&grid.affine)?.orient_grid(grid);
     let (sizes, needed) = looked_at(canonical, plan);
-    let need = |&tile: &[usize; 3]| (tile, peak(&sizes, plan, tile, asked.len(), request));
+    let need = |&tile: &[usize; 3]| {
+        let sizes = Sizes { covered: covered(&needed, plan, tile), ..sizes };
+        (tile, peak(&sizes, plan, tile, asked.len(), request))
+    };
     let choices: Vec<([usize; 3], u64)> = tiles_to_try(needed.size(), plan).iter().map(need).collect();
     let budget_bytes = request.max_memory_bytes.unwrap_or(u64::MAX);
     let fits = choices.iter().find(|(_, bytes)| *bytes <= budget_bytes);
@@ -107,7 +110,7 @@ fn looked_at(canonical: Grid, plan: &Plan) -> (Sizes, Needed) {
         Some(margin) if plan.tiles.skip_empty => Needed::of(&ellipsoid(seen, margin, plan.spacing_mm), seen),
         _ => Needed::all(seen),
     };
-    (Sizes { grid: canonical, part: voxels(canonical.spacing_mm), seen }, needed)
+    (Sizes { grid: canonical, part: voxels(canonical.spacing_mm), seen, covered: seen }, needed)
 }
 
 /// 1 in the ellipsoid that fills a grid but for its margin, about as lungs do.

@@ -2,8 +2,8 @@
 
 use pulmoav_anatomy::Structure;
 use pulmoav_plan::Plan;
-use pulmoav_volume::Volume;
 use pulmoav_volume::crop::View;
+use pulmoav_volume::{Volume, Voxel};
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
@@ -32,7 +32,7 @@ pub struct Kept {
 ///
 /// # Shapes
 /// `labels` and `ct`: `[z, y, x]` on the scan's own grid.
-pub fn keep(labels: &mut Volume<u8>, ct: &Volume<f32>, prepared: &Prepared, values: &[(Structure, u8)]) {
+pub fn keep(labels: &mut Volume<u8>, ct: &Volume<impl Voxel>, prepared: &Prepared, values: &[(Structure, u8)]) {
     if values.is_empty() {
         return;
     }
@@ -78,7 +78,7 @@ pub fn measured(values: &[(Structure, u8)], counts: &[u64; 256], voxel_ml: f64) 
 }
 
 /// Values of [`Structure`] on the scan's own grid.
-fn structures_of(ct: &Volume<f32>, prepared: &Prepared) -> Vec<u8> {
+fn structures_of(ct: &Volume<impl Voxel>, prepared: &Prepared) -> Vec<u8> {
     let (moves, canonical) = (prepared.inverse.orientation, prepared.inverse.canonical);
     let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped);
     moves.inverse().orient_data(&prepared.anatomy.label_map(&hu), canonical.shape, 1)

@@ -7,7 +7,7 @@ use pulmoav_task::{Clock, Monitor, Warning};
 use pulmoav_tree::tidy::Report;
 use pulmoav_volume::crop::View;
 use pulmoav_volume::label;
-use pulmoav_volume::{Grid, Volume};
+use pulmoav_volume::{Grid, Volume, Voxel};
 
 use crate::budget::{self, Budget};
 use crate::card::CardMemory;
@@ -159,7 +159,7 @@ impl Segmenter {
     /// As [`segment`].
     pub fn segment(
         &self,
-        ct: &Volume<f32>,
+        ct: &Volume<impl Voxel>,
         request: &Request,
         monitor: &dyn Monitor,
     ) -> Result<Segmentation, SegmentError> {
@@ -188,19 +188,20 @@ impl Segmenter {
 ///
 /// # Errors
 /// `ERR_PROMPT`, `ERR_GEOMETRY`, `ERR_MEMORY`, what the network returns, `CANCELLED`.
-pub fn segment(
-    ct: &Volume<f32>,
+pub fn segment<T: Voxel>(
+    ct: &Volume<T>,
     plan: &Plan,
     networks: &[&dyn TileNetwork],
     request: &Request,
     monitor: &dyn Monitor,
 ) -> Result<Segmentation, SegmentError> {
     let plan = &request.applied(plan);
+    let request = &Request { voxel_bytes: size_of::<T>() as u64, ..request.clone() };
     let asked = resolve(&request.targets, plan, request.oriented)?;
     let to_keep = keep::values(&request.keep, plan)?;
     budget::check_scan(&ct.grid, request)?;
     let mut clock = Clock::start();
-    let prepared = prepare(ct, plan, monitor)?;
+    let mut prepared = prepare(ct, plan, monitor)?;
     if request.strict {
         refuse_unclear_sides(&asked, plan, &prepared.warnings)?;
     }
@@ -218,6 +219,8 @@ pub fn segment(
     } else {
         (None, None)
     };
+    // The network has seen it all.
+    prepared.hu = Vec::new();
     let network_s = clock.lap();
     let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
     let Finished { labels, probabilities, cleared_in_air, tidied, seconds } =
@@ -262,7 +265,7 @@ struct Finished {
 
 /// From probabilities to labels on the scan's own grid, cleaned and with what is kept beside them.
 fn finish(
-    ct: &Volume<f32>,
+    ct: &Volume<impl Voxel>,
     found: Option<Probabilities>,
     prepared: &Prepared,
     plan: &Plan,
@@ -312,7 +315,7 @@ fn has_work(prepared: &Prepared, plan: &Plan) -> bool {
     prepared.lungs().is_some() || !matches!(plan.crop, Crop::Lungs { .. })
 }
 
-fn nothing(ct: &Volume<f32>, prepared: &Prepared, prompts: usize, probabilities: bool) -> Restored {
+fn nothing(ct: &Volume<impl Voxel>, prepared: &Prepared, prompts: usize, probabilities: bool) -> Restored {
     let voxels = ct.grid.len();
     Restored {
         labels: vec![0; prepared.inverse.part.shape().iter().product()],
@@ -353,6 +356,7 @@ mod tests {
     use super::*;
     use crate::fixture::{FakeNetwork, answer, chest, plan};
     use candle_core::Tensor;
+    use pulmoav_plan::BoundaryRefinement;
     use pulmoav_task::Silent;
     use pulmoav_volume::{Affine, Orientation};
 
@@ -378,6 +382,20 @@ mod tests {
                 assert!(found.labels.data == moves.orient(&expected.labels).data, "{moves:?}");
             }
         }
+    }
+
+    #[test]
+    fn whole_numbers_give_the_labels_of_f32() {
+        let plan = Plan { walls: Some(BoundaryRefinement { hu: -400.0, reach_mm: 9.0 }), ..plan() };
+        let (ct, request) = (chest(), Request { keep: keep::KEEPABLE.to_vec(), tidy: Some(true), ..ask(&[]) });
+        let narrow = Volume { data: ct.data.iter().map(|&hu| hu as i16).collect::<Vec<_>>(), grid: ct.grid };
+        assert!(narrow.data.iter().zip(&ct.data).all(|(&narrow, &hu)| f32::from(narrow) == hu));
+        let expected = segment(&ct, &plan, &[&FakeNetwork], &request, &Silent).unwrap();
+        let found = segment(&narrow, &plan, &[&FakeNetwork], &request, &Silent).unwrap();
+        assert!(found.labels == expected.labels);
+        assert_eq!((found.targets, found.structures), (expected.targets, expected.structures));
+        let less = expected.memory.predicted_bytes - found.memory.predicted_bytes;
+        assert!(less >= 2 * ct.data.len() as u64, "{less} bytes less");
     }
 
     #[test]

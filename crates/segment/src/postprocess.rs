@@ -1,8 +1,8 @@
 //! Small clean-ups of a label map.
 
-use pulmoav_volume::Grid;
 use pulmoav_volume::components::{Connectivity, remove_small_foreground};
 use pulmoav_volume::crop::View;
+use pulmoav_volume::{Grid, Voxel};
 use rayon::prelude::*;
 
 /// A group of touching vessel voxels smaller than this is noise: a vessel of 1.5 mm and 6 mm length.
@@ -15,7 +15,7 @@ const AIR_BELOW_HU: f32 = -900.0;
 ///
 /// # Shapes
 /// `labels` and `hu`: `[z, y, x]`, a box of `grid`.
-pub fn postprocess(labels: &mut [u8], hu: &View<'_, f32>, grid: &Grid) -> u64 {
+pub fn postprocess(labels: &mut [u8], hu: &View<'_, impl Voxel>, grid: &Grid) -> u64 {
     let shape = hu.shape();
     let [_, height, width] = shape;
     let clear = |(label, &hu): (&mut u8, &f32)| {
@@ -28,7 +28,7 @@ pub fn postprocess(labels: &mut [u8], hu: &View<'_, f32>, grid: &Grid) -> u64 {
     let clear_plane = |(z, plane): (usize, &mut [u8])| -> u64 {
         let mut buffer = vec![0.0; width];
         let rows = plane.chunks_exact_mut(width).enumerate();
-        rows.map(|(y, row)| row.iter_mut().zip(hu.row(z, y, &mut buffer)).map(clear).sum::<u64>()).sum()
+        rows.map(|(y, row)| row.iter_mut().zip(hu.values(z, y, &mut buffer)).map(clear).sum::<u64>()).sum()
     };
     let in_air = labels.par_chunks_mut((height * width).max(1)).enumerate().map(clear_plane).sum();
     let least = (MIN_MM3 / 1000.0 / grid.voxel_ml()).ceil() as usize;

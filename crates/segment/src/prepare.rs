@@ -1,7 +1,8 @@
 //! From a scan to what the network sees, and the inverse transform.
 //!
-//! Orient (exact index moves, nothing is copied), find the lungs, choose the crop, resample it to the plan's spacing,
-//! make the channels. Training and use share this file, so they cannot drift apart.
+//! Orient (exact index moves, nothing is copied), find the lungs, choose the crop, resample it to the plan's spacing.
+//! Channels are made of that tile by tile: they are several times as large.
+//! Training and use share this file, so they cannot drift apart.
 
 use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_anatomy::{self as anatomy, Anatomy};
@@ -9,7 +10,7 @@ use pulmoav_plan::{Channel, Crop, Plan};
 use pulmoav_task::{Monitor, Warning};
 use pulmoav_volume::crop::{Extent, View, VoxelBox};
 use pulmoav_volume::resample::{new_size, resize_labels, resize_within};
-use pulmoav_volume::{Grid, Orientation, Volume};
+use pulmoav_volume::{Grid, Orientation, Volume, Voxel};
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
@@ -36,8 +37,10 @@ const MAX_VOXELS: usize = 1 << 30;
 /// A scan as the network sees it: plain arrays.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Network input, `[z, y, x, c]` of `shape`, channels in the plan's order.
-    pub channels: Vec<f32>,
+    /// Hounsfield units that the network's windows look at, `[z, y, x]` of `shape`.
+    pub hu: Vec<f32>,
+    /// The side channel, which depends on x alone, `[x]`.
+    pub side: Vec<f32>,
     /// Voxels on the plan's grid, `[z, y, x]`.
     pub shape: [usize; 3],
     /// The plan's grid: canonical, cropped, resampled. Its spacing is the plan's up to rounding to whole voxels.
@@ -97,7 +100,7 @@ pub struct InverseTransform {
 ///
 /// # Errors
 /// `ERR_GEOMETRY` for an empty scan or an affine without three directions, `CANCELLED`.
-pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<Prepared, SegmentError> {
+pub fn prepare(ct: &Volume<impl Voxel>, plan: &Plan, monitor: &dyn Monitor) -> Result<Prepared, SegmentError> {
     let shape = ct.grid.shape;
     if ct.grid.is_empty() || ct.data.len() != ct.grid.len() {
         return Err(SegmentError::Shape { shape, values: ct.data.len() });
@@ -112,18 +115,18 @@ pub fn prepare(ct: &Volume<f32>, plan: &Plan, monitor: &dyn Monitor) -> Result<P
     let (extent, plan_shape) = extent_to_see(&hu, &canonical, lungs, plan);
     refuse_giants(&canonical, plan_shape)?;
     let part = extent.voxels(canonical.shape);
-    let mut resampled = resize_within(&hu.part(&part), &extent.seen_from(&part), plan_shape);
-    if let Crop::Lungs { body_only: true, .. } = plan.crop {
-        clear_outside_body(&mut resampled, &anatomy.body_in(extent, plan_shape));
-    }
-    fill_chest_wall(&mut resampled, lungs, &extent, plan_shape, plan);
+    let mut seen = resize_within(&hu.part(&part), &extent.seen_from(&part), plan_shape);
     stage(monitor, 2)?;
+    if let Crop::Lungs { body_only: true, .. } = plan.crop {
+        clear_outside_body(&mut seen, &anatomy.body_in(extent, plan_shape));
+    }
+    fill_chest_wall(&mut seen, lungs, &extent, plan_shape, plan);
     let inverse = InverseTransform { original: ct.grid, orientation, canonical, extent, part, shape: plan_shape };
-    let channels = make_channels(&resampled, plan, lungs, &inverse);
+    let side = side_line(lungs, &inverse);
     stage(monitor, 3)?;
     let warnings = anatomy.warnings.iter().cloned().chain(coarse_spacing(&canonical)).collect();
     let grid = extent.grid(&canonical, plan_shape);
-    Ok(Prepared { channels, shape: plan_shape, grid, anatomy, inverse, warnings })
+    Ok(Prepared { hu: seen, side, shape: plan_shape, grid, anatomy, inverse, warnings })
 }
 
 /// A reference label map on the grid of a prepared scan: each label linearly, then the one of at least one half.
@@ -170,7 +173,12 @@ fn refuse_giants(grid: &Grid, plan_shape: [usize; 3]) -> Result<(), SegmentError
 
 /// What the plan asks to see and the number of its voxels. An axis that is at the plan's spacing and fits into one tile
 /// stays whole, so such a volume passes unchanged.
-fn extent_to_see(hu: &View<'_, f32>, canonical: &Grid, lungs: Option<&Lungs>, plan: &Plan) -> (Extent, [usize; 3]) {
+fn extent_to_see(
+    hu: &View<'_, impl Voxel>,
+    canonical: &Grid,
+    lungs: Option<&Lungs>,
+    plan: &Plan,
+) -> (Extent, [usize; 3]) {
     let whole = VoxelBox::whole(canonical.shape);
     let found = match plan.crop {
         Crop::Lungs { margin_mm, .. } => return around_lungs(canonical, lungs, margin_mm, plan),
@@ -209,12 +217,12 @@ fn around_lungs(canonical: &Grid, lungs: Option<&Lungs>, margin_mm: f64, plan: &
 }
 
 /// The box of voxels above a threshold.
-fn foreground(hu: &View<'_, f32>, above_hu: f32) -> Option<VoxelBox> {
+fn foreground(hu: &View<'_, impl Voxel>, above_hu: f32) -> Option<VoxelBox> {
     let [depth, height, width] = hu.shape();
     let of_plane = |row: &mut Vec<f32>, z: usize| {
         let mut found: Option<VoxelBox> = None;
         for y in 0..height {
-            hu.copy_row(z, y, row);
+            hu.copy_values(z, y, row);
             let Some(first) = row.iter().position(|&v| v > above_hu) else { continue };
             let last = row.iter().rposition(|&v| v > above_hu).unwrap_or(first);
             let here = VoxelBox { low: [z, y, first], high: [z + 1, y + 1, last + 1] };
@@ -249,24 +257,19 @@ fn fill_chest_wall(hu: &mut [f32], lungs: Option<&Lungs>, extent: &Extent, shape
         .for_each(|(hu, _)| *hu = WALL_HU);
 }
 
+/// Makes the channels of a row.
+///
 /// # Shapes
-/// `hu`: `[z, y, x]` on the plan's grid → `[z, y, x, c]`.
-fn make_channels(hu: &[f32], plan: &Plan, lungs: Option<&Lungs>, inverse: &InverseTransform) -> Vec<f32> {
-    let count = plan.channels.len();
-    let width = inverse.shape[2];
-    let side = side_line(lungs, inverse);
-    let mut channels = vec![0f32; hu.len() * count];
-    channels.par_chunks_mut(width * count).zip(hu.par_chunks(width)).for_each(|(to, row)| {
-        for (x, (to, &hu)) in to.chunks_exact_mut(count).zip(row).enumerate() {
-            for (to, channel) in to.iter_mut().zip(&plan.channels) {
-                *to = match channel {
-                    Channel::Window { window_hu } => windowed(hu, *window_hu),
-                    Channel::Side => side[x],
-                };
-            }
+/// `hu` and `side`: `[x]` → `row` `[x, c]`, channels in the plan's order.
+pub fn make_channels(hu: &[f32], side: &[f32], channels: &[Channel], row: &mut [f32]) {
+    for ((voxel, &hu), &side) in row.chunks_exact_mut(channels.len()).zip(hu).zip(side) {
+        for (to, channel) in voxel.iter_mut().zip(channels) {
+            *to = match channel {
+                Channel::Window { window_hu } => windowed(hu, *window_hu),
+                Channel::Side => side,
+            };
         }
-    });
-    channels
+    }
 }
 
 /// HU clipped to the window and mapped to `[0, 1]`; NaN is the low end.
@@ -310,7 +313,7 @@ fn coarse_spacing(canonical: &Grid) -> Option<Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{chest, plan};
+    use crate::fixture::{channels, chest, plan};
     use pulmoav_task::Silent;
     use pulmoav_volume::Affine;
 
@@ -321,7 +324,7 @@ mod tests {
         let data: Vec<f32> = (0..4096).map(|i| ((i * 37) % 1800) as f32 - 1100.0).collect();
         let prepared = prepare(&Volume { data: data.clone(), grid }, &plan, &Silent).unwrap();
         assert_eq!((prepared.shape, prepared.grid), ([16; 3], grid));
-        for (voxel, hu) in prepared.channels.chunks_exact(2).zip(data) {
+        for (voxel, hu) in channels(&prepared, &plan).chunks_exact(2).zip(data) {
             assert_eq!(voxel[0], windowed(hu, [-1000.0, 400.0]));
         }
     }
@@ -334,7 +337,7 @@ mod tests {
         let lungs = prepared.lungs().unwrap();
         let part = prepared.inverse.part;
         assert!((0..3).all(|a| part.low[a] <= lungs.bounds.low[a] && part.high[a] >= lungs.bounds.high[a]));
-        let side: Vec<f32> = (0..prepared.shape[2]).map(|x| prepared.channels[2 * x + 1]).collect();
+        let side = &prepared.side;
         assert!(side.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(side[0] < -0.9 && side[side.len() - 1] > 0.9);
         let (sides, nearest) = (prepared.sides().unwrap(), prepared.nearest_sides().unwrap());
@@ -350,7 +353,8 @@ mod tests {
         let prepared = prepare(&ct, &plan, &Silent).unwrap();
         let labels = Volume { data: ct.data.iter().map(|&hu| u8::from(hu < -500.0)).collect(), grid: ct.grid };
         let found = prepare_labels(&labels, &prepared.inverse).unwrap();
-        let agree = found.iter().zip(prepared.channels.chunks_exact(2)).filter(|&(&l, v)| (l == 1) == (v[0] < 0.36));
+        let seen = channels(&prepared, &plan);
+        let agree = found.iter().zip(seen.chunks_exact(2)).filter(|&(&l, v)| (l == 1) == (v[0] < 0.36));
         assert!(agree.count() as f64 > 0.97 * found.len() as f64);
         let other = Volume { data: vec![0; 8], grid: Grid { shape: [2; 3], ..ct.grid } };
         assert_eq!(prepare_labels(&other, &prepared.inverse).unwrap_err().code(), "ERR_GEOMETRY");
@@ -359,7 +363,7 @@ mod tests {
     #[test]
     fn an_empty_scan_is_refused() {
         let grid = Grid { shape: [0, 4, 4], ..chest().grid };
-        let error = prepare(&Volume { data: Vec::new(), grid }, &plan(), &Silent).unwrap_err();
+        let error = prepare(&Volume { data: Vec::<f32>::new(), grid }, &plan(), &Silent).unwrap_err();
         assert_eq!(error.code(), "ERR_GEOMETRY");
     }
 }

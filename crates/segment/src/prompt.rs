@@ -32,9 +32,9 @@ pub fn resolve(names: &[String], plan: &Plan, oriented: bool) -> Result<Vec<usiz
 /// Refuses a target with a side on a scan whose sides are in doubt.
 ///
 /// # Errors
-/// `ERR_PROMPT` for the first target with a side, if `warnings` has `SIDES_UNCLEAR`.
+/// `ERR_PROMPT` for the first target with a side, if `warnings` has `SIDES_UNCLEAR` or `ORIENTATION_UNCLEAR`.
 pub fn refuse_unclear_sides(asked: &[usize], plan: &Plan, warnings: &[Warning]) -> Result<(), SegmentError> {
-    let is_unclear = warnings.iter().any(|warning| warning.code == "SIDES_UNCLEAR");
+    let is_unclear = warnings.iter().any(|warning| matches!(warning.code, "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR"));
     let sided = asked.iter().map(|&place| &plan.targets[place]).find(|target| target.side.is_some());
     match sided {
         Some(target) if is_unclear => Err(SegmentError::UnclearSides { name: target.name.clone() }),
@@ -112,9 +112,11 @@ mod tests {
         // artery, left artery
         assert!(refuse_unclear_sides(&[0, 2], &plan, &warnings[..1]).is_ok());
         assert!(refuse_unclear_sides(&[0], &plan, &warnings).is_ok());
-        let error = refuse_unclear_sides(&[0, 2], &plan, &warnings).unwrap_err();
-        assert_eq!(error.code(), "ERR_PROMPT");
-        assert!(error.to_string().contains("`left artery`"), "{error}");
+        for code in ["SIDES_UNCLEAR", "ORIENTATION_UNCLEAR"] {
+            let error = refuse_unclear_sides(&[0, 2], &plan, &[Warning::new(code, "")]).unwrap_err();
+            assert_eq!(error.code(), "ERR_PROMPT");
+            assert!(error.to_string().contains("`left artery`"), "{error}");
+        }
     }
 
     #[test]

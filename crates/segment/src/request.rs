@@ -28,6 +28,8 @@ pub struct Request {
     pub max_memory_bytes: Option<u64>,
     /// What the caller holds of the scan beside the voxels handed over, bytes (the file's own copy).
     pub held_bytes: u64,
+    /// Bytes of a voxel that will be handed over, where that is told before; what is handed over knows itself.
+    pub voxel_bytes: u64,
     /// What was alive beside the voxels handed over while they were made (the file's own voxels), bytes.
     pub read_bytes: u64,
 }
@@ -59,6 +61,7 @@ impl Default for Request {
             batch: None,
             max_memory_bytes: None,
             held_bytes: 0,
+            voxel_bytes: 4,
             read_bytes: 0,
         }
     }

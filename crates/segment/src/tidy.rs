@@ -3,8 +3,8 @@
 use pulmoav_plan::{Plan, VesselClass};
 use pulmoav_task::{Monitor, Warning};
 use pulmoav_tree::tidy::{Report, Request, Weights, tidy as tidied};
-use pulmoav_volume::Volume;
 use pulmoav_volume::crop::View;
+use pulmoav_volume::{Volume, Voxel};
 
 use crate::error::SegmentError;
 use crate::prepare::Prepared;
@@ -27,7 +27,7 @@ pub(crate) fn pairs(plan: &Plan, asked: &[usize]) -> Vec<[u8; 2]> {
 /// `CANCELLED`.
 pub(crate) fn tidy(
     labels: &mut Vec<u8>,
-    hu: View<'_, f32>,
+    hu: View<'_, impl Voxel>,
     prepared: &Prepared,
     pairs: &[[u8; 2]],
     monitor: &dyn Monitor,

@@ -1,5 +1,6 @@
 //! The sliding window: where tiles lie, how they are weighted, and the sum of what the network says of them.
 
+mod host;
 mod layout;
 
 use std::cmp::Reverse;
@@ -9,13 +10,16 @@ use std::thread;
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
-use pulmoav_ops::device::{Pace, from_host};
+use pulmoav_ops::device::{Pace, from_host, to_host};
 use pulmoav_ops::window::{self, Image, Map, Rounding, Sums};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
 use pulmoav_task::Monitor;
+use pulmoav_volume::crop::VoxelBox;
+use rayon::prelude::*;
 
 use crate::error::SegmentError;
-use crate::prepare::{Prepared, STEP_VOXELS};
+use crate::prepare::{Prepared, STEP_VOXELS, make_channels};
+use host::{HostSum, cut, mirror_input, mirror_rows, sigmoid};
 pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
@@ -88,21 +92,34 @@ pub struct Shown {
 /// Probabilities on the plan's grid.
 #[derive(Debug, Clone)]
 pub struct Probabilities {
-    /// `[z, y, x, p]`; 0 where no tile lay.
+    /// `[z, y, x, p]` of `part`; 0 where no tile lay, and outside the part.
     pub values: Vec<f32>,
-    /// `[z, y, x]`.
+    /// The box of all tiles.
+    pub part: VoxelBox,
+    /// The plan's grid, `[z, y, x]`.
     pub shape: [usize; 3],
     /// Number of prompts p.
     pub prompts: usize,
 }
 
-/// Runs the network over a prepared scan, some tiles at a time. The scan crosses to the device once, and what was found
-/// comes back once, however many tiles there are. Several copies of the network, on a device each, share out the tiles;
-/// probabilities are the same then but for the order of sums.
+impl Probabilities {
+    /// The values of a row that lie in the part, `[x, p]`; none where the row does not.
+    pub(crate) fn row(&self, z: usize, y: usize) -> Option<&[f32]> {
+        let [_, height, width] = self.part.shape();
+        let [z, y] = [(z, 0), (y, 1)].map(|(at, axis)| {
+            (self.part.low[axis]..self.part.high[axis]).contains(&at).then(|| at - self.part.low[axis])
+        });
+        let size = width * self.prompts;
+        Some(&self.values[(z? * height + y?) * size..][..size])
+    }
+}
+
+/// Runs the network over a prepared scan, some tiles at a time. A card gets the scan once and gives what was found once,
+/// however many tiles there are. Several copies of the network, on a device each, share out the tiles; probabilities are
+/// the same then but for the order of sums.
 ///
 /// # Shapes
-/// `prepared.channels` `[z, y, x, c]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is
-/// `needed`.
+/// `prepared.hu` `[z, y, x]` → `[z, y, x, p]`, p as in `asked`, 0 where no tile lies since nothing is `needed`.
 ///
 /// # Errors
 /// What a network returns; `CANCELLED`, looked at before each batch of tiles.
@@ -115,25 +132,31 @@ pub fn run(
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
-    let tile = shown.tile;
-    let layout = Layout::new(needed, tile, overlap_voxels(plan, tile));
+    let layout = Layout::new(needed, shown.tile, overlap_voxels(plan, shown.tile));
     let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
-    let places = layout.places.iter().map(|&place| layout.on_grid(place, may_mirror && place.odd));
     let walk = Walk {
         prepared,
         plan,
         shown,
         asked,
-        places: places.collect(),
+        part: layout.part(),
+        layout: &layout,
+        may_mirror,
         monitor,
         done: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
     };
-    let sums = Sums::joined(walk.on_all(networks)?)?;
-    let values = sums.finish(if plan.tiles.blend == Blend::Logits { Map::Logistic } else { Map::Same })?;
-    let total = walk.places.len() as u64;
+    let found = match networks {
+        [network] if network.device().is_cpu() => walk.on_host(*network)?,
+        _ => {
+            let sums = Sums::joined(walk.on_all(networks)?)?;
+            let values = sums.finish(if plan.tiles.blend == Blend::Logits { Map::Logistic } else { Map::Same })?;
+            Probabilities { values, part: walk.part, shape: prepared.shape, prompts: asked.len() }
+        }
+    };
+    let total = layout.places.len() as u64;
     monitor.report("network", total, total);
-    Ok(Probabilities { values, shape: prepared.shape, prompts: asked.len() })
+    Ok(found)
 }
 
 /// The tiles of a scan, and how far they are.
@@ -142,7 +165,11 @@ struct Walk<'a> {
     plan: &'a Plan,
     shown: Shown,
     asked: &'a [usize],
-    places: Vec<window::Place>,
+    layout: &'a Layout,
+    /// The box of all tiles.
+    part: VoxelBox,
+    /// Whether every second tile is seen mirrored.
+    may_mirror: bool,
     monitor: &'a dyn Monitor,
     done: AtomicU64,
     /// Whether a device failed, so that the others need not go on.
@@ -155,8 +182,9 @@ impl Walk<'_> {
         let [first, others @ ..] = networks else {
             return Err(candle_core::Error::Msg("no network".to_owned()).into());
         };
-        let share = self.places.len().div_ceil(networks.len()).max(1);
-        let (own, rest) = self.places.split_at(share.min(self.places.len()));
+        let places = &self.layout.places;
+        let share = places.len().div_ceil(networks.len()).max(1);
+        let (own, rest) = places.split_at(share.min(places.len()));
         if others.is_empty() {
             return Ok(vec![self.on_one(*first, own)?]);
         }
@@ -180,23 +208,93 @@ impl Walk<'_> {
         })
     }
 
-    /// The sums of some tiles.
-    fn on_one(&self, network: &dyn TileNetwork, places: &[window::Place]) -> Result<Sums, SegmentError> {
+    /// What is found on the CPU, where channels are made for a tile when it is its turn, and a plane is finished when the
+    /// last tile has added to it: a scan's memory is what counts there.
+    fn on_host(&self, network: &dyn TileNetwork) -> Result<Probabilities, SegmentError> {
+        let Shown { tile, batch } = self.shown;
+        let [depth, height, width] = tile;
+        let (channels, blend) = (self.plan.channels.len(), self.plan.tiles.blend);
+        let weights = gaussian(tile);
+        let answer_size = tile.iter().product::<usize>() * self.asked.len();
+        let mut sum = HostSum::new(self.layout, self.asked.len(), blend);
+        for places in self.layout.places.chunks(batch.max(1)) {
+            self.proceed()?;
+            let inputs: Vec<f32> = places.iter().flat_map(|&place| self.cut(place)).collect();
+            let inputs = from_host(inputs, (places.len(), depth, height, width, channels), &Device::Cpu)?;
+            let mut answers = to_host(&network.logits(inputs, self.asked)?)?;
+            for (answer, &place) in answers.chunks_exact_mut(answer_size.max(1)).zip(places) {
+                if self.is_mirrored(place) {
+                    mirror_rows(answer, width, self.asked.len());
+                }
+                if blend == Blend::Probabilities {
+                    answer.par_iter_mut().with_min_len(1 << 14).for_each(|v| *v = sigmoid(*v));
+                }
+                sum.add(answer, &weights, self.layout, place.origin);
+            }
+            self.done.fetch_add(places.len() as u64, Ordering::Relaxed);
+        }
+        Ok(sum.finish())
+    }
+
+    /// A tile's input, mirrored where it is seen so.
+    fn cut(&self, place: Place) -> Vec<f32> {
+        let mut input = cut(self.prepared, self.plan, self.layout, place.origin);
+        if self.is_mirrored(place) {
+            mirror_input(&mut input, self.plan, self.shown.tile);
+        }
+        input
+    }
+
+    fn is_mirrored(&self, place: Place) -> bool {
+        self.may_mirror && place.odd
+    }
+
+    /// Where a tile lies in the box of all tiles.
+    fn in_part(&self, place: Place) -> window::Place {
+        let first = std::array::from_fn(|axis| {
+            place.origin[axis] as i32 - self.layout.pad[axis] as i32 - self.part.low[axis] as i32
+        });
+        window::Place { first, mirrored: [false, false, self.is_mirrored(place)] }
+    }
+
+    /// All channels of the box of all tiles, `[z, y, x, c]`.
+    fn channels(&self) -> Vec<f32> {
+        let (count, [_, height, width]) = (self.plan.channels.len(), self.prepared.shape);
+        let ([_, rows, columns], [low_z, low_y, low_x]) = (self.part.shape(), self.part.low);
+        let mut channels = vec![0f32; self.part.shape().iter().product::<usize>() * count];
+        channels.par_chunks_mut(columns * count).enumerate().for_each(|(row, to)| {
+            let from = ((low_z + row / rows) * height + low_y + row % rows) * width + low_x;
+            let hu = &self.prepared.hu[from..from + columns];
+            make_channels(hu, &self.prepared.side[low_x..low_x + columns], &self.plan.channels, to);
+        });
+        channels
+    }
+
+    /// Says how far it is, and whether to go on.
+    fn proceed(&self) -> Result<(), SegmentError> {
+        self.monitor.proceed()?;
+        if self.is_over.load(Ordering::Relaxed) {
+            return Err(SegmentError::Cancelled);
+        }
+        self.monitor.report("network", self.done.load(Ordering::Relaxed), self.layout.places.len() as u64);
+        Ok(())
+    }
+
+    /// The sums of some tiles, which stay on the network's device.
+    fn on_one(&self, network: &dyn TileNetwork, places: &[Place]) -> Result<Sums, SegmentError> {
         let Shown { tile, batch } = self.shown;
         let device = network.device();
-        let image = Image::new(&self.prepared.channels, self.prepared.shape, &sided(self.plan), &device)?;
+        let (shape, channels) = (self.part.shape(), self.channels());
+        let image = Image::new(&channels, shape, &sided(self.plan), &device)?;
         let weights = from_host(gaussian(tile), tile.to_vec(), &device)?;
-        let mut sums = Sums::new(self.prepared.shape, self.asked.len(), Rounding::F32, &device)?;
+        let mut sums = Sums::new(shape, self.asked.len(), Rounding::F32, &device)?;
         let map = if self.plan.tiles.blend == Blend::Probabilities { Map::Logistic } else { Map::Same };
         let mut pace = Pace::new(&device);
         for places in places.chunks(batch.max(1)) {
-            self.monitor.proceed()?;
-            if self.is_over.load(Ordering::Relaxed) {
-                return Err(SegmentError::Cancelled);
-            }
-            self.monitor.report("network", self.done.load(Ordering::Relaxed), self.places.len() as u64);
-            let answers = network.logits(image.cut(places, tile)?, self.asked)?;
-            sums.add(&answers, &weights, places, map)?;
+            self.proceed()?;
+            let places: Vec<window::Place> = places.iter().map(|&place| self.in_part(place)).collect();
+            let answers = network.logits(image.cut(&places, tile)?, self.asked)?;
+            sums.add(&answers, &weights, &places, map)?;
             pace.step()?;
             self.done.fetch_add(places.len() as u64, Ordering::Relaxed);
         }
@@ -266,15 +364,11 @@ pub fn gaussian(tile: [usize; 3]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{FakeNetwork, answer, chest, plan};
+    use crate::fixture::{FakeNetwork, answer, channels, chest, plan};
     use crate::prepare::prepare;
     use pulmoav_model::Parameters;
     use pulmoav_ops::device::to_host;
     use pulmoav_task::Silent;
-
-    fn sigmoid(logit: f32) -> f32 {
-        1.0 / (1.0 + (-logit).exp())
-    }
 
     fn one(tile: [usize; 3]) -> Shown {
         Shown { tile, batch: 1 }
@@ -311,6 +405,23 @@ mod tests {
             run(&prepared, &needed, &plan, shown, &[&network], &[0, 1], &Silent).unwrap().values
         });
         assert!(one == five);
+    }
+
+    #[test]
+    fn what_is_summed_on_a_device_is_what_is_summed_here() {
+        let mut plan = plan();
+        plan.tiles.mirror = true;
+        let network = Network::build(&plan, &mut Parameters::new(7)).unwrap();
+        let network = PromptedNetwork::new(&network, &plan).unwrap();
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needed = needed(&prepared, &plan);
+        // Copies of a network take the way of devices, here with the CPU for one.
+        let run = |networks: &[&dyn TileNetwork]| {
+            run(&prepared, &needed, &plan, one([16; 3]), networks, &[0, 1], &Silent).unwrap()
+        };
+        let (here, there) = (run(&[&network]), run(&[&network, &network]));
+        assert_eq!((here.part, here.shape), (there.part, there.shape));
+        assert!(here.values.iter().zip(&there.values).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 
     #[test]
@@ -366,7 +477,7 @@ mod tests {
         let found =
             run(&prepared, &needed(&prepared, &plan), &plan, one(tile), &[&FakeNetwork], &[0], &Silent).unwrap();
         let [depth, height, width] = prepared.shape;
-        let whole = from_host(prepared.channels.clone(), (1, depth, height, width, 2), &Device::Cpu).unwrap();
+        let whole = from_host(channels(&prepared, &plan), (1, depth, height, width, 2), &Device::Cpu).unwrap();
         let direct = FakeNetwork.logits(whole, &[0]).unwrap();
         for (a, b) in found.values.iter().zip(to_host(&direct).unwrap()) {
             assert!((a - sigmoid(b)).abs() < 1e-6);
@@ -407,8 +518,13 @@ mod tests {
         let (all, everywhere, _) = count(Crop::Lungs { margin_mm: 25.0, body_only: false }, false);
         assert!(few < all, "{few} of {all} tiles");
         let region = prepared.lungs().unwrap().vessel_region_in(prepared.inverse.extent, prepared.shape);
-        for ((a, b), _) in found.values.iter().zip(&everywhere.values).zip(region).filter(|&(_, inside)| inside > 0) {
-            assert!((a - b).abs() < 1e-5);
+        let [_, height, width] = prepared.shape;
+        let value = |found: &Probabilities, voxel: usize| {
+            let row = found.row(voxel / (height * width), voxel / width % height)?;
+            row.get((voxel % width).checked_sub(found.part.low[2])?).copied()
+        };
+        for (voxel, _) in region.iter().enumerate().filter(|&(_, &inside)| inside > 0) {
+            assert!((value(&found, voxel).unwrap() - value(&everywhere, voxel).unwrap()).abs() < 1e-5);
         }
         let (near, all) = (count(Crop::None, true).0, count(Crop::None, false).0);
         assert!(few < near && near <= all, "{few}, {near} of {all} tiles");

@@ -192,10 +192,12 @@ fn judge_anatomy(anatomy: &Anatomy, annotated: &Annotated, findings: &mut Findin
         let message = warning.message.clone();
         match warning.code {
             "NO_LUNGS" => findings.error("NO_LUNGS", message, "take the case out"),
-            "SIDES_UNCLEAR" if annotated.sides.len() == 1 => {
+            "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" if annotated.sides.len() == 1 => {
                 findings.error("MIRRORED", message, "check the header's orientation: one side is annotated");
             }
-            "SIDES_UNCLEAR" => findings.warning("MIRRORED", message, "check the header's orientation"),
+            "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" => {
+                findings.warning("MIRRORED", message, "check the header's orientation")
+            }
             "TABLE_REMOVED" => {}
             code => findings.warning(code, message, "look at the scan"),
         }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use pulmoav_anatomy::lungs::RIGHT;
-use pulmoav_plan::{Channel, Plan};
-use pulmoav_segment::prepare::{InverseTransform, Prepared, prepare, prepare_labels};
+use pulmoav_plan::Plan;
+use pulmoav_segment::prepare::{InverseTransform, Prepared, prepare, prepare_labels, windowed};
 use pulmoav_task::{Monitor, Warning};
 use pulmoav_tree::thinning::skeleton_of;
 use pulmoav_volume::{Grid, Volume, crop::View, dilation::dilated, formats, hounsfield::hounsfield, label::labels};
@@ -87,7 +87,7 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
         pulmoav_segment::SegmentError::Cancelled => TrainError::Cancelled,
         source => TrainError::Segment { case: case.name.clone(), source },
     };
-    let prepared = prepare(&ct, &all_hu(plan), monitor).map_err(failed)?;
+    let prepared = prepare(&ct, plan, monitor).map_err(failed)?;
     drop(ct);
     let mut codes = prepare_labels(&reference, &prepared.inverse).map_err(failed)?;
     codes.par_iter_mut().filter(|code| **code == NO_LOSS).for_each(|code| *code = IGNORE_BIT);
@@ -107,7 +107,8 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
     let places = Places::of(&codes, prepared.shape, plan.spacing_mm, |voxel| region[voxel] != 0);
     let (hu, plane) = hu_and_plane(&prepared);
     let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.inverse, label));
-    let unclear = prepared.warnings.iter().filter(|warning| warning.code == "SIDES_UNCLEAR").cloned();
+    let is_unclear = |warning: &&Warning| matches!(warning.code, "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR");
+    let unclear = prepared.warnings.iter().filter(is_unclear).cloned();
     let said = |warning: Warning| CaseWarning {
         case: case.name.clone(),
         code: warning.code.to_owned(),
@@ -154,19 +155,14 @@ fn mark_centrelines(codes: &mut [u8], shape: [usize; 3], spacing_mm: [f64; 3]) {
     }
 }
 
-/// The plan with channels from which HU and the side plane can be read back.
-fn all_hu(plan: &Plan) -> Plan {
-    Plan { channels: vec![Channel::Window { window_hu: KEPT_HU }, Channel::Side], ..plan.clone() }
-}
-
-/// Takes the channels of [`all_hu`] apart.
+/// What the network sees, in whole HU, and where the plane between the lungs lies.
 fn hu_and_plane(prepared: &Prepared) -> (Vec<i16>, SidePlane) {
     let [low, high] = KEPT_HU;
     let to_hu = |share: f32| (low + f64::from(share) * (high - low)).round() as i16;
-    let hu = prepared.channels.par_chunks_exact(2).map(|pair| to_hu(pair[0])).collect();
+    let hu = prepared.hu.par_iter().map(|&hu| to_hu(windowed(hu, KEPT_HU))).collect();
     let width = prepared.shape[2];
-    let first = f64::from(prepared.channels[1]);
-    let last = f64::from(prepared.channels[2 * width - 1]);
+    let first = f64::from(prepared.side[0]);
+    let last = f64::from(prepared.side[width - 1]);
     let slope = if width > 1 { (last - first) / (width - 1) as f64 } else { 1.0 };
     (hu, SidePlane { plane_x: -first / slope, half_width: 1.0 / slope })
 }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::volume::{Affine, Grid, Volume};
+use crate::voxels::{DataType, Voxel};
 
 /// A box of voxels, half open: `low <= index < high`, `[z, y, x]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,13 @@ impl VoxelBox {
             found
         };
         (0..depth).into_par_iter().filter_map(plane_box).reduce_with(|a, b| a.joined(&b))
+    }
+
+    /// One of the box's planes along z, the first of which is 0.
+    #[must_use]
+    pub fn plane(&self, z: usize) -> Self {
+        let [_, y, x] = [0, 1, 2].map(|axis| [self.low[axis], self.high[axis]]);
+        Self { low: [self.low[0] + z, y[0], x[0]], high: [self.low[0] + z + 1, y[1], x[1]] }
     }
 
     /// The smallest box that holds both.
@@ -208,10 +216,8 @@ impl<'a, T: Copy> View<'a, T> {
     /// # Shapes
     /// `buffer`: `[x]`.
     pub fn row<'r>(&'r self, z: usize, y: usize, buffer: &'r mut [T]) -> &'r [T] {
-        let [sz, sy, sx] = self.strides;
-        if sx == 1 {
-            let start = (self.origin + z as isize * sz + y as isize * sy) as usize;
-            return &self.data[start..start + self.shape[2]];
+        if let Some((row, false)) = self.lying_row(z, y) {
+            return row;
         }
         self.copy_row(z, y, buffer);
         buffer
@@ -223,12 +229,11 @@ impl<'a, T: Copy> View<'a, T> {
     /// # Shapes
     /// `buffer`: `[x]`.
     pub fn row_either_way<'r>(&'r self, z: usize, y: usize, buffer: &'r mut [T]) -> (&'r [T], bool) {
-        let [sz, sy, sx] = self.strides;
-        if sx == -1 && self.shape[2] > 0 {
-            let end = (self.origin + z as isize * sz + y as isize * sy) as usize + 1;
-            return (&self.data[end - self.shape[2]..end], true);
+        if let Some(row) = self.lying_row(z, y) {
+            return row;
         }
-        (self.row(z, y, buffer), false)
+        self.copy_row(z, y, buffer);
+        (buffer, false)
     }
 
     /// Copies one row of the view.
@@ -249,6 +254,20 @@ impl<'a, T: Copy> View<'a, T> {
         }
     }
 
+    /// One row as it lies in memory, if its voxels lie side by side; from its far end where the second is true.
+    fn lying_row(&self, z: usize, y: usize) -> Option<(&'a [T], bool)> {
+        let [sz, sy, sx] = self.strides;
+        let start = self.origin + z as isize * sz + y as isize * sy;
+        match sx {
+            1 => Some((&self.data[start as usize..][..self.shape[2]], false)),
+            -1 if self.shape[2] > 0 => {
+                let end = start as usize + 1;
+                Some((&self.data[end - self.shape[2]..end], true))
+            }
+            _ => None,
+        }
+    }
+
     /// Copies the view into an array of its own, `[z, y, x]`.
     pub fn to_vec(&self) -> Vec<T> {
         let [depth, height, width] = self.shape;
@@ -260,6 +279,63 @@ impl<'a, T: Copy> View<'a, T> {
         }
         data
     }
+}
+
+/// The voxels as f32, whatever type they are held in; those that are f32 already are not copied.
+impl<'a, T: Voxel> View<'a, T> {
+    /// The voxel at `[z, y, x]` of the view.
+    #[inline]
+    pub fn value(&self, z: usize, y: usize, x: usize) -> f32 {
+        self.at(z, y, x).to_f32()
+    }
+
+    /// As [`View::row`].
+    pub fn values<'r>(&'r self, z: usize, y: usize, buffer: &'r mut [f32]) -> &'r [f32] {
+        if let Some((row, false)) = self.lying_row(z, y)
+            && let Some(row) = as_f32(row)
+        {
+            return row;
+        }
+        self.copy_values(z, y, buffer);
+        buffer
+    }
+
+    /// As [`View::row_either_way`].
+    pub fn values_either_way<'r>(&'r self, z: usize, y: usize, buffer: &'r mut [f32]) -> (&'r [f32], bool) {
+        let Some((row, is_reversed)) = self.lying_row(z, y) else {
+            self.copy_values(z, y, buffer);
+            return (buffer, false);
+        };
+        if let Some(row) = as_f32(row) {
+            return (row, is_reversed);
+        }
+        buffer.iter_mut().zip(row).for_each(|(to, from)| *to = from.to_f32());
+        (buffer, is_reversed)
+    }
+
+    /// As [`View::copy_row`].
+    pub fn copy_values(&self, z: usize, y: usize, row: &mut [f32]) {
+        match self.lying_row(z, y) {
+            Some((from, false)) => row.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f32()),
+            Some((from, true)) => row.iter_mut().zip(from.iter().rev()).for_each(|(to, from)| *to = from.to_f32()),
+            None => row.iter_mut().enumerate().for_each(|(x, to)| *to = self.value(z, y, x)),
+        }
+    }
+
+    /// As [`View::to_vec`].
+    pub fn to_values(&self) -> Vec<f32> {
+        let [depth, height, width] = self.shape;
+        let mut data = vec![0f32; depth * height * width];
+        for (index, row) in data.chunks_exact_mut(width.max(1)).enumerate() {
+            self.copy_values(index / height, index % height, row);
+        }
+        data
+    }
+}
+
+/// Voxels that are f32 already.
+fn as_f32<T: Voxel>(values: &[T]) -> Option<&[f32]> {
+    (T::DATA_TYPE == DataType::Float32).then(|| bytemuck::cast_slice(values))
 }
 
 #[cfg(test)]
@@ -291,6 +367,34 @@ mod tests {
         assert_eq!(View::new(&data, [1, 2, 4]).row_either_way(0, 1, &mut row), (&[4, 5, 6, 7][..], false));
         let turned = View::new(&data, [1, 2, 4]).reordered([0, 2, 1], [false; 3]);
         assert_eq!(turned.row_either_way(0, 3, &mut [0; 2]), (&[3, 7][..], false));
+    }
+
+    #[test]
+    fn values_are_those_of_the_voxels() {
+        fn check<T: Voxel>(data: &[T]) {
+            for source in [[0, 1, 2], [2, 0, 1]] {
+                for flipped in [[false; 3], [true, false, true]] {
+                    let view = View::new(data, [2, 3, 4]).reordered(source, flipped);
+                    let [depth, height, width] = view.shape();
+                    let all = view.to_values();
+                    for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))) {
+                        let expected: Vec<f32> = (0..width).map(|x| view.at(z, y, x).to_f32()).collect();
+                        assert!((0..width).all(|x| view.value(z, y, x) == expected[x]));
+                        assert_eq!(view.values(z, y, &mut vec![0.0; width]), expected);
+                        assert_eq!(all[(z * height + y) * width..][..width], expected);
+                        let mut buffer = vec![0.0; width];
+                        let (row, is_reversed) = view.values_either_way(z, y, &mut buffer);
+                        let mut row = row.to_vec();
+                        if is_reversed {
+                            row.reverse();
+                        }
+                        assert_eq!(row, expected);
+                    }
+                }
+            }
+        }
+        check(&(0..24).map(|value| value * 100 - 1024).collect::<Vec<i16>>());
+        check(&(0..24).map(|value| value as f32 / 3.0).collect::<Vec<f32>>());
     }
 
     #[test]

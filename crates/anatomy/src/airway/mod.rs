@@ -4,8 +4,8 @@ mod trace;
 mod wave;
 mod windpipe;
 
-use pulmoav_volume::Grid;
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::{Grid, Voxel};
 
 use crate::air::Air;
 use crate::body::Body;
@@ -36,7 +36,7 @@ pub struct Airways {
 
 impl Airways {
     /// Finds the airways; none where no windpipe is seen.
-    pub(crate) fn find(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Body, air: &Air) -> Self {
+    pub(crate) fn find(hu: &View<'_, impl Voxel>, grid: &Grid, coarse: &Coarse, body: &Body, air: &Air) -> Self {
         let Some(tube) = windpipe::find(coarse, body, air) else { return Self::default() };
         let branches = trace(hu, grid, coarse, body, &tube);
         let Some(root) = branches.first() else { return Self::default() };

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use pulmoav_volume::Grid;
 use pulmoav_volume::crop::View;
+use pulmoav_volume::{Grid, Voxel};
 
 use super::wave::{Ground, Outcome, Wave};
 use super::windpipe::Tube;
@@ -42,7 +42,7 @@ struct Bud {
 }
 
 /// All branches, the windpipe first.
-pub(super) fn trace(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Body, tube: &Tube) -> Vec<Branch> {
+pub(super) fn trace(hu: &View<'_, impl Voxel>, grid: &Grid, coarse: &Coarse, body: &Body, tube: &Tube) -> Vec<Branch> {
     let mut ground = Ground::new(hu, grid, coarse, body, tube.top(coarse));
     let start = tube.first_section(coarse, &ground);
     if start.is_empty() {
@@ -72,7 +72,7 @@ pub(super) fn trace(hu: &View<'_, f32>, grid: &Grid, coarse: &Coarse, body: &Bod
 }
 
 /// The branch under the brightest threshold that holds it, and the threshold's number in [`BELOW_HU`].
-fn follow(ground: &mut Ground<'_>, bud: &Bud, air_hu: f32) -> Option<(Outcome, usize)> {
+fn follow(ground: &mut Ground<'_, impl Voxel>, bud: &Bud, air_hu: f32) -> Option<(Outcome, usize)> {
     let mut run = |threshold: usize| {
         let wave = Wave { below_hu: BELOW_HU[threshold], area_mm2: bud.area_mm2, air_hu };
         wave.run(ground, &bud.voxels).map(|outcome| (outcome, threshold))

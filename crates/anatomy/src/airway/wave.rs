@@ -1,7 +1,7 @@
 //! One branch as a wave sees it: layers of equal distance, until they part, end, or break out.
 
-use pulmoav_volume::Grid;
 use pulmoav_volume::crop::View;
+use pulmoav_volume::{Grid, Voxel};
 
 use crate::body::Body;
 use crate::coarse::Coarse;
@@ -49,8 +49,8 @@ const TAKEN: u8 = 2;
 const FRONT: u8 = 3;
 
 /// Where waves run: the scan, and what they have taken.
-pub(super) struct Ground<'a> {
-    hu: &'a View<'a, f32>,
+pub(super) struct Ground<'a, T> {
+    hu: &'a View<'a, T>,
     pub(super) grid: Grid,
     coarse: &'a Coarse,
     body: &'a Body,
@@ -89,8 +89,8 @@ pub(super) struct Wave {
     pub(super) air_hu: f32,
 }
 
-impl<'a> Ground<'a> {
-    pub(super) fn new(hu: &'a View<'a, f32>, grid: &Grid, coarse: &'a Coarse, body: &'a Body, top: usize) -> Self {
+impl<'a, T: Voxel> Ground<'a, T> {
+    pub(super) fn new(hu: &'a View<'a, T>, grid: &Grid, coarse: &'a Coarse, body: &'a Body, top: usize) -> Self {
         let coarsest_mm = grid.spacing_mm.iter().copied().fold(0.0, f64::max);
         let layer_mm = (LAYER_VOXELS * coarsest_mm).max(LAYER_MM);
         let finest_mm = grid.spacing_mm.iter().copied().fold(f64::INFINITY, f64::min);
@@ -126,7 +126,7 @@ impl<'a> Ground<'a> {
                 std::array::from_fn(|axis| place[axis] * self.coarse.factor[axis])
             })
             .collect();
-        self.is_noisy = self.noise_hu(&places, [1, 0, 0], |[z, y, x]| self.hu.at(z, y, x)) > NOISY_HU;
+        self.is_noisy = self.noise_hu(&places, [1, 0, 0], |[z, y, x]| self.hu.value(z, y, x)) > NOISY_HU;
         // Smoothed neighbours hold the same noise.
         self.noise_hu = self.noise_hu(&places, [0, 0, 3], |at| self.smooth_hu(at));
     }
@@ -149,16 +149,17 @@ impl<'a> Ground<'a> {
         let (zs, ys, xs) = (near(z, 0), near(y, 1), near(x, 2));
         let [wz, wy, wx] = self.weights;
         if self.is_noisy {
-            let along_x =
-                |z: usize, y: usize| wx * (self.hu.at(z, y, xs[0]) + self.hu.at(z, y, xs[2])) + self.hu.at(z, y, x);
+            let along_x = |z: usize, y: usize| {
+                wx * (self.hu.value(z, y, xs[0]) + self.hu.value(z, y, xs[2])) + self.hu.value(z, y, x)
+            };
             let in_slice = |z: usize| wy * (along_x(z, ys[0]) + along_x(z, ys[2])) + along_x(z, y);
             let sum = wz * (in_slice(zs[0]) + in_slice(zs[2])) + in_slice(z);
             return sum / ((1.0 + 2.0 * wz) * (1.0 + 2.0 * wy) * (1.0 + 2.0 * wx));
         }
-        let sum = self.hu.at(z, y, x)
-            + wz * (self.hu.at(zs[0], y, x) + self.hu.at(zs[2], y, x))
-            + wy * (self.hu.at(z, ys[0], x) + self.hu.at(z, ys[2], x))
-            + wx * (self.hu.at(z, y, xs[0]) + self.hu.at(z, y, xs[2]));
+        let sum = self.hu.value(z, y, x)
+            + wz * (self.hu.value(zs[0], y, x) + self.hu.value(zs[2], y, x))
+            + wy * (self.hu.value(z, ys[0], x) + self.hu.value(z, ys[2], x))
+            + wx * (self.hu.value(z, y, xs[0]) + self.hu.value(z, y, xs[2]));
         sum / (1.0 + 2.0 * (wz + wy + wx))
     }
 
@@ -190,7 +191,7 @@ impl<'a> Ground<'a> {
 
     /// Neighbours with their distances in mm: across faces, and across edges too where slices are so thick that an
     /// oblique branch falls apart.
-    fn around(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<> {
+    fn around(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<T> {
         let at = self.place(voxel);
         let (shape, spacing_mm) = (self.grid.shape, self.grid.spacing_mm);
         let steps = if self.is_thick { &STEPS[..] } else { &STEPS[..FACES] };
@@ -231,7 +232,7 @@ const STEPS: [[isize; 3]; 18] = [
 
 impl Wave {
     /// Runs from `start`; `None`, with all voxels free again, when it breaks out or what it took is no lumen.
-    pub(super) fn run(&self, ground: &mut Ground<'_>, start: &[u32]) -> Option<Outcome> {
+    pub(super) fn run(&self, ground: &mut Ground<'_, impl Voxel>, start: &[u32]) -> Option<Outcome> {
         // What one voxel adds to the cross-section of its layer.
         let voxel_mm2 = ground.grid.spacing_mm.iter().product::<f64>() / ground.layer_mm;
         let mut layers: Vec<Vec<u32>> = Vec::new();
@@ -283,7 +284,7 @@ impl Wave {
     }
 
     /// Whether a branch of this width is as dark as one is; where lung was taken for lumen, it is not.
-    fn is_as_dark_as_air(&self, ground: &Ground<'_>, layers: &[Vec<u32>], area_mm2: f64) -> bool {
+    fn is_as_dark_as_air(&self, ground: &Ground<'_, impl Voxel>, layers: &[Vec<u32>], area_mm2: f64) -> bool {
         let mut hu: Vec<f32> = layers.iter().flatten().map(|&v| ground.smooth_hu(ground.place(v))).collect();
         hu.sort_by(f32::total_cmp);
         let core = &hu[..hu.len().div_ceil(4)];
@@ -293,7 +294,7 @@ impl Wave {
     }
 
     /// By how much the closed voxels around a branch are brighter than those inside, HU.
-    fn wall_hu(&self, ground: &Ground<'_>, layers: &[Vec<u32>]) -> f32 {
+    fn wall_hu(&self, ground: &Ground<'_, impl Voxel>, layers: &[Vec<u32>]) -> f32 {
         let (mut inside, mut outside) = ([0f64; 2], [0f64; 2]);
         for &voxel in layers.iter().flatten() {
             inside = [inside[0] + f64::from(ground.smooth_hu(ground.place(voxel))), inside[1] + 1.0];
@@ -318,7 +319,7 @@ impl Wave {
     }
 
     /// All voxels within one layer of the seeds, and what lies beyond with its distance into the next layer.
-    fn layer(&self, ground: &mut Ground<'_>, seeds: Vec<(u32, f64)>) -> (Vec<u32>, Vec<(u32, f64)>) {
+    fn layer(&self, ground: &mut Ground<'_, impl Voxel>, seeds: Vec<(u32, f64)>) -> (Vec<u32>, Vec<(u32, f64)>) {
         let mut layer: Vec<(u32, f64)> = seeds;
         let mut next: Vec<(u32, f64)> = Vec::new();
         let mut done = 0;
@@ -342,7 +343,7 @@ impl Wave {
     }
 }
 
-impl Ground<'_> {
+impl<T: Voxel> Ground<'_, T> {
     fn mark(&mut self, voxels: &[u32], mark: u8) {
         for &voxel in voxels {
             self.marks[voxel as usize] = mark;
@@ -382,7 +383,7 @@ fn children(mut parts: Vec<Vec<u32>>, layer: usize) -> Vec<Vec<u32>> {
 }
 
 /// Groups of voxels that touch by faces, edges or corners.
-fn connected_parts(ground: &mut Ground<'_>, front: &[u32]) -> Vec<Vec<u32>> {
+fn connected_parts(ground: &mut Ground<'_, impl Voxel>, front: &[u32]) -> Vec<Vec<u32>> {
     let [depth, height, width] = ground.grid.shape;
     let mut firsts = front.to_vec();
     firsts.sort_unstable();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pulmoav_volume::Voxel;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::VoxelBox;
 
@@ -68,7 +69,7 @@ impl Tube {
     }
 
     /// Voxels of the scan in its first cross-section, on one slice.
-    pub(super) fn first_section(&self, coarse: &Coarse, ground: &Ground<'_>) -> Vec<u32> {
+    pub(super) fn first_section(&self, coarse: &Coarse, ground: &Ground<'_, impl Voxel>) -> Vec<u32> {
         let mut voxels = Vec::new();
         for &index in self.slices.first().into_iter().flatten() {
             let [z, y, x] = coarse.place(index);

@@ -71,7 +71,7 @@ impl<'a> Seen<'a> {
         }
         let classes: Vec<u8> = labels.data.iter().map(|&label| table[usize::from(label)]).collect();
         let mut map = Volume { data: classes.clone(), grid: plain(&labels.grid) };
-        let asked = tidy::Request {
+        let asked = tidy::Request::<f32> {
             pairs: &[[1, 2]],
             airways: request.surroundings.map(|around| around.airways).filter(|airways| !airways.is_empty()),
             hu: None,

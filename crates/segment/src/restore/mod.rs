@@ -8,10 +8,11 @@
 mod decide;
 mod planes;
 
+use pulmoav_anatomy::lungs::Lungs;
 use pulmoav_plan::{Crop, Plan};
-use pulmoav_volume::Volume;
 use pulmoav_volume::components::{Connectivity, remove_outside};
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::{Volume, Voxel};
 use rayon::prelude::*;
 
 use self::decide::Rules;
@@ -41,7 +42,7 @@ pub struct Restored {
 /// `found.values` `[z, y, x, p]` on the plan's grid, `asked`: the p places among the plan's targets, `ct` `[z, y, x]` →
 /// labels of the canonical part.
 pub fn restore(
-    ct: &Volume<f32>,
+    ct: &Volume<impl Voxel>,
     found: &Probabilities,
     prepared: &Prepared,
     plan: &Plan,
@@ -74,10 +75,10 @@ pub fn restore(
         labels.par_chunks_mut(plane).enumerate().for_each(|(z, labels)| decide(z, labels, None));
     }
     if let Some(lungs) = prepared.lungs() {
-        let sides = lungs.sides_in(&inverse.part, part);
-        refine_boundary(&mut labels, ct, inverse, plan, &sides);
+        refine_boundary(&mut labels, ct, inverse, plan, lungs);
         if limited && plan.postprocesses() {
-            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| sides[voxel] != 0, MIN_LUNG_SHARE);
+            let side = lungs.side_of(&inverse.part, part);
+            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| side(voxel) != 0, MIN_LUNG_SHARE);
         }
     }
     let probabilities = keep_probabilities.then(|| {
@@ -91,14 +92,15 @@ pub fn restore(
 /// vessel: thick slices of fine pixels are.
 ///
 /// # Shapes
-/// `labels` and `sides`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
-fn refine_boundary(labels: &mut [u8], ct: &Volume<f32>, inverse: &InverseTransform, plan: &Plan, sides: &[u8]) {
+/// `labels`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
+fn refine_boundary(labels: &mut [u8], ct: &Volume<impl Voxel>, inverse: &InverseTransform, plan: &Plan, lungs: &Lungs) {
     let spacing_mm = inverse.canonical.spacing_mm;
     let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
     if let Some(settings) = plan.walls.filter(|_| small) {
         let moves = inverse.orientation;
         let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
-        boundary::refine(labels, &hu, sides, settings, spacing_mm);
+        let plane = [1, hu.shape()[1], hu.shape()[2]];
+        boundary::refine(labels, &hu, |z| lungs.sides_in(&inverse.part.plane(z), plane), settings, spacing_mm);
     }
 }
 

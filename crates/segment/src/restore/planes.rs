@@ -23,8 +23,10 @@ pub(super) struct Planes<'a> {
     limited: bool,
     ways: [Way; 3],
     parting: Parting,
-    /// `[z, y]` on the plan's grid: whether a value of the row matters.
+    /// `[z, y]` of the box that was found: whether a value of the row matters.
     matters: Vec<bool>,
+    /// A row without any value.
+    nothing: Vec<f32>,
 }
 
 impl<'a> Planes<'a> {
@@ -42,15 +44,27 @@ impl<'a> Planes<'a> {
         let ways = std::array::from_fn(|axis| {
             Way::new(found.shape[axis], [back.low[axis], back.high[axis]], size[axis], voxel_mm(axis))
         });
-        let rows = found.values.par_chunks(found.shape[2] * found.prompts);
+        let width = found.part.shape()[2];
+        let rows = found.values.par_chunks(width * found.prompts);
         let matters = rows.map(|row| any_above(row, least)).collect();
-        let parting = Parting::new(found.shape[2], found.prompts);
-        Self { found, lungs, part: inverse.part, limited, ways, parting, matters }
+        let parting = Parting::new(width, found.prompts);
+        let nothing = vec![0.0; width * found.prompts];
+        Self { found, lungs, part: inverse.part, limited, ways, parting, matters, nothing }
     }
 
     fn row_matters(&self, z: usize, y: usize) -> bool {
-        let height = self.found.shape[1];
-        self.ways[0].sources(z).any(|z| self.ways[1].sources(y).any(|y| self.matters[z * height + y]))
+        let [zs, ys] = [(0, z), (1, y)].map(|(axis, at)| {
+            let (low, high) = (self.found.part.low[axis], self.found.part.high[axis]);
+            let sources = self.ways[axis].sources(at);
+            sources.start.clamp(low, high) - low..sources.end.clamp(low, high) - low
+        });
+        let height = self.found.part.shape()[1];
+        zs.into_iter().any(|z| ys.clone().any(|y| self.matters[z * height + y]))
+    }
+
+    /// Values of a row, `[x, p]` of the box that was found.
+    fn row(&self, z: usize, y: usize) -> &[f32] {
+        self.found.row(z, y).unwrap_or(&self.nothing)
     }
 
     /// Calls `see(voxels of the plane, probabilities [p, x])` for each row of plane z that matters; where no vessel can
@@ -61,10 +75,7 @@ impl<'a> Planes<'a> {
         if rows.peek().is_none() {
             return;
         }
-        let slice = VoxelBox {
-            low: [self.part.low[0] + z, self.part.low[1], self.part.low[2]],
-            high: [self.part.low[0] + z + 1, self.part.high[1], self.part.high[2]],
-        };
+        let slice = self.part.plane(z);
         let one_plane = [1, size[1], size[2]];
         let sided = rules.sides.iter().any(|&side| side > 0);
         let nearest = self.lungs.filter(|_| sided).map(|lungs| lungs.nearest_in(&slice, one_plane));
@@ -94,9 +105,9 @@ impl<'a> Planes<'a> {
 struct Blended<'a> {
     planes: &'a Planes<'a>,
     z: usize,
-    /// A row combined along z, `[x, p]`.
+    /// A row combined along z, `[x, p]` of the box that was found.
     mixed: Vec<f32>,
-    /// The last of them, `[p, x]`, each in the place of its number's remainder, and which they are.
+    /// The last of them, `[p, x]` of the plan's grid, each in the place of its number's remainder, and which they are.
     last: Vec<Vec<f32>>,
     which: Vec<usize>,
     rows: Vec<f32>,
@@ -108,7 +119,7 @@ impl<'a> Blended<'a> {
         let most = (0..planes.part.shape()[1]).map(|y| along_y.sources(y).len()).max().unwrap_or(0);
         let row = || vec![0f32; planes.found.shape[2] * planes.found.prompts];
         let last = (0..most).map(|_| row()).collect();
-        Self { planes, z, mixed: row(), last, which: vec![usize::MAX; most], rows: row() }
+        Self { planes, z, mixed: planes.nothing.clone(), last, which: vec![usize::MAX; most], rows: row() }
     }
 
     /// # Shapes
@@ -116,14 +127,14 @@ impl<'a> Blended<'a> {
     fn rows(&mut self, y: usize) -> &[f32] {
         let [along_z, along_y, _] = &self.planes.ways;
         let found = self.planes.found;
-        let (height, size, most) = (found.shape[1], self.rows.len(), self.last.len());
+        let most = self.last.len();
         for from in along_y.sources(y) {
             if self.which[from % most] == from {
                 continue;
             }
-            let block = |z: usize| &found.values[(z * height + from) * size..][..size];
-            along_z.combine_blocks(self.z, block, &mut self.mixed);
-            self.planes.parting.part(&self.mixed, &mut self.last[from % most]);
+            along_z.combine_blocks(self.z, |z| self.planes.row(z, from), &mut self.mixed);
+            let rows = self.last[from % most].chunks_exact_mut(found.shape[2]);
+            self.planes.parting.part(&self.mixed, rows.map(|row| &mut row[found.part.low[2]..found.part.high[2]]));
             self.which[from % most] = from;
         }
         along_y.combine_blocks(y, |from| &self.last[from % most], &mut self.rows);
@@ -140,11 +151,9 @@ impl Parting {
         Self((0..prompts).map(|prompt| Taps::new(width * prompts, of(prompt))).collect())
     }
 
-    fn part(&self, values: &[f32], rows: &mut [f32]) {
-        let width = values.len() / self.0.len();
-        for (taps, row) in self.0.iter().zip(rows.chunks_exact_mut(width)) {
-            taps.apply(values, row);
-        }
+    /// `rows`: one of each prompt.
+    fn part<'r>(&self, values: &[f32], rows: impl Iterator<Item = &'r mut [f32]>) {
+        self.0.iter().zip(rows).for_each(|(taps, row)| taps.apply(values, row));
     }
 }
 
@@ -269,7 +278,7 @@ mod tests {
     fn check_row(way: &Way, size: usize, voxels: usize, prompts: usize) {
         let values: Vec<f32> = (0..size * prompts).map(|i| ((i * 37) % 101) as f32 / 101.0).collect();
         let (mut rows, mut row) = (vec![0f32; size * prompts], vec![0f32; voxels * prompts]);
-        Parting::new(size, prompts).part(&values, &mut rows);
+        Parting::new(size, prompts).part(&values, rows.chunks_exact_mut(size));
         for (from, to) in rows.chunks_exact(size).zip(row.chunks_exact_mut(voxels)) {
             way.combine_row(from, to);
         }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use pulmoav_ops::window;
+use pulmoav_volume::crop::VoxelBox;
 use rayon::prelude::*;
 
 /// The voxels that somebody will look at, as one range along x for each row `[z, y]`; empty where there is none.
@@ -128,14 +128,16 @@ impl Layout {
         Self { shape, tile, pad, places }
     }
 
-    /// Where a tile lies on the grid itself, mirrored along x or not.
-    pub fn on_grid(&self, place: Place, mirrored: bool) -> window::Place {
-        let first = std::array::from_fn(|axis| place.origin[axis] as i32 - self.pad[axis] as i32);
-        window::Place { first, mirrored: [false, false, mirrored] }
+    /// The box of the grid that the tiles cover together; one voxel where there is no tile.
+    pub fn part(&self) -> VoxelBox {
+        let boxes = self.places.iter().map(|place| {
+            let ranges: [Range<usize>; 3] = std::array::from_fn(|axis| self.covered(place.origin, axis).0);
+            VoxelBox { low: ranges.each_ref().map(|range| range.start), high: ranges.each_ref().map(|range| range.end) }
+        });
+        boxes.reduce(|a, b| a.joined(&b)).unwrap_or(VoxelBox { low: [0; 3], high: [1; 3] })
     }
 
     /// The part of the grid that a tile covers along one axis, and where in the tile it begins.
-    #[cfg(test)]
     pub fn covered(&self, origin: [usize; 3], axis: usize) -> (Range<usize>, usize) {
         let low = origin[axis].saturating_sub(self.pad[axis]);
         let high = (origin[axis] + self.tile[axis] - self.pad[axis]).min(self.shape[axis]);

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use pulmoav_volume::Voxel;
 use pulmoav_volume::bits::Bits;
 use pulmoav_volume::crop::View;
 use rayon::prelude::*;
@@ -47,7 +48,12 @@ const SHARE: f32 = 0.4;
 ///
 /// # Shapes
 /// `classes`: arteries and veins, changed; `hu`: without their margin.
-pub(super) fn bridge(classes: &mut [Bits; 2], pieces: &[Pieces; 2], hu: &View<'_, f32>, lattice: &Lattice) -> Vec<Way> {
+pub(super) fn bridge(
+    classes: &mut [Bits; 2],
+    pieces: &[Pieces; 2],
+    hu: &View<'_, impl Voxel>,
+    lattice: &Lattice,
+) -> Vec<Way> {
     let mut bridged = vec![];
     for class in 0..2 {
         let search = Search { own: &pieces[class], other: &pieces[1 - class], hu, lattice };
@@ -69,14 +75,14 @@ pub(super) fn bridge(classes: &mut [Bits; 2], pieces: &[Pieces; 2], hu: &View<'_
 }
 
 /// The search for ways of one class.
-struct Search<'a> {
+struct Search<'a, T> {
     own: &'a Pieces,
     other: &'a Pieces,
-    hu: &'a View<'a, f32>,
+    hu: &'a View<'a, T>,
     lattice: &'a Lattice,
 }
 
-impl Search<'_> {
+impl<T: Voxel> Search<'_, T> {
     /// The voxels of each loose piece.
     fn loose(&self) -> Vec<Vec<u32>> {
         let mut voxels = vec![vec![]; self.own.sizes.len()];
@@ -93,7 +99,7 @@ impl Search<'_> {
     fn hu(&self, voxel: u32) -> Option<f32> {
         let [z, y, x] = self.lattice.place(voxel).map(|at| at.wrapping_sub(MARGIN));
         let [depth, height, width] = self.hu.shape();
-        (z < depth && y < height && x < width).then(|| self.hu.at(z, y, x))
+        (z < depth && y < height && x < width).then(|| self.hu.value(z, y, x))
     }
 
     /// The voxels between a piece and the nearest tree, the piece's own voxel there, and the length of the way.

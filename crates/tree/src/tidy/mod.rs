@@ -15,9 +15,9 @@ mod pieces;
 mod unit;
 
 use pulmoav_task::Monitor;
-use pulmoav_volume::Volume;
 use pulmoav_volume::bits::Bits;
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::{Volume, Voxel};
 
 use crate::error::TreeError;
 use crate::extract::MARGIN;
@@ -34,13 +34,13 @@ use unit::Units;
 
 /// What is known beside the label map, and which of its values are meant.
 #[derive(Debug, Clone)]
-pub struct Request<'a> {
+pub struct Request<'a, T = f32> {
     /// Values of arteries, each with that of the veins whose place it shares: 1 and 2, or of each side.
     pub pairs: &'a [[u8; 2]],
     /// Voxels of airways by their index in the map; without them closeness to bronchi tells nothing.
     pub airways: Option<&'a [u32]>,
     /// The scan, HU, `[z, y, x]` of the map; without it no gap is bridged.
-    pub hu: Option<View<'a, f32>>,
+    pub hu: Option<View<'a, T>>,
     /// How much each piece of evidence weighs.
     pub weights: Weights,
 }
@@ -79,7 +79,11 @@ pub struct Report {
 ///
 /// # Errors
 /// [`TreeError::Shape`] for a scan of another shape, [`TreeError::Cancelled`].
-pub fn tidy(labels: &mut Volume<u8>, request: &Request<'_>, monitor: &dyn Monitor) -> Result<Report, TreeError> {
+pub fn tidy(
+    labels: &mut Volume<u8>,
+    request: &Request<'_, impl Voxel>,
+    monitor: &dyn Monitor,
+) -> Result<Report, TreeError> {
     let shape = labels.grid.shape;
     if let Some(got) = request.hu.map(|view| view.shape()).filter(|&got| got != shape) {
         return Err(TreeError::Shape { what: "the scan", got, expected: shape });

@@ -49,6 +49,24 @@ pub fn read_series(
     index: Option<usize>,
     monitor: &dyn Monitor,
 ) -> Result<Image, VolumeError> {
+    let Image { voxels, header } = read_stored(path, series, index, monitor)?;
+    let voxels = match header.scaling {
+        Some((slope, inter)) => voxels.scaled(slope, inter),
+        None => voxels,
+    };
+    Ok(Image { voxels, header })
+}
+
+/// [`read_series`] of voxels as the file stores them: the header's slope and intercept are left to the caller.
+///
+/// # Errors
+/// As [`read_series`].
+pub fn read_stored(
+    path: &Path,
+    series: Option<&str>,
+    index: Option<usize>,
+    monitor: &dyn Monitor,
+) -> Result<Image, VolumeError> {
     open(path, series, monitor)?.read(index, monitor)
 }
 
@@ -127,6 +145,7 @@ impl Source {
         }
     }
 
+    /// Voxels as they are stored.
     fn read(self, index: Option<usize>, monitor: &dyn Monitor) -> Result<Image, VolumeError> {
         match self {
             Self::File(opened) => opened.read(index, monitor),
@@ -188,10 +207,6 @@ impl Opened {
         bytes.skip(volume_bytes * index as u64)?;
         let voxels = bytes.voxels(header.data_type, count as usize, header.little_endian, monitor)?;
         bytes.finish()?;
-        let voxels = match header.scaling {
-            Some((slope, inter)) => voxels.scaled(slope, inter),
-            None => voxels,
-        };
         Ok(Image { voxels, header })
     }
 }

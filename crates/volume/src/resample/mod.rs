@@ -23,6 +23,7 @@ pub mod torch;
 
 use crate::crop::{Extent, View, VoxelBox};
 use crate::volume::{Affine, Grid, Volume};
+use crate::voxels::Voxel;
 pub use linear::{Pairs, mix};
 
 /// Spline order.
@@ -88,11 +89,11 @@ pub fn resize(source: &View<'_, f32>, shape: [usize; 3], order: Order) -> Vec<f3
 ///
 /// # Shapes
 /// `[z, y, x]` of `source` → `[z, y, x]` of `shape`.
-pub fn resize_within(source: &View<'_, f32>, extent: &Extent, shape: [usize; 3]) -> Vec<f32> {
+pub fn resize_within<T: Voxel>(source: &View<'_, T>, extent: &Extent, shape: [usize; 3]) -> Vec<f32> {
     if source.shape() == shape && *extent == whole(source) {
-        return source.to_vec();
+        return source.to_values();
     }
-    linear::linear(source, extent, shape, |value| value)
+    linear::linear(source, extent, shape, Voxel::to_f32)
 }
 
 fn whole<T: Copy>(source: &View<'_, T>) -> Extent {

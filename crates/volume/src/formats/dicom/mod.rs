@@ -143,7 +143,11 @@ fn subject(path: &Path, chosen: &Candidate, count: usize) -> String {
 }
 
 fn nothing(path: &Path, found: &Found) -> VolumeError {
-    let what = if found.is_dicom() { "holds no CT" } else { "holds no DICOM file" };
+    let (what, remedy) = if found.is_dicom() {
+        ("holds no CT", "name their folder")
+    } else {
+        ("holds no DICOM file", "name their folder; of scans in other formats, name one file (many: `pulmoav batch`)")
+    };
     let words = found.left_out_words().map(|words| format!(", but files of other kinds: {words}")).unwrap_or_default();
-    VolumeError::format(path, format!("{what}{words}; expected slices of a chest CT, so name their folder"))
+    VolumeError::format(path, format!("{what}{words}; expected slices of a chest CT, so {remedy}"))
 }
