@@ -1,4 +1,5 @@
-// Makes the bundled model from nothing: the text tower and the network on plain phantoms, then on hospital ones too.
+// Makes the bundled model from nothing: the text tower and the network on plain phantoms, then on
+// hospital ones too, then on more of both.
 // Resumable; run it again after an interruption.
 //   node models/make-tiny.mjs [WORK_DIR] [--max-time 75m]
 import { spawnSync } from 'node:child_process';
@@ -15,6 +16,14 @@ const STAGES = [
     phantoms: [
       { seed: 20_001, count: 41, style: 'hospital' },
       { seed: 30_001, count: 14, style: 'plain' },
+    ],
+    validation: [20_002, 30_014],
+  },
+  {
+    name: 'more',
+    phantoms: [
+      { seed: 20_001, count: 87, style: 'hospital' },
+      { seed: 30_001, count: 38, style: 'plain' },
     ],
     validation: [20_002, 30_014],
   },
