@@ -24,7 +24,7 @@ export async function run(context) {
   batch(1);
   const ways = {
     'one command a scan': scans.reduce(
-      (sum, scan) => sum + seconds(['segment', scan, '-o', join(context.work, 'one.nii.gz')]),
+      (sum, scan) => sum + seconds(['segment', scan, '-o', join(context.work, 'one.nii.gz'), '--overwrite']),
       0,
     ),
     'batch, 1 process': batch(1),

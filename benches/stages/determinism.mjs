@@ -54,7 +54,16 @@ function overRuns(input, model, { work, say }) {
   const hashes = [1, 2, 2].map((threads, index) => {
     const [output, probabilities] = ['labels', 'probabilities'].map((name) => join(work, `${name}-${index}.nii`));
     const files = ['-o', output, '--probabilities', probabilities];
-    const { seconds } = pulmoav('segment', input, ...files, '--model', model, '--threads', String(threads));
+    const { seconds } = pulmoav(
+      'segment',
+      input,
+      ...files,
+      '--overwrite',
+      '--model',
+      model,
+      '--threads',
+      String(threads),
+    );
     say(`${threads} threads: ${seconds.total.toFixed(1)} s`);
     const hash = [output, probabilities].map((file) => sha256(file).slice(0, 16)).join(' ');
     for (const file of [output, probabilities]) rmSync(file);

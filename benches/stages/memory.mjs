@@ -56,7 +56,7 @@ async function readShape(shape, { image }) {
 function measured(input, shape, model, { work, threads, say }) {
   const flags = threads === undefined ? [] : ['--threads', String(threads)];
   const output = join(work, 'labels.nii.gz');
-  const { memory, seconds } = pulmoav('segment', input, '-o', output, '--model', model, ...flags);
+  const { memory, seconds } = pulmoav('segment', input, '-o', output, '--model', model, '--overwrite', ...flags);
   const share = three(memory.peakBytes / memory.predictedBytes);
   say(`${shape.join(' × ')}: predicted ${memory.predictedBytes}, peak ${memory.peakBytes}, share ${share}`);
   return { shape, ...memory, share, seconds };

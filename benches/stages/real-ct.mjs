@@ -41,7 +41,7 @@ async function measured({ file, holds, vessels }, folder, model, { work, threads
   const name = basename(file).replace(/\.(nii\.gz|nrrd|mha)$/, '');
   const output = join(work, `${name}.nii.gz`);
   const flags = threads === undefined ? [] : ['--threads', String(threads)];
-  const report = pulmoav('segment', input, '-o', output, '--model', model, ...flags);
+  const report = pulmoav('segment', input, '-o', output, '--overwrite', '--model', model, ...flags);
   const [ct, labels] = await Promise.all([readVolume(input), readVolume(output)]);
   writeFileSync(join(work, `${name}.png`), preview(ct, labels));
   const [arteryMl, veinMl] = report.targets.map(({ volumeMl }) => three(volumeMl));

@@ -53,7 +53,17 @@ async function slices({ name, image }, share, { work }) {
 
 function segmented(what, file, model, threads, { work, say }) {
   const output = join(work, 'labels.nii.gz');
-  const { seconds, memory } = pulmoav('segment', file, '-o', output, '--model', model, '--threads', String(threads));
+  const { seconds, memory } = pulmoav(
+    'segment',
+    file,
+    '-o',
+    output,
+    '--overwrite',
+    '--model',
+    model,
+    '--threads',
+    String(threads),
+  );
   say(`${what}, ${threads} threads: ${three(seconds.total)} s`);
   return { what, threads, seconds, peakBytes: memory.peakBytes };
 }

@@ -45,12 +45,12 @@ pub fn refine(
         for x in (0..width).filter(|&x| lungs[x] != 0) {
             let place = [z, y, x];
             if labels[x] != 0 {
-                if row[x] <= peak.half(hu, place) {
+                if peak.is_below_half(row[x], hu, place) {
                     labels[x] = 0;
                 }
             } else if f64::from(row[x]) > settings.hu {
                 let nearest = found.nearest(place);
-                if nearest != 0 && row[x] > peak.half(hu, place) {
+                if nearest != 0 && !peak.is_below_half(row[x], hu, place) {
                     labels[x] = nearest;
                 }
             }
@@ -80,6 +80,12 @@ struct Peak {
 }
 
 impl Peak {
+    /// Whether a voxel is at most half as bright as its vessel. Most voxels tell without a look around.
+    fn is_below_half(&self, value: f32, hu: &View<'_, impl Voxel>, place: [usize; 3]) -> bool {
+        let highest = f32::midpoint(LUNG_HU, BRIGHTEST_HU).max(self.darkest_hu);
+        value <= self.darkest_hu || (value <= highest && value <= self.half(hu, place))
+    }
+
     /// Half-way between the lung and the brightest voxel around, HU.
     fn half(&self, hu: &View<'_, impl Voxel>, place: [usize; 3]) -> f32 {
         let inside = self.around.iter().filter_map(|&(_, step)| moved(place, step, hu.shape()));

@@ -113,6 +113,7 @@ macro_rules! voxel_types {
                     self as f64
                 }
 
+                #[inline]
                 fn to_f32(self) -> f32 {
                     self as f32
                 }
