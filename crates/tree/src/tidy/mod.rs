@@ -95,15 +95,12 @@ pub fn tidy(
     let part = part.grown(REACH_MM, &labels.grid);
     monitor.report("tidy", 0, STEPS);
     let bits = [1, 2].map(|class| Bits::of(&labels.data, shape, &part, MARGIN, |value| values.class(value) == class));
-    let (units, before) = rayon::join(
-        || Units::find([&bits[0], &bits[1]], labels.grid.spacing_mm, monitor),
-        || Pieces::of_both([&bits[0], &bits[1]]),
-    );
-    let units = units?;
+    // One after the other, each on both classes at a time: together they would be the peak of a large scan's memory.
+    let [arteries, veins] = Pieces::of_both([&bits[0], &bits[1]]).map(|pieces| pieces.loose());
+    let loose_before = arteries + veins;
+    let units = Units::find([&bits[0], &bits[1]], labels.grid.spacing_mm, monitor)?;
     monitor.report("tidy", 1, STEPS);
     monitor.proceed()?;
-    let loose_before = before[0].loose() + before[1].loose();
-    drop(before);
     let airways = request.airways.map(|voxels| airways_in(voxels, shape, &part));
     let flips = solve(&units, airways.as_ref(), &request.weights);
     monitor.report("tidy", 2, STEPS);
