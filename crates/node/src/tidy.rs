@@ -186,7 +186,7 @@ fn tidied(
     let shape = map.grid.shape;
     Ok(with_hounsfield!(hu, values => {
         let hu = Some(View::new(values, shape));
-        tidy::tidy(map, &Request { pairs, airways, hu, weights: weights.clone() }, shared)
+        tidy::tidy(map, &Request { pairs, airways, hu, weights: *weights }, shared)
     })?)
 }
 

@@ -196,7 +196,7 @@ fn judge_anatomy(anatomy: &Anatomy, annotated: &Annotated, findings: &mut Findin
                 findings.error("MIRRORED", message, "check the header's orientation: one side is annotated");
             }
             "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" => {
-                findings.warning("MIRRORED", message, "check the header's orientation")
+                findings.warning("MIRRORED", message, "check the header's orientation");
             }
             "TABLE_REMOVED" => {}
             code => findings.warning(code, message, "look at the scan"),

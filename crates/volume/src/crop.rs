@@ -282,7 +282,7 @@ impl<'a, T: Copy> View<'a, T> {
 }
 
 /// The voxels as f32, whatever type they are held in; those that are f32 already are not copied.
-impl<'a, T: Voxel> View<'a, T> {
+impl<T: Voxel> View<'_, T> {
     /// The voxel at `[z, y, x]` of the view.
     #[inline]
     pub fn value(&self, z: usize, y: usize, x: usize) -> f32 {

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn whole_numbers_of_16_bits_stay_such_and_all_are_what_f32_holds() {
         let (whole, apart) = (Some((1.0, -1024.0)), Some((0.5, -1024.0)));
-        let cases: [(&str, Voxels, Option<(f64, f64)>, bool); 14] = [
+        let cases = [
             ("int16", Voxels::I16(vec![-1024, 3071, i16::MIN]), None, true),
             ("int16 with an intercept", Voxels::I16(vec![0, 24, 4095]), whole, true),
             ("int16 with an intercept that leads out", Voxels::I16(vec![0, i16::MIN]), whole, false),
