@@ -31,7 +31,7 @@ const THIN_WALL_MM: f64 = 8.0;
 /// A place further from both lungs belongs to the side of the plane between them.
 const NEAR_MM: f64 = 25.0;
 /// Contact with the scan's border that makes a lung a cut one.
-const CUT_MM2: f64 = 400.0;
+pub(crate) const CUT_MM2: f64 = 400.0;
 
 /// The lungs of one scan. Everything is in the canonical frame, so the left lung has the smaller x.
 #[derive(Debug, Clone)]

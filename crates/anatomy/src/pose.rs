@@ -2,7 +2,7 @@
 
 use crate::airway::Airways;
 use crate::coarse::Coarse;
-use crate::lungs::Lungs;
+use crate::lungs::{CUT_MM2, Lungs};
 
 /// Bone averages above this, outside the vessels' region, where contrast medium is as bright.
 pub(crate) const BONE_HU: f32 = 200.0;
@@ -17,8 +17,6 @@ const WIDTH_AT: f64 = 0.15;
 const WIDE_ABOVE: f64 = 0.9;
 /// A windpipe that reaches this share of the lungs' height stands upright; an upright one reaches 0.8 and more.
 const UPRIGHT_WINDPIPE: f64 = 0.75;
-/// A lung's end that touches the scan's border with more than this is cut off, and its width says nothing.
-const CUT_MM2: f64 = 400.0;
 
 /// What contradicts the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,7 @@ impl Pose {
     }
 }
 
-/// Width of both lungs near their lower end over that near their upper one.
+/// Width of both lungs near their lower end over that near their upper one; `None` where an end is cut off.
 fn width_ratio(coarse: &Coarse, lungs: &Lungs) -> Option<f64> {
     let [depth, height, width] = coarse.shape;
     let section = |z: usize| &lungs.sides[z * height * width..(z + 1) * height * width];

@@ -20,7 +20,7 @@ const LUNGS_KEPT_BYTES: u64 = 3;
 /// Bytes a voxel of the scan while lungs and airways are written into the label map: they, what they are made of, and
 /// they again in the scan's own orientation.
 const KEEP_BYTES: u64 = 4;
-/// Half bytes a voxel of the part while labels are cleaned and tidied, more than a byte of them of a tree that fills it.
+/// Twice the bytes a voxel of the part while labels are cleaned and tidied: labels, and tables that grow with the vessels.
 const CLEAN_HALF_BYTES: u64 = 5;
 /// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's
 /// sum, `la-caf` up to 1.10.

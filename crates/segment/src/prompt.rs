@@ -34,7 +34,7 @@ pub fn resolve(names: &[String], plan: &Plan, oriented: bool) -> Result<Vec<usiz
 /// # Errors
 /// `ERR_PROMPT` for the first target with a side, if `warnings` has `SIDES_UNCLEAR` or `ORIENTATION_UNCLEAR`.
 pub fn refuse_unclear_sides(asked: &[usize], plan: &Plan, warnings: &[Warning]) -> Result<(), SegmentError> {
-    let is_unclear = warnings.iter().any(|warning| matches!(warning.code, "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR"));
+    let is_unclear = warnings.iter().any(Warning::doubts_sides);
     let sided = asked.iter().map(|&place| &plan.targets[place]).find(|target| target.side.is_some());
     match sided {
         Some(target) if is_unclear => Err(SegmentError::UnclearSides { name: target.name.clone() }),

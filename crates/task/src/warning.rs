@@ -18,4 +18,9 @@ impl Warning {
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    /// Whether it leaves open which side is the left one.
+    pub fn doubts_sides(&self) -> bool {
+        matches!(self.code, "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR")
+    }
 }

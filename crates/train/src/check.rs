@@ -192,10 +192,10 @@ fn judge_anatomy(anatomy: &Anatomy, annotated: &Annotated, findings: &mut Findin
         let message = warning.message.clone();
         match warning.code {
             "NO_LUNGS" => findings.error("NO_LUNGS", message, "take the case out"),
-            "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" if annotated.sides.len() == 1 => {
+            _ if warning.doubts_sides() && annotated.sides.len() == 1 => {
                 findings.error("MIRRORED", message, "check the header's orientation: one side is annotated");
             }
-            "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR" => {
+            _ if warning.doubts_sides() => {
                 findings.warning("MIRRORED", message, "check the header's orientation");
             }
             "TABLE_REMOVED" => {}

@@ -107,8 +107,7 @@ fn prepare_case(plan: &Plan, case: &Case, monitor: &dyn Monitor) -> Result<Prepa
     let places = Places::of(&codes, prepared.shape, plan.spacing_mm, |voxel| region[voxel] != 0);
     let (hu, plane) = hu_and_plane(&prepared);
     let ceiling = [1, 2].map(|label| ceiling(&reference, &prepared.inverse, label));
-    let is_unclear = |warning: &&Warning| matches!(warning.code, "SIDES_UNCLEAR" | "ORIENTATION_UNCLEAR");
-    let unclear = prepared.warnings.iter().filter(is_unclear).cloned();
+    let unclear = prepared.warnings.iter().filter(|warning| warning.doubts_sides()).cloned();
     let said = |warning: Warning| CaseWarning {
         case: case.name.clone(),
         code: warning.code.to_owned(),
