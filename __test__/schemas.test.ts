@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { writeVolume } from 'pulmoav';
 import { z } from 'zod';
 import { object, pulmoav } from './command.js';
-import { dataset, folder, root, smallChest } from './fixture.js';
+import { dataset, folder, root, smallChest, smallest } from './fixture.js';
 
 const { ct, labels: labelled } = smallChest();
 
@@ -56,6 +56,33 @@ test('what commands print and write is as the schemas say', async (t) => {
   t.is(against('batch', JSON.parse(readFileSync(join(at, 'out/batch.json'), 'utf8'))), null);
   t.is(against('anatomy', JSON.parse(readFileSync(join(at, 'anatomy/anatomy.json'), 'utf8'))), null);
   t.is(against('evaluate', JSON.parse(readFileSync(scores, 'utf8'))), null);
+});
+
+test('what a data set, a run and a checkpoint are told by is as the schemas say', async (t) => {
+  const at = folder();
+  const [run, config, imported] = ['run', 'config.json', 'imported'].map((name) => join(at, name)) as [
+    string,
+    string,
+    string,
+  ];
+  // A teacher, a validation and several batches, so that no kind of event is missing.
+  const step = { ...smallest.step, unannotated: 'teacher' };
+  writeFileSync(config, JSON.stringify({ ...smallest, steps: 3, validateEvery: 2, step }));
+  const checkpoint = join(root, 'crates/testing/goldens/checkpoints/la_caf.pth');
+  const asked: [string, string[]][] = [
+    ['phantom', ['phantom', '-o', join(at, 'phantoms'), '--style', 'plain']],
+    ['train', ['train', await dataset(), '-o', run, '--config', config]],
+    ['import', ['import', checkpoint, '-o', imported, '--spacing-mm', '6']],
+    ['export', ['export', imported, '-o', join(at, 'weights.safetensors')]],
+  ];
+  for (const [name, args] of asked) {
+    const ended = await pulmoav(...args, '--json');
+    t.is(against(name, object(ended)), null, `pulmoav ${args.join(' ')}: ${ended.stderr}`);
+  }
+  const lines = readFileSync(join(run, 'events.jsonl'), 'utf8').trim().split('\n');
+  const kinds = new Set(lines.map((line) => JSON.parse(line).type));
+  t.true(['start', 'step', 'validation', 'checkpoint', 'end'].every((kind) => kinds.has(kind)), [...kinds].join());
+  for (const line of lines) t.is(against('train-event-line', JSON.parse(line)), null, line);
 });
 
 test('lines of progress are as the schema says', async (t) => {

@@ -19,8 +19,7 @@ impl Depths {
     /// # Shapes
     /// `line` and `inside`: of one shape, the outermost planes empty.
     pub(crate) fn find(line: Bits, inside: &Bits, spacing_mm: [f64; 3]) -> Self {
-        let around = shell(inside);
-        let mm = Nearest::reaching(&around, spacing_mm, WIDE_MM).distances_mm(&line);
+        let mm = Nearest::reaching(&shell(inside), spacing_mm, WIDE_MM).distances_mm(&line);
         Self { line: Ranked::new(line), mm2: mm.into_iter().map(|mm| (mm * mm) as f32).collect() }
     }
 

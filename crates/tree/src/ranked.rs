@@ -69,6 +69,19 @@ impl Ranked {
         }
     }
 
+    /// The voxels that touch one of another mask of the same lattice, each with its number.
+    pub(crate) fn beside<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let [_, height, width] = self.bits.shape();
+        let row_words = self.bits.row_words();
+        let held = self.bits.words().iter().enumerate().filter(|(_, word)| **word != 0);
+        held.flat_map(move |(at, &word)| {
+            let (row, index) = (at / row_words, at % row_words);
+            let first = row * width + index * WORD;
+            Ones(word & near(&other.bits, row, index, height))
+                .map(move |bit| ((first + bit) as u32, self.rank(at, word, bit)))
+        })
+    }
+
     /// Voxels before a bit of a word.
     fn rank(&self, at: usize, word: u64, bit: usize) -> u32 {
         self.before[at] + (word & ((1 << bit) - 1)).count_ones()
@@ -78,6 +91,20 @@ impl Ranked {
     pub(crate) fn lattice(&self, spacing_mm: [f64; 3]) -> Lattice {
         Lattice { shape: self.bits.shape(), spacing_mm }
     }
+}
+
+/// Which bits of a word have one set at or round their place.
+fn near(bits: &Bits, row: usize, index: usize, height: usize) -> u64 {
+    let [before, own, after] = [row - height, row, row + height].into_iter().flat_map(|row| row - 1..=row + 1).fold(
+        [0; 3],
+        |[before, own, after], row| {
+            let words = &bits.words()[row * bits.row_words()..(row + 1) * bits.row_words()];
+            let left = index.checked_sub(1).map_or(0, |left| words[left]);
+            let right = words.get(index + 1).copied().unwrap_or(0);
+            [before | left, own | words[index], after | right]
+        },
+    );
+    own | own << 1 | own >> 1 | before >> (WORD - 1) | after << (WORD - 1)
 }
 
 #[cfg(test)]
@@ -108,5 +135,29 @@ mod tests {
                 lattice.neighbours(voxel).map(|(v, _)| v).filter(|&v| ranked.number(v).is_some()).collect();
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn what_touches_another_mask_is_beside_it() {
+        let shape = [5, 6, 150];
+        let mask = |every: usize| {
+            let mut bits = Bits::empty(shape);
+            for v in (0..shape.iter().product::<usize>()).filter(|v| v * 7 % every == 3) {
+                let at = [v / (6 * 150), v / 150 % 6, v % 150];
+                if (0..3).all(|k| at[k] > 0 && at[k] + 1 < shape[k]) {
+                    bits.set(at);
+                }
+            }
+            Ranked::new(bits)
+        };
+        let (own, other) = (mask(11), mask(61));
+        let touches = |&(_, &voxel): &(u32, &u32)| {
+            let mut any = false;
+            other.around(voxel, |_, _| any = true);
+            any
+        };
+        let expected: Vec<(u32, u32)> = (0..).zip(&own.voxels).filter(touches).map(|(n, &voxel)| (voxel, n)).collect();
+        assert!(!expected.is_empty() && expected.len() < own.len());
+        assert_eq!(own.beside(&other).collect::<Vec<_>>(), expected);
     }
 }

@@ -27,7 +27,10 @@ pub(crate) fn regions(mask: &Ranked, spacing_mm: [f64; 3], seeds: impl Iterator<
     let mut is_done = vec![false; mask.len()];
     let mut bucket = 0;
     while bucket < buckets.len() {
-        for at in std::mem::take(&mut buckets[bucket]) {
+        let mut waiting = std::mem::take(&mut buckets[bucket]);
+        // In scan order, neighbours are at hand in the caches.
+        waiting.sort_unstable();
+        for at in waiting {
             let (way, number) = (best[at as usize] >> 32, best[at as usize] & u64::from(u32::MAX));
             if std::mem::replace(&mut is_done[at as usize], true) {
                 continue;

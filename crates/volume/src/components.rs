@@ -1,5 +1,7 @@
 //! Connected components of masks.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::bits::{Bits, WORD};
@@ -52,6 +54,27 @@ pub fn components(data: &[u8], shape: [usize; 3], connectivity: Connectivity) ->
 /// Voxels of each component, in scan order of their first voxels; memory grows with the surface, not the volume.
 pub fn component_sizes(bits: &Bits, connectivity: Connectivity) -> Vec<usize> {
     Runs::of_bits(bits).numbered(connectivity, |_, _| true).1
+}
+
+/// Components of a mask as runs along x; memory grows with the surface, not the volume.
+#[derive(Debug, Clone)]
+pub struct RunComponents {
+    runs: Vec<Run>,
+    /// Voxels of each component, in scan order of their first voxels.
+    pub sizes: Vec<usize>,
+}
+
+impl RunComponents {
+    /// Of the voxels that are set.
+    pub fn find(bits: &Bits, connectivity: Connectivity) -> Self {
+        let (runs, sizes) = Runs::of_bits(bits).numbered(connectivity, |_, _| true);
+        Self { runs, sizes }
+    }
+
+    /// Every run in scan order: its voxels' indices and the index of its component in `sizes`.
+    pub fn runs(&self) -> impl Iterator<Item = (Range<usize>, usize)> + '_ {
+        self.runs.iter().map(|run| (run.start..run.end, run.label as usize - 1))
+    }
 }
 
 /// Keeps the largest component.

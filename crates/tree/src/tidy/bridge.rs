@@ -48,24 +48,14 @@ const SHARE: f32 = 0.4;
 ///
 /// # Shapes
 /// `classes`: arteries and veins, changed; `hu`: without their margin.
-pub(super) fn bridge(
-    classes: &mut [Bits; 2],
-    pieces: &[Pieces; 2],
-    hu: &View<'_, impl Voxel>,
-    lattice: &Lattice,
-) -> Vec<Way> {
+pub(super) fn bridge(classes: &mut [Bits; 2], hu: &View<'_, impl Voxel>, lattice: &Lattice) -> Vec<Way> {
+    let found = [0, 1].map(|class| Search::of(class, classes, hu, lattice).ways());
     let mut bridged = vec![];
-    for class in 0..2 {
-        let search = Search { own: &pieces[class], other: &pieces[1 - class], hu, lattice };
-        let ways: Vec<Option<(Vec<u32>, u32, f64)>> =
-            search.loose().par_iter().map(|piece| search.from(piece)).collect();
-        for (path, from, length_mm) in ways.into_iter().flatten() {
+    for (class, ways) in found.into_iter().enumerate() {
+        for (mut path, from, length_mm) in ways {
             // An earlier bridge may have taken its voxels.
-            let is_free = |&voxel: &u32| classes.iter().all(|bits| !bits.get(lattice.place(voxel)));
-            let path: Vec<u32> = path.into_iter().filter(is_free).collect();
-            for &voxel in &path {
-                classes[class].set(lattice.place(voxel));
-            }
+            path.retain(|&voxel| classes.iter().all(|bits| !bits.get(lattice.place(voxel))));
+            path.iter().for_each(|&voxel| classes[class].set(lattice.place(voxel)));
             if !path.is_empty() {
                 bridged.push(Way { class, from, path, length_mm });
             }
@@ -76,23 +66,27 @@ pub(super) fn bridge(
 
 /// The search for ways of one class.
 struct Search<'a, T> {
-    own: &'a Pieces,
-    other: &'a Pieces,
+    own: &'a Bits,
+    other: &'a Bits,
+    pieces: Vec<Vec<u32>>,
+    /// The voxels of `pieces`.
+    loose: Bits,
     hu: &'a View<'a, T>,
     lattice: &'a Lattice,
 }
 
-impl<T: Voxel> Search<'_, T> {
-    /// The voxels of each loose piece.
-    fn loose(&self) -> Vec<Vec<u32>> {
-        let mut voxels = vec![vec![]; self.own.sizes.len()];
-        for (&voxel, &piece) in self.own.mask.voxels.iter().zip(&self.own.of_voxel) {
-            if self.own.is_loose[piece as usize] {
-                voxels[piece as usize].push(voxel);
-            }
-        }
-        voxels.retain(|piece| !piece.is_empty());
-        voxels
+impl<'a, T: Voxel> Search<'a, T> {
+    fn of(class: usize, classes: &'a [Bits; 2], hu: &'a View<'a, T>, lattice: &'a Lattice) -> Self {
+        let (own, other) = (&classes[class], &classes[1 - class]);
+        let pieces = Pieces::find(own).loose_voxels();
+        let mut loose = Bits::empty(lattice.shape);
+        pieces.iter().flatten().for_each(|&voxel| loose.set(lattice.place(voxel)));
+        Self { own, other, pieces, loose, hu, lattice }
+    }
+
+    /// The voxels of each way, the piece's voxel where it begins, and its length.
+    fn ways(&self) -> Vec<(Vec<u32>, u32, f64)> {
+        self.pieces.par_iter().filter_map(|piece| self.from(piece)).collect()
     }
 
     /// HU of a voxel; `None` in the margin.
@@ -106,19 +100,17 @@ impl<T: Voxel> Search<'_, T> {
     fn from(&self, piece: &[u32]) -> Option<(Vec<u32>, u32, f64)> {
         let mean = piece.iter().filter_map(|&voxel| self.hu(voxel)).sum::<f32>() / piece.len() as f32;
         let least_hu = LUNG_HU + SHARE * (mean - LUNG_HU);
-        let is_way =
-            |voxel: u32| self.other.mask.number(voxel).is_none() && self.hu(voxel).is_some_and(|hu| hu >= least_hu);
+        let is_way = |voxel: u32| self.hu(voxel).is_some_and(|hu| hu >= least_hu);
         shortest(piece, |voxel| self.step(voxel, is_way), self.lattice)
     }
 
     /// What going to a voxel means.
     fn step(&self, voxel: u32, is_way: impl Fn(u32) -> bool) -> Step {
-        match self.own.mask.number(voxel) {
-            Some(number) if self.own.is_loose[self.own.of_voxel[number as usize] as usize] => Step::No,
-            Some(_) => Step::There,
-            None if is_way(voxel) => Step::On,
-            None => Step::No,
+        let place = self.lattice.place(voxel);
+        if self.own.get(place) {
+            return if self.loose.get(place) { Step::No } else { Step::There };
         }
+        if !self.other.get(place) && is_way(voxel) { Step::On } else { Step::No }
     }
 }
 
@@ -132,12 +124,12 @@ enum Step {
 fn shortest(piece: &[u32], step: impl Fn(u32) -> Step, lattice: &Lattice) -> Option<(Vec<u32>, u32, f64)> {
     const STEPS_A_MM: f64 = 1024.0;
     let most = (LONGEST_MM * STEPS_A_MM) as u64;
-    let mut before: HashMap<u32, u32> = piece.iter().map(|&voxel| (voxel, voxel)).collect();
+    let mut before: HashMap<u32, u32> = HashMap::new();
     let mut open = BinaryHeap::new();
     let spread = |open: &mut BinaryHeap<_>, before: &HashMap<u32, u32>, voxel: u32, way: u64| {
         for (next, step_mm) in lattice.neighbours(voxel) {
             let further = way + (step_mm * STEPS_A_MM) as u64;
-            if further <= most && !before.contains_key(&next) && step(next) != Step::No {
+            if further <= most && step(next) != Step::No && !before.contains_key(&next) {
                 open.push(Reverse((further, next, voxel)));
             }
         }
@@ -153,9 +145,9 @@ fn shortest(piece: &[u32], step: impl Fn(u32) -> Step, lattice: &Lattice) -> Opt
         if step(voxel) == Step::There {
             let mut path = vec![];
             let mut at = from;
-            while before[&at] != at {
+            while let Some(&nearer) = before.get(&at) {
                 path.push(at);
-                at = before[&at];
+                at = nearer;
             }
             return (!path.is_empty()).then_some((path, at, way as f64 / STEPS_A_MM));
         }

@@ -22,7 +22,11 @@ pub(super) fn contacts(units: &Units) -> Contacts {
     let [arteries, veins] = &units.classes;
     let mut found: HashMap<(u32, u32), Contact> = HashMap::new();
     let mut touching = vec![];
-    for (&voxel, &artery) in arteries.mask.voxels.iter().zip(&arteries.units).filter(|(_, unit)| **unit != NONE) {
+    for (voxel, number) in arteries.mask.beside(&veins.mask) {
+        let artery = arteries.units[number as usize];
+        if artery == NONE {
+            continue;
+        }
         touching.clear();
         veins.mask.around(voxel, |number, _| touching.push(number));
         for &number in &touching {

@@ -1,10 +1,11 @@
 //! From a label map's values to classes, and back.
 
-use pulmoav_volume::bits::{Bits, Ones, WORD};
+use pulmoav_volume::bits::Bits;
 use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::{Affine, Volume};
 
 use crate::extract::{MARGIN, padded_affine};
+use crate::lattice::Lattice;
 use crate::tidy::Change;
 use crate::tidy::bridge::{Bridge, Way};
 use crate::tidy::unit::{Unit, Units};
@@ -63,22 +64,29 @@ impl Written<'_> {
         units.list.iter().zip(flips).filter(|(_, flip)| **flip).map(change).collect()
     }
 
+    /// Gives these voxels the class.
+    pub(super) fn set_class(&mut self, voxels: impl Iterator<Item = u32>, class: u8, lattice: &Lattice) {
+        for voxel in voxels {
+            let at = self.index(lattice.place(voxel));
+            self.labels.data[at] = self.values.within(self.labels.data[at], class);
+        }
+    }
+
     /// Writes bridges where the map is empty; other values, such as lungs, stay.
-    pub(super) fn bridge(&mut self, ways: &[Way], units: &Units) -> Vec<Bridge> {
+    pub(super) fn bridge(&mut self, ways: &[Way], lattice: &Lattice) -> Vec<Bridge> {
         let affine = self.affine();
         let mut bridges = vec![];
         for way in ways {
-            let place = |voxel: u32| units.lattice.place(voxel);
-            let value = self.values.within(self.labels.data[self.index(place(way.from))], way.class as u8 + 1);
+            let value = self.values.within(self.labels.data[self.index(lattice.place(way.from))], way.class as u8 + 1);
             for &voxel in &way.path {
-                let at = self.index(place(voxel));
+                let at = self.index(lattice.place(voxel));
                 if self.labels.data[at] == 0 {
                     self.labels.data[at] = value;
                 }
             }
             let voxels = way.path.len() as u64;
             bridges.push(Bridge {
-                at_mm: world_mm(&affine, place(way.path[0])),
+                at_mm: world_mm(&affine, lattice.place(way.path[0])),
                 value,
                 length_mm: way.length_mm,
                 voxels,
@@ -87,21 +95,12 @@ impl Written<'_> {
         bridges
     }
 
-    /// Writes what changed its class or was cleared.
-    pub(super) fn write(&mut self, before: &[Bits; 2], after: [&Bits; 2]) {
-        let [_, height, _] = before[0].shape();
-        let row_words = before[0].row_words();
-        for at in 0..before[0].words().len() {
-            let [old, new] = [[&before[0], &before[1]], after].map(|both| both.map(|bits| bits.words()[at]));
-            if old == new {
-                continue;
-            }
-            let (row, first) = (at / row_words, at % row_words * WORD);
-            for bit in Ones(old[0] & !new[0] | old[1] & !new[1]) {
-                let voxel = self.index([row / height, row % height, first + bit]);
-                let class = if new[0] >> bit & 1 != 0 { 1 } else { 2 * (new[1] >> bit & 1) as u8 };
-                let value = self.labels.data[voxel];
-                self.labels.data[voxel] = if class == 0 { 0 } else { self.values.within(value, class) };
+    /// Clears vessels; other values, such as lungs, stay.
+    pub(super) fn clear(&mut self, voxels: &[u32], lattice: &Lattice) {
+        for &voxel in voxels {
+            let at = self.index(lattice.place(voxel));
+            if self.values.class(self.labels.data[at]) != 0 {
+                self.labels.data[at] = 0;
             }
         }
     }

@@ -14,6 +14,8 @@ mod map;
 mod pieces;
 mod unit;
 
+use std::ops::Add;
+
 use pulmoav_task::Monitor;
 use pulmoav_volume::bits::Bits;
 use pulmoav_volume::crop::{View, VoxelBox};
@@ -95,30 +97,35 @@ pub fn tidy(
     let part = part.grown(REACH_MM, &labels.grid);
     monitor.report("tidy", 0, STEPS);
     let bits = [1, 2].map(|class| Bits::of(&labels.data, shape, &part, MARGIN, |value| values.class(value) == class));
-    // One after the other, each on both classes at a time: together they would be the peak of a large scan's memory.
-    let [arteries, veins] = Pieces::of_both([&bits[0], &bits[1]]).map(|pieces| pieces.loose());
-    let loose_before = arteries + veins;
-    let units = Units::find([&bits[0], &bits[1]], labels.grid.spacing_mm, monitor)?;
+    let loose_before = bits.iter().map(|bits| Pieces::find(bits).loose()).fold(Loose::default(), Loose::add);
+    let units = Units::find(bits, labels.grid.spacing_mm, monitor)?;
+    let lattice = units.lattice;
     monitor.report("tidy", 1, STEPS);
     monitor.proceed()?;
     let airways = request.airways.map(|voxels| airways_in(voxels, shape, &part));
     let flips = solve(&units, airways.as_ref(), &request.weights);
+    drop(airways);
     monitor.report("tidy", 2, STEPS);
     monitor.proceed()?;
-    let mut after = units.applied(&flips);
     let mut written = Written { labels, values, part };
     let changes = written.changes(&units, &flips);
-    let ways = request.hu.map_or(vec![], |hu| {
-        let pieces = Pieces::of_both([&after[0], &after[1]]);
-        bridge(&mut after, &pieces, &hu.part(&part), &units.lattice)
-    });
-    let bridges = written.bridge(&ways, &units);
+    for (class, other) in [(0, 2), (1, 1)] {
+        written.set_class(units.flipped(class, &flips), other, &lattice);
+    }
+    let mut after = units.into_flipped(&flips);
+    let ways = request.hu.map_or(vec![], |hu| bridge(&mut after, &hu.part(&part), &lattice));
+    let bridges = written.bridge(&ways, &lattice);
     monitor.report("tidy", 3, STEPS);
     monitor.proceed()?;
-    let [arteries, veins] = Pieces::of_both([&after[0], &after[1]]).map(|own| own.without_specks(&units.lattice));
-    written.write(&bits, [&arteries.0, &veins.0]);
+    let (mut dropped, mut loose_after) = (Loose::default(), Loose::default());
+    for pieces in after.iter().map(Pieces::find) {
+        let (voxels, specks) = pieces.specks(&lattice);
+        written.clear(&voxels, &lattice);
+        dropped = dropped + specks;
+        loose_after = loose_after + (pieces.loose() - specks);
+    }
     monitor.report("tidy", STEPS, STEPS);
-    Ok(Report { changes, bridges, dropped: arteries.1 + veins.1, loose_before, loose_after: arteries.2 + veins.2 })
+    Ok(Report { changes, bridges, dropped, loose_before, loose_after })
 }
 
 /// Bridges are looked for so far round the vessels, mm.

@@ -53,11 +53,15 @@ const TREE_SHARE: f64 = 0.1;
 impl Units {
     /// # Shapes
     /// `classes`: arteries and veins, of one shape with a margin.
-    pub(super) fn find(classes: [&Bits; 2], spacing_mm: [f64; 3], monitor: &dyn Monitor) -> Result<Self, Cancelled> {
-        let of = |class: u8| OfClass::find(class, classes[usize::from(class) - 1], spacing_mm, monitor);
-        let (arteries, veins) = rayon::join(|| of(1), || of(2));
+    pub(super) fn find(
+        [arteries, veins]: [Bits; 2],
+        spacing_mm: [f64; 3],
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Cancelled> {
+        let lattice = Lattice { shape: arteries.shape(), spacing_mm };
+        let of = |class, bits| OfClass::find(class, Ranked::new(bits), spacing_mm, monitor);
+        let (arteries, veins) = rayon::join(|| of(1, arteries), || of(2, veins));
         let (arteries, veins) = (arteries?, veins?);
-        let lattice = Lattice { shape: classes[0].shape(), spacing_mm };
         let [first_unit, first_piece, first_node] = [arteries.list.len(), arteries.is_loose.len(), arteries.nodes];
         let mut list = arteries.list;
         list.extend(veins.list.into_iter().map(|unit| Unit {
@@ -72,12 +76,19 @@ impl Units {
         Ok(Self { lattice, list, classes, is_loose: [arteries.is_loose, veins.is_loose].concat() })
     }
 
+    /// Voxels of a class whose units are flipped.
+    pub(super) fn flipped<'a>(&'a self, class: usize, flips: &'a [bool]) -> impl Iterator<Item = u32> + 'a {
+        let ClassVoxels { mask, units } = &self.classes[class];
+        let flipped = mask.voxels.iter().zip(units);
+        flipped.filter(|(_, unit)| **unit != NONE && flips[**unit as usize]).map(|(&voxel, _)| voxel)
+    }
+
     /// Arteries and veins after flipping these units.
-    pub(super) fn applied(&self, flips: &[bool]) -> [Bits; 2] {
-        let mut bits = [0, 1].map(|class| self.classes[class].mask.bits.clone());
-        for (class, own) in self.classes.iter().enumerate() {
-            let flipped = own.mask.voxels.iter().zip(&own.units);
-            for (&voxel, _) in flipped.filter(|(_, unit)| **unit != NONE && flips[**unit as usize]) {
+    pub(super) fn into_flipped(self, flips: &[bool]) -> [Bits; 2] {
+        let flipped = [0, 1].map(|class| self.flipped(class, flips).collect::<Vec<_>>());
+        let mut bits = self.classes.map(|class| class.mask.bits);
+        for (class, voxels) in flipped.iter().enumerate() {
+            for &voxel in voxels {
                 let place = self.lattice.place(voxel);
                 bits[class].clear(place);
                 bits[1 - class].set(place);
@@ -96,8 +107,7 @@ struct OfClass {
 }
 
 impl OfClass {
-    fn find(class: u8, bits: &Bits, spacing_mm: [f64; 3], monitor: &dyn Monitor) -> Result<Self, Cancelled> {
-        let mask = Ranked::new(bits.clone());
+    fn find(class: u8, mask: Ranked, spacing_mm: [f64; 3], monitor: &dyn Monitor) -> Result<Self, Cancelled> {
         let centreline = Centreline::find(&mask, spacing_mm, Spurs::LONG, monitor)?;
         monitor.proceed()?;
         let mut list = listed(class, &centreline);
