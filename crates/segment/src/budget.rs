@@ -20,8 +20,8 @@ const LUNGS_KEPT_BYTES: u64 = 3;
 /// Bytes a voxel of the scan while lungs and airways are written into the label map: they, what they are made of, and
 /// they again in the scan's own orientation.
 const KEEP_BYTES: u64 = 4;
-/// Twice the bytes a voxel of the part while labels are cleaned and tidied: labels, and tables that grow with the vessels.
-const CLEAN_HALF_BYTES: u64 = 5;
+/// Bytes a voxel of the part while labels are cleaned and tidied: labels, and tables that grow with the vessels.
+const CLEAN_BYTES: u64 = 2;
 /// A sixth on top: fragments, blocks kept for reuse, JavaScript's heap. Whole runs took 0.90 to 0.95 of the table's
 /// sum, `la-caf` up to 1.10.
 const SLACK_DIVISOR: u64 = 6;
@@ -153,7 +153,7 @@ pub(crate) fn peak(sizes: &Sizes, plan: &Plan, tile: [usize; 3], asked: usize, r
     let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
     let restoring = found + part + kept;
     // Labels of the part, and what finding groups of them or their branches takes.
-    let cleaning = part * CLEAN_HALF_BYTES / 2 + kept;
+    let cleaning = part * CLEAN_BYTES + kept;
     let placing = part + scan + kept;
     let keeping = if request.keep.is_empty() { 0 } else { kept + (1 + KEEP_BYTES) * scan };
     let stages = [reading, searching, preparing, running, restoring, cleaning, placing, keeping];
