@@ -1,5 +1,6 @@
 //! Windpipe and bronchi: the lumen, on the scan's own voxels, and where the windpipe divides.
 
+mod marks;
 mod trace;
 mod wave;
 mod windpipe;

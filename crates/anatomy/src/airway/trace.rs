@@ -8,13 +8,11 @@ use std::collections::VecDeque;
 use pulmoav_volume::crop::View;
 use pulmoav_volume::{Grid, Voxel};
 
-use super::wave::{Ground, Outcome, Wave};
+use super::wave::{BELOW_HU, Ground, Outcome, Wave};
 use super::windpipe::Tube;
 use crate::body::Body;
 use crate::coarse::Coarse;
 
-/// Thresholds between lumen and wall, brightest first.
-const BELOW_HU: [f32; 8] = [-600.0, -700.0, -760.0, -810.0, -850.0, -880.0, -910.0, -940.0];
 /// No airway has more branches in a scan.
 const MAX_BRANCHES: usize = 6000;
 
@@ -74,7 +72,7 @@ pub(super) fn trace(hu: &View<'_, impl Voxel>, grid: &Grid, coarse: &Coarse, bod
 /// The branch under the brightest threshold that holds it, and the threshold's number in [`BELOW_HU`].
 fn follow(ground: &mut Ground<'_, impl Voxel>, bud: &Bud, air_hu: f32) -> Option<(Outcome, usize)> {
     let mut run = |threshold: usize| {
-        let wave = Wave { below_hu: BELOW_HU[threshold], area_mm2: bud.area_mm2, air_hu };
+        let wave = Wave { threshold, area_mm2: bud.area_mm2, air_hu };
         wave.run(ground, &bud.voxels).map(|outcome| (outcome, threshold))
     };
     (bud.threshold..BELOW_HU.len()).find_map(&mut run).filter(|(outcome, _)| !outcome.voxels.is_empty())

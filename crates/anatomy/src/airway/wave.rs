@@ -3,6 +3,7 @@
 use pulmoav_volume::crop::View;
 use pulmoav_volume::{Grid, Voxel};
 
+use super::marks::{Marks, State};
 use crate::body::Body;
 use crate::coarse::Coarse;
 
@@ -41,12 +42,8 @@ const MEAN_ABOVE_AIR: (f64, f32) = (7.0, 130.0);
 const MIN_WALL_HU: f32 = 120.0;
 const WALL_OVER_NOISE: f32 = 4.2;
 
-/// A voxel that no wave has reached, that the running wave holds, that belongs to a branch; of the layer that is being
-/// parted.
-const FREE: u8 = 0;
-const RUNNING: u8 = 1;
-const TAKEN: u8 = 2;
-const FRONT: u8 = 3;
+/// Thresholds between lumen and wall, brightest first.
+pub(super) const BELOW_HU: [f32; 8] = [-600.0, -700.0, -760.0, -810.0, -850.0, -880.0, -910.0, -940.0];
 
 /// Where waves run: the scan, and what they have taken.
 pub(super) struct Ground<'a, T> {
@@ -54,8 +51,7 @@ pub(super) struct Ground<'a, T> {
     pub(super) grid: Grid,
     coarse: &'a Coarse,
     body: &'a Body,
-    /// [`FREE`], [`RUNNING`] or [`TAKEN`] a voxel of the scan.
-    marks: Vec<u8>,
+    marks: Marks,
     /// No wave runs above this slice.
     top: usize,
     /// Weights of the smoothing for a neighbour along each axis; the voxel itself has 1.
@@ -66,6 +62,8 @@ pub(super) struct Ground<'a, T> {
     noise_hu: f32,
     /// Whether waves go across edges.
     is_thick: bool,
+    /// Lengths of [`STEPS`].
+    steps_mm: [f64; STEPS.len()],
     /// Distance between layers.
     layer_mm: f64,
 }
@@ -81,9 +79,10 @@ pub(super) struct Outcome {
     pub(super) area_mm2: f64,
 }
 
-/// A wave of one threshold, in a branch whose parent has the cross-section `area_mm2`.
+/// A wave of one threshold in a branch whose parent has the cross-section `area_mm2`.
 pub(super) struct Wave {
-    pub(super) below_hu: f32,
+    /// Its number in [`BELOW_HU`].
+    pub(super) threshold: usize,
     pub(super) area_mm2: f64,
     /// What air has in this scan.
     pub(super) air_hu: f32,
@@ -97,7 +96,7 @@ impl<'a, T: Voxel> Ground<'a, T> {
         let deviation_mm = (SMOOTHING_VOXELS * finest_mm).max(SMOOTHING_MM);
         let weights = grid.spacing_mm.map(|mm| (-0.5 * (mm / deviation_mm).powi(2)).exp() as f32);
         let is_thick = coarsest_mm > THICK_MM;
-        let marks = vec![0; grid.len()];
+        let marks = Marks::new(grid.len());
         let mut ground = Self {
             hu,
             grid: *grid,
@@ -109,6 +108,7 @@ impl<'a, T: Voxel> Ground<'a, T> {
             is_noisy: false,
             noise_hu: 0.0,
             is_thick,
+            steps_mm: STEPS.map(|step| length_mm(step, grid.spacing_mm)),
             layer_mm,
         };
         ground.measure_noise();
@@ -181,28 +181,38 @@ impl<'a, T: Voxel> Ground<'a, T> {
         super::place(voxel as usize, self.grid.shape)
     }
 
-    fn is_open(&self, at: [usize; 3], below_hu: f32) -> bool {
-        if at[0] > self.top || self.smooth_hu(at) >= below_hu {
-            return false;
+    /// Whether a wave of this threshold goes on to a voxel.
+    fn is_open(&mut self, voxel: u32, at: [usize; 3], threshold: usize) -> bool {
+        // Waves come back to most voxels, mostly with another threshold.
+        let known = self.marks.darkness(voxel);
+        let darkness = known.unwrap_or_else(|| self.darkness(at));
+        if known.is_none() {
+            self.marks.set_darkness(voxel, darkness);
         }
+        darkness > threshold
+    }
+
+    /// How many of [`BELOW_HU`] a voxel within the body lies below.
+    fn darkness(&self, at: [usize; 3]) -> usize {
         let coarse = self.coarse.index_of(at);
-        self.body.encloses(coarse) && !self.coarse.unseen[coarse]
+        if at[0] > self.top || !self.body.encloses(coarse) || self.coarse.unseen[coarse] {
+            return 0;
+        }
+        let hu = self.smooth_hu(at);
+        BELOW_HU.iter().take_while(|&&below_hu| hu < below_hu).count()
     }
 
     /// Neighbours with their distances in mm: across faces, and across edges too where slices are so thick that an
     /// oblique branch falls apart.
     fn around(&self, voxel: u32) -> impl Iterator<Item = (u32, [usize; 3], f64)> + use<T> {
         let at = self.place(voxel);
-        let (shape, spacing_mm) = (self.grid.shape, self.grid.spacing_mm);
-        let steps = if self.is_thick { &STEPS[..] } else { &STEPS[..FACES] };
-        steps.iter().filter_map(move |step| {
-            let mut to = [0; 3];
-            let mut mm2 = 0.0;
-            for axis in 0..3 {
-                to[axis] = at[axis].checked_add_signed(step[axis]).filter(|&to| to < shape[axis])?;
-                mm2 += (step[axis] as f64 * spacing_mm[axis]).powi(2);
-            }
-            Some((((to[0] * shape[1] + to[1]) * shape[2] + to[2]) as u32, to, mm2.sqrt()))
+        let (shape, steps_mm) = (self.grid.shape, self.steps_mm);
+        let count = if self.is_thick { STEPS.len() } else { FACES };
+        STEPS.iter().zip(steps_mm).take(count).filter_map(move |(step, mm)| {
+            // Below 0 it wraps to far beyond the scan.
+            let to: [usize; 3] = std::array::from_fn(|axis| at[axis].wrapping_add_signed(step[axis]));
+            let is_inside = (0..3).all(|axis| to[axis] < shape[axis]);
+            is_inside.then(|| (((to[0] * shape[1] + to[1]) * shape[2] + to[2]) as u32, to, mm))
         })
     }
 }
@@ -230,6 +240,10 @@ const STEPS: [[isize; 3]; 18] = [
     [0, 1, 1],
 ];
 
+fn length_mm(step: [isize; 3], spacing_mm: [f64; 3]) -> f64 {
+    (0..3).map(|axis| (step[axis] as f64 * spacing_mm[axis]).powi(2)).sum::<f64>().sqrt()
+}
+
 impl Wave {
     /// Runs from `start`; `None`, with all voxels free again, when it breaks out or what it took is no lumen.
     pub(super) fn run(&self, ground: &mut Ground<'_, impl Voxel>, start: &[u32]) -> Option<Outcome> {
@@ -240,7 +254,7 @@ impl Wave {
         let mut areas: Vec<f64> = Vec::new();
         let mut parts = Vec::new();
         let mut broke_out = false;
-        ground.mark(start, RUNNING);
+        ground.marks.set_all(start, State::Running);
         loop {
             let (layer, next) = self.layer(ground, seeds);
             let before = layers.last().map_or(0, Vec::len);
@@ -269,23 +283,28 @@ impl Wave {
         ground.release(&parts);
         let median_mm2 = median(&areas);
         let area_mm2 = median_mm2.min(self.area_mm2);
-        let is_lumen = !broke_out
-            && median_mm2 <= WIDER * self.area_mm2 + SPARE_MM2
-            && self.is_as_dark_as_air(ground, &layers, area_mm2)
-            && self.wall_hu(ground, &layers) >= MIN_WALL_HU.max(WALL_OVER_NOISE * ground.noise_hu);
-        if !is_lumen {
+        let holds =
+            !broke_out && median_mm2 <= WIDER * self.area_mm2 + SPARE_MM2 && self.is_lumen(ground, &layers, area_mm2);
+        if !holds {
             ground.release(&layers);
             return None;
         }
         let end = layers.last().cloned().unwrap_or_default();
         let voxels: Vec<u32> = layers.into_iter().flatten().collect();
-        ground.mark(&voxels, TAKEN);
+        ground.marks.set_all(&voxels, State::Taken);
         Some(Outcome { voxels, end, parts, area_mm2 })
     }
 
-    /// Whether a branch of this width is as dark as one is; where lung was taken for lumen, it is not.
-    fn is_as_dark_as_air(&self, ground: &Ground<'_, impl Voxel>, layers: &[Vec<u32>], area_mm2: f64) -> bool {
-        let mut hu: Vec<f32> = layers.iter().flatten().map(|&v| ground.smooth_hu(ground.place(v))).collect();
+    /// Whether a branch of this width is as dark as one is, and its wall bright enough.
+    fn is_lumen(&self, ground: &Ground<'_, impl Voxel>, layers: &[Vec<u32>], area_mm2: f64) -> bool {
+        let hu: Vec<f32> = layers.iter().flatten().map(|&v| ground.smooth_hu(ground.place(v))).collect();
+        let mean_hu = hu.iter().map(|&hu| f64::from(hu)).sum::<f64>() / hu.len() as f64;
+        self.is_as_dark_as_air(hu, area_mm2)
+            && self.wall_hu(ground, layers, mean_hu) >= MIN_WALL_HU.max(WALL_OVER_NOISE * ground.noise_hu)
+    }
+
+    /// Where lung was taken for lumen, it is not.
+    fn is_as_dark_as_air(&self, mut hu: Vec<f32>, area_mm2: f64) -> bool {
         hu.sort_by(f32::total_cmp);
         let core = &hu[..hu.len().div_ceil(4)];
         let mean = |hu: &[f32]| hu.iter().sum::<f32>() / hu.len().max(1) as f32;
@@ -294,21 +313,23 @@ impl Wave {
     }
 
     /// By how much the closed voxels around a branch are brighter than those inside, HU.
-    fn wall_hu(&self, ground: &Ground<'_, impl Voxel>, layers: &[Vec<u32>]) -> f32 {
-        let (mut inside, mut outside) = ([0f64; 2], [0f64; 2]);
+    fn wall_hu(&self, ground: &Ground<'_, impl Voxel>, layers: &[Vec<u32>], mean_hu: f64) -> f32 {
+        let mut outside = [0f64; 2];
         for &voxel in layers.iter().flatten() {
-            inside = [inside[0] + f64::from(ground.smooth_hu(ground.place(voxel))), inside[1] + 1.0];
-            for (_, at, _) in ground.around(voxel) {
+            for (other, at, _) in ground.around(voxel) {
+                if ground.marks.darkness(other).is_some_and(|darkness| darkness > self.threshold) {
+                    continue;
+                }
                 let hu = ground.smooth_hu(at);
-                if hu >= self.below_hu {
+                if hu >= BELOW_HU[self.threshold] {
                     outside = [outside[0] + f64::from(hu), outside[1] + 1.0];
                 }
             }
         }
-        if inside[1] == 0.0 || outside[1] == 0.0 {
+        if outside[1] == 0.0 {
             return f32::INFINITY;
         }
-        (outside[0] / outside[1] - inside[0] / inside[1]) as f32
+        (outside[0] / outside[1] - mean_hu) as f32
     }
 
     /// What the next layer may have at most.
@@ -327,10 +348,10 @@ impl Wave {
             let (voxel, from_mm) = layer[done];
             done += 1;
             for (other, at, step_mm) in ground.around(voxel) {
-                if ground.marks[other as usize] != FREE || !ground.is_open(at, self.below_hu) {
+                if !ground.marks.is(other, State::Free) || !ground.is_open(other, at, self.threshold) {
                     continue;
                 }
-                ground.marks[other as usize] = RUNNING;
+                ground.marks.set(other, State::Running);
                 let mm = from_mm + step_mm;
                 if mm < ground.layer_mm {
                     layer.push((other, mm));
@@ -344,21 +365,15 @@ impl Wave {
 }
 
 impl<T: Voxel> Ground<'_, T> {
-    fn mark(&mut self, voxels: &[u32], mark: u8) {
-        for &voxel in voxels {
-            self.marks[voxel as usize] = mark;
-        }
-    }
-
     fn release(&mut self, layers: &[Vec<u32>]) {
         for layer in layers {
-            self.mark(layer, FREE);
+            self.marks.set_all(layer, State::Free);
         }
     }
 
     fn release_front(&mut self, front: &[(u32, f64)]) {
         for &(voxel, _) in front {
-            self.marks[voxel as usize] = FREE;
+            self.marks.set(voxel, State::Free);
         }
     }
 }
@@ -387,13 +402,13 @@ fn connected_parts(ground: &mut Ground<'_, impl Voxel>, front: &[u32]) -> Vec<Ve
     let [depth, height, width] = ground.grid.shape;
     let mut firsts = front.to_vec();
     firsts.sort_unstable();
-    ground.mark(front, FRONT);
+    ground.marks.set_all(front, State::Front);
     let mut parts = Vec::new();
     for first in firsts {
-        if ground.marks[first as usize] != FRONT {
+        if !ground.marks.is(first, State::Front) {
             continue;
         }
-        ground.marks[first as usize] = RUNNING;
+        ground.marks.set(first, State::Running);
         let mut part = vec![first];
         let mut done = 0;
         while done < part.len() {
@@ -403,8 +418,8 @@ fn connected_parts(ground: &mut Ground<'_, impl Voxel>, front: &[u32]) -> Vec<Ve
                 for oy in y.saturating_sub(1)..(y + 2).min(height) {
                     for ox in x.saturating_sub(1)..(x + 2).min(width) {
                         let other = ground.index([oz, oy, ox]);
-                        if ground.marks[other as usize] == FRONT {
-                            ground.marks[other as usize] = RUNNING;
+                        if ground.marks.is(other, State::Front) {
+                            ground.marks.set(other, State::Running);
                             part.push(other);
                         }
                     }
