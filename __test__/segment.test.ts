@@ -11,7 +11,7 @@ import {
   verifyModel,
   writeVolume,
 } from 'pulmoav';
-import { chest, folder, same, smallestModel } from './fixture.js';
+import { chest, folder, same, smallChest, smallestModel } from './fixture.js';
 
 const { ct } = chest();
 let model: string;
@@ -57,7 +57,7 @@ test('a label map lies on the scan’s own grid, and its counts are the targets�
   // What so small a network finds is in no proportion.
   t.deepEqual(
     warnings.map(({ code }) => code).filter((code) => code !== 'IMPLAUSIBLE_RESULT'),
-    ['COARSE_SPACING'],
+    ['COARSE_SPACING', 'NOT_TIDIED'],
   );
   t.is(probabilities, undefined);
 });
@@ -145,10 +145,11 @@ test('labels are post-processed as the plan says, unless asked otherwise', async
 
 test('each branch gets one class where that was not refused, and what changed is counted', async (t) => {
   using segmenter = await Segmenter.load({ model });
+  const fine = smallChest().ct;
   const [own, asked, raw] = [
-    await segmenter.segment(ct),
-    await segmenter.segment(ct, { tidy: true }),
-    await segmenter.segment(ct, { tidy: false }),
+    await segmenter.segment(fine),
+    await segmenter.segment(fine, { tidy: true }),
+    await segmenter.segment(fine, { tidy: false }),
   ];
   t.true(same(own.labels.data, asked.labels.data));
   t.is(raw.tidied, null);
@@ -158,9 +159,16 @@ test('each branch gets one class where that was not refused, and what changed is
   const differ = own.labels.data.filter((label, at) => label !== raw.labels.data[at]).length;
   t.true(differ <= changed.voxels + bridged.voxels + dropped.voxels);
   t.true(looseAfter.pieces <= looseBefore.pieces);
-  const half = await segmenter.segment(ct, { prompts: ['artery'], tidy: true });
-  t.is(half.tidied, null);
-  t.true(half.warnings.some(({ code }) => code === 'NOT_TIDIED'));
+  // One class alone, and voxels of 49 mm³.
+  const [half, coarse] = [
+    await segmenter.segment(fine, { prompts: ['artery'], tidy: true }),
+    await segmenter.segment(ct),
+  ];
+  for (const { tidied, warnings } of [half, coarse]) {
+    t.is(tidied, null);
+    t.true(warnings.some(({ code }) => code === 'NOT_TIDIED'));
+  }
+  t.not((await segmenter.segment(ct, { tidy: true })).tidied, null);
   const wrong = 'no' as unknown as boolean;
   await t.throwsAsync(segmenter.segment(ct, { tidy: wrong }), { instanceOf: UsageError, message: /tidy/ });
 });

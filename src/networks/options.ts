@@ -31,7 +31,8 @@ export interface SegmentOptions extends CallOptions {
    * Give each branch one class, artery or vein: what lies on a branch of the other class follows it, gaps of up to 6 mm
    * are bridged, and loose specks go. Needs prompts of both classes.
    *
-   * @default as the model's plan says; where it does not say, as `postprocess`
+   * @default as the model's plan says; where it does not say, as `postprocess`, and not in voxels above
+   * 27 mm³ (warning `NOT_TIDIED`)
    */
   tidy?: boolean | undefined;
   /**

@@ -51,9 +51,10 @@ impl Plan {
     }
 
     /// Whether each branch gets one class, artery or vein, gaps are bridged and loose specks go. Where the plan does not
-    /// say: where labels are post-processed.
-    pub fn tidies(&self) -> bool {
-        self.tidy.unwrap_or_else(|| self.postprocesses())
+    /// say: where labels are post-processed, but not where voxels are `coarse`, in which arteries and veins run into each
+    /// other.
+    pub fn tidies(&self, coarse: bool) -> bool {
+        self.tidy.unwrap_or_else(|| self.postprocesses() && !coarse)
     }
 
     /// What the network learns beside its targets.

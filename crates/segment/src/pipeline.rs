@@ -16,7 +16,7 @@ use crate::folds::Folds;
 use crate::forecast::{Forecast, foretell};
 use crate::keep::{self, Kept, keep};
 use crate::postprocess::postprocess;
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, has_coarse_voxels, prepare};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
 use crate::restore::{Restored, restore, undo};
@@ -225,12 +225,13 @@ pub fn segment<T: Voxel>(
     let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
     let Finished { labels, probabilities, cleared_in_air, tidied, seconds } =
         finish(ct, found, &prepared, plan, &Asked { targets: &asked, keep: &to_keep, request }, monitor)?;
-    let not_tidied = (request.tidy == Some(true) && tidied.is_none()).then(tidy::nothing_to_tidy);
     let counts = label::counts(&labels.data);
     let voxel_ml = ct.grid.voxel_ml();
     let targets = measured(&asked, plan, &counts, voxel_ml);
     let is_empty = targets.iter().all(|target| target.voxels == 0);
     let emptiness = is_empty.then(|| empty_result(prepared.lungs().is_some()));
+    let has_both = !is_empty && !tidy::pairs(plan, &asked).is_empty();
+    let not_tidied = if tidied.is_some() { None } else { tidy::not_done(plan, has_both, &prepared.inverse.canonical) };
     Ok(Segmentation {
         labels,
         probabilities,
@@ -274,7 +275,8 @@ fn finish(
 ) -> Result<Finished, SegmentError> {
     monitor.report("restore", 0, 1);
     let mut clock = Clock::start();
-    let pairs = if plan.tidies() { tidy::pairs(plan, asked.targets) } else { vec![] };
+    let coarse = has_coarse_voxels(&prepared.inverse.canonical);
+    let pairs = if plan.tidies(coarse) { tidy::pairs(plan, asked.targets) } else { vec![] };
     let wanted = asked.request.probabilities;
     let restored = match &found {
         Some(found) => restore(ct, found, prepared, plan, asked.targets, wanted),

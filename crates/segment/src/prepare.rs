@@ -302,6 +302,11 @@ fn side_line(lungs: Option<&Lungs>, inverse: &InverseTransform) -> Vec<f32> {
         .collect()
 }
 
+/// Whether voxels are so large that a small vessel does not half fill one; thick slices of fine pixels are not.
+pub(crate) fn has_coarse_voxels(grid: &Grid) -> bool {
+    grid.spacing_mm.iter().product::<f64>() > COARSE_MM.powi(3)
+}
+
 fn coarse_spacing(canonical: &Grid) -> Option<Warning> {
     let coarsest_mm = canonical.spacing_mm.iter().copied().fold(0.0, f64::max);
     (coarsest_mm > COARSE_MM).then(|| {

@@ -4,10 +4,10 @@ use pulmoav_plan::{Plan, VesselClass};
 use pulmoav_task::{Monitor, Warning};
 use pulmoav_tree::tidy::{Report, Request, Weights, tidy as tidied};
 use pulmoav_volume::crop::View;
-use pulmoav_volume::{Volume, Voxel};
+use pulmoav_volume::{Grid, Volume, Voxel};
 
 use crate::error::SegmentError;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, has_coarse_voxels};
 
 /// The values of arteries and veins that were asked for, in pairs of one side.
 pub(crate) fn pairs(plan: &Plan, asked: &[usize]) -> Vec<[u8; 2]> {
@@ -46,10 +46,42 @@ pub(crate) fn tidy(
     Ok(report?)
 }
 
-/// Tidying needs both classes.
-pub(crate) fn nothing_to_tidy() -> Warning {
-    Warning::new(
-        "NOT_TIDIED",
-        "branches were not given one class each, since that takes arteries and veins of the same side; ask for both",
-    )
+/// Why labels were not tidied, where the plan asks for it, or would for smaller voxels and vessels of both classes.
+pub(crate) fn not_done(plan: &Plan, has_both: bool, canonical: &Grid) -> Option<Warning> {
+    let why = if plan.tidy == Some(true) {
+        "since that takes arteries and veins of the same side; ask for both".to_owned()
+    } else if plan.tidies(false) && has_both && has_coarse_voxels(canonical) {
+        let [z, y, x] = canonical.spacing_mm;
+        format!(
+            "since in voxels of {x:.1} x {y:.1} x {z:.1} mm arteries and veins run into each other; --tidy (tidy: true) does \
+             it all the same"
+        )
+    } else {
+        return None;
+    };
+    Some(Warning::new("NOT_TIDIED", format!("branches were not given one class each, {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use pulmoav_volume::Affine;
+
+    use super::*;
+    use crate::fixture::plan;
+
+    #[test]
+    fn coarse_voxels_are_said_to_be_why() {
+        let grid = |spacing_mm| Grid { shape: [9; 3], spacing_mm, affine: Affine::from_spacing(spacing_mm) };
+        let (thick, coarse) = (grid([5.0, 0.8, 0.8]), grid([5.0, 3.0, 3.0]));
+        let plan = Plan { postprocess: Some(true), tidy: None, ..plan() };
+        assert!(not_done(&plan, true, &thick).is_none());
+        assert!(not_done(&plan, false, &coarse).is_none());
+        let told = not_done(&plan, true, &coarse).expect("a reason");
+        assert_eq!(told.code, "NOT_TIDIED");
+        assert!(told.message.contains("3.0 x 3.0 x 5.0 mm"), "{}", told.message);
+        let refused = Plan { tidy: Some(false), ..plan.clone() };
+        assert!(not_done(&refused, true, &coarse).is_none());
+        let asked = Plan { tidy: Some(true), ..plan };
+        assert!(not_done(&asked, false, &thick).expect("a reason").message.contains("ask for both"));
+    }
 }

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use self::decide::Rules;
 use self::planes::Planes;
 use crate::boundary;
-use crate::prepare::{COARSE_MM, InverseTransform, Prepared};
+use crate::prepare::{InverseTransform, Prepared, has_coarse_voxels};
 use crate::tiles::Probabilities;
 
 /// Interpolation stays below the threshold where all values do, by more than its rounding.
@@ -89,14 +89,13 @@ pub fn restore(
 }
 
 /// Refines the boundary of vessels where the plan says so and the scan's voxels are small enough to be half filled by a
-/// vessel: thick slices of fine pixels are.
+/// vessel.
 ///
 /// # Shapes
 /// `labels`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
 fn refine_boundary(labels: &mut [u8], ct: &Volume<impl Voxel>, inverse: &InverseTransform, plan: &Plan, lungs: &Lungs) {
     let spacing_mm = inverse.canonical.spacing_mm;
-    let small = spacing_mm.iter().product::<f64>() <= COARSE_MM.powi(3);
-    if let Some(settings) = plan.walls.filter(|_| small) {
+    if let Some(settings) = plan.walls.filter(|_| !has_coarse_voxels(&inverse.canonical)) {
         let moves = inverse.orientation;
         let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
         let plane = [1, hu.shape()[1], hu.shape()[2]];
