@@ -81,7 +81,10 @@ test('what a data set, a run and a checkpoint are told by is as the schemas say'
   }
   const lines = readFileSync(join(run, 'events.jsonl'), 'utf8').trim().split('\n');
   const kinds = new Set(lines.map((line) => JSON.parse(line).type));
-  t.true(['start', 'step', 'validation', 'checkpoint', 'end'].every((kind) => kinds.has(kind)), [...kinds].join());
+  t.true(
+    ['start', 'step', 'validation', 'checkpoint', 'end'].every((kind) => kinds.has(kind)),
+    [...kinds].join(),
+  );
   for (const line of lines) t.is(against('train-event-line', JSON.parse(line)), null, line);
 });
 

@@ -234,7 +234,7 @@ function refuseOld(jobs: BatchJob[]): void {
 
 function check(request: BatchRequest): void {
   const { inputs, out, format, shard, processes, threads } = request;
-  if (inputs.length === 0) throw new UsageError('No scan and no folder was given.');
+  if (!Array.isArray(inputs) || inputs.length === 0) throw new UsageError('No scan and no folder was given (inputs).');
   for (const input of inputs) checkPath('An input', input);
   checkPath('out', out);
   checkDevices(request);

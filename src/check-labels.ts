@@ -49,6 +49,9 @@ const SIDES = [
  * for (const { title, value, light } of figures) console.log(title, value, light);
  */
 export async function checkLabels(path: string, options: CheckOptions): Promise<Checked> {
+  if (typeof options !== 'object' || options === null) {
+    throw new UsageError('No scan was given: a label map is checked beside its scan, { image: PATH }.');
+  }
   const { image, artery, vein, index, threads = defaultThreads() } = options;
   checkPath('The label map', path);
   checkPath('The scan', image);

@@ -18,6 +18,11 @@ export async function surveyDataset(dataset: string, { signal }: CallOptions): P
   return await call({ signal }, () => addon().surveyDataset(dataset));
 }
 
+/** Refuses a data set whose lists cannot be learnt from in a fold; no voxel is read. */
+export async function checkDataset(dataset: string, fold: number, { signal }: CallOptions): Promise<void> {
+  await call({ signal }, () => addon().checkDataset(dataset, fold));
+}
+
 /** Looks at every voxel of a case whose files are all there. */
 export async function checkCase(
   dataset: string,

@@ -77,6 +77,16 @@ export function refuseSamePlace(output: string, others: string[]): void {
 }
 
 /**
+ * Refuses an output that is there already.
+ *
+ * @throws UsageError
+ */
+export function refuseOld(output: string): void {
+  if (!existsSync(output)) return;
+  throw new UsageError(`"${output}" is there already.`, { hint: 'Choose another name, or add --overwrite.' });
+}
+
+/**
  * Refuses an output whose folder is missing or cannot be written to, before work starts that would be lost.
  *
  * @throws IoError

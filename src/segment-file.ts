@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
 import { defaultThreads, seriesOf } from './check.js';
 import { UsageError } from './errors.js';
-import { isSamePlace, refuseSamePlace } from './files.js';
+import { isSamePlace, refuseOld, refuseSamePlace } from './files.js';
 import { labelNames } from './labels.js';
 import { checkDevices, type Precision } from './native/device.js';
 import { addon } from './native/load.js';
@@ -148,11 +147,6 @@ export async function foretellJob(job: SegmentJob, options: CallOptions = {}): P
   const forecast = await segmenter.foretell(inputsOf(job), { ...asked, ...options });
   const { model, folds, device } = segmenter;
   return { output: job.output, model, folds, device, threads: job.threads ?? defaultThreads(), ...forecast };
-}
-
-function refuseOld(output: string): void {
-  if (!existsSync(output)) return;
-  throw new UsageError(`"${output}" is there already.`, { hint: 'Choose another name, or add --overwrite.' });
 }
 
 /** Which model a job asks for, and on what it runs. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { FORMATS } from '../batch/scans.js';
 import { type BatchCase, type BatchReport, type BatchRequest, batch } from '../batch.js';
 import { type Preset, QUALITIES } from '../segment.js';
-import { interruption, PARTIAL_FAILURE } from './exit.js';
+import { adviseOnInterruption, interruption, PARTIAL_FAILURE } from './exit.js';
 import { bytes, choice, collect, integer, list, oneOf, share } from './flags.js';
 import { printJson, progressPrinter, say } from './output.js';
 
@@ -47,6 +47,7 @@ export function addBatch(program: Command): void {
     .option('--no-tidy', 'leave the class of each voxel as the network saw it')
     .option('--strict', 'fail a scan that there is anything to warn of')
     .action(async (inputs: string[], { json, prompt, mirror, ...rest }: Flags) => {
+      adviseOnInterruption('Go on with --resume.');
       // A line for each scan is enough where no line is rewritten.
       const printer = progressPrinter({ stages: false });
       const request = { inputs, prompts: prompt, ...rest, ...(mirror === false ? { mirror } : {}) };

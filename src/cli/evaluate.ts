@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../evaluate/result.js';
@@ -53,7 +53,9 @@ export function addEvaluate(program: Command): void {
     .option('--ignore <values>', 'values of the reference that do not count', (text) => list(text).map(Number))
     .option('--resample', "bring label maps on another grid onto the reference's instead of refusing them")
     .option('--ref-veins <path>', "the reference's veins, where they have a file, or folder, of their own")
-    .option('--overlap <policy>', 'what both of its files claim: ignore, artery or vein (ignore)')
+    .addOption(
+      new Option('--overlap <policy>', 'what both of its files claim (ignore)').choices(['ignore', 'artery', 'vein']),
+    )
     .option('--draws <n>', 'draws of the bootstrap intervals (10000)', integer('--draws', 100))
     .option('--seed <s>', 'their seed (1)', integer('--seed', 0))
     .option('--max-memory <bytes>', 'memory that cases scored side by side may take', bytes('--max-memory'))

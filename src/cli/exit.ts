@@ -9,11 +9,20 @@ type Signal = keyof typeof signals;
 
 class Interrupted extends Error {
   readonly status: number;
+  readonly hint: string | null;
   constructor(signal: Signal) {
     super(`Interrupted by ${signal}.`);
     this.name = 'AbortError';
     this.status = signals[signal];
+    this.hint = advice;
   }
+}
+
+let advice: string | null = null;
+
+/** What to say of an interruption from here on: how to go on. */
+export function adviseOnInterruption(hint: string): void {
+  advice = hint;
 }
 
 const controller = new AbortController();
@@ -58,5 +67,6 @@ export function reportError(error: unknown, { json, signal }: { json: boolean; s
 export function errorJson(error: unknown): { code: string; message: string; hint: string | null } {
   const message = error instanceof Error ? error.message : String(error);
   if (isPulmoavError(error)) return { code: error.code, message, hint: error.hint ?? null };
-  return { code: error instanceof Interrupted ? 'INTERRUPTED' : 'ERR_INTERNAL', message, hint: null };
+  if (error instanceof Interrupted) return { code: 'INTERRUPTED', message, hint: error.hint };
+  return { code: 'ERR_INTERNAL', message, hint: null };
 }

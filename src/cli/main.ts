@@ -51,6 +51,10 @@ function withoutProgress(args: string[]): string[] {
 /** A wrong flag, as one of our own errors. */
 function usage(error: CommanderError): UsageError {
   if (error.code === 'commander.help') {
+    const [, , command, topic] = process.argv;
+    if (command === 'help' && topic !== undefined) {
+      return new UsageError(`There is no command '${topic}'.`, { hint: '"pulmoav --help" lists the commands.' });
+    }
     return new UsageError('No command was given.', { hint: '"pulmoav --help" lists the commands.' });
   }
   const message = error.message.replace(/^error: /, '').replace(/\.?$/, '.');

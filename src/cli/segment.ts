@@ -86,7 +86,10 @@ function addResults(command: Command): void {
     .option('--postprocess', "clean the labels, which is the plan's own choice otherwise: pulmoav yes, la-caf no")
     .option('--no-postprocess', 'leave the labels as the network saw them')
     .option('--report <html>', 'write one page that opens offline: slices, 3-D, figures, warnings')
-    .option('--tidy', "give each branch one class; without a word the plan's choice, else as --postprocess in voxels up to 27 mm³")
+    .option(
+      '--tidy',
+      "give each branch one class; without a word the plan's choice, else as --postprocess in voxels up to 27 mm³",
+    )
     .option('--no-tidy', 'leave the class of each voxel as the network saw it')
     .option('--preview <png>', 'draw scan and labels')
     .option('--colours <file>', 'write names and colours of the labels: .txt (ITK-SNAP) or .ctbl (3D Slicer)')

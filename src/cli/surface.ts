@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { refuseOld } from '../files.js';
 import { writeSurface } from '../surface.js';
 import { interruption } from './exit.js';
 import { integers } from './flags.js';
@@ -8,6 +9,7 @@ interface Flags {
   json?: boolean;
   output: string;
   values?: number[];
+  overwrite?: boolean;
 }
 
 const EXAMPLES = `
@@ -22,8 +24,10 @@ export function addSurface(program: Command): void {
     .argument('<labels>', 'a label map: NIfTI, NRRD, MetaImage or a DICOM segmentation')
     .requiredOption('-o, --output <file>', 'file to write: .stl, .ply (colours) or .glb (colours and names)')
     .option('--values <list>', 'only these values, with commas between: 1,2', integers('--values'))
+    .option('--overwrite', 'replace a file that is there already')
     .addHelpText('after', EXAMPLES)
-    .action(async (labels: string, { json, output, values }: Flags) => {
+    .action(async (labels: string, { json, output, values, overwrite = false }: Flags) => {
+      if (!overwrite && output !== labels) refuseOld(output);
       const printer = progressPrinter();
       const options = { values, signal: interruption, onProgress: printer.onProgress };
       const parts = await writeSurface(labels, output, options).finally(printer.done);
@@ -32,7 +36,9 @@ export function addSurface(program: Command): void {
         const volumes = `${surfaceMl.toFixed(1)} ml (voxels ${voxelsMl.toFixed(1)})`;
         say(`${value} ${name}: ${volumes}, ${areaCm2.toFixed(0)} cm², ${triangles} triangles`);
       }
-      if (parts.length === 0) say('The label map has none of these values; the file holds no triangle.');
+      const missing = values?.filter((value) => !parts.some((part) => part.value === value)) ?? [];
+      if (missing.length > 0) say(`no voxel of the label map has the value ${missing.join(', ')}`);
+      if (parts.length === 0) say('The file holds no triangle.');
       say(output);
     });
 }

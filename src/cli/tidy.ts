@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
+import { refuseOld } from '../files.js';
 import { labelNames } from '../labels.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
@@ -16,6 +17,7 @@ interface Flags {
   artery: number;
   vein: number;
   dryRun?: boolean;
+  overwrite?: boolean;
   index?: number;
   threads?: number;
 }
@@ -30,14 +32,17 @@ export function addTidy(program: Command): void {
     .option('--artery <value>', 'value of the arteries', integer('--artery', 1), 1)
     .option('--vein <value>', 'value of the veins', integer('--vein', 1), 2)
     .option('--dry-run', 'only say what would be changed')
+    .option('--overwrite', 'replace a label map that is there already')
     .option('--index <n>', "which volume of the scan's file with four axes", integer('--index', 0))
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
-    .action(async (input: string, { json, output, dryRun = false, ...asked }: Flags) => {
+    .action(async (input: string, { json, output, dryRun = false, overwrite = false, ...asked }: Flags) => {
       if (!dryRun && output === undefined) {
         throw new UsageError('No output was named.', { hint: 'Give --output FILE, or --dry-run.' });
       }
-      if (!dryRun && output !== undefined)
+      if (!dryRun && output !== undefined) {
         await call({}, (monitor) => addon().checkOutput(output, input, null, monitor));
+        if (!overwrite) refuseOld(output);
+      }
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       const { labels, ...report } = await tidy(input, { ...asked, ...options }).finally(printer.done);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { TrainConfig } from '../config/train.js';
 import type { Precision } from '../native/device.js';
@@ -5,7 +7,7 @@ import type { EndReason, TrainEvent } from '../train/events.js';
 import { train } from '../train/folds.js';
 import { deviceList, launch, ranksOfEnvironment } from '../train/ranks.js';
 import { readTrainConfig } from '../train/run.js';
-import { interruption } from './exit.js';
+import { adviseOnInterruption, interruption } from './exit.js';
 import { bytes, duration, integer } from './flags.js';
 import { printJson, progressPrinter, readableBytes, say } from './output.js';
 
@@ -49,6 +51,9 @@ export function addTrain(program: Command): void {
       }
       const together = devices === 'env' ? ranksOfEnvironment() : undefined;
       const printer = progressPrinter();
+      adviseOnInterruption('Go on with --resume.');
+      const isNew = rest.fold !== 'all' && !existsSync(join(rest.out, 'run.json'));
+      if (rest.resume && isNew) say(`${rest.out} holds no run: a new one begins`);
       const result = await train({
         dataset,
         ...rest,

@@ -103,7 +103,9 @@ export const planConfig = z.strictObject({
   tidy: z
     .boolean()
     .optional()
-    .describe('Whether each branch gets one class, artery or vein. Missing: where labels are post-processed and voxels are at most 27 mm³.'),
+    .describe(
+      'Whether each branch gets one class, artery or vein. Missing: where labels are post-processed and voxels are at most 27 mm³.',
+    ),
   targets: z.array(target).min(1).describe('What can be asked for.'),
   defaultTargets: z.array(z.string()).min(1).describe('Target names used when the user gives no prompt.'),
   network: z.discriminatedUnion('preset', [laCaf, pulmoav]).describe("The network's own numbers."),

@@ -20,12 +20,15 @@ export type Masks = Pick<EvaluateOptions, 'within' | 'lungs' | 'refVeins'>;
  * Pairs the label maps of two folders by name, whatever their formats, and the masks of others. A name that ends
  * in nnU-Net's `_0000` is taken without it where only that has a partner.
  *
- * @throws IoError where a folder cannot be read or holds no prediction, UsageError where two files have one name
+ * @throws IoError where a folder cannot be read or holds no label map, UsageError where two files have one name
  */
 export function casePairs(pred: string, ref: string, folders: Masks): CasePair[] {
   const [predictions, references] = [volumesOf(pred), volumesOf(ref)];
-  if (predictions.size === 0) {
-    throw new IoError('ERR_IO', `The folder "${pred}" holds no NIfTI, NRRD or MetaImage file.`);
+  for (const [folder, { size }] of [
+    [pred, predictions],
+    [ref, references],
+  ] as const) {
+    if (size === 0) throw new IoError('ERR_IO', `The folder "${folder}" holds no NIfTI, NRRD or MetaImage file.`);
   }
   const predicted = aligned(predictions, references);
   const referred = aligned(references, predictions);

@@ -113,6 +113,9 @@ export interface CaseWarning {
 /** Looks at every voxel of a case whose files are all there. */
 export declare function checkCase(dataset: string, name: string, asked: CheckRequest, monitor: CallMonitor): Promise<CheckedCase | ErrorInfo>
 
+/** Refuses a data set whose lists cannot be learnt from in a fold; no voxel is read. */
+export declare function checkDataset(dataset: string, fold: number): Promise<null | ErrorInfo>
+
 /** What was found. */
 export interface Checked {
   /** The worst light of all figures. */
@@ -1449,7 +1452,8 @@ export interface Warning {
    * A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `FORMS_DIFFER`, `UNITS`, `COARSE_SPACING`. Of DICOM:
    * `FILES_SKIPPED`, `SERIES_CHOSEN`, `SINGLE_SLICE`, `DUPLICATE_SLICES`, `MISSING_SLICES`, `UNEVEN_SPACING`,
    * `TILT_RESAMPLED`, `HU_CLIPPED`. Of the anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`,
-   * `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`, `NOT_TIDIED`. Of a label map: `EMPTY_RESULT`.
+   * `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`, `NOT_TIDIED`,
+   * `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`.
    */
   code: string
   /** One sentence: what it is and, where something can be done, what to check. */

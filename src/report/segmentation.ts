@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { refuseSamePlace, writeAtomic } from '../files.js';
 import { itkSnapTable, labelNames, slicerTable } from '../labels.js';
+import { recordPath } from '../record.js';
 import { inputsOf, type SegmentJob, type SegmentReport, segmentToFile } from '../segment-file.js';
 import type { CallOptions, Volume } from '../types.js';
 import { readVolume } from '../volume.js';
@@ -55,8 +56,9 @@ function checkPlaces(job: ReportedJob): void {
       `Colours are written as .txt (ITK-SNAP) or .ctbl (3D Slicer), but "${colours}" ends in neither.`,
     );
   }
-  const taken = [...inputsOf(job), output];
-  for (const place of [report, picture, stats, colours]) {
+  const { probabilities, record } = job;
+  const taken = [...inputsOf(job), output, ...(record ? [recordPath(output)] : [])];
+  for (const place of [probabilities, report, picture, stats, colours]) {
     if (place === undefined) continue;
     refuseSamePlace(place, taken);
     taken.push(place);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from '../check.js';
 import type { TrainSettings } from '../config/train.js';
+import { checkDataset } from '../dataset.js';
 import { ConfigError, IoError } from '../errors.js';
 import { checkManifest } from '../models/manifest.js';
 import { findModel } from '../models.js';
@@ -103,8 +104,12 @@ export async function trainFold(options: FoldOptions, shared = options.out): Pro
   checkPrecision(precision, device.name);
   const place = { device: device.name, precision, threads };
   if (ranks !== undefined && ranks.rank > 0) return await follow(place, options, ranks, shared);
-  // Refused before the folder holds a run.
-  if (!resume) planMemory(checkTrainConfig(options.config ?? {}), maxMemoryBytes);
+  // Refused before the folder holds a run, and before a text tower learns for minutes.
+  if (!resume || !existsSync(join(out, 'run.json'))) {
+    const config = checkTrainConfig(options.config ?? {});
+    planMemory(config, maxMemoryBytes);
+    await checkDataset(options.dataset, options.fold ?? config.fold, options);
+  }
   const run = await openRun(out, options.config, { resume, fold: options.fold });
   const log = new EventLog(out, options.onEvent);
   const limit = timeLimit(options.maxSeconds);

@@ -11,7 +11,7 @@ use std::path::Path;
 /// The reference mask on the scan's grid; a mask of another size is looked up at the nearest voxel.
 fn reference(path: &Path, grid: &Grid) -> Vec<u8> {
     let image = formats::read(path, None, &Silent).expect("a mask");
-    let mask = labels(&image.voxels).expect("labels");
+    let mask = labels(&image.voxels, "labels").expect("labels");
     let from = image.header.grid.shape;
     let at = |axis: usize, i: usize| ((i as f64 + 0.5) * from[axis] as f64 / grid.shape[axis] as f64) as usize;
     let mut found = Vec::with_capacity(grid.len());

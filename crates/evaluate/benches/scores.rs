@@ -39,7 +39,7 @@ fn run(data: &std::path::Path, case: &str, repeats: usize) -> Result<(), Failure
         let image = read(&data.join(name), None, &Silent)?;
         let voxels = match image.voxels {
             Voxels::U8(voxels) => voxels,
-            voxels => labels(&voxels)?,
+            voxels => labels(&voxels, "labels")?,
         };
         Ok(Mask { data: voxels, grid: image.header.grid })
     };

@@ -79,7 +79,7 @@ fn shared_masks_score_as_their_oracle_says() {
     let cases: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("JSON");
     let load = |name: &str| {
         let image = read(&Path::new(SHARED).join("masks").join(name), None, &Silent).expect(name);
-        let data = labels(&image.voxels).expect(name).into_iter().map(|label| u8::from(label > 0)).collect();
+        let data = labels(&image.voxels, "labels").expect(name).into_iter().map(|label| u8::from(label > 0)).collect();
         Mask { data, grid: image.header.grid }
     };
     let mut checked = 0;

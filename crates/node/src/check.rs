@@ -112,7 +112,7 @@ pub fn check_file<'env>(
 fn run(path: &Path, asked: CheckFileRequest, shared: &Shared) -> std::result::Result<Checked, Failure> {
     let clock = Instant::now();
     let image = formats::read(path, None, shared)?;
-    let map = Mask { data: labels(&image.voxels)?, grid: image.header.grid };
+    let map = Mask { data: labels(&image.voxels, path.display())?, grid: image.header.grid };
     let mut warnings = image.header.warnings;
     let load = clock.elapsed().as_secs_f64();
     let part = Part { index: asked.index, series: asked.series };

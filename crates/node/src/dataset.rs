@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use napi::bindgen_prelude::{Either, PromiseRaw};
+use napi::bindgen_prelude::{Either, Null, PromiseRaw};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pulmoav_train::case::Annotated;
+use pulmoav_train::case::{Annotated, DataSet};
 use pulmoav_train::check::{Asked, check};
 use pulmoav_train::finding::{Finding, Severity};
 use pulmoav_train::fingerprint;
@@ -168,6 +168,15 @@ pub fn survey_dataset(env: &Env, dataset: String) -> Result<PromiseRaw<'_, Eithe
             cases: found.cases.into_iter().map(SurveyedCase::from).collect(),
             findings: found.findings.into_iter().map(DatasetFinding::from).collect(),
         })
+    })
+}
+
+/// Refuses a data set whose lists cannot be learnt from in a fold; no voxel is read.
+#[napi(catch_unwind)]
+pub fn check_dataset(env: &Env, dataset: String, fold: u32) -> Result<PromiseRaw<'_, Either<Null, ErrorInfo>>> {
+    Engine::workers()?.promise(env, move || {
+        DataSet::open(Path::new(&dataset), fold as usize)?;
+        Ok(Null)
     })
 }
 

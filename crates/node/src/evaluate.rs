@@ -267,7 +267,7 @@ fn read_labels(path: &Path, shared: &Shared) -> std::result::Result<Labels, Fail
     let image = formats::read(path, None, shared)?;
     let data = match image.voxels {
         Voxels::U8(labels) => labels,
-        voxels => labels(&voxels)?,
+        voxels => labels(&voxels, path.display())?,
     };
     let map = Mask { data, grid: image.header.grid };
     Ok(Labels { map, oriented: image.header.oriented })

@@ -53,7 +53,7 @@ pub fn write_surface<'env>(
         })?;
         formats::refuse_same_file(&path, &output)?;
         let image = formats::read(&path, None, &*shared)?;
-        let map = labels(&image.voxels)?;
+        let map = labels(&image.voxels, path.display())?;
         let grid = image.header.grid;
         let counts = counts(&map);
         let voxel_mm3 = grid.spacing_mm.iter().product::<f64>();

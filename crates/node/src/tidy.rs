@@ -9,6 +9,7 @@ use napi_derive::napi;
 use pulmoav_tree::tidy::{self, Bridge, Change, Loose, Report, Request, Weights};
 use pulmoav_volume::crop::View;
 use pulmoav_volume::hounsfield::Hounsfield;
+use pulmoav_volume::label::counts;
 use pulmoav_volume::{Mask, formats, with_hounsfield};
 
 use crate::beside::Beside;
@@ -17,7 +18,7 @@ use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
 use crate::scan::Part;
 use crate::volume::{Axes, LabelMap, labels};
-use crate::warning::Warning;
+use crate::warning::{Warning, missing_values};
 
 /// How a label map is tidied.
 #[napi(object, object_to_js = false, use_nullable = true)]
@@ -149,8 +150,9 @@ fn run(path: &Path, asked: &TidyRequest, shared: &Shared) -> std::result::Result
     let clock = Instant::now();
     let image = formats::read(path, None, shared)?;
     let oriented = image.header.oriented;
-    let mut map = Mask { data: labels(&image.voxels)?, grid: image.header.grid };
+    let mut map = Mask { data: labels(&image.voxels, path.display())?, grid: image.header.grid };
     let mut warnings = image.header.warnings;
+    warnings.extend(missing_values(&counts(&map.data), [asked.artery, asked.vein]));
     let load = clock.elapsed().as_secs_f64();
     let part = Part { index: asked.index, ..Part::default() };
     let beside = |scan: &String| Beside::read(Path::new(scan), &part, &map, shared);

@@ -1,6 +1,6 @@
 //! Vessels as trees.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use napi::bindgen_prelude::{Either, PromiseRaw};
@@ -19,7 +19,7 @@ use crate::memory::peak_bytes;
 use crate::monitor::{CallMonitor, Shared};
 use crate::outcome::{ErrorInfo, Failure};
 use crate::volume::{Axes, Given, VoxelVolume, labels};
-use crate::warning::Warning;
+use crate::warning::{Warning, missing_values};
 
 /// How trees are asked for.
 #[napi(object, object_to_js = false, use_nullable = true)]
@@ -175,8 +175,8 @@ pub fn tree_file<'env>(
     let shared = monitor.share();
     Engine::threads(asked.threads as usize)?.cancellable(env, monitor, move || {
         let clock = Instant::now();
-        let image = formats::read(&PathBuf::from(path), asked.index.map(|index| index as usize), &*shared)?;
-        let map = Mask { data: labels(&image.voxels)?, grid: image.header.grid };
+        let image = formats::read(Path::new(&path), asked.index.map(|index| index as usize), &*shared)?;
+        let map = Mask { data: labels(&image.voxels, &path)?, grid: image.header.grid };
         let warnings = image.header.warnings;
         drop(image.voxels);
         run(&map, asked, warnings, clock.elapsed().as_secs_f64(), &shared)
@@ -207,6 +207,7 @@ fn run(
     let voxels = counts(&map.data);
     let wanted = wanted(&asked, &voxels)?;
     warnings.extend(extract_warnings(&map.grid, wanted.is_empty()));
+    warnings.extend(missing_values(&voxels, wanted.iter().map(|class| class.value)));
     let trees = vessel_trees(map, &wanted, shared)?;
     let measured = wanted.into_iter().zip(trees).map(|(class, tree)| {
         let count = voxels[class.value as usize];

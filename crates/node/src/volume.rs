@@ -1,5 +1,6 @@
 //! Volumes in and out of files, and across the door.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use napi::bindgen_prelude::{
@@ -140,13 +141,13 @@ impl Given {
 
     /// The voxels as a label map.
     pub fn labels(&self) -> std::result::Result<Mask, Failure> {
-        Ok(Mask { data: labels(&self.voxels)?, grid: self.grid()? })
+        Ok(Mask { data: labels(&self.voxels, "the label map")?, grid: self.grid()? })
     }
 }
 
 /// Voxels as labels 0 to 255, whatever type they are stored in.
-pub fn labels(voxels: &Voxels) -> std::result::Result<Vec<u8>, Failure> {
-    pulmoav_volume::label::labels(voxels).map_err(Failure::from)
+pub fn labels(voxels: &Voxels, name: impl Display) -> std::result::Result<Vec<u8>, Failure> {
+    pulmoav_volume::label::labels(voxels, name).map_err(Failure::from)
 }
 
 /// Reads one volume of a file, or one series of DICOM.

@@ -187,7 +187,7 @@ pub(crate) fn read_ct(path: &Path, monitor: &dyn Monitor) -> Result<Scan, TrainE
 /// A mask of a scan on `grid`.
 fn read_mask(path: &Path, grid: &Grid, oriented: bool, monitor: &dyn Monitor) -> Result<Volume<u8>, TrainError> {
     let image = formats::read(path, None, monitor).map_err(TrainError::volume(path))?;
-    let data = labels(&image.voxels).map_err(TrainError::volume(path))?;
+    let data = labels(&image.voxels, "the label map").map_err(TrainError::volume(path))?;
     let place = image.header.grid.beside(image.header.oriented, grid, oriented);
     Ok(Volume { data, grid: place })
 }

@@ -82,7 +82,7 @@ fn parsed(text: &str) -> Result<Weights, Failure> {
 
 fn read(path: &Path) -> Result<Mask, Failure> {
     let image = formats::read(path, None, &Silent)?;
-    Ok(Mask { data: labels(&image.voxels)?, grid: image.header.grid })
+    Ok(Mask { data: labels(&image.voxels, "labels")?, grid: image.header.grid })
 }
 
 /// Swaps in the lungs; Dice of artery and vein in the lungs and in the whole map.

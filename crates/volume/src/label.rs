@@ -1,29 +1,32 @@
 //! Label maps: voxels that are small whole numbers.
 
+use std::fmt::Display;
+
 use rayon::prelude::*;
 
 use crate::error::VolumeError;
 use crate::voxels::{Voxel, Voxels};
 use crate::with_voxels;
 
-/// The voxels as labels 0 to 255, whatever type a file stores them in.
+/// The voxels as labels 0 to 255, whatever type a file stores them in; `name` is how they are called in errors.
 ///
 /// # Errors
 /// `ERR_GEOMETRY` naming the first value that is not a whole number from 0 to 255.
-pub fn labels(voxels: &Voxels) -> Result<Vec<u8>, VolumeError> {
-    with_voxels!(voxels, values => of(values))
+pub fn labels(voxels: &Voxels, name: impl Display) -> Result<Vec<u8>, VolumeError> {
+    with_voxels!(voxels, values => of(values)).map_err(|number| {
+        let problem = "expected a label map, with whole numbers from 0 to 255; is it a scan?";
+        VolumeError::geometry(name, format!("holds {number}; {problem}"))
+    })
 }
 
-fn of<T: Voxel>(values: &[T]) -> Result<Vec<u8>, VolumeError> {
+/// The first value that is no label is the error.
+fn of<T: Voxel>(values: &[T]) -> Result<Vec<u8>, f64> {
     values
         .par_iter()
         .map(|&value| {
             let number = value.to_f64();
             let label = number as u8;
-            if f64::from(label) == number {
-                return Ok(label);
-            }
-            Err(VolumeError::geometry("the label map", format!("holds {number}; expected whole numbers from 0 to 255")))
+            if f64::from(label) == number { Ok(label) } else { Err(number) }
         })
         .collect()
 }
@@ -122,10 +125,12 @@ mod tests {
 
     #[test]
     fn whole_numbers_of_any_type_are_labels() {
-        assert_eq!(labels(&vec![0.0f64, 1.0, 255.0].into()).unwrap(), [0, 1, 255]);
-        assert_eq!(labels(&vec![2i16, 0].into()).unwrap(), [2, 0]);
+        assert_eq!(labels(&vec![0.0f64, 1.0, 255.0].into(), "map").unwrap(), [0, 1, 255]);
+        assert_eq!(labels(&vec![2i16, 0].into(), "map").unwrap(), [2, 0]);
         for wrong in [vec![0.5f64], vec![-1.0], vec![256.0], vec![f64::NAN]] {
-            assert_eq!(labels(&wrong.into()).unwrap_err().code(), "ERR_GEOMETRY");
+            let error = labels(&wrong.into(), "scan.nii").unwrap_err();
+            assert_eq!(error.code(), "ERR_GEOMETRY");
+            assert!(error.to_string().starts_with("scan.nii: holds "), "{error}");
         }
     }
 }
