@@ -41,5 +41,5 @@ pub use linear::{PackedLinear, linear, linear_per_sample};
 pub use norm::{Input, batch_norm, group_norm, instance_norm};
 pub use pool3d::{avg_pool3d, max_pool3d};
 pub use pulmoav_simd as simd;
-pub use ranks::Ranks;
+pub use ranks::{Exchange, Ranks};
 pub use upsample3d::{upsample_nearest3d, upsample_trilinear3d};
