@@ -229,6 +229,77 @@ cuda('a training step reads two small things from the card', async (t) => {
   t.is((await toHost(3)) - (await toHost(1)), 2 * 2);
 });
 
+/** A config with everything that a step may ask of a batch, and a data set half of which nobody annotated. */
+async function taught(steps: number) {
+  const data = await dataset();
+  const file = join(data, 'dataset.json');
+  const description = JSON.parse(readFileSync(file, 'utf8'));
+  description.cases.one.annotated.sides = ['left'];
+  writeFileSync(file, JSON.stringify(description));
+  const network = { ...smallest.plan?.network, supervisedScales: 2 };
+  const loss = { scaleWeights: [1, 0.5], skeletonRecall: 0.5, softClDice: 0.5 };
+  const step = { batch: 2, unannotated: 'teacher', sampling: { unannotated: 1 }, loss };
+  const adapt = { teacher: { weight: 1, rampShare: 0 } };
+  const config = join(folder(), 'config.json');
+  writeFileSync(config, JSON.stringify({ ...smallest, steps, plan: { ...smallest.plan, network }, step, adapt }));
+  return { data, config };
+}
+
+cuda('a step with a teacher and losses of centrelines reads sums alone', async (t) => {
+  const toHost = async (steps: number) => {
+    const [{ data, config }, counts] = [await taught(steps), join(folder(), 'counts')];
+    const args = ['train', data, '-o', join(folder(), 'run'), '--device', 'cuda', '--config', config, '--json'];
+    const ended = await pulmoav(args, { EMU_COUNTS: counts });
+    t.is(ended.status, 0, ended.stderr);
+    return [16, 24].map((at) => Number(readFileSync(counts).readBigUInt64LE(at)));
+  };
+  const [few, many] = [await toHost(3), await toHost(5)];
+  // Two scales' sums and those of the skeletons; the teacher's counts, and two scales' sums by its labels; the norm.
+  t.is((many[0] ?? 0) - (few[0] ?? 0), 2 * (2 + 1 + 1 + 2 + 1));
+  const [voxels, maps] = [2 * 16 ** 3, 3];
+  const bytes = ((many[1] ?? 0) - (few[1] ?? 0)) / 2;
+  t.log(`${bytes} bytes a step`);
+  t.true(bytes < voxels * maps, `${bytes} bytes a step are no few sums`);
+});
+
+/** What a run of `taught` says of its steps. */
+async function lossesOf(steps: number, ...more: string[]) {
+  const [{ data, config }, out] = [await taught(steps), join(folder(), 'run')];
+  const ended = await pulmoav(['train', data, '-o', out, '--config', config, '--json', ...more]);
+  if (ended.status !== 0) throw new Error(ended.stderr);
+  const lines = readFileSync(join(out, 'events.jsonl'), 'utf8').trim().split('\n');
+  const events = lines.map((line) => JSON.parse(line) as TrainEvent);
+  return { losses: events.flatMap((event) => (event.type === 'step' ? [event.loss ?? Number.NaN] : [])), out };
+}
+
+cuda('a teacher and losses of centrelines go the same way on the card', async (t) => {
+  const { losses: expected } = await lossesOf(4, '--device', 'cpu');
+  const { losses: found } = await lossesOf(4, '--device', 'cuda');
+  t.is(found.length, 4);
+  for (const [step, loss] of found.entries()) {
+    const wanted = expected[step] ?? 0;
+    t.true(Math.abs(loss - wanted) < 1e-3 * Math.max(1, Math.abs(wanted)), `${step}: ${found} ${expected}`);
+  }
+});
+
+cuda('in bf16 the loss falls as in f32, and what a run keeps is f32', async (t) => {
+  const steps = 12;
+  const { losses: f32 } = await lossesOf(steps, '--device', 'cuda');
+  const { losses: bf16, out } = await lossesOf(steps, '--device', 'cuda', '--precision', 'bf16');
+  t.log(`f32 ${f32}`, `bf16 ${bf16}`);
+  t.notDeepEqual(bf16, f32);
+  const end = (losses: number[]) => losses.slice(-4).reduce((sum, loss) => sum + loss, 0) / 4;
+  const fallen = (losses: number[]) => (losses[0] ?? 0) - end(losses);
+  t.true(fallen(f32) > 0, `${f32}`);
+  t.true(Math.abs(fallen(bf16) - fallen(f32)) < 0.1 * fallen(f32), `${f32} ${bf16}`);
+  const file = readFileSync(join(out, 'latest', 'training.safetensors'));
+  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString());
+  const types = Object.entries(header).flatMap(([name, tensor]) =>
+    name === '__metadata__' ? [] : [(tensor as { dtype: string }).dtype],
+  );
+  t.deepEqual([...new Set(types)], ['F32']);
+});
+
 cuda('train goes the same way on the card, and on from there on the CPU', async (t) => {
   const [data, config] = [await dataset(), join(folder(), 'config.json')];
   writeFileSync(config, JSON.stringify({ ...smallest, steps: 4, checkpointSeconds: 0.001 }));
