@@ -236,7 +236,8 @@ async function taught(steps: number) {
   const description = JSON.parse(readFileSync(file, 'utf8'));
   description.cases.one.annotated.sides = ['left'];
   writeFileSync(file, JSON.stringify(description));
-  const network = { ...smallest.plan?.network, supervisedScales: 2 };
+  const stages = { stageChannels: [8, 8, 16], stageBlocks: [1, 1, 1] };
+  const network = { ...smallest.plan?.network, ...stages, supervisedScales: 2 };
   const loss = { scaleWeights: [1, 0.5], skeletonRecall: 0.5, softClDice: 0.5 };
   const step = { batch: 2, unannotated: 'teacher', sampling: { unannotated: 1 }, loss };
   const adapt = { teacher: { weight: 1, rampShare: 0 } };
