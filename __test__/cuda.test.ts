@@ -270,35 +270,17 @@ async function lossesOf(steps: number, ...more: string[]) {
   if (ended.status !== 0) throw new Error(ended.stderr);
   const lines = readFileSync(join(out, 'events.jsonl'), 'utf8').trim().split('\n');
   const events = lines.map((line) => JSON.parse(line) as TrainEvent);
-  return { losses: events.flatMap((event) => (event.type === 'step' ? [event.loss ?? Number.NaN] : [])), out };
+  return events.flatMap((event) => (event.type === 'step' ? [event.loss ?? Number.NaN] : []));
 }
 
 cuda('a teacher and losses of centrelines go the same way on the card', async (t) => {
-  const { losses: expected } = await lossesOf(4, '--device', 'cpu');
-  const { losses: found } = await lossesOf(4, '--device', 'cuda');
+  const expected = await lossesOf(4, '--device', 'cpu');
+  const found = await lossesOf(4, '--device', 'cuda');
   t.is(found.length, 4);
   for (const [step, loss] of found.entries()) {
     const wanted = expected[step] ?? 0;
     t.true(Math.abs(loss - wanted) < 1e-3 * Math.max(1, Math.abs(wanted)), `${step}: ${found} ${expected}`);
   }
-});
-
-cuda('in bf16 the loss falls as in f32, and what a run keeps is f32', async (t) => {
-  const steps = 12;
-  const { losses: f32 } = await lossesOf(steps, '--device', 'cuda');
-  const { losses: bf16, out } = await lossesOf(steps, '--device', 'cuda', '--precision', 'bf16');
-  t.log(`f32 ${f32}`, `bf16 ${bf16}`);
-  t.notDeepEqual(bf16, f32);
-  const end = (losses: number[]) => losses.slice(-4).reduce((sum, loss) => sum + loss, 0) / 4;
-  const fallen = (losses: number[]) => (losses[0] ?? 0) - end(losses);
-  t.true(fallen(f32) > 0, `${f32}`);
-  t.true(Math.abs(fallen(bf16) - fallen(f32)) < 0.1 * fallen(f32), `${f32} ${bf16}`);
-  const file = readFileSync(join(out, 'latest', 'training.safetensors'));
-  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString());
-  const types = Object.entries(header).flatMap(([name, tensor]) =>
-    name === '__metadata__' ? [] : [(tensor as { dtype: string }).dtype],
-  );
-  t.deepEqual([...new Set(types)], ['F32']);
 });
 
 cuda('train goes the same way on the card, and on from there on the CPU', async (t) => {
