@@ -229,6 +229,60 @@ cuda('a training step reads two small things from the card', async (t) => {
   t.is((await toHost(3)) - (await toHost(1)), 2 * 2);
 });
 
+/** A config with everything that a step may ask of a batch, and a data set half of which nobody annotated. */
+async function taught(steps: number) {
+  const data = await dataset();
+  const file = join(data, 'dataset.json');
+  const description = JSON.parse(readFileSync(file, 'utf8'));
+  description.cases.one.annotated.sides = ['left'];
+  writeFileSync(file, JSON.stringify(description));
+  const stages = { stageChannels: [8, 8, 16], stageBlocks: [1, 1, 1] };
+  const network = { ...smallest.plan?.network, ...stages, supervisedScales: 2 };
+  const loss = { scaleWeights: [1, 0.5], skeletonRecall: 0.5, softClDice: 0.5 };
+  const step = { batch: 2, unannotated: 'teacher', sampling: { unannotated: 1 }, loss };
+  const adapt = { teacher: { weight: 1, rampShare: 0 } };
+  const config = join(folder(), 'config.json');
+  writeFileSync(config, JSON.stringify({ ...smallest, steps, plan: { ...smallest.plan, network }, step, adapt }));
+  return { data, config };
+}
+
+cuda('a step with a teacher and losses of centrelines reads sums alone', async (t) => {
+  const toHost = async (steps: number) => {
+    const [{ data, config }, counts] = [await taught(steps), join(folder(), 'counts')];
+    const args = ['train', data, '-o', join(folder(), 'run'), '--device', 'cuda', '--config', config, '--json'];
+    const ended = await pulmoav(args, { EMU_COUNTS: counts });
+    t.is(ended.status, 0, ended.stderr);
+    return [16, 24].map((at) => Number(readFileSync(counts).readBigUInt64LE(at)));
+  };
+  const [few, many] = [await toHost(3), await toHost(5)];
+  // Two scales' sums and those of the skeletons; the teacher's counts, and two scales' sums by its labels; the norm.
+  t.is((many[0] ?? 0) - (few[0] ?? 0), 2 * (2 + 1 + 1 + 2 + 1));
+  const [voxels, maps] = [2 * 16 ** 3, 3];
+  const bytes = ((many[1] ?? 0) - (few[1] ?? 0)) / 2;
+  t.log(`${bytes} bytes a step`);
+  t.true(bytes < voxels * maps, `${bytes} bytes a step are no few sums`);
+});
+
+/** What a run of `taught` says of its steps. */
+async function lossesOf(steps: number, ...more: string[]) {
+  const [{ data, config }, out] = [await taught(steps), join(folder(), 'run')];
+  const ended = await pulmoav(['train', data, '-o', out, '--config', config, '--json', ...more]);
+  if (ended.status !== 0) throw new Error(ended.stderr);
+  const lines = readFileSync(join(out, 'events.jsonl'), 'utf8').trim().split('\n');
+  const events = lines.map((line) => JSON.parse(line) as TrainEvent);
+  return events.flatMap((event) => (event.type === 'step' ? [event.loss ?? Number.NaN] : []));
+}
+
+cuda('a teacher and losses of centrelines go the same way on the card', async (t) => {
+  const expected = await lossesOf(4, '--device', 'cpu');
+  const found = await lossesOf(4, '--device', 'cuda');
+  t.is(found.length, 4);
+  for (const [step, loss] of found.entries()) {
+    const wanted = expected[step] ?? 0;
+    t.true(Math.abs(loss - wanted) < 1e-3 * Math.max(1, Math.abs(wanted)), `${step}: ${found} ${expected}`);
+  }
+});
+
 cuda('train goes the same way on the card, and on from there on the CPU', async (t) => {
   const [data, config] = [await dataset(), join(folder(), 'config.json')];
   writeFileSync(config, JSON.stringify({ ...smallest, steps: 4, checkpointSeconds: 0.001 }));

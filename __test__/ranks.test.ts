@@ -15,14 +15,15 @@ const ranks = isHere ? test.serial : test.serial.skip;
 if (!isHere) test('skipped: no addon with CUDA code and driver double (npm run build:cuda)', (t) => t.pass());
 
 /** Starts `pulmoav train` where the double shows two devices. */
-function start(args: string[]) {
-  const kernels = join(double, 'libkernels.so');
+function start(args: string[], variables: NodeJS.ProcessEnv = {}) {
+  const kernels = join(root, 'target/cuda/host/plain/libkernels.so');
   const env = {
     ...process.env,
     PULMOAV_ADDON: '',
     LD_LIBRARY_PATH: double,
     EMU_DEVICES: '2',
     ...(existsSync(kernels) ? { EMU_KERNELS: kernels } : {}),
+    ...variables,
   };
   const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'train', ...args], { env });
   let stderr = '';
@@ -59,6 +60,14 @@ ranks('two devices take the steps that one takes with the same batches', async (
   for (const [at, loss] of found.entries())
     t.true(Math.abs(loss - (expected[at] as number)) < 1e-4, `${found} ${expected}`);
   t.true(existsSync(join(together, 'best', 'model.safetensors')));
+  // Nothing is there before something waits for it, and the same comes out.
+  for (const lazy of ['1', 'first']) {
+    const lazily = join(folder(), 'run');
+    const args = [data, '-o', lazily, '--config', settings, '--devices', 'cuda:0,cuda:1'];
+    const ended = await start(args, { EMU_LAZY: lazy }).ended;
+    t.is(ended.status, 0, ended.stderr);
+    t.deepEqual(lossesOf(lazily), found, lazy);
+  }
 });
 
 ranks('a rank that dies ends the run, whose checkpoint stays and goes on', async (t) => {

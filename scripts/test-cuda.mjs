@@ -63,6 +63,7 @@ function runs(kernels, sanitized) {
     ['interpreted', interpreted],
     ['interpreted, last first, early copies', { ...interpreted, EMU_ORDER: 'last', EMU_COPIES: 'early' }],
     ['interpreted, lazy streams', { ...interpreted, EMU_LAZY: '1' }],
+    ['interpreted, the first stream lazy', { ...interpreted, EMU_LAZY: 'first' }],
     ['host', host],
     ['host, last first', { ...host, EMU_ORDER: 'last' }],
     ['host, early copies', { ...host, EMU_COPIES: 'early' }],
@@ -132,6 +133,10 @@ async function plantAll(binaries, home) {
 /** Who finds a fault, and by what: the host's code or the interpreter, in one of the orders. */
 async function plant(fault, binaries, home) {
   const [binary, name] = [binaries.get(fault.test[0]), fault.test[1]];
+  if (fault.settings) {
+    const outcome = await run(binary, { PULMOAV_CUDA_PTX: '1', ...fault.settings }, [name]);
+    return outcome.isRight ? undefined : `the double: ${reason(outcome.said)}`;
+  }
   const sources = join(planted, 'src');
   rmSync(sources, { recursive: true, force: true });
   cpSync(join(root, 'crates/ops/src'), sources, {

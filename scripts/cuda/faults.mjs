@@ -1,13 +1,24 @@
 // Faults planted in the kernels, one at a time: what the tests are tested with. Each names its file below
-// crates/ops/src, what is replaced there by what, and a test that has to fail: its binary and its name.
+// crates/ops/src, what is replaced there by what, and a test that has to fail: its binary and its name. Waits for events
+// stand in Rust: the double leaves one out instead.
 const convolutions = ['conformance', 'convolutions_and_pools'];
 const others = ['conformance', 'norms_activations_attention_and_resampling'];
 const windowSums = ['windows', 'a_card_sums_as_the_host_does'];
 const windowCuts = ['windows', 'a_card_cuts_the_host_s_windows'];
+const thinning = ['updates', 'a_card_thins_as_the_host_does'];
+const labelling = ['updates', 'a_card_labels_what_nobody_did_as_the_host_does'];
+const lookingUp = ['updates', 'a_card_looks_targets_up_as_the_host_does'];
+const halving = ['updates', 'a_card_halves_targets_as_the_host_does'];
+const exchange = ['ranks', 'sums_begin_before_the_last_gradient_is_computed'];
 const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
 
 function fault(name, file, test, from, to) {
   return { name, file, test, from, to };
+}
+
+/** A fault of what the program asks the driver for: the double leaves it out. */
+function leftOut(name, test, settings) {
+  return { name, file: 'ranks/cuda.rs', test, settings };
 }
 
 export const faults = [
@@ -188,4 +199,76 @@ export const faults = [
     'min(v.place[2], w.grid[2] - 1)',
   ),
   fault('the far corner', 'upsample3d/kernels.cu', others, 'next ? 1.0f - p[axis].first', 'next ? p[axis].first'),
+  fault('a neighbour beyond the map', 'skeleton/kernels.cu', thinning, 'if (!has(m, p, axis, step)) continue;', ''),
+  fault('the last of equal neighbours', 'skeleton/kernels.cu', thinning, 'if (other < least)', 'if (other <= least)'),
+  fault(
+    'the last of equal voxels dilated',
+    'skeleton/kernels.cu',
+    thinning,
+    'if (eroded[at] > most)',
+    'if (eroded[at] >= most)',
+  ),
+  fault(
+    'later rounds of the skeleton unseen',
+    'skeleton/kernels.cu',
+    thinning,
+    'for (int other = ROUNDS - 1; other > round; other--) slope *= 1.0f - deltas[other * count + i];',
+    '',
+  ),
+  fault(
+    'a slope to the wrong neighbour',
+    'skeleton/kernels.cu',
+    thinning,
+    'from[i - p.stride[axis]] == 2 + 2 * axis',
+    'from[i - p.stride[axis]] == 1 + 2 * axis',
+  ),
+  fault(
+    'a slope to the mirrored neighbour',
+    'skeleton/kernels.cu',
+    thinning,
+    '(number_of(-x) * 3 + number_of(-y)) * 3 + number_of(-z)',
+    '(number_of(x) * 3 + number_of(-y)) * 3 + number_of(-z)',
+  ),
+  fault(
+    'no barrier before sums of skeletons',
+    'skeleton/kernels.cu',
+    thinning,
+    'shared[1][thread] = right;\n    __syncthreads();',
+    'shared[1][thread] = right;',
+  ),
+  fault(
+    'the side of a map unseen',
+    'pseudo/kernels.cu',
+    labelling,
+    ' || ((role & ROLE_SIDED) && (role & RIGHT) != (code & RIGHT))',
+    '',
+  ),
+  fault(
+    'the reference overruled',
+    'pseudo/kernels.cu',
+    labelling,
+    'if (is_known(code, knows, reference)) return place | reference | ACCEPTED;',
+    '',
+  ),
+  fault(
+    'a threshold of another class',
+    'pseudo/kernels.cu',
+    labelling,
+    'found.confidence >= thresholds[label]',
+    'found.confidence >= thresholds[0]',
+  ),
+  fault(
+    'no barrier before counts are joined',
+    'pseudo/kernels.cu',
+    labelling,
+    'shared[number][thread] = seen[number];\n    __syncthreads();',
+    'shared[number][thread] = seen[number];',
+  ),
+  fault('half a block that is too little', 'loss/kernels.cu', halving, 'known * 2 >= voxels', 'known * 2 > voxels'),
+  fault('the table of the first sample', 'loss/kernels.cu', lookingUp, 'voxel / voxels * maps + i % maps', 'i % maps'),
+  fault('a line beside its target', 'loss/kernels.cu', lookingUp, 'byte == FULL && (code & line)', '(code & line)'),
+  fault('means cut off', 'loss/kernels.cu', halving, '(sum + known / 2) / known', 'sum / known'),
+  leftOut('a bucket sent before it is packed', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '1' }),
+  leftOut('the last bucket sent before it is packed', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '6' }),
+  leftOut('sums taken before they are there', exchange, { EMU_LAZY: '1', EMU_FORGET_WAIT: '12' }),
 ];

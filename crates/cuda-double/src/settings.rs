@@ -5,7 +5,8 @@
 //! | `EMU_MEMORY` | bytes of memory that each device has; 8 GiB unless it says otherwise |
 //! | `EMU_DEVICES` | how many devices there are; `CUDA_VISIBLE_DEVICES` hides some |
 //! | `EMU_CAPABILITY` | their compute capability, `9.0` unless it says otherwise |
-//! | `EMU_LAZY=1` | work waits in its stream until something synchronises |
+//! | `EMU_LAZY=1` | work waits in its stream until something synchronises; `EMU_LAZY=first`: in the first stream only |
+//! | `EMU_FORGET_WAIT=N` | the Nth wait of a stream for an event is left out: faults are planted so |
 //! | `EMU_ORDER=last` | the last warp and block that can go on go first |
 //! | `EMU_COPIES=early` | `cp.async` copies at once instead of at the wait |
 //! | `EMU_THREADS` | threads of the machine that blocks are spread over |
@@ -37,6 +38,15 @@ pub(crate) enum Mode {
     Crashing,
 }
 
+/// Which streams let their work wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lazy {
+    No,
+    /// The first that was created.
+    First,
+    All,
+}
+
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
@@ -44,7 +54,9 @@ pub(crate) struct Settings {
     /// Numbers of the devices that are visible.
     pub(crate) devices: Vec<i32>,
     pub(crate) capability: (i32, i32),
-    pub(crate) is_lazy: bool,
+    pub(crate) lazy: Lazy,
+    /// Which wait of a stream is left out, from 1.
+    pub(crate) forgotten_wait: Option<u64>,
     pub(crate) order: Order,
     pub(crate) copies: Copies,
     pub(crate) threads: usize,
@@ -81,7 +93,12 @@ impl Settings {
             memory_bytes: number("EMU_MEMORY").unwrap_or(8 << 30),
             devices: visible_devices(number("EMU_DEVICES").unwrap_or(1) as i32, visible.as_deref()),
             capability: variable("EMU_CAPABILITY").and_then(|text| capability(&text)).unwrap_or((9, 0)),
-            is_lazy: is("EMU_LAZY", "1"),
+            lazy: match variable("EMU_LAZY").as_deref() {
+                Some("1") => Lazy::All,
+                Some("first") => Lazy::First,
+                _ => Lazy::No,
+            },
+            forgotten_wait: number("EMU_FORGET_WAIT"),
             order: if is("EMU_ORDER", "last") { Order::Last } else { Order::First },
             copies: if is("EMU_COPIES", "early") { Copies::Early } else { Copies::Late },
             threads: number("EMU_THREADS").map_or(cores, |count| count as usize),

@@ -1,7 +1,7 @@
 //! Building blocks that both presets share.
 
 use candle_core::{Tensor, Var};
-use pulmoav_ops::tape::{Pass, recomputed};
+use pulmoav_ops::tape::{Pass, note_use, recomputed};
 use pulmoav_ops::{self as ops, Activation, Input};
 
 use crate::ModelError;
@@ -27,7 +27,10 @@ impl Mode {
     pub(crate) fn of(self, parameter: &Var) -> Tensor {
         match self {
             Self::Train | Self::Recompute => parameter.as_tensor().clone(),
-            Self::Infer => parameter.as_detached_tensor(),
+            Self::Infer => {
+                note_use(parameter);
+                parameter.as_detached_tensor()
+            }
         }
     }
 

@@ -1,12 +1,14 @@
-//! Updates in place and sums of losses on a card, beside the plain loops on the host.
+//! Updates in place, sums of losses, soft skeletons and labels on a card, beside the plain loops on the host.
 
 mod harness;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use harness::{card, noise};
 use pulmoav_ops::device::{Transfers, to_host};
 use pulmoav_ops::loss::{FULL, IGNORED, ON_LINE, Slopes, Targets, gradient, sums};
 use pulmoav_ops::optimizer::{Rule, State, follow, norm, update};
+use pulmoav_ops::pseudo::{CODES, Role, Sample, label};
+use pulmoav_ops::skeleton::{SkeletonSlopes, Skeletons};
 
 fn close(ours: &[f32], theirs: &[f32]) {
     assert_eq!(ours.len(), theirs.len());
@@ -88,5 +90,115 @@ fn a_card_sums_losses_as_the_host_does() {
             assert_eq!((a.voxels, a.line_voxels), (b.voxels, b.line_voxels));
         }
         close(&slope, &host_slope);
+    }
+}
+
+const SHAPES: [[usize; 5]; 4] = [[2, 9, 11, 13, 3], [1, 20, 17, 19, 5], [3, 1, 1, 1, 1], [1, 1, 2, 7, 2]];
+
+#[test]
+fn a_card_thins_as_the_host_does() {
+    let Some(card) = card() else { return };
+    for shape in SHAPES {
+        // Steps of 1/4, so that neighbours are equal often: the first of them counts.
+        let logits = ((noise(&shape, 3) * 12.0).unwrap().round().unwrap() / 4.0).unwrap();
+        let bytes: Vec<u8> =
+            (0..logits.elem_count()).map(|i| [0, FULL, IGNORED, 64, 0, ON_LINE, 31][i * 7 / 3 % 7]).collect();
+        let slopes: Vec<SkeletonSlopes> = (0..shape[0] * shape[4])
+            .map(|i| i as f32)
+            .map(|i| SkeletonSlopes { skeleton: 0.3 + i, right: 1.0 - 0.7 * i })
+            .collect();
+        let run = |device: &Device, dtype: DType| {
+            let logits = logits.to_device(device).unwrap().to_dtype(dtype).unwrap();
+            let targets = Targets::new(bytes.clone(), &shape, device).unwrap();
+            let before = Transfers::so_far();
+            let skeletons = Skeletons::of(&logits, &targets).unwrap();
+            let sums = skeletons.sums().unwrap();
+            let gradient = skeletons.gradient(&slopes).unwrap();
+            assert!(device.is_cpu() || before.since() == Transfers { uploads: 1, downloads: 1 });
+            (sums, to_host(&gradient).unwrap())
+        };
+        let (host_sums, host_slope) = run(&Device::Cpu, DType::F32);
+        for (dtype, most) in [(DType::F32, 1e-5), (DType::BF16, 1e-2)] {
+            let (sums, slope) = run(card, dtype);
+            for (a, b) in sums.iter().zip(&host_sums) {
+                let near = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+                assert!(near(a.skeleton, b.skeleton) && near(a.right, b.right), "{shape:?}: {a:?} {b:?}");
+            }
+            for (at, (a, b)) in slope.iter().zip(&host_slope).enumerate() {
+                assert!((a - b).abs() <= most * b.abs().max(1.0), "{shape:?} in {dtype:?}, {at}: {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_card_labels_what_nobody_did_as_the_host_does() {
+    let Some(card) = card() else { return };
+    for shape in [[2, 9, 11, 13, 3], [1, 20, 17, 19, 5], [3, 1, 1, 1, 1]] {
+        let [n, z, y, x, maps] = shape;
+        let logits = (noise(&shape, 5) * 5.0).unwrap();
+        let roles: Vec<Role> = [(1, None), (2, Some(4)), (0, None), (2, Some(0)), (1, Some(4))][..maps]
+            .iter()
+            .map(|&(class, side)| Role { class, side })
+            .collect();
+        let sample = |number: usize| Sample {
+            codes: (0..z * y * x).map(|i| ((i * 73 + number * 31) % 128) as u8).collect(),
+            knows: [[true, false], [false, false], [true, true]][number % 3],
+            table: (0..maps)
+                .map(|map| std::array::from_fn(|code| ((code * 3 + map * CODES + number) % 251) as u8))
+                .collect(),
+        };
+        let samples: Vec<Sample> = (0..n).map(sample).collect();
+        let run = |device: &Device| {
+            let logits = logits.to_device(device).unwrap();
+            let before = Transfers::so_far();
+            let (targets, counts) = label(&logits, &roles, &samples, [0.6, 0.5, 0.7]).unwrap();
+            assert!(device.is_cpu() || before.since() == Transfers { uploads: 2, downloads: 1 });
+            (targets.to_host().unwrap(), targets.halved().unwrap().to_host().unwrap(), counts)
+        };
+        let ((targets, halved, counts), (host_targets, host_halved, host_counts)) = (run(card), run(&Device::Cpu));
+        assert!(targets == host_targets && halved == host_halved, "{shape:?}");
+        for (a, b) in counts.iter().zip(&host_counts) {
+            let whole = |c: &pulmoav_ops::pseudo::Counts| [c.voxels, c.accepted, c.referenced, c.predicted, c.agreed];
+            assert_eq!(whole(a), whole(b), "{shape:?}");
+            assert!((a.confidence - b.confidence).abs() <= 1e-5 * b.confidence.max(1.0), "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn a_card_looks_targets_up_as_the_host_does() {
+    let Some(card) = card() else { return };
+    for shape in SHAPES {
+        let [n, z, y, x, maps] = shape;
+        let codes: Vec<u8> = (0..n * z * y * x).map(|i| (i * 73 % 128) as u8).collect();
+        let byte = |at: usize| [0, FULL, IGNORED, 64][at * 7 / 3 % 4];
+        let table = |sample: usize| -> Vec<[u8; CODES]> {
+            (0..maps).map(|map| std::array::from_fn(|code| byte(code + 11 * map + sample))).collect()
+        };
+        let tables: Vec<Vec<[u8; CODES]>> = (0..n).map(table).collect();
+        let tables: Vec<&[[u8; CODES]]> = tables.iter().map(Vec::as_slice).collect();
+        for line in [None, Some(32)] {
+            let run =
+                |device: &Device| Targets::look_up(codes.clone(), &tables, shape, line, device).unwrap().to_host();
+            let (found, expected) = (run(card).unwrap(), run(&Device::Cpu).unwrap());
+            assert!(found == expected, "{shape:?}");
+            assert!(line.is_some() == expected.contains(&ON_LINE) || expected.len() < 64, "{shape:?}");
+        }
+    }
+}
+
+#[test]
+fn a_card_halves_targets_as_the_host_does() {
+    let Some(card) = card() else { return };
+    for shape in SHAPES {
+        let bytes: Vec<u8> = (0..shape.iter().product::<usize>())
+            .map(|i| [0, FULL, IGNORED, 64, IGNORED, ON_LINE, 31, IGNORED][i * 7 / 3 % 8])
+            .collect();
+        let run = |device: &Device| {
+            let halved = Targets::new(bytes.clone(), &shape, device).unwrap().halved().unwrap();
+            (halved.dims().to_vec(), halved.to_host().unwrap())
+        };
+        assert_eq!(run(card), run(&Device::Cpu), "{shape:?}");
     }
 }

@@ -27,8 +27,10 @@ pub struct Batch {
     pub image: Vec<f32>,
     /// Its shape.
     pub shape: [usize; 5],
-    /// Targets at each supervised scale, finest first.
+    /// Targets at each supervised scale, finest first; none where a card makes them.
     pub targets: Vec<TargetGrid>,
+    /// The codes of each patch and what they say of the targets, where a card makes these.
+    pub codes: Vec<(Vec<u8>, TargetTable)>,
     /// What each patch was drawn for.
     pub draws: Vec<Draw>,
     /// What a teacher sees, where it has something to say.
@@ -73,6 +75,7 @@ pub struct BatchMaker {
     plan: Plan,
     scales: usize,
     cases: Vec<TrainingCase>,
+    for_card: bool,
 }
 
 /// A patch on its way into a batch.
@@ -87,7 +90,13 @@ struct Sample<'a> {
 impl BatchMaker {
     /// `scales` is how many scales the network supervises.
     pub fn new(plan: Plan, config: StepConfig, scales: usize, cases: Vec<TrainingCase>) -> Self {
-        Self { config, plan, scales, cases }
+        Self { config, plan, scales, cases, for_card: false }
+    }
+
+    /// Whether a card makes the targets.
+    #[must_use]
+    pub fn for_card(self, for_card: bool) -> Self {
+        Self { for_card, ..self }
     }
 
     /// The batch of a step.
@@ -104,21 +113,25 @@ impl BatchMaker {
             append_channels(&mut image, &sample.patch, &self.plan.channels);
         }
         let draws = samples.iter().map(|sample| sample.draw).collect();
-        let targets = self.targets(&samples);
-        Ok(Batch { image, shape, targets, draws, view: self.view(samples, shape) })
+        let (mut targets, mut codes) = (Vec::new(), Vec::new());
+        if self.for_card {
+            codes = samples.iter().map(|sample| (sample.patch.codes.clone(), self.table(sample.case))).collect();
+        } else {
+            targets = self.targets(&samples);
+        }
+        Ok(Batch { image, shape, targets, codes, draws, view: self.view(samples, shape) })
+    }
+
+    /// What codes of a case say of the targets.
+    fn table(&self, case: &TrainingCase) -> TargetTable {
+        let everything = Annotated::default();
+        let annotated = if self.config.unannotated == Unannotated::Background { &everything } else { &case.annotated };
+        TargetTable::new(&self.plan.targets, self.plan.auxiliary(), annotated, case.cached.has_airways())
     }
 
     fn targets(&self, samples: &[Sample<'_>]) -> Vec<TargetGrid> {
-        let (targets, auxiliary) = (&self.plan.targets, self.plan.auxiliary());
-        let everything = Annotated::default();
-        let codes: Vec<(&[u8], TargetTable)> = samples
-            .iter()
-            .map(|Sample { patch, case, .. }| {
-                let annotated =
-                    if self.config.unannotated == Unannotated::Background { &everything } else { &case.annotated };
-                (&*patch.codes, TargetTable::new(targets, auxiliary, annotated, case.cached.has_airways()))
-            })
-            .collect();
+        let codes: Vec<(&[u8], TargetTable)> =
+            samples.iter().map(|Sample { patch, case, .. }| (&*patch.codes, self.table(case))).collect();
         let mut finest = TargetGrid::new(self.plan.patch, &codes);
         if self.config.loss.needs_centrelines() {
             finest = finest.with_centrelines(codes.iter().map(|(codes, _)| *codes));

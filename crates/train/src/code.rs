@@ -6,6 +6,7 @@
 //! without loss, so it is never supervised). Losses, sampling and augmentation work on these
 //! bytes; float targets are never made.
 
+use pulmoav_ops::pseudo;
 use pulmoav_plan::{Auxiliary, BodySide, Target, VesselClass};
 
 use crate::case::Annotated;
@@ -30,6 +31,14 @@ pub const CENTRELINE_BIT: u8 = 0b10_0000;
 pub const IGNORE_BIT: u8 = 0b100_0000;
 /// In codes that a teacher makes, instead of [`CENTRAL_BIT`]: its label counts.
 pub const ACCEPTED_BIT: u8 = CENTRAL_BIT;
+const _: () = assert!(
+    LABEL_BITS == pseudo::LABEL_BITS
+        && RIGHT_BIT == pseudo::RIGHT_BIT
+        && SUPERVISED_BIT == pseudo::SUPERVISED_BIT
+        && IGNORE_BIT == pseudo::IGNORE_BIT
+        && ACCEPTED_BIT == pseudo::ACCEPTED_BIT
+        && CODES == pseudo::CODES
+);
 /// Number of different codes, but for [`IGNORE_BIT`], of which targets know nothing.
 pub const CODES: usize = 64;
 
@@ -87,6 +96,11 @@ impl TargetTable {
         for (share, table) in out.iter_mut().zip(&self.0) {
             *share = table[usize::from(code) % CODES];
         }
+    }
+
+    /// Shares of every map for every code.
+    pub(crate) fn rows(&self) -> &[[Share; CODES]] {
+        &self.0
     }
 
     /// Number of targets and auxiliary maps.

@@ -13,6 +13,7 @@ pub mod ema;
 pub mod error;
 pub mod finding;
 pub mod fingerprint;
+mod gradients;
 pub mod labels;
 pub mod loss;
 mod npz;

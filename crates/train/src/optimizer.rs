@@ -14,7 +14,6 @@
 //! ```
 
 use candle_core::{Tensor, Var, backprop::GradStore};
-use pulmoav_ops::Ranks;
 use pulmoav_ops::optimizer::{Rule, State, norm, update};
 use serde::{Deserialize, Serialize};
 
@@ -149,17 +148,6 @@ impl Optimizer {
 
     pub(crate) fn slots_mut(&mut self) -> &mut [Slot] {
         &mut self.slots
-    }
-
-    /// Replaces gradients by their sums over all ranks, in the order of the slots.
-    pub(crate) fn sum_over(&self, ranks: &Ranks, gradients: &mut GradStore) -> Result<(), TrainError> {
-        let with = self.slots.iter().filter(|slot| gradients.get(&slot.var).is_some());
-        let vars: Vec<&Var> = with.map(|slot| &slot.var).collect();
-        let own: Vec<Tensor> = vars.iter().filter_map(|var| gradients.remove(var)).collect();
-        for (var, sum) in vars.into_iter().zip(ranks.sum(&own)?) {
-            gradients.insert(var, sum);
-        }
-        Ok(())
     }
 
     /// Update number `count` (from 1). Parameters without a gradient stay as they are.

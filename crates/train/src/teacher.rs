@@ -15,25 +15,20 @@
 
 use candle_core::Tensor;
 use pulmoav_model::{Mode, Network, Parameters};
-use pulmoav_ops::device::{from_host, to_host};
-use pulmoav_plan::{BodySide, Plan, VesselClass};
-use rayon::prelude::*;
+use pulmoav_ops::device::from_host;
+use pulmoav_ops::loss::Targets;
+use pulmoav_ops::pseudo::{CLASSES, Counts, Role, Sample, label};
+use pulmoav_plan::{Plan, Target, VesselClass};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    batch::View,
-    case::Annotated,
-    code::{ACCEPTED_BIT, IGNORE_BIT, LABEL_BITS, RIGHT_BIT, SUPERVISED_BIT, TargetTable, label, side_bit},
+    batch::{View, ViewSample},
+    code::{label as value_of, side_bit},
     ema::Ema,
     error::TrainError,
-    loss::TargetGrid,
+    loss::{DeviceTargets, LossConfig, ScaleLoss, TargetGrid, on_device, supervised},
     range::within,
 };
-
-/// Voxels a block: what a block counts never depends on the number of threads.
-const BLOCK: usize = 4096;
-/// Background, artery, vein.
-const CLASSES: usize = 3;
 
 /// How the teacher takes part in a step; decided by the loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,13 +78,14 @@ impl Verdict {
 pub struct Teacher {
     network: Network,
     parameters: Parameters,
-    maps: ClassMaps,
+    /// What each of its maps speaks of, auxiliary ones too.
+    roles: Vec<Role>,
 }
 
 /// What a teacher says of a batch.
 pub struct Lesson {
     /// Labels as targets; [`crate::code::IGNORED`] where the reference speaks, or nobody is sure.
-    pub targets: TargetGrid,
+    targets: Targets,
     /// Of background, artery and vein.
     pub verdicts: [Verdict; CLASSES],
 }
@@ -98,7 +94,7 @@ impl Teacher {
     /// A teacher that knows what `parameters` hold.
     pub fn new(plan: &Plan, parameters: &Parameters) -> Result<Self, TrainError> {
         let mut parameters = parameters.duplicate()?;
-        Ok(Self { network: Network::build(plan, &mut parameters)?, parameters, maps: ClassMaps::new(plan) })
+        Ok(Self { network: Network::build(plan, &mut parameters)?, parameters, roles: roles(plan) })
     }
 
     /// Takes over the moving average; what the run leaves as it is has none, and stays as it was.
@@ -116,123 +112,63 @@ impl Teacher {
         let image = from_host(view.image.clone(), &view.shape, self.network.device())?;
         let scales = self.network.forward(&image, prompts, Mode::Infer)?;
         let finest = scales.into_iter().next().ok_or_else(|| TrainError::Internal("no logits".into()))?;
-        let maps = finest.dims().last().copied().unwrap_or(1);
-        let logits = to_host(&finest)?;
-        let [_, d, h, w, _] = view.shape;
-        let mut verdicts = [Verdict::default(); CLASSES];
-        let mut labelled = Vec::with_capacity(view.samples.len());
-        for (sample, logits) in view.samples.iter().zip(logits.chunks_exact(d * h * w * maps)) {
-            let rules = Rules { maps: &self.maps, annotated: &sample.annotated, thresholds };
-            let (codes, seen) = rules.label(logits, maps, &sample.codes);
-            verdicts.iter_mut().zip(&seen).for_each(|(sum, seen)| sum.add(seen));
-            labelled.push((codes, sample.table.clone()));
-        }
-        let codes: Vec<(&[u8], TargetTable)> =
-            labelled.iter().map(|(codes, table)| (codes.as_slice(), table.clone())).collect();
-        Ok(Lesson { targets: TargetGrid::new([d, h, w], &codes), verdicts })
+        let samples: Vec<Sample> = view.samples.iter().map(sample).collect();
+        let (targets, counts) = label(&finest.contiguous()?, &self.roles, &samples, *thresholds)?;
+        Ok(Lesson { targets, verdicts: counts.map(Verdict::from) })
     }
 }
 
-/// The maps that speak of one class alone: of artery, then of vein, each with the side it is confined to.
-struct ClassMaps([Vec<(usize, Option<BodySide>)>; 2]);
-
-impl ClassMaps {
-    fn new(plan: &Plan) -> Self {
-        Self([VesselClass::Artery, VesselClass::Vein].map(|class| {
-            let targets = plan.targets.iter().enumerate();
-            targets.filter(|(_, target)| target.classes == [class]).map(|(map, target)| (map, target.side)).collect()
-        }))
-    }
-
-    /// Probabilities of artery and vein at a voxel: the largest of the maps that speak of it.
-    fn probabilities(&self, logits: &[f32], code: u8) -> [f32; 2] {
-        [0, 1].map(|class: usize| {
-            let speaks = |side: &Option<BodySide>| side.is_none_or(|side| code & RIGHT_BIT == side_bit(side));
-            let maps = self.0[class].iter().filter(|(_, side)| speaks(side));
-            maps.map(|&(map, _)| 1.0 / (1.0 + (-logits[map]).exp())).fold(0.0, f32::max)
-        })
+impl Lesson {
+    /// The losses of every scale by these labels, as [`supervised`] gives them.
+    ///
+    /// # Errors
+    /// As [`supervised`].
+    pub fn losses(&self, logits: &[Tensor], config: &LossConfig, maps: &[f64]) -> Result<Vec<ScaleLoss>, TrainError> {
+        if logits.first().is_some_and(|logits| !logits.device().is_cpu()) {
+            let finest = DeviceTargets { targets: self.targets.clone(), centrelines: false };
+            return on_device(logits, &finest.halved_to(logits.len())?, config, maps);
+        }
+        let mut scales = vec![TargetGrid::of(&self.targets)?];
+        while scales.len() < logits.len() {
+            scales.push(scales[scales.len() - 1].halved());
+        }
+        supervised(logits, &scales, config, maps)
     }
 }
 
-/// What decides whether a voxel's label counts.
-struct Rules<'a> {
-    maps: &'a ClassMaps,
-    annotated: &'a Annotated,
-    thresholds: &'a [f64; CLASSES],
+impl From<Counts> for Verdict {
+    fn from(counts: Counts) -> Self {
+        let Counts { voxels, accepted, confidence, referenced, predicted, agreed } = counts;
+        Self { voxels, accepted, confidence, referenced, predicted, agreed }
+    }
 }
 
-impl Rules<'_> {
-    /// A code a voxel, with the teacher's label and whether it counts, and what was seen of each class.
-    fn label(&self, logits: &[f32], maps: usize, codes: &[u8]) -> (Vec<u8>, [Verdict; CLASSES]) {
-        let blocks = logits.par_chunks(BLOCK * maps).zip(codes.par_chunks(BLOCK));
-        let labelled: Vec<(Vec<u8>, [Verdict; CLASSES])> = blocks
-            .map(|(logits, codes)| {
-                let mut verdicts = [Verdict::default(); CLASSES];
-                let voxels = codes.iter().zip(logits.chunks_exact(maps));
-                let codes = voxels.map(|(&code, logits)| self.voxel(code, logits, &mut verdicts)).collect();
-                (codes, verdicts)
-            })
-            .collect();
-        let mut verdicts = [Verdict::default(); CLASSES];
-        let mut all = Vec::with_capacity(codes.len());
-        for (codes, seen) in labelled {
-            all.extend(codes);
-            verdicts.iter_mut().zip(&seen).for_each(|(sum, seen)| sum.add(seen));
-        }
-        (all, verdicts)
-    }
+/// Maps that speak of one class alone: of artery or of vein, perhaps of one side.
+fn roles(plan: &Plan) -> Vec<Role> {
+    let auxiliary = plan.auxiliary().iter().map(|_| Role { class: 0, side: None });
+    plan.targets.iter().map(role).chain(auxiliary).collect()
+}
 
-    fn voxel(&self, code: u8, logits: &[f32], verdicts: &mut [Verdict; CLASSES]) -> u8 {
-        let place = code & (RIGHT_BIT | SUPERVISED_BIT);
-        if code & IGNORE_BIT != 0 {
-            return place;
-        }
-        let (class, confidence) = self.opinion(code, logits);
-        let reference = code & LABEL_BITS;
-        let is_whole = code & SUPERVISED_BIT != 0 && self.annotated.classes.len() == CLASSES - 1;
-        for (known, verdict) in verdicts.iter_mut().enumerate() {
-            if is_whole || self.is_annotated(code, known) {
-                let [referenced, predicted] = [usize::from(reference), class].map(|given| given == known);
-                verdict.referenced += u64::from(referenced);
-                verdict.predicted += u64::from(predicted);
-                verdict.agreed += u64::from(referenced && predicted);
-            }
-        }
-        if is_whole {
-            return place;
-        }
-        if self.is_annotated(code, usize::from(reference)) {
-            return place | reference | ACCEPTED_BIT;
-        }
-        if self.is_annotated(code, class) {
-            // The reference says that there is none.
-            return place;
-        }
-        let accepted = confidence >= self.thresholds[class];
-        verdicts[class].add(&Verdict { voxels: 1, accepted: u64::from(accepted), confidence, ..Verdict::default() });
-        if accepted { place | class as u8 | ACCEPTED_BIT } else { place }
+fn role(target: &Target) -> Role {
+    match target.classes[..] {
+        [class] => Role { class: value_of(class), side: target.side.map(side_bit) },
+        _ => Role { class: 0, side: None },
     }
+}
 
-    /// Whether the reference says of this voxel if it is of that class, artery or vein.
-    fn is_annotated(&self, code: u8, class: usize) -> bool {
-        let knows = |&known: &VesselClass| usize::from(label(known)) == class;
-        code & SUPERVISED_BIT != 0 && self.annotated.classes.iter().any(knows)
-    }
-
-    /// The teacher's class of a voxel, and how sure it is of it.
-    fn opinion(&self, code: u8, logits: &[f32]) -> (usize, f64) {
-        let [artery, vein] = self.maps.probabilities(logits, code);
-        let odds = [(1.0 - artery) * (1.0 - vein), artery * (1.0 - vein), vein * (1.0 - artery)];
-        let class = (1..CLASSES).fold(0, |best, class| if odds[class] > odds[best] { class } else { best });
-        (class, f64::from(odds[class]) / f64::from(odds.iter().sum::<f32>()).max(1e-12))
-    }
+fn sample(sample: &ViewSample) -> Sample {
+    let knows = [VesselClass::Artery, VesselClass::Vein].map(|class| sample.annotated.classes.contains(&class));
+    Sample { codes: sample.codes.clone(), knows, table: sample.table.rows().to_vec() }
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+    use pulmoav_plan::{BodySide, Target};
+
     use super::*;
-    use crate::code::{ARTERY, FULL, IGNORED, VEIN, tests::target};
-    use pulmoav_plan::Target;
+    use crate::case::Annotated;
+    use crate::code::{ARTERY, FULL, IGNORE_BIT, IGNORED, RIGHT_BIT, SUPERVISED_BIT, TargetTable, VEIN, tests::target};
 
     fn targets() -> Vec<Target> {
         use VesselClass::{Artery, Vein};
@@ -243,20 +179,14 @@ mod tests {
         ]
     }
 
-    const MAPS: [Vec<(usize, Option<BodySide>)>; 2] = [Vec::new(), Vec::new()];
-
     fn shares(annotated: &str, code: u8, logits: [f32; 3]) -> (Vec<u8>, [Verdict; CLASSES]) {
         let annotated: Annotated = serde_json::from_str(annotated).unwrap();
-        let [mut artery, mut vein] = MAPS;
-        artery.push((0, None));
-        vein.push((1, Some(BodySide::Right)));
-        let maps = ClassMaps([artery, vein]);
-        let rules = Rules { maps: &maps, annotated: &annotated, thresholds: &[0.9, 0.7, 0.7] };
-        let (codes, verdicts) = rules.label(&logits, 3, &[code]);
         let table = TargetTable::taught(&targets(), &[], &annotated);
-        let mut out = vec![0; 3];
-        table.look_up(codes[0], &mut out);
-        (out, verdicts)
+        let roles: Vec<Role> = targets().iter().map(role).collect();
+        let view = sample(&ViewSample { codes: vec![code], annotated, table });
+        let logits = Tensor::new(&logits, &Device::Cpu).unwrap().reshape((1, 1, 1, 1, 3)).unwrap();
+        let (out, counts) = label(&logits, &roles, &[view], [0.9, 0.7, 0.7]).unwrap();
+        (out.to_host().unwrap(), counts.map(Verdict::from))
     }
 
     #[test]
@@ -304,6 +234,6 @@ mod tests {
         assert_eq!((out, verdicts), (vec![IGNORED; 3], [Verdict::default(); 3]), "left out on purpose");
         let (out, _) = shares(half, 0, [-9.0, 9.0, 0.0]);
         assert_eq!(out, [0; 3], "no map speaks of a vein on the left, so it is background");
-        assert_eq!(label(VesselClass::Vein), VEIN);
+        assert_eq!(value_of(VesselClass::Vein), VEIN);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use candle_core::{Device, Tensor, backprop::GradStore};
+use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::{
     Ranks,
@@ -20,7 +20,8 @@ use crate::{
     config::{StepConfig, StepSettings, Unannotated},
     ema::Ema,
     error::TrainError,
-    loss::{LossConfig, TargetLoss, losses_of_sums, sample_losses, supervised},
+    gradients::StepGradients,
+    loss::{DeviceTargets, LossConfig, ScaleLoss, TargetLoss, losses_of_sums, on_device, sample_losses, supervised},
     opening::{check_windows, mean_ceiling, open_cases, take_text, take_weights, unused},
     optimizer::{Optimizer, Update},
     prefetch::Prefetch,
@@ -175,7 +176,8 @@ impl Trainer {
         let optimizer = Optimizer::new(config.optimizer, trained)?;
         let ema = Ema::new(config.optimizer.mean_decay(), optimizer.slots())?;
         let count = cases.len();
-        let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases);
+        let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases)
+            .for_card(!compute.device.is_cpu());
         Ok(Self {
             prompts: prompt_embeddings(&plan, &compute.device)?,
             map_weights: config.loss.map_weights.of(&plan),
@@ -223,28 +225,39 @@ impl Trainer {
     /// The step's batches that are this process's, the sum of all gradients, and the update, which is the same on every
     /// rank.
     pub(crate) fn take_step(&mut self, step: u64, settings: &StepSettings) -> Result<StepReport, TrainError> {
+        let ranks = self.ranks.take();
+        let report = self.take_step_with(ranks.as_ref(), step, settings);
+        self.ranks = ranks;
+        report
+    }
+
+    fn take_step_with(
+        &mut self,
+        others: Option<&Ranks>,
+        step: u64,
+        settings: &StepSettings,
+    ) -> Result<StepReport, TrainError> {
         if let (Some(teacher), Some(_)) = (&mut self.teacher, &settings.teacher) {
             teacher.follow(&self.ema)?;
         }
         let batches = self.config.accumulate;
-        let (rank, ranks) = self.ranks.as_ref().map_or((0, 1), |ranks| (ranks.rank() as u64, ranks.count() as u64));
-        let mut gradients = GradStore::default();
+        let (rank, ranks) = others.map_or((0, 1), |ranks| (ranks.rank() as u64, ranks.count() as u64));
+        let mut gradients = StepGradients::new(others, self.optimizer.slots());
         let mut passes = vec![];
         for batch in (rank..batches).step_by(ranks as usize) {
             let next = batch + ranks;
-            let next = if next < batches {
-                (step * batches + next, &settings.sampling)
-            } else {
+            let is_last = next >= batches;
+            let next = if is_last {
                 ((step + 1) * batches + rank, &settings.next_sampling)
+            } else {
+                (step * batches + next, &settings.sampling)
             };
-            let (pass, more) = self.pass(step * batches + batch, settings, next)?;
-            gradients.extend(more)?;
-            passes.push(pass);
+            passes.push(self.pass(step * batches + batch, settings, next, &mut gradients, is_last)?);
         }
         let mut clock = Clock::start();
-        if let Some(ranks) = &self.ranks {
-            self.optimizer.sum_over(ranks, &mut gradients)?;
-            passes = shared(ranks, &passes)?;
+        let mut gradients = gradients.finish()?;
+        if let Some(others) = others {
+            passes = shared(others, &passes)?;
         }
         let count = self.updates + 1;
         let Update { grad_norm, applied } = self.optimizer.update(count, settings.learning_rate, &mut gradients)?;
@@ -259,20 +272,22 @@ impl Trainer {
         Ok(StepReport { loss, grad_norm, applied, seconds: parts.sum(), parts, targets, terms, samples, teacher })
     }
 
-    /// Forward, loss and backward of one batch, and its share of the step's gradient.
+    /// Forward, loss and backward of one batch; `gradients` takes its share of the step's.
     fn pass(
         &mut self,
         number: u64,
         settings: &StepSettings,
         next: (u64, &SamplingWeights),
-    ) -> Result<(Pass, GradStore), TrainError> {
+        gradients: &mut StepGradients<'_>,
+        is_last: bool,
+    ) -> Result<Pass, TrainError> {
         let mut clock = Clock::start();
         let batch = self.batches.take(number, &settings.sampling, next)?;
         let waited = clock.lap();
         let lesson = self.lesson(&batch, settings)?;
         let (logits, tape) = Tape::record(|| self.forward(&batch))?;
         let config = self.config.loss.scaled(&settings.loss_factors)?;
-        let losses = supervised(&logits, &batch.targets, &config, &self.map_weights)?;
+        let losses = self.losses(&batch, &logits, &config)?;
         let targets = losses.first().map(|finest| self.by_name(&finest.targets)).unwrap_or_default();
         let terms = losses.first().map(|finest| finest.terms.clone()).unwrap_or_default();
         let samples = self.samples(&batch, &logits, losses.first().and_then(|finest| finest.sums.as_deref()))?;
@@ -280,7 +295,7 @@ impl Trainer {
         let mut slopes: Vec<Tensor> = losses.into_iter().map(|scale| scale.gradient).collect();
         let teacher = match (lesson, &settings.teacher) {
             (Some(lesson), Some(settings)) => {
-                Some(self.learn(lesson, settings.weight, &logits, &config, &mut slopes)?)
+                Some(self.learn(&lesson, settings.weight, &logits, &config, &mut slopes)?)
             }
             _ => None,
         };
@@ -290,9 +305,19 @@ impl Trainer {
             slopes = slopes.into_iter().map(|slope| slope * share).collect::<Result<_, _>>()?;
         }
         let forward = clock.lap();
-        let gradients = tape.backward(logits.into_iter().zip(slopes).collect())?;
+        gradients.take(tape, logits.into_iter().zip(slopes).collect(), is_last)?;
         let seconds = StepSeconds { batch: waited, forward, backward: clock.lap(), update: 0.0 };
-        Ok((Pass { loss, targets, terms, samples, teacher, seconds }, gradients))
+        Ok(Pass { loss, targets, terms, samples, teacher, seconds })
+    }
+
+    /// The losses of every scale by what the reference says.
+    fn losses(&self, batch: &Batch, logits: &[Tensor], config: &LossConfig) -> Result<Vec<ScaleLoss>, TrainError> {
+        if batch.codes.is_empty() {
+            return supervised(logits, &batch.targets, config, &self.map_weights);
+        }
+        let lines = self.config.loss.needs_centrelines();
+        let targets = DeviceTargets::scales(self.plan.patch, &batch.codes, lines, logits.len(), self.device())?;
+        on_device(logits, &targets, config, &self.map_weights)
     }
 
     /// What the teacher says of the batch; `None` where it takes no part or has nothing to say.
@@ -306,17 +331,13 @@ impl Trainer {
     /// Adds what the teacher's labels ask for to the slopes of every scale.
     fn learn(
         &self,
-        lesson: Lesson,
+        lesson: &Lesson,
         weight: f64,
         logits: &[Tensor],
         config: &LossConfig,
         slopes: &mut [Tensor],
     ) -> Result<TeacherReport, TrainError> {
-        let mut scales = vec![lesson.targets];
-        while scales.len() < logits.len() {
-            scales.push(scales[scales.len() - 1].halved());
-        }
-        let losses = supervised(logits, &scales, config, &self.map_weights)?;
+        let losses = lesson.losses(logits, config, &self.map_weights)?;
         let loss = losses.iter().map(|scale| scale.value).sum();
         for (slope, taught) in slopes.iter_mut().zip(&losses) {
             *slope = (&*slope + (&taught.gradient * weight)?)?;
@@ -512,7 +533,10 @@ mod tests {
         let dir = temporary("trainer-mean");
         let alone = StepSettings { teacher: None, ..settings() };
         let gradient = |trainer: &mut Trainer, number| {
-            let (pass, gradients) = trainer.pass(number, &alone, (number + 1, &alone.next_sampling)).unwrap();
+            let mut gradients = StepGradients::new(None, trainer.optimizer.slots());
+            let next = (number + 1, &alone.next_sampling);
+            let pass = trainer.pass(number, &alone, next, &mut gradients, true).unwrap();
+            let gradients = gradients.finish().unwrap();
             let of = |slot: &crate::optimizer::Slot| {
                 gradients.get(&slot.var).map(|g| g.flatten_all().unwrap().to_vec1::<f32>().unwrap())
             };
@@ -530,6 +554,20 @@ mod tests {
         let report = both.step(0, &alone).unwrap();
         assert!((report.loss - f64::midpoint(one_loss, two_loss)).abs() < 1e-9);
         assert!((report.grad_norm / expected.sqrt() - 1.0).abs() < 1e-4, "{} {}", report.grad_norm, expected.sqrt());
+    }
+
+    #[test]
+    fn gradients_that_go_out_during_the_pass_are_the_same() {
+        let dir = temporary("trainer-exchange");
+        for mode in [Mode::Train, Mode::Recompute] {
+            let weights = |ranks: Option<Ranks>| {
+                let mut trainer = gatherer(&dir, 1, 2);
+                (trainer.ranks, trainer.mode) = (ranks, mode);
+                run(&mut trainer, 0..2);
+                weights_of(&trainer)
+            };
+            assert_eq!(weights(Some(Ranks::alone())), weights(None), "{mode:?}");
+        }
     }
 
     #[test]

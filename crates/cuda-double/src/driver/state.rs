@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::function::{Function, Image};
 use super::memory::Memory;
 use super::{Answer, Code};
-use crate::settings::settings;
+use crate::settings::{Lazy, settings};
 
 /// A piece of a stream's work; graphs do it again and again.
 pub(crate) type Work = Arc<dyn Fn(&mut State) -> Answer + Send + Sync>;
@@ -20,6 +20,18 @@ pub(crate) struct Stream {
     /// Pieces of work that were put into it, and that were done.
     pub(crate) put: u64,
     pub(crate) done: u64,
+    /// How many streams were created before.
+    pub(crate) number: u64,
+}
+
+impl Stream {
+    fn is_lazy(&self) -> bool {
+        match settings().lazy {
+            Lazy::No => false,
+            Lazy::First => self.number == 0,
+            Lazy::All => true,
+        }
+    }
 }
 
 /// A place in a stream.
@@ -40,6 +52,9 @@ pub(crate) struct State {
     pub(crate) pinned: HashMap<u64, Box<[u128]>>,
     /// The first fault of a kernel: every later call answers with it, as a card's context does.
     pub(crate) fault: Option<Code>,
+    /// Waits of streams for events so far.
+    pub(crate) waits: u64,
+    streams_created: u64,
     last: u64,
 }
 
@@ -59,11 +74,13 @@ pub(crate) fn state() -> MutexGuard<'static, State> {
             memory,
             images: HashMap::new(),
             functions: HashMap::new(),
-            streams: HashMap::from([(DEFAULT, Stream::default())]),
+            streams: HashMap::from([(DEFAULT, Stream { number: u64::MAX, ..Stream::default() })]),
             events: HashMap::new(),
             graphs: HashMap::new(),
             pinned: HashMap::new(),
             fault: None,
+            waits: 0,
+            streams_created: 0,
             last: 0x1000,
         })
     });
@@ -84,6 +101,14 @@ impl State {
     pub(crate) fn handle(&mut self) -> u64 {
         self.last += 16;
         self.last
+    }
+
+    /// A new stream's handle.
+    pub(crate) fn create_stream(&mut self) -> u64 {
+        let new = self.handle();
+        self.streams.insert(new, Stream { number: self.streams_created, ..Stream::default() });
+        self.streams_created += 1;
+        new
     }
 
     /// The device's memory, if the context is alive.
@@ -148,5 +173,5 @@ pub(crate) fn put(
     }
     stream.put += 1;
     stream.waiting.push_back(work);
-    if settings().is_lazy { Ok(()) } else { state.flush(handle, u64::MAX) }
+    if stream.is_lazy() { Ok(()) } else { state.flush(handle, u64::MAX) }
 }

@@ -150,6 +150,13 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Bytes that the kernel writes.
+    pub(crate) fn new_bytes(mut self, bytes: &'a mut CudaSlice<u8>) -> Self {
+        self.arguments.arg(bytes);
+        self.sizes.push(size_of::<u64>());
+        self
+    }
+
     /// Numbers that the kernel changes where they lie.
     pub(crate) fn in_place(mut self, values: &'a mut CudaViewMut<'_, f32>) -> Self {
         self.arguments.arg(values);

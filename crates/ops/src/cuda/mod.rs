@@ -15,4 +15,4 @@ compile_error!("feature `cuda` needs the flag that `npm run build:cuda` sets: --
 pub(crate) use kernels::{Kernels, embedded};
 pub(crate) use launch::{Kernel, Size, kernel_parameter, whole};
 pub(crate) use sums::{COLUMN_THREADS, column_blocks, column_sums, span, sum_parts, widen};
-pub(crate) use values::{Operand, Output, Values, given};
+pub(crate) use values::{Operand, Output, Values, given, new_bytes, tensor_of_bytes, with_bytes};

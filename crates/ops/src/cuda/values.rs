@@ -122,6 +122,30 @@ impl<'a> Operand<'a> {
     }
 }
 
+/// Runs `work` on the bytes of a contiguous tensor on a card.
+pub(crate) fn with_bytes<R>(tensor: &Tensor, work: impl FnOnce(&CudaView<'_, u8>) -> Result<R>) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cuda(storage), Some((start, end))) => match &storage.slice {
+            CudaStorageSlice::U8(slice) => work(&slice.slice(start..end)),
+            _ => bail!("ops: expected bytes, got {:?}", tensor.dtype()),
+        },
+        _ => bail!("ops: bytes must lie beside the other tensors, in one piece"),
+    }
+}
+
+/// Bytes whose values are not set: every one must be written by a kernel before it is read.
+pub(crate) fn new_bytes(device: &CudaDevice, count: usize) -> Result<CudaSlice<u8>> {
+    // SAFETY: any bits are a byte, and callers have kernels write every one.
+    unsafe { device.alloc(count) }
+}
+
+/// A tensor of bytes that a kernel wrote.
+pub(crate) fn tensor_of_bytes(bytes: CudaSlice<u8>, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
+    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(bytes, device.clone()));
+    Tensor::from_storage(storage, shape, BackpropOp::none(), false)
+}
+
 /// New values on a device.
 pub(crate) enum Output {
     F32(CudaSlice<f32>),

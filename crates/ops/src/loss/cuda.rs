@@ -1,28 +1,16 @@
 //! The kernels of [`super::sums`] and [`super::gradient`].
 
-use candle_core::cuda_backend::CudaStorageSlice;
-use candle_core::cuda_backend::cudarc::driver::CudaView;
-use candle_core::{DType, Result, Storage, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
 use super::{Extent, NUMBERS, Sums};
-use crate::cuda::{Kernel, Operand, Output, Size, embedded, whole};
+use crate::cuda::{
+    Kernel, Operand, Output, Size, embedded, kernel_parameter, new_bytes, tensor_of_bytes, whole, with_bytes,
+};
 use crate::device::to_host;
 
 /// As in `kernels.cu`.
 const THREADS: usize = 256;
 const SPAN: usize = 4096;
-
-/// Runs `work` on the bytes of a contiguous tensor on a card.
-fn with_bytes<R>(targets: &Tensor, work: impl FnOnce(&CudaView<'_, u8>) -> Result<R>) -> Result<R> {
-    let (storage, layout) = targets.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cuda(storage), Some((start, end))) => match &storage.slice {
-            CudaStorageSlice::U8(slice) => work(&slice.slice(start..end)),
-            _ => bail!("loss: targets are bytes"),
-        },
-        _ => bail!("loss: targets must lie beside their logits"),
-    }
-}
 
 /// See [`super::cpu::sums`]; partial sums of blocks are added on the host in their order.
 pub(super) fn sums(logits: &Tensor, targets: &Tensor, extent: Extent) -> Result<Vec<Sums>> {
@@ -62,4 +50,46 @@ pub(super) fn gradient(logits: &Tensor, targets: &Tensor, slopes: &Tensor, exten
         launch.value(&count).value(&voxels).value(&maps).run(Size::of_items(values.len()))
     })?;
     Ok(gradient.into_tensor(device, logits.shape()))
+}
+
+kernel_parameter! {
+    /// Sizes before and after, as in `kernels.cu`.
+    struct Halves {
+        size: [i32; 3],
+        half: [i32; 3],
+        maps: i32,
+    }
+}
+
+/// See [`super::cpu::look_up`].
+pub(super) fn look_up(codes: &Tensor, tables: &Tensor, shape: [usize; 5], line: u8) -> Result<Tensor> {
+    let device = codes.device().as_cuda_device()?;
+    let [n, z, y, x, maps] = shape;
+    let count = n * z * y * x * maps;
+    let (mut bytes, length, voxels) = (new_bytes(device, count)?, count as i64, (z * y * x) as i64);
+    let (width, line) = (whole(maps)?, i32::from(line));
+    with_bytes(codes, |codes| {
+        with_bytes(tables, |tables| {
+            let kernel = Kernel::of(device, &embedded::LOSS, "loss_look_up")?;
+            let launch = kernel.launch().bytes(codes).bytes(tables).new_bytes(&mut bytes);
+            launch.value(&voxels).value(&width).value(&line).value(&length).run(Size::of_items(count))
+        })
+    })?;
+    Ok(tensor_of_bytes(bytes, device, (n, z, y, x, maps)))
+}
+
+/// See [`super::halved`].
+pub(super) fn halved(targets: &Tensor, [n, z, y, x, maps]: [usize; 5]) -> Result<Tensor> {
+    let device = targets.device().as_cuda_device()?;
+    let half = [z, y, x].map(|size| size.div_ceil(2));
+    let count = n * half.iter().product::<usize>() * maps;
+    let numbers = |[z, y, x]: [usize; 3]| Ok::<_, candle_core::Error>([whole(z)?, whole(y)?, whole(x)?]);
+    let halves = Halves { size: numbers([z, y, x])?, half: numbers(half)?, maps: whole(maps)? };
+    let (mut bytes, length) = (new_bytes(device, count)?, count as i64);
+    with_bytes(targets, |targets| {
+        let kernel = Kernel::of(device, &embedded::LOSS, "loss_halve")?;
+        let launch = kernel.launch().bytes(targets).new_bytes(&mut bytes).value(&halves).value(&length);
+        launch.run(Size::of_items(count))
+    })?;
+    Ok(tensor_of_bytes(bytes, device, (n, half[0], half[1], half[2], maps)))
 }

@@ -60,6 +60,54 @@ __device__ __forceinline__ float slope(const T* logits, const uint8_t* targets, 
     return own[0] * (p - y) + (own[1] + own[2] * y + (target == ON_LINE ? own[3] : 0.0f)) * p * (1 - p);
 }
 
+constexpr int CODES = 64;
+
+// The byte of every voxel and map in the table [samples, maps, CODES] of its sample; on a centreline where the code says so.
+KERNEL(THREADS, 1)
+loss_look_up(const uint8_t* codes, const uint8_t* tables, uint8_t* targets, int64_t voxels, int maps, int line,
+             int64_t count) {
+    const int64_t i = item();
+    if (i >= count) return;
+    const int64_t voxel = i / maps;
+    const int code = codes[voxel];
+    const int byte = tables[(voxel / voxels * maps + i % maps) * CODES + code % CODES];
+    targets[i] = static_cast<uint8_t>(byte == FULL && (code & line) ? ON_LINE : byte);
+}
+EXPORT_KERNEL(loss_look_up, THREADS);
+
+struct Halves {
+    int size[3];
+    int half[3];
+    int maps;
+};
+
+// Targets at half the resolution: the rounded mean of the known ones of each 2 x 2 x 2 block, if they are half of it.
+KERNEL(THREADS, 1) loss_halve(const uint8_t* targets, uint8_t* halved, Halves h, int64_t count) {
+    const int64_t i = item();
+    if (i >= count) return;
+    int64_t rest = i / h.maps;
+    const int x = static_cast<int>(rest % h.half[2]) * 2;
+    rest /= h.half[2];
+    const int y = static_cast<int>(rest % h.half[1]) * 2;
+    rest /= h.half[1];
+    const int z = static_cast<int>(rest % h.half[0]) * 2;
+    const int64_t sample = rest / h.half[0];
+    int voxels = 0, known = 0, sum = 0;
+    for (int at = 0; at < 8; at++) {
+        const int az = z + (at >> 2), ay = y + (at >> 1 & 1), ax = x + (at & 1);
+        if (az >= h.size[0] || ay >= h.size[1] || ax >= h.size[2]) continue;
+        voxels++;
+        const int64_t voxel = ((sample * h.size[0] + az) * h.size[1] + ay) * h.size[2] + ax;
+        const int target = targets[voxel * h.maps + i % h.maps];
+        if (target == IGNORED) continue;
+        known++;
+        sum += min(target, FULL);
+    }
+    const bool some = known > 0 && known * 2 >= voxels;
+    halved[i] = static_cast<uint8_t>(some ? min((sum + known / 2) / known, FULL) : IGNORED);
+}
+EXPORT_KERNEL(loss_halve, THREADS);
+
 #define ENTRIES(T, type)                                                                                              \
     KERNEL(THREADS, 1)                                                                                                \
     loss_sums_##type(const T* logits, const uint8_t* targets, float* parts, int64_t voxels, int maps) {               \

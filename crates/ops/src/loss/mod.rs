@@ -12,12 +12,17 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::device::{from_host, with_host};
 
+pub use cpu::halved;
+
 /// The byte of a voxel that is all target.
 pub const FULL: u8 = 128;
 /// The byte of such a voxel on a centreline.
 pub const ON_LINE: u8 = 129;
 /// The byte of a voxel that nobody knows.
 pub const IGNORED: u8 = 255;
+
+/// Codes that a table of [`Targets::look_up`] tells apart: the lowest six bits.
+pub const CODES: usize = 64;
 
 /// Targets beside their logits.
 #[derive(Debug, Clone)]
@@ -33,6 +38,76 @@ impl Targets {
     /// Another number of bytes than the shape has; a device without room.
     pub fn new(bytes: Vec<u8>, shape: &[usize], device: &Device) -> Result<Self> {
         Ok(Self(from_host(bytes, shape, device)?))
+    }
+
+    /// Looks up the byte of every voxel and map: `codes` has a byte a voxel, and each sample a table of [`CODES`] bytes a
+    /// map. Where a code has the bit `line`, what is [`FULL`] becomes [`ON_LINE`].
+    ///
+    /// # Shapes
+    /// `[n, z, y, x, maps]`.
+    ///
+    /// # Errors
+    /// Another number of codes or tables than the shape has; a device without room.
+    pub fn look_up(
+        codes: Vec<u8>,
+        tables: &[&[[u8; CODES]]],
+        shape: [usize; 5],
+        line: Option<u8>,
+        device: &Device,
+    ) -> Result<Self> {
+        let [n, z, y, x, maps] = shape;
+        if codes.len() != n * z * y * x || tables.len() != n || tables.iter().any(|table| table.len() != maps) {
+            bail!("loss: {} codes and {} tables for targets of shape {shape:?}", codes.len(), tables.len());
+        }
+        let line = line.unwrap_or(0);
+        #[cfg(feature = "cuda")]
+        if device.is_cuda() {
+            let flat: Vec<u8> = tables.iter().flat_map(|table| table.iter().flatten().copied()).collect();
+            let (count, length) = (codes.len(), flat.len());
+            let (codes, tables) = (from_host(codes, count, device)?, from_host(flat, length, device)?);
+            return cuda::look_up(&codes, &tables, shape, line).map(Self);
+        }
+        Self::new(cpu::look_up(&codes, tables, z * y * x, line), &shape, device)
+    }
+
+    /// Bytes that a kernel made.
+    pub(crate) fn of(bytes: Tensor) -> Self {
+        Self(bytes)
+    }
+
+    /// The same at half the resolution, sizes rounded up; see [`halved`].
+    ///
+    /// # Shapes
+    /// `[n, z, y, x, maps]`
+    ///
+    /// # Errors
+    /// Another rank; a device without room.
+    pub fn halved(&self) -> Result<Self> {
+        let &[n, z, y, x, maps] = self.0.dims() else { bail!("loss: targets have shape {:?}", self.0.dims()) };
+        #[cfg(feature = "cuda")]
+        if self.0.device().is_cuda() {
+            return cuda::halved(&self.0, [n, z, y, x, maps]).map(Self);
+        }
+        let (bytes, shape) = halved(&self.to_host()?, [n, z, y, x, maps]);
+        Self::new(bytes, &shape, self.0.device())
+    }
+
+    /// The bytes, row-major.
+    ///
+    /// # Errors
+    /// What reading the device gives.
+    pub fn to_host(&self) -> Result<Vec<u8>> {
+        self.0.flatten_all()?.to_vec1()
+    }
+
+    /// `[n, .., maps]`.
+    pub fn dims(&self) -> &[usize] {
+        self.0.dims()
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn tensor(&self) -> &Tensor {
+        &self.0
     }
 }
 

@@ -1,66 +1,65 @@
-//! The same through NCCL.
+//! The same through NCCL, on a stream of its own: what is computed meanwhile does not wait for it.
 #![allow(unsafe_code)] // Sums that NCCL takes; each rests on the lengths beside it.
 
+use std::sync::Arc;
+
 use candle_core::cuda_backend::CudaDevice;
-use candle_core::cuda_backend::cudarc::driver::{DevicePtr, DevicePtrMut};
-use candle_core::{DType, Device, Error, Result, Tensor, bail};
+use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaStream, DevicePtr, DevicePtrMut};
+use candle_core::{DType, Device, Error, Result, Shape, Tensor, bail};
 
 use super::nccl::{Communicator, Element};
 use crate::cuda::{Operand, Output};
 
-/// Numbers that are summed at a time: gradients are packed into buckets of 32 MB.
-const BUCKET: usize = 8 << 20;
-
 pub(super) struct Link {
     communicator: Communicator,
     device: CudaDevice,
+    /// On which the sums are taken.
+    beside: Arc<CudaStream>,
+}
+
+/// Tensors whose sums are on their way, packed one behind the other.
+pub(super) struct Sent {
+    /// `None` once they were fetched.
+    packed: Option<Output>,
+    shapes: Vec<Shape>,
+    device: CudaDevice,
+    /// The sums are there.
+    done: CudaEvent,
 }
 
 impl Link {
     pub(super) fn join(device: &Device, identity: &[u8], rank: usize, count: usize) -> Result<Self> {
         let device = device.as_cuda_device()?.clone();
-        device.cuda_stream().context().bind_to_thread().map_err(Error::wrap)?;
-        Ok(Self { communicator: Communicator::join(identity, rank, count)?, device })
+        let context = device.cuda_stream().context().clone();
+        context.bind_to_thread().map_err(Error::wrap)?;
+        let beside = context.new_stream().map_err(Error::wrap)?;
+        Ok(Self { communicator: Communicator::join(identity, rank, count)?, device, beside })
     }
 
-    pub(super) fn sum(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
-        let mut sums = Vec::with_capacity(tensors.len());
+    /// Starts a sum; it waits for what was put in the device's stream before.
+    pub(super) fn send(&self, tensors: &[Tensor]) -> Result<Sent> {
+        let (device, count) = (self.device.clone(), tensors.iter().map(Tensor::elem_count).sum());
+        let mut packed = Output::new(&device, DType::F32, count)?;
         let mut first = 0;
-        while first < tensors.len() {
-            let mut count = 0;
-            let within = |tensor: &&Tensor| {
-                count += tensor.elem_count();
-                count <= BUCKET
-            };
-            let bucket = &tensors[first..][..tensors[first..].iter().take_while(within).count().max(1)];
-            sums.extend(self.sum_bucket(bucket)?);
-            first += bucket.len();
+        for tensor in tensors {
+            if tensor.dtype() != DType::F32 {
+                bail!("ranks: gradients are f32, not {:?}", tensor.dtype());
+            }
+            let tensor = tensor.contiguous()?;
+            let place = first..first + tensor.elem_count();
+            first = place.end;
+            device.memcpy_dtod(&Operand::new(&tensor).f32()?, &mut packed.f32_mut()?.slice_mut(place))?;
         }
-        Ok(sums)
-    }
-
-    fn sum_bucket(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
-        if let Some(other) = tensors.iter().find(|tensor| tensor.dtype() != DType::F32) {
-            bail!("ranks: gradients are f32, not {:?}", other.dtype());
-        }
-        let flat = tensors.iter().map(|tensor| tensor.contiguous()?.flatten_all()).collect::<Result<Vec<_>>>()?;
-        let packed = Tensor::cat(&flat, 0)?;
-        let (operand, count, stream) = (Operand::new(&packed), packed.elem_count(), self.device.cuda_stream());
-        let mut sum = Output::new(&self.device, DType::F32, count)?;
+        let is_packed = device.cuda_stream().record_event(None).map_err(Error::wrap)?;
+        self.beside.wait(&is_packed).map_err(Error::wrap)?;
         {
-            let (from, to) = (operand.f32()?, sum.f32_mut()?);
-            let ((from, _reads), (to, _writes)) = (from.device_ptr(&stream), to.device_ptr_mut(&stream));
-            // SAFETY: both have `count` numbers, and are freed on the same stream, behind the sum.
-            unsafe { self.communicator.sum(from, to, count, Element::F32, stream.cu_stream().cast()) }?;
+            let (place, _writes) = packed.f32_mut()?.device_ptr_mut(&self.beside);
+            // SAFETY: it has `count` numbers. They are freed on the device's stream, behind its wait for the sum.
+            unsafe { self.communicator.sum(place, place, count, Element::F32, self.beside.cu_stream().cast()) }?;
         }
-        let sum = sum.into_tensor(&self.device, count);
-        let mut first = 0;
-        let part = |tensor: &Tensor| {
-            let part = sum.narrow(0, first, tensor.elem_count())?.reshape(tensor.shape());
-            first += tensor.elem_count();
-            part
-        };
-        tensors.iter().map(part).collect()
+        let done = self.beside.record_event(None).map_err(Error::wrap)?;
+        let shapes = tensors.iter().map(|tensor| tensor.shape().clone()).collect();
+        Ok(Sent { packed: Some(packed), shapes, device, done })
     }
 
     pub(super) fn sum_numbers(&self, numbers: &[i32]) -> Result<Vec<i32>> {
@@ -73,5 +72,32 @@ impl Link {
             unsafe { self.communicator.sum(from, to, numbers.len(), Element::I32, stream.cu_stream().cast()) }?;
         }
         self.device.clone_dtoh(&to)
+    }
+}
+
+impl Sent {
+    /// The sums, in the shapes of the tensors that were sent. What is put in the device's stream from now on waits for
+    /// them, the host does not.
+    pub(super) fn fetch(mut self) -> Result<Vec<Tensor>> {
+        self.device.cuda_stream().wait(&self.done).map_err(Error::wrap)?;
+        let Some(packed) = self.packed.take() else { bail!("ranks: sums are fetched once") };
+        let count = packed.values().len();
+        let packed = packed.into_tensor(&self.device, count);
+        let mut first = 0;
+        let part = |shape: &Shape| {
+            let part = packed.narrow(0, first, shape.elem_count())?.reshape(shape);
+            first += shape.elem_count();
+            part
+        };
+        self.shapes.iter().map(part).collect()
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if self.packed.is_some() {
+            // Something else failed. The memory must outlive the sum, even then; a wait that fails too was told before.
+            let _ = self.device.cuda_stream().wait(&self.done);
+        }
     }
 }

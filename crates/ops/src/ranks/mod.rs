@@ -5,8 +5,11 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+mod exchange;
 #[cfg(feature = "cuda")]
 mod nccl;
+
+pub use exchange::Exchange;
 
 use candle_core::{Device, Result, Tensor, bail};
 
@@ -18,7 +21,7 @@ pub struct Ranks {
     rank: usize,
     count: usize,
     #[cfg(feature = "cuda")]
-    card: cuda::Link,
+    card: Option<cuda::Link>,
 }
 
 impl Ranks {
@@ -43,9 +46,20 @@ impl Ranks {
             bail!("ranks: rank {rank} of {count}, an identity of {bytes} bytes, on {:?}", device.location());
         }
         #[cfg(feature = "cuda")]
-        return Ok(Self { rank, count, card: cuda::Link::join(device, identity, rank, count)? });
+        return Ok(Self { rank, count, card: Some(cuda::Link::join(device, identity, rank, count)?) });
         #[cfg(not(feature = "cuda"))]
         bail!("this build has CPU code only, so several processes cannot train together")
+    }
+
+    /// One process alone, whose sums are what it gives.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self {
+            rank: 0,
+            count: 1,
+            #[cfg(feature = "cuda")]
+            card: None,
+        }
     }
 
     /// This process's number, from 0.
@@ -64,13 +78,9 @@ impl Ranks {
     /// # Errors
     /// What NCCL refuses.
     pub fn sum(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
-        if self.count == 1 {
-            return Ok(tensors.to_vec());
-        }
-        #[cfg(feature = "cuda")]
-        return self.card.sum(tensors);
-        #[cfg(not(feature = "cuda"))]
-        bail!("ranks: no card")
+        let mut exchange = self.exchange(tensors.iter().map(Tensor::elem_count).sum());
+        tensors.iter().try_for_each(|tensor| exchange.add((), tensor.clone()))?;
+        Ok(exchange.finish()?.into_iter().map(|((), sum)| sum).collect())
     }
 
     /// What every rank gives, in the order of the ranks.
@@ -104,8 +114,9 @@ impl Ranks {
     #[cfg_attr(not(feature = "cuda"), allow(clippy::unused_self, clippy::unnecessary_wraps))]
     fn sum_numbers(&self, numbers: Vec<i32>) -> Result<Vec<i32>> {
         #[cfg(feature = "cuda")]
-        return self.card.sum_numbers(&numbers);
-        #[cfg(not(feature = "cuda"))]
+        if let Some(card) = &self.card {
+            return card.sum_numbers(&numbers);
+        }
         Ok(numbers)
     }
 }

@@ -1,75 +1,121 @@
 //! The losses where logits lie on a device: sums of each map come to the host, what follows from them is computed as on
 //! the CPU, and slopes of each map go back.
-//!
-//! A loss that sums cannot tell is computed on the host, from logits that are read for it.
 
-use candle_core::Tensor;
-use pulmoav_ops::device::{from_host, with_host};
-use pulmoav_ops::loss::{ON_LINE, Slopes, Sums, Targets, gradient, sums};
+use candle_core::{Device, Tensor};
+use pulmoav_ops::loss::{ON_LINE, Slopes, Targets, gradient, sums};
+use pulmoav_ops::skeleton::{SkeletonSlopes, SkeletonSums, Skeletons};
 
-use super::TargetGrid;
-use super::scale::{Loss, Part, Scale, ScaleLoss};
+use super::scale::{Loss, MapSlopes, MapSums, Part, Scale, ScaleLoss};
+use super::{LossConfig, TargetGrid};
+use crate::code::{CENTRELINE_BIT, TargetTable};
+use crate::error::TrainError;
 
-/// A loss of one scale; `scale.logits` is empty.
+/// Targets on a device, and whether centrelines are among them.
+#[derive(Debug, Clone)]
+pub struct DeviceTargets {
+    /// One byte a voxel and map.
+    pub targets: Targets,
+    /// Whether losses of centrelines apply.
+    pub centrelines: bool,
+}
+
+impl DeviceTargets {
+    /// The targets of every scale, finest first, by the codes and the table of each sample; none is made on the host.
+    ///
+    /// # Errors
+    /// Samples whose tables differ in their maps, or that have other voxels than the shape; a device without room.
+    pub fn scales(
+        shape: [usize; 3],
+        samples: &[(Vec<u8>, TargetTable)],
+        centrelines: bool,
+        scales: usize,
+        device: &Device,
+    ) -> Result<Vec<Self>, TrainError> {
+        let maps = samples.first().map_or(0, |(_, table)| table.maps());
+        let codes = samples.iter().flat_map(|(codes, _)| codes.iter().copied()).collect();
+        let tables: Vec<_> = samples.iter().map(|(_, table)| table.rows()).collect();
+        let shape = [samples.len(), shape[0], shape[1], shape[2], maps];
+        let finest = Targets::look_up(codes, &tables, shape, centrelines.then_some(CENTRELINE_BIT), device)?;
+        Self { targets: finest, centrelines }.halved_to(scales)
+    }
+
+    /// With so many scales in all, each at half the resolution of the one before, without centrelines.
+    pub(crate) fn halved_to(self, scales: usize) -> Result<Vec<Self>, TrainError> {
+        let mut all = vec![self];
+        while all.len() < scales {
+            all.push(Self { targets: all[all.len() - 1].targets.halved()?, centrelines: false });
+        }
+        Ok(all)
+    }
+}
+
+/// As [`super::supervised`], of targets that lie beside their logits.
+///
+/// # Errors
+/// As [`super::supervised`].
+pub fn on_device(
+    logits: &[Tensor],
+    targets: &[DeviceTargets],
+    config: &LossConfig,
+    maps: &[f64],
+) -> Result<Vec<ScaleLoss>, TrainError> {
+    let losses = config.losses();
+    let scales = logits.iter().zip(targets).zip(&config.scale_weights);
+    scales.map(|((logits, targets), &weight)| Ok(scale_loss(&losses, logits, targets, maps, weight)?)).collect()
+}
+
+/// The host's targets on a device.
+pub(super) fn uploaded(targets: &TargetGrid, device: &Device) -> candle_core::Result<DeviceTargets> {
+    let mut bytes = targets.data.clone();
+    bytes.iter_mut().zip(&targets.centreline).filter(|(_, on)| **on).for_each(|(byte, _)| *byte = ON_LINE);
+    let centrelines = !targets.centreline.is_empty();
+    Ok(DeviceTargets { targets: Targets::new(bytes, &targets.shape, device)?, centrelines })
+}
+
+/// The loss of one scale.
 pub(super) fn scale_loss(
     losses: &[Box<dyn Loss>],
     logits: &Tensor,
-    scale: Scale<'_>,
+    DeviceTargets { targets, centrelines }: &DeviceTargets,
+    maps: &[f64],
+    weight: f64,
 ) -> candle_core::Result<ScaleLoss> {
-    let targets = Targets::new(bytes(scale.targets), &scale.targets.shape, logits.device())?;
-    let sums = sums(logits, &targets)?;
-    let mut slopes = vec![Slopes::default(); sums.len()];
-    let (mut parts, mut on_host) = (Vec::new(), Vec::new());
+    let &[n, d, h, w, p] = logits.dims() else { candle_core::bail!("loss: logits are {:?}", logits.dims()) };
+    // What is concluded from sums asks for the shape alone.
+    let grid = TargetGrid { shape: [n, d, h, w, p], data: Vec::new(), centreline: Vec::new() };
+    let scale = Scale { logits: &[], targets: &grid, maps, weight };
+    let own = sums(logits, targets)?;
+    let thinned = *centrelines && losses.iter().any(|loss| loss.needs_skeletons());
+    let skeletons = thinned.then(|| Skeletons::of(logits, targets)).transpose()?;
+    let lines = skeletons.as_ref().map(Skeletons::sums).transpose()?;
+    let lines = lines.unwrap_or_else(|| vec![SkeletonSums::default(); own.len()]);
+    let told: Vec<MapSums> = own.iter().zip(lines).map(|(&voxels, skeleton)| MapSums { voxels, skeleton }).collect();
+    let mut slopes = vec![MapSlopes::default(); told.len()];
+    let mut parts = Vec::new();
     for loss in losses {
-        match loss.conclude(&scale, &sums) {
-            Some((part, own)) => {
-                parts.push(part);
-                slopes.iter_mut().zip(own).for_each(|(all, own)| add(all, own));
-            }
-            None => on_host.push(loss),
-        }
-    }
-    let mut slope = gradient(logits, &targets, &slopes)?;
-    for loss in on_host {
-        let mut part = with_host(logits, |values| loss.compute(&Scale { logits: values, ..scale }))?;
-        let own = std::mem::take(&mut part.gradient);
-        slope = (slope + from_host(own, logits.shape(), logits.device())?.to_dtype(logits.dtype())?)?;
+        let (part, own) = loss.conclude(&scale, &told);
         parts.push(part);
+        slopes.iter_mut().zip(&own).for_each(|(all, own)| all.add(own));
+    }
+    let voxels: Vec<Slopes> = slopes.iter().map(|slopes| slopes.voxels).collect();
+    let mut slope = gradient(logits, targets, &voxels)?;
+    if let Some(skeletons) = skeletons {
+        let lines: Vec<SkeletonSlopes> = slopes.iter().map(|slopes| slopes.skeleton).collect();
+        slope = (slope + skeletons.gradient(&lines)?)?;
     }
     let Some(Part { value, targets, terms, .. }) = parts.into_iter().reduce(|sum, part| sum.plus(&part)) else {
         candle_core::bail!("loss: none is listed")
     };
-    Ok(ScaleLoss { value, gradient: slope, targets, terms: terms.into_iter().collect(), sums: Some(sums) })
-}
-
-/// The targets as the device takes them.
-fn bytes(targets: &TargetGrid) -> Vec<u8> {
-    let mut bytes = targets.data.clone();
-    bytes.iter_mut().zip(&targets.centreline).filter(|(_, on)| **on).for_each(|(byte, _)| *byte = ON_LINE);
-    bytes
-}
-
-fn add(all: &mut Slopes, own: Slopes) {
-    all.bce += own.bce;
-    all.dice += own.dice;
-    all.dice_reference += own.dice_reference;
-    all.line += own.line;
+    Ok(ScaleLoss { value, gradient: slope, targets, terms: terms.into_iter().collect(), sums: Some(own) })
 }
 
 /// Sums of each map over the samples of a group: over all of them, or each alone.
-pub(super) fn grouped(sums: &[Sums], prompts: usize, groups: usize) -> Vec<Sums> {
-    let mut all = vec![Sums::default(); groups * prompts];
+pub(super) fn grouped(sums: &[MapSums], prompts: usize, groups: usize) -> Vec<MapSums> {
+    let mut all = vec![MapSums::default(); groups * prompts];
     let samples = sums.len() / prompts.max(1);
     for (at, own) in sums.iter().enumerate() {
         let group = at / prompts * groups / samples.max(1);
-        let sum = &mut all[group * prompts + at % prompts];
-        sum.both += own.both;
-        sum.predicted += own.predicted;
-        sum.reference += own.reference;
-        sum.bce += own.bce;
-        sum.voxels += own.voxels;
-        sum.line_found += own.line_found;
-        sum.line_voxels += own.line_voxels;
+        all[group * prompts + at % prompts].add(own);
     }
     all
 }
@@ -95,8 +141,8 @@ mod tests {
                 let weight = config.scale_weights[0];
                 let ours = supervised(std::slice::from_ref(&logits), std::slice::from_ref(&targets), &config, &maps);
                 let ours = ours.unwrap().remove(0);
-                let scale = Scale { logits: &[], targets: &targets, maps: &maps, weight };
-                let theirs = scale_loss(&config.losses(), &logits, scale).unwrap();
+                let uploaded = uploaded(&targets, &Device::Cpu).unwrap();
+                let theirs = scale_loss(&config.losses(), &logits, &uploaded, &maps, weight).unwrap();
                 assert!((ours.value - theirs.value).abs() < 1e-6, "{} {}", ours.value, theirs.value);
                 let flat = |loss: &ScaleLoss| loss.gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 for (a, b) in flat(&ours).iter().zip(flat(&theirs)) {

@@ -15,7 +15,7 @@ use pulmoav_ops::loss as ops;
 use rayon::prelude::*;
 
 use super::device::grouped;
-use super::scale::{BLOCK, Loss, Part, Scale, TargetLoss};
+use super::scale::{BLOCK, Loss, MapSlopes, MapSums, Part, Scale, TargetLoss};
 use crate::code::{FULL, IGNORED};
 use crate::error::TrainError;
 use crate::range::within;
@@ -45,25 +45,20 @@ impl Loss for DiceBce {
         Sweeps { config: *self, scale: *scale, groups }.compute()
     }
 
-    fn conclude(&self, scale: &Scale<'_>, sums: &[ops::Sums]) -> Option<(Part, Vec<ops::Slopes>)> {
+    fn conclude(&self, scale: &Scale<'_>, sums: &[MapSums]) -> (Part, Vec<MapSlopes>) {
         let (samples, prompts) = (scale.targets.shape[0], scale.prompts());
         let groups = if self.batch_dice { 1 } else { samples };
-        let own = |&ops::Sums { both, predicted, reference, bce, voxels, .. }: &ops::Sums| Sums {
-            both,
-            predicted,
-            reference,
-            bce,
-            voxels,
+        let own = |sums: &MapSums| {
+            let ops::Sums { both, predicted, reference, bce, voxels, .. } = sums.voxels;
+            Sums { both, predicted, reference, bce, voxels }
         };
         let own: Vec<Sums> = grouped(sums, prompts, groups).iter().map(own).collect();
         let (part, slopes) = Sweeps { config: *self, scale: *scale, groups }.conclude(&own);
-        let slopes = slopes.into_iter().map(|Slopes { dice, dice_reference, bce }| ops::Slopes {
-            bce,
-            dice,
-            dice_reference,
-            line: 0.0,
+        let slopes = slopes.into_iter().map(|Slopes { dice, dice_reference, bce }| MapSlopes {
+            voxels: ops::Slopes { bce, dice, dice_reference, line: 0.0 },
+            ..MapSlopes::default()
         });
-        Some((part, slopes.cycle().take(sums.len()).collect()))
+        (part, slopes.cycle().take(sums.len()).collect())
     }
 }
 

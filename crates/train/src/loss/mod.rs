@@ -11,7 +11,6 @@ mod sample;
 mod scale;
 mod skeleton_recall;
 mod soft_cl_dice;
-mod soft_skeleton;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -21,16 +20,17 @@ use pulmoav_ops::device::{from_host, with_host};
 use pulmoav_plan::{Plan, Target};
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    device::{DeviceTargets, on_device},
+    sample::{losses_of_sums, sample_losses},
+    scale::{ScaleLoss, TargetLoss},
+    targets::TargetGrid,
+};
 use self::{
     dice_bce::DiceBce,
     scale::{Loss, Part, Scale},
     skeleton_recall::SkeletonRecall,
     soft_cl_dice::SoftClDice,
-};
-pub use self::{
-    sample::{losses_of_sums, sample_losses},
-    scale::{ScaleLoss, TargetLoss},
-    targets::TargetGrid,
 };
 use crate::{error::TrainError, range::within};
 
@@ -175,7 +175,8 @@ fn scale_loss(
         candle_core::bail!("loss: logits are {:?}, targets {:?}, weights {}", logits.dims(), targets.shape, maps.len());
     }
     if !logits.device().is_cpu() {
-        return device::scale_loss(losses, logits, Scale { logits: &[], targets, maps, weight });
+        let targets = device::uploaded(targets, logits.device())?;
+        return device::scale_loss(losses, logits, &targets, maps, weight);
     }
     let parts = with_host(logits, |values| {
         let scale = Scale { logits: values, targets, maps, weight };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use pulmoav_ops::loss::{Slopes, Sums};
+use pulmoav_ops::skeleton::{SkeletonSlopes, SkeletonSums};
 use rayon::prelude::*;
 
 use super::TargetGrid;
@@ -24,9 +25,55 @@ pub(super) trait Loss {
     /// bits for any number of threads.
     fn compute(&self, scale: &Scale<'_>) -> Part;
 
-    /// The same without logits, from sums of each sample and map: a part without gradient, and the slopes of each sample
-    /// and map that it follows from. `None` where sums do not tell.
-    fn conclude(&self, scale: &Scale<'_>, sums: &[Sums]) -> Option<(Part, Vec<Slopes>)>;
+    /// The same without logits and targets, from sums of each sample and map: a part without gradient, and the slopes of
+    /// each sample and map that it follows from.
+    fn conclude(&self, scale: &Scale<'_>, sums: &[MapSums]) -> (Part, Vec<MapSlopes>);
+
+    /// Whether it asks for sums over soft skeletons, where there are centrelines.
+    fn needs_skeletons(&self) -> bool {
+        false
+    }
+}
+
+/// What losses are told of one sample and map on a device.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct MapSums {
+    pub(super) voxels: Sums,
+    /// Zeros where no loss asked.
+    pub(super) skeleton: SkeletonSums,
+}
+
+impl MapSums {
+    pub(super) fn add(&mut self, other: &Self) {
+        let (all, own) = (&mut self.voxels, &other.voxels);
+        all.both += own.both;
+        all.predicted += own.predicted;
+        all.reference += own.reference;
+        all.bce += own.bce;
+        all.voxels += own.voxels;
+        all.line_found += own.line_found;
+        all.line_voxels += own.line_voxels;
+        self.skeleton.skeleton += other.skeleton.skeleton;
+        self.skeleton.right += other.skeleton.right;
+    }
+}
+
+/// How steeply losses depend on those sums.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct MapSlopes {
+    pub(super) voxels: Slopes,
+    pub(super) skeleton: SkeletonSlopes,
+}
+
+impl MapSlopes {
+    pub(super) fn add(&mut self, own: &Self) {
+        self.voxels.bce += own.voxels.bce;
+        self.voxels.dice += own.voxels.dice;
+        self.voxels.dice_reference += own.voxels.dice_reference;
+        self.voxels.line += own.voxels.line;
+        self.skeleton.skeleton += own.skeleton.skeleton;
+        self.skeleton.right += own.skeleton.right;
+    }
 }
 
 /// One scale of the network's logits, and what they should be.

@@ -14,7 +14,7 @@ use pulmoav_ops::loss as ops;
 use rayon::prelude::*;
 
 use super::device::grouped;
-use super::scale::{BLOCK, Loss, Part, Scale, TargetLoss};
+use super::scale::{BLOCK, Loss, MapSlopes, MapSums, Part, Scale, TargetLoss};
 use crate::error::TrainError;
 use crate::range::within;
 
@@ -57,13 +57,14 @@ impl Loss for SkeletonRecall {
         Part { gradient, ..part }
     }
 
-    fn conclude(&self, scale: &Scale<'_>, sums: &[ops::Sums]) -> Option<(Part, Vec<ops::Slopes>)> {
+    fn conclude(&self, scale: &Scale<'_>, sums: &[MapSums]) -> (Part, Vec<MapSlopes>) {
         let of_batch = grouped(sums, scale.prompts(), 1);
-        let own: Vec<Sums> =
-            of_batch.iter().map(|sums| Sums { found: sums.line_found, voxels: sums.line_voxels as u64 }).collect();
-        let (part, slopes) = self.part(scale, &own);
-        let slopes = slopes.into_iter().map(|line| ops::Slopes { line, ..ops::Slopes::default() });
-        Some((part, slopes.cycle().take(sums.len()).collect()))
+        let own = |sums: &MapSums| Sums { found: sums.voxels.line_found, voxels: sums.voxels.line_voxels as u64 };
+        let (part, slopes) = self.part(scale, &of_batch.iter().map(own).collect::<Vec<_>>());
+        let slopes = slopes
+            .into_iter()
+            .map(|line| MapSlopes { voxels: ops::Slopes { line, ..ops::Slopes::default() }, ..MapSlopes::default() });
+        (part, slopes.cycle().take(sums.len()).collect())
     }
 }
 

@@ -9,13 +9,15 @@
 //! loss = weight · mean over prompts with Σ s > 0 of w · (1 − 2 precision recall / (precision + recall))
 //! ```
 //!
-//! Sums run over the supervised voxels of the batch. What is ignored shapes S beside it, but has no gradient. Only
+//! Soft skeletons are those of [`pulmoav_ops::skeleton`]. Sums run over the supervised voxels of the batch. What is ignored shapes S beside it, but has no gradient. Only
 //! scales whose targets hold centrelines have this loss, which is the finest.
+
+use pulmoav_ops::skeleton::{SkeletonSlopes, SoftSkeleton};
 
 use rayon::prelude::*;
 
-use super::scale::{Loss, Part, Scale, TargetLoss};
-use super::soft_skeleton::SoftSkeleton;
+use super::device::grouped;
+use super::scale::{Loss, MapSlopes, MapSums, Part, Scale, TargetLoss};
 use crate::code::{FULL, IGNORED};
 use crate::error::TrainError;
 use crate::range::within;
@@ -57,12 +59,9 @@ impl Loss for SoftClDice {
     fn compute(&self, scale: &Scale<'_>) -> Part {
         let prompts = scale.prompts();
         let sums = if scale.targets.centreline.is_empty() { vec![Sums::default(); prompts] } else { sums(scale) };
-        let shares = scale.shares(sums.iter().map(|sums| sums.voxels > 0));
-        let slopes: Vec<Slopes> = sums.iter().map(Sums::slopes).collect();
-        let mean: f64 = slopes.iter().zip(&shares).map(|(slopes, share)| share * slopes.value).sum();
+        let (part, slopes, weights) = self.part(scale, &sums);
         let mut gradient = vec![0.0f32; scale.logits.len()];
         let sample = (gradient.len() / scale.targets.shape[0].max(1)).max(1);
-        let weights: Vec<f64> = shares.iter().map(|share| share * self.weight).collect();
         for (number, gradient) in gradient.chunks_mut(sample).enumerate() {
             let maps: Vec<Option<Vec<f32>>> = (0..prompts)
                 .into_par_iter()
@@ -76,20 +75,53 @@ impl Loss for SoftClDice {
                 gradient.iter_mut().skip(prompt).step_by(prompts).zip(map).for_each(|(to, slope)| *to = *slope);
             }
         }
-        let targets = slopes.iter().zip(&sums);
-        Part {
+        Part { gradient, ..part }
+    }
+
+    fn conclude(&self, scale: &Scale<'_>, sums: &[MapSums]) -> (Part, Vec<MapSlopes>) {
+        let own = |sums: &MapSums| Sums {
+            skeleton: sums.skeleton.skeleton,
+            right: sums.skeleton.right,
+            found: sums.voxels.line_found,
+            voxels: sums.voxels.line_voxels as u64,
+        };
+        let own: Vec<Sums> = grouped(sums, scale.prompts(), 1).iter().map(own).collect();
+        let (part, slopes, weights) = self.part(scale, &own);
+        let slopes = slopes.iter().zip(&weights).map(|(slopes, weight)| MapSlopes {
+            voxels: pulmoav_ops::loss::Slopes {
+                line: (weight * slopes.by_found) as f32,
+                ..pulmoav_ops::loss::Slopes::default()
+            },
+            skeleton: SkeletonSlopes {
+                skeleton: (weight * slopes.by_skeleton) as f32,
+                right: (weight * slopes.by_right) as f32,
+            },
+        });
+        (part, slopes.collect::<Vec<_>>().into_iter().cycle().take(sums.len()).collect())
+    }
+
+    fn needs_skeletons(&self) -> bool {
+        true
+    }
+}
+
+impl SoftClDice {
+    /// What the sums of each prompt come to, without the gradient; how steeply each prompt's loss depends on its sums,
+    /// and what it counts.
+    fn part(self, scale: &Scale<'_>, sums: &[Sums]) -> (Part, Vec<Slopes>, Vec<f64>) {
+        let shares = scale.shares(sums.iter().map(|sums| sums.voxels > 0));
+        let slopes: Vec<Slopes> = sums.iter().map(Sums::slopes).collect();
+        let mean: f64 = slopes.iter().zip(&shares).map(|(slopes, share)| share * slopes.value).sum();
+        let targets = slopes.iter().zip(sums);
+        let part = Part {
             value: self.weight * mean,
-            gradient,
+            gradient: Vec::new(),
             targets: targets
                 .map(|(slopes, sums)| TargetLoss { value: self.weight * slopes.value, voxels: sums.voxels })
                 .collect(),
             terms: vec![("softClDice", scale.unweighted(mean))],
-        }
-    }
-
-    /// Skeletons are no sums.
-    fn conclude(&self, _: &Scale<'_>, _: &[pulmoav_ops::loss::Sums]) -> Option<(Part, Vec<pulmoav_ops::loss::Slopes>)> {
-        None
+        };
+        (part, slopes, shares.iter().map(|share| share * self.weight).collect())
     }
 }
 

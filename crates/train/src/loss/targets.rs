@@ -1,5 +1,7 @@
 //! Targets with their ignore mask, at every supervised scale.
 
+use pulmoav_ops::loss::{Targets, halved};
+
 use crate::code::{CENTRELINE_BIT, FULL, IGNORED, Share, TargetTable};
 
 /// Targets `[n, d, h, w, p]`, one byte each: share of the voxel in 1/[`FULL`], or [`IGNORED`].
@@ -27,6 +29,15 @@ impl TargetGrid {
         Self { shape: [samples.len(), shape[0], shape[1], shape[2], targets], data, centreline: Vec::new() }
     }
 
+    /// Targets that were made on the host.
+    ///
+    /// # Errors
+    /// Targets that are not `[n, d, h, w, p]`.
+    pub(crate) fn of(targets: &Targets) -> candle_core::Result<Self> {
+        let &[n, d, h, w, p] = targets.dims() else { candle_core::bail!("loss: targets are {:?}", targets.dims()) };
+        Ok(Self { shape: [n, d, h, w, p], data: targets.to_host()?, centreline: Vec::new() })
+    }
+
     /// The same with centrelines; `codes` are those that [`TargetGrid::new`] was given.
     #[must_use]
     pub fn with_centrelines<'a>(mut self, codes: impl Iterator<Item = &'a [u8]>) -> Self {
@@ -42,57 +53,12 @@ impl TargetGrid {
         self
     }
 
-    /// The same at half the resolution (sizes rounded up): the mean over the supervised ones of each 2³ block; a block
-    /// with fewer than half of its voxels supervised is ignored.
+    /// The same at half the resolution: see [`halved`].
     #[must_use]
     pub fn halved(&self) -> Self {
-        let [n, d, h, w, p] = self.shape;
-        let [half_d, half_h, half_w] = [d.div_ceil(2), h.div_ceil(2), w.div_ceil(2)];
-        let mut data = Vec::with_capacity(n * half_d * half_h * half_w * p);
-        let mut block = vec![Block::default(); p];
-        for sample in 0..n {
-            for (z, y, x) in blocks([half_d, half_h, half_w]) {
-                block.fill(Block::default());
-                for (dz, dy, dx) in blocks([2, 2, 2]) {
-                    let at = [2 * z + dz, 2 * y + dy, 2 * x + dx];
-                    if at[0] < d && at[1] < h && at[2] < w {
-                        let start = (((sample * d + at[0]) * h + at[1]) * w + at[2]) * p;
-                        block.iter_mut().zip(&self.data[start..start + p]).for_each(|(b, &share)| b.add(share));
-                    }
-                }
-                data.extend(block.iter().map(|block| block.share()));
-            }
-        }
-        Self { shape: [n, half_d, half_h, half_w, p], data, centreline: Vec::new() }
+        let (data, shape) = halved(&self.data, self.shape);
+        Self { shape, data, centreline: Vec::new() }
     }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Block {
-    voxels: u16,
-    known: u16,
-    sum: u16,
-}
-
-impl Block {
-    fn add(&mut self, share: Share) {
-        self.voxels += 1;
-        if share != IGNORED {
-            self.known += 1;
-            self.sum += u16::from(share);
-        }
-    }
-
-    fn share(self) -> Share {
-        if self.known == 0 || self.known * 2 < self.voxels {
-            return IGNORED;
-        }
-        ((self.sum + self.known / 2) / self.known).min(u16::from(FULL)) as Share
-    }
-}
-
-fn blocks([depth, height, width]: [usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
-    (0..depth).flat_map(move |z| (0..height).flat_map(move |y| (0..width).map(move |x| (z, y, x))))
 }
 
 #[cfg(test)]

@@ -7,23 +7,22 @@
 //! gates) stands in a [`region`] and takes candle's backward pass. The gradients are the same.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use candle_core::backprop::GradStore;
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Error, Result, Tensor, TensorId, Var, bail};
 
-use crate::dense::{collect_blocks, values};
+mod gradients;
+mod node;
 
-type Op1 = Arc<Box<dyn CustomOp1 + Send + Sync>>;
-type Op2 = Arc<Box<dyn CustomOp2 + Send + Sync>>;
-type Op3 = Arc<Box<dyn CustomOp3 + Send + Sync>>;
-
-/// Values that one task adds.
-const BLOCK: usize = 1 << 16;
+use gradients::{Gradients, Take, Uses};
+use node::{Node, Op1, Op2, Op3, variable};
 
 thread_local! {
     static RECORDING: RefCell<Option<Recording>> = const { RefCell::new(None) };
+    /// What the work of [`recomputed`] uses while it runs for its result alone.
+    static USED: RefCell<Option<Vec<TensorId>>> = const { RefCell::new(None) };
 }
 
 #[derive(Default)]
@@ -31,16 +30,6 @@ struct Recording {
     nodes: Vec<Node>,
     results: HashSet<TensorId>,
 }
-
-enum Node {
-    One { op: Op1, x: Tensor, y: Tensor },
-    Two { op: Op2, x: [Tensor; 2], y: Tensor },
-    Three { op: Op3, x: [Tensor; 3], y: Tensor },
-    Region { inputs: Vec<(Tensor, Var)>, outputs: Vec<Tensor> },
-    Recomputed { inputs: Vec<Tensor>, output: Tensor, work: Work },
-}
-
-type Work = Box<dyn Fn(&[Tensor], Pass) -> Result<Tensor>>;
 
 /// For which pass the work of [`recomputed`] runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,19 +62,36 @@ impl Tape {
     ///
     /// # Errors
     /// What an operator's backward pass gives.
-    pub fn backward(mut self, seeds: Vec<(Tensor, Tensor)>) -> Result<GradStore> {
+    pub fn backward(self, seeds: Vec<(Tensor, Tensor)>) -> Result<GradStore> {
+        self.walk(seeds, None)
+    }
+
+    /// As [`Tape::backward`], but hands each variable's gradient to `take` as soon as no step is left that adds to it,
+    /// while the pass goes on. What is left at the end is given back.
+    ///
+    /// # Errors
+    /// As [`Tape::backward`]; what `take` gives; work of [`recomputed`] that uses a variable without [`note_use`].
+    pub fn backward_into(
+        self,
+        seeds: Vec<(Tensor, Tensor)>,
+        take: &mut dyn FnMut(TensorId, Tensor) -> Result<()>,
+    ) -> Result<GradStore> {
+        self.walk(seeds, Some(take))
+    }
+
+    fn walk(mut self, seeds: Vec<(Tensor, Tensor)>, mut take: Option<Take>) -> Result<GradStore> {
+        let mut uses = take.is_some().then(|| Uses::of(&self.nodes));
         let mut gradients = Gradients::default();
         for (result, gradient) in seeds {
             gradients.add(result.id(), gradient)?;
         }
         while let Some(node) = self.nodes.pop() {
             node.backward(&mut gradients)?;
+            if let (Some(uses), Some(take)) = (&mut uses, &mut take) {
+                uses.end(&node, &mut gradients, take)?;
+            }
         }
-        let mut store = GradStore::default();
-        for (id, gradient) in gradients.0 {
-            store.insert_id(id, gradient);
-        }
-        Ok(store)
+        Ok(gradients.into_store())
     }
 }
 
@@ -112,12 +118,27 @@ pub fn region<E: From<Error>>(
     drop(replaced);
     let inputs = inputs.iter().map(|&input| input.clone()).zip(inner).collect::<Vec<_>>();
     let outer: Vec<&Tensor> = inputs.iter().map(|(outer, _)| outer).collect();
-    note(&outer, &outputs, || Node::Region { inputs: inputs.clone(), outputs: outputs.clone() })?;
+    let inner: Vec<TensorId> = inputs.iter().map(|(_, inner)| inner.id()).collect();
+    let used = || {
+        let all: HashSet<TensorId> = outputs.iter().flat_map(Tensor::sorted_nodes).filter_map(variable).collect();
+        all.into_iter().filter(|id| !inner.contains(id)).collect()
+    };
+    note(&outer, &outputs, || Node::Region { inputs: inputs.clone(), outputs: outputs.clone(), used: used() })?;
     Ok(outputs)
 }
 
+/// Tells the tape that the work of [`recomputed`] uses a variable; for work that detaches it in [`Pass::Forward`].
+pub fn note_use(parameter: &Var) {
+    USED.with_borrow_mut(|used| {
+        if let Some(used) = used {
+            used.push(parameter.id());
+        }
+    });
+}
+
 /// Runs `work` for its result now, and again in the backward pass for its gradients: what it makes in between is not
-/// kept, which costs a second forward pass of it. The same bits either way. Without a tape it is a plain call.
+/// kept, which costs a second forward pass of it. The same bits either way. Without a tape it is a plain call. In
+/// [`Pass::Forward`] it tells the variables that it uses by [`note_use`].
 ///
 /// # Errors
 /// What `work` gives, or copying its result.
@@ -128,7 +149,10 @@ pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<T
     }
     let detached: Vec<Tensor> = inputs.iter().map(|input| input.detach()).collect();
     let replaced = Replaced::by(None);
-    let result = work(&detached, Pass::Forward)?;
+    let before = USED.replace(Some(Vec::new()));
+    let result = work(&detached, Pass::Forward);
+    let used: HashSet<TensorId> = USED.replace(before).unwrap_or_default().into_iter().collect();
+    let result = result?;
     drop(replaced);
     // A variable of its own: what is computed from it is tracked.
     let output = Var::from_tensor(&result)?.as_tensor().clone();
@@ -137,6 +161,7 @@ pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<T
         inputs: kept(),
         output: output.clone(),
         work: Box::new(work),
+        used: used.into_iter().collect(),
     })?;
     Ok(output)
 }
@@ -210,122 +235,6 @@ impl Drop for Replaced {
     }
 }
 
-impl Node {
-    fn backward(&self, gradients: &mut Gradients) -> Result<()> {
-        match self {
-            Self::One { op, x, y } => {
-                let Some(gradient) = gradients.take(y) else { return Ok(()) };
-                gradients.offer(x, op.bwd(x, y, &gradient)?)
-            }
-            Self::Two { op, x: [a, b], y } => {
-                let Some(gradient) = gradients.take(y) else { return Ok(()) };
-                let (to_a, to_b) = op.bwd(a, b, y, &gradient)?;
-                gradients.offer(a, to_a)?;
-                gradients.offer(b, to_b)
-            }
-            Self::Three { op, x: [a, b, c], y } => {
-                let Some(gradient) = gradients.take(y) else { return Ok(()) };
-                let (to_a, to_b, to_c) = op.bwd(a, b, c, y, &gradient)?;
-                gradients.offer(a, to_a)?;
-                gradients.offer(b, to_b)?;
-                gradients.offer(c, to_c)
-            }
-            Self::Region { inputs, outputs } => region_backward(inputs, outputs, gradients),
-            Self::Recomputed { inputs, output, work } => {
-                let Some(gradient) = gradients.take(output) else { return Ok(()) };
-                let inner: Vec<Var> =
-                    inputs.iter().map(|input| Var::from_tensor(&input.detach())).collect::<Result<_>>()?;
-                let tensors: Vec<Tensor> = inner.iter().map(|var| var.as_tensor().clone()).collect();
-                let (again, tape) = Tape::record(|| work(&tensors, Pass::Backward))?;
-                let mut seeds = vec![(again, gradient)];
-                // What an input has already got comes first in the sum, as without recomputation.
-                seeds.extend(
-                    inputs.iter().zip(tensors).filter_map(|(outer, inner)| Some((inner, gradients.take(outer)?))),
-                );
-                let store = tape.backward(seeds)?;
-                gradients.take_over(store, inputs.iter().zip(&inner))
-            }
-        }
-    }
-}
-
-/// candle's backward pass through a region: from the products of its results and their gradients.
-fn region_backward(inputs: &[(Tensor, Var)], outputs: &[Tensor], gradients: &mut Gradients) -> Result<()> {
-    let mut total: Option<Tensor> = None;
-    for output in outputs {
-        let Some(gradient) = gradients.take(output) else { continue };
-        let product = (output * gradient.detach())?.sum_all()?;
-        total = Some(match total {
-            None => product,
-            Some(total) => (total + product)?,
-        });
-    }
-    let Some(total) = total else { return Ok(()) };
-    let store = total.backward()?;
-    gradients.take_over(store, inputs.iter().map(|(outer, inner)| (outer, inner)))
-}
-
-#[derive(Default)]
-struct Gradients(HashMap<TensorId, Tensor>);
-
-impl Gradients {
-    fn take(&mut self, result: &Tensor) -> Option<Tensor> {
-        self.0.remove(&result.id())
-    }
-
-    /// Takes the gradients of a part that was walked through apart; `inputs` are its own inputs, outside and inside.
-    fn take_over<'a>(
-        &mut self,
-        mut store: GradStore,
-        inputs: impl Iterator<Item = (&'a Tensor, &'a Var)>,
-    ) -> Result<()> {
-        for (outer, inner) in inputs {
-            self.offer(outer, store.remove(inner))?;
-        }
-        let rest: Vec<TensorId> = store.get_ids().copied().collect();
-        for id in rest {
-            if let Some(gradient) = store.get_id(id) {
-                self.add(id, gradient.clone())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn offer(&mut self, to: &Tensor, gradient: Option<Tensor>) -> Result<()> {
-        match gradient {
-            Some(gradient) if to.track_op() => self.add(to.id(), gradient),
-            _ => Ok(()),
-        }
-    }
-
-    fn add(&mut self, id: TensorId, gradient: Tensor) -> Result<()> {
-        let sum = match self.0.remove(&id) {
-            None => gradient,
-            Some(before) => sum(&before.contiguous()?, &gradient.contiguous()?)?,
-        };
-        self.0.insert(id, sum);
-        Ok(())
-    }
-}
-
-fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.dims() != b.dims() {
-        bail!("tape: gradients of shapes {:?} and {:?} meet", a.dims(), b.dims());
-    }
-    if !a.device().is_cpu() {
-        return a + b;
-    }
-    let (a_storage, a_layout) = a.storage_and_layout();
-    let (b_storage, b_layout) = b.storage_and_layout();
-    let (a_values, b_values) = (values(&a_storage, a_layout)?, values(&b_storage, b_layout)?);
-    let len = a_values.len();
-    let total = collect_blocks(len, len.max(1), BLOCK, |_, start, out| {
-        let parts = a_values[start..].iter().zip(&b_values[start..]);
-        out.iter_mut().zip(parts).for_each(|(out, (a, b))| *out = a + b);
-    });
-    Tensor::from_vec(total, a.shape(), a.device())
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -384,6 +293,55 @@ mod tests {
             (flat(&y), flat(store.get(&weight).unwrap()), flat(store.get(&gate).unwrap()))
         };
         assert_eq!(gradients(true), gradients(false));
+    }
+
+    /// Each variable's gradient, in the order in which they are complete, and after how many steps of the tape.
+    fn handed_over(tell: bool) -> Result<Vec<(TensorId, Vec<f32>)>> {
+        let x = parameter(&[5, 4], 0.1).as_detached_tensor();
+        let weights: Vec<Var> = (0..3).map(|i| parameter(&[4, 4], 0.1 * i as f32)).collect();
+        let seed = parameter(&[5, 4], -0.2).as_detached_tensor();
+        let run = |tell: bool| {
+            Tape::record(|| -> Result<Tensor> {
+                let (first, second, last) = (weights[0].clone(), weights[1].clone(), &weights[2]);
+                // The first weight is used again at the end.
+                let y = linear(&x, &first, None)?;
+                let inner = second.clone();
+                let y = recomputed(&[&y], move |inputs, pass| {
+                    if tell {
+                        note_use(&second);
+                    }
+                    let weight =
+                        if pass == Pass::Forward { inner.as_detached_tensor() } else { inner.as_tensor().clone() };
+                    linear(&gelu_erf(&linear(&inputs[0], &weight, None)?)?, &weight, None)
+                })?;
+                let y = region(&[&y], |inputs| -> Result<Vec<Tensor>> { Ok(vec![inputs[0].matmul(last)?]) })?;
+                // Without a word of it, a further use of the recomputed weight looks like its only one.
+                linear(&linear(&y[0], &first, None)?, &weights[1], None)
+            })
+        };
+        let mut taken = Vec::new();
+        let flat = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let (y, tape) = run(tell)?;
+        let rest = tape.backward_into(vec![(y, seed.clone())], &mut |id, gradient| {
+            taken.push((id, flat(&gradient)?));
+            Ok(())
+        })?;
+        assert!(weights.iter().all(|weight| rest.get(weight).is_none()));
+        let (y, tape) = run(true)?;
+        let whole = tape.backward(vec![(y, seed)])?;
+        for (id, gradient) in &taken {
+            assert_eq!(gradient, &flat(whole.get_id(*id).unwrap())?);
+        }
+        let place = |weight: &Var| taken.iter().position(|(id, _)| *id == weight.id());
+        assert_eq!([0, 1, 2].map(|at: usize| place(&weights[at])), [Some(2), Some(1), Some(0)]);
+        Ok(taken)
+    }
+
+    #[test]
+    fn gradients_are_handed_over_when_they_are_complete() {
+        assert_eq!(handed_over(true).unwrap().len(), 3);
+        let early = handed_over(false).unwrap_err().to_string();
+        assert!(early.contains("came after it was taken for complete"), "{early}");
     }
 
     #[test]

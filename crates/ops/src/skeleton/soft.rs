@@ -1,16 +1,7 @@
-//! The soft skeleton of a map of probabilities, and its gradient (Shit et al., "clDice – a novel topology-preserving
-//! loss function for tubular structure segmentation", CVPR 2021, arXiv 2003.07311).
-//!
-//! With erosion E (the least of a voxel and its six neighbours) and dilation D (the largest of its 27):
-//!
-//! ```text
-//! I₀ = p        Iⱼ₊₁ = E(Iⱼ)        δⱼ = max(0, Iⱼ − D(E(Iⱼ)))        S = 1 − Π (1 − δⱼ)
-//! ```
-//!
-//! Neighbours outside the map do not count.
+//! One map's soft skeleton: the plain loops, and the reference of the kernels.
 
 /// Erosions: vessels of up to this radius in voxels thin to their centreline.
-const ROUNDS: usize = 5;
+const EROSIONS: usize = 5;
 
 /// A map, and for each voxel the voxel of the map before that its value was taken from.
 #[derive(Clone)]
@@ -30,18 +21,18 @@ struct Round {
 }
 
 /// A soft skeleton.
-pub(super) struct SoftSkeleton {
+pub struct SoftSkeleton {
     /// S, in the order of the map.
-    pub(super) values: Vec<f32>,
+    pub values: Vec<f32>,
     rounds: Vec<Round>,
 }
 
 impl SoftSkeleton {
     /// The skeleton of `map`, `[z, y, x]`, values 0 to 1.
-    pub(super) fn of(map: &[f32], shape: [usize; 3]) -> Self {
+    pub fn of(map: &[f32], shape: [usize; 3]) -> Self {
         let mut left = vec![1.0; map.len()];
         let mut rounds: Vec<Round> = Vec::new();
-        for _ in 0..=ROUNDS {
+        for _ in 0..=EROSIONS {
             let map = rounds.last().map_or(map, |round| &round.eroded.values);
             let eroded = eroded(map, shape);
             let opened = dilated(&eroded.values, shape);
@@ -53,7 +44,7 @@ impl SoftSkeleton {
     }
 
     /// The gradient by the map, from that by the skeleton.
-    pub(super) fn backward(&self, mut by_skeleton: Vec<f32>) -> Vec<f32> {
+    pub fn backward(&self, mut by_skeleton: Vec<f32>) -> Vec<f32> {
         let mut by_next = vec![0.0; by_skeleton.len()];
         for Round { eroded, opened, delta, left } in self.rounds.iter().rev() {
             let mut by_map = vec![0.0; by_skeleton.len()];
