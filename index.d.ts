@@ -1512,6 +1512,7 @@ declare const trainConfig: z.ZodObject<{
             weight: z.ZodNumber;
             rampShare: z.ZodNumber;
             momentum: z.ZodNumber;
+            trust: z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>;
         }, z.core.$strict>;
         uncertainty: z.ZodObject<{
             enabled: z.ZodBoolean;

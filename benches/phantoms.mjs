@@ -7,10 +7,11 @@ import { stretch } from './resample.mjs';
 /** Seeds from here on are never trained on. */
 export const FIRST_SEED = 900_101;
 
-/** `count` test phantoms from a seed on, made where they are missing: plain ones, whose voxels a seed keeps. */
-export async function testPhantoms({ shared, say }, count, seed = FIRST_SEED) {
+/** `count` test phantoms from a seed on, made where they are missing; plain ones keep their voxels over versions. */
+export async function testPhantoms({ shared, say }, count, seed = FIRST_SEED, style = 'plain') {
   const onProgress = ({ done, total }) => say(`phantoms ${done}/${total}`);
-  return phantom({ out: shared, count, seed, size: 'small', style: 'plain', onProgress });
+  const out = style === 'plain' ? shared : `${shared}-${style}`;
+  return phantom({ out, count, seed, size: 'small', style, onProgress });
 }
 
 /** A phantom with another number of voxels, `[z, y, x]`, on the same body: a file, made once. */

@@ -34,6 +34,7 @@ const STAGES = [
   'overfit',
   'anatomy',
   'few-labels',
+  'learning-on',
   'tidy',
   'check',
   'batch',
@@ -55,6 +56,7 @@ const { values } = parseArgs({
     steps: { type: 'string' },
     cases: { type: 'string' },
     seeds: { type: 'string' },
+    init: { type: 'string' },
     whole: { type: 'boolean', default: false },
     kinds: { type: 'string' },
     scans: { type: 'string' },
@@ -128,7 +130,7 @@ async function stage(name) {
 /** What a stage is told: where to work, what to use, how much to do. */
 function context(work) {
   const number = (text) => (text === undefined ? undefined : Number(text));
-  const { model, whole, kinds, scans, labels, pictures, write, python, peers, 'print-seconds': printSeconds } = values;
+  const { model, init, whole, kinds, scans, labels, pictures, write, python, peers } = values;
   const { threads, count, steps, cases, seeds } = Object.fromEntries(
     ['threads', 'count', 'steps', 'cases', 'seeds'].map((name) => [name, number(values[name])]),
   );
@@ -138,6 +140,7 @@ function context(work) {
     shared,
     data: resolve(values.data),
     model,
+    init,
     threads,
     count,
     steps,
@@ -151,7 +154,7 @@ function context(work) {
     write,
     python,
     peers,
-    printSeconds,
+    printSeconds: values['print-seconds'],
     say,
   };
 }

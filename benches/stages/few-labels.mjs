@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { evaluate, phantom, Segmenter, train, writeVolume } from '../../dist/index.js';
 import { modelFacts, root } from '../machine.mjs';
-import { testPhantoms } from '../phantoms.mjs';
+import { FIRST_SEED, testPhantoms } from '../phantoms.mjs';
 import { mean, three, within } from '../table.mjs';
 
 export const about =
@@ -27,6 +27,7 @@ const ARMS = {
   'H-plain': { first: 'half', rest: 'half', config: {} },
   'H-ours': { first: 'half', rest: 'half', config: teacher },
   'few-full': { first: 'full', rest: 'absent', config: {} },
+  'few-full + H-plain': { first: 'full', rest: 'half', config: {} },
   'few-full + H-ours': { first: 'full', rest: 'half', config: teacher },
   'few-full + U-ours': { first: 'full', rest: 'none', config: teacher },
 };
@@ -35,15 +36,22 @@ export async function run(context) {
   const steps = context.steps ?? STEPS;
   const cases = context.cases ?? CASES;
   const settings = { steps, cases, testPhantoms: context.count ?? TEST_PHANTOMS };
+  const { model } = context;
+  return raced({ name: 'few-labels', model, settings, style: 'plain', testSeed: FIRST_SEED, config: {} }, context);
+}
+
+/** Teaches a network each way, from `model`'s text tower or, with `config.init`, its weights too. */
+export async function raced(race, context) {
+  const { settings } = race;
   const names = context.kinds?.split(',') ?? Object.keys(ARMS);
   const unknown = names.filter((name) => !(name in ARMS));
   if (unknown.length > 0) throw new Error(`There is no arm ${unknown}; expected ${Object.keys(ARMS)}.`);
-  const runs = keptRuns(settings, context);
+  const runs = keptRuns(race, context);
   for (let seed = 1; seed <= (context.seeds ?? 1); seed++) {
     for (const arm of names) {
       const done = runs.find((one) => one.arm === arm && one.seed === seed);
       if (done) continue;
-      runs.push({ arm, seed, ...(await taught(arm, seed, settings, context)) });
+      runs.push({ arm, seed, ...(await taught(arm, seed, race, context)) });
       keep(settings, runs, context);
     }
   }
@@ -52,15 +60,15 @@ export async function run(context) {
 }
 
 /** Trains one arm and scores it on phantoms of other seeds. */
-async function taught(arm, seed, settings, context) {
-  const { path } = await modelFacts(context.model);
-  const dataset = await dataSet(ARMS[arm], settings.cases, context);
+async function taught(arm, seed, { model, settings, style, testSeed, config: common }, context) {
+  const { path } = await modelFacts(model);
+  const dataset = await dataSet(ARMS[arm], settings.cases, style, context);
   const out = join(context.work, `${arm.replaceAll(' ', '')}-${seed}-${settings.steps}`);
   const config = {
     textModel: path,
     steps: settings.steps,
     validateEvery: 0,
-    ...ARMS[arm].config,
+    ...common,
     step: { seed, ...ARMS[arm].config.step },
   };
   const seconds = [];
@@ -71,7 +79,11 @@ async function taught(arm, seed, settings, context) {
   };
   rmSync(out, { recursive: true, force: true });
   await train({ dataset, out, config, threads: context.threads, onEvent });
-  const scores = await scored(join(out, 'latest'), settings.testPhantoms, context);
+  const scores = await scored(
+    join(out, 'latest'),
+    await testPhantoms(context, settings.testPhantoms, testSeed, style),
+    context,
+  );
   context.say(`${arm}, seed ${seed}: ${JSON.stringify(scores)}`);
   return { ...scores, secondsPerStep: three(mean(seconds)) };
 }
@@ -85,10 +97,10 @@ function told(arm, seed, { step, loss, seconds, teacher }) {
 }
 
 /** Mean scores inside the lungs. */
-async function scored(model, count, context) {
+export async function scored(model, phantoms, context) {
   const segmenter = await Segmenter.load({ model, threads: context.threads });
   const all = [];
-  for (const { image, label, lungs } of await testPhantoms(context, count)) {
+  for (const { image, label, lungs } of phantoms) {
     const { labels } = await segmenter.segment(image);
     const found = join(context.work, 'found.nii.gz');
     await writeVolume(found, labels, { like: image });
@@ -106,9 +118,9 @@ async function scored(model, count, context) {
 }
 
 /** The folder of an arm: links to phantoms made once in full and once half-labelled, and what is annotated of each. */
-async function dataSet({ first, rest }, count, { work, say }) {
+async function dataSet({ first, rest }, count, style, { work, say }) {
   const onProgress = ({ done, total }) => say(`training phantoms ${done}/${total}`);
-  const wanted = { count, seed: FIRST_TRAINING_SEED, size: 'small', style: 'plain', onProgress };
+  const wanted = { count, seed: FIRST_TRAINING_SEED, size: 'small', style, onProgress };
   const make = (kind, halfLabelled) => phantom({ ...wanted, out: join(work, kind), halfLabelled });
   const made = { full: await make('full', false), half: await make('half', true) };
   const folder = join(work, `${first}-${rest}-${count}`);
@@ -134,8 +146,8 @@ async function dataSet({ first, rest }, count, { work, say }) {
 }
 
 /** Runs of these settings that the record or an earlier, broken-off call holds. */
-function keptRuns(settings, { work }) {
-  const same = [join(work, 'runs.json'), join(root, 'benches', 'record', 'few-labels.json')]
+function keptRuns({ name, settings }, { work }) {
+  const same = [join(work, 'runs.json'), join(root, 'benches', 'record', `${name}.json`)]
     .filter((file) => existsSync(file))
     .map((file) => JSON.parse(readFileSync(file, 'utf8')))
     .filter((kept) => JSON.stringify(kept.settings) === JSON.stringify(settings));

@@ -181,6 +181,10 @@ const adapt = z
         weight: share.describe('Weight of what is learnt from the teacher once it is ramped up; the reference has 1.'),
         rampShare: share.describe('Share of the steps over which that weight is ramped up.'),
         momentum: momentum.describe("Momentum of the teacher's running confidence, which its thresholds follow."),
+        trust: z
+          .tuple([share, share])
+          .refine(([from, full]) => from < full, 'expected the first to be the smaller')
+          .describe('Dice of the class it knows worst from which on a teacher is believed, and at which wholly.'),
       })
       .describe('The teacher of `step.unannotated`.'),
     uncertainty: z
@@ -273,7 +277,7 @@ const tinyTower: TrainConfig['tower'] = {
 };
 
 const noPolicies: TrainConfig['adapt'] = {
-  teacher: { weight: 1, rampShare: 1 / 3, momentum: 0.99 },
+  teacher: { weight: 1, rampShare: 1 / 3, momentum: 0.99, trust: [0.7, 0.9] },
   uncertainty: { enabled: false, rate: 0.01 },
   sampling: { enabled: false, gamma: 1, floor: 0.3, momentum: 0.9 },
 };

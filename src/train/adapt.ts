@@ -33,8 +33,6 @@ const CALIBRES = 3;
 const UNSURE = 1 / 3;
 /** Weights below this are not worth a forward pass. */
 const MIN_TEACHER_WEIGHT = 0.01;
-/** Between these Dice values of the class it knows worst, a teacher comes to be believed. */
-const [NO_TRUST, FULL_TRUST] = [0.7, 0.9];
 /** The teacher is never believed below this. */
 const MIN_THRESHOLD = 0.5;
 /** Factors of losses stay within e to the power of ± this. */
@@ -101,12 +99,12 @@ export function observe(
  */
 function teacher({ step: { unannotated }, adapt }: TrainConfig, state: AdaptState, step: number, steps: number) {
   if (unannotated !== 'teacher') return null;
-  const { weight: most, rampShare } = adapt.teacher;
+  const { weight: most, rampShare, trust } = adapt.teacher;
   const along = Math.min(1, step / Math.max(1, rampShare * steps));
   const ramped = most * Math.exp(-5 * (1 - along) ** 2);
   if (ramped < MIN_TEACHER_WEIGHT) return null;
   const { confidence } = state;
-  const weight = Math.max(MIN_TEACHER_WEIGHT, ramped * trust(state.agreement));
+  const weight = Math.max(MIN_TEACHER_WEIGHT, ramped * trusted(state.agreement, trust));
   const mean = confidence.reduce((sum, sure) => sum + sure, 0) / confidence.length;
   const surest = Math.max(...confidence);
   const thresholds = confidence.map((sure) => Math.max(MIN_THRESHOLD, (mean * sure) / surest)) as ByClass;
@@ -114,10 +112,10 @@ function teacher({ step: { unannotated }, adapt }: TrainConfig, state: AdaptStat
 }
 
 /** 0 to 1 by the Dice of the class in which teacher and reference agree least, of those either has given. */
-function trust({ agreed, given }: AdaptState['agreement']): number {
+function trusted({ agreed, given }: AdaptState['agreement'], [from, full]: readonly [number, number]): number {
   const dice = given.flatMap((voxels, index) => (voxels > 0 ? [(2 * (agreed[index] ?? 0)) / voxels] : []));
   if (dice.length === 0) return 0;
-  return Math.min(1, Math.max(0, (Math.min(...dice) - NO_TRUST) / (FULL_TRUST - NO_TRUST)));
+  return Math.min(1, Math.max(0, (Math.min(...dice) - from) / (full - from)));
 }
 
 /** Sums that forget: with momentum m a step's voxels count by mⁿ after n more. */
