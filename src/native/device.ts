@@ -16,7 +16,9 @@ export type Precision = (typeof PRECISIONS)[number];
 /** Refuses what is no precision, and those of a GPU where there is no code for them. */
 export function checkPrecision(precision: string, device: string): void {
   if (!PRECISIONS.some((known) => known === precision))
-    throw new UsageError(`There is no precision "${precision}"; expected ${PRECISIONS.slice(0, -1).join(', ')} or ${PRECISIONS.at(-1)}.`);
+    throw new UsageError(
+      `There is no precision "${precision}"; expected ${PRECISIONS.slice(0, -1).join(', ')} or ${PRECISIONS.at(-1)}.`,
+    );
   if (precision !== 'f32' && device === 'cpu')
     throw new UsageError(
       `The CPU computes in f32, not in ${precision}; name a GPU with device, or leave precision out.`,
