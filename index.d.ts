@@ -41,6 +41,11 @@ interface CardMemory {
   tilesAtOnce: number
   /** Those that there was to be room for; more than `tilesAtOnce` where there was none after all. */
   wantedTilesAtOnce: number
+  /**
+   * Whether the card resamples the scan and, where it works alone, decides its labels; `false`: the host does, since
+   * there is no room for it, or since the model answers with classes.
+   */
+  wholeScan: boolean
 }
 
 /** Scores of one case, and what they go by. */
@@ -900,8 +905,11 @@ interface AnatomyOptions extends CallOptions {
  */
 declare function anatomy(scan: string | Volume, options?: AnatomyOptions): Promise<Anatomy>;
 
-/** What networks compute in: 32-bit floats, or 16-bit ones on a GPU, whose weights and sums keep 32. */
-declare const PRECISIONS: readonly ['f32', 'bf16'];
+/**
+ * What networks compute in: 32-bit floats; on a GPU also those with products of values rounded to TF32, or 16-bit ones,
+ * whose weights and sums keep 32.
+ */
+declare const PRECISIONS: readonly ['f32', 'tf32', 'bf16'];
 type Precision = (typeof PRECISIONS)[number];
 
 /** What is asked of one scan. */
@@ -1011,8 +1019,8 @@ interface LoadOptions extends CallOptions {
      */
     devices?: readonly string[] | undefined;
     /**
-     * What the network computes in: `f32`, or `bf16` on a GPU, which is faster and takes half of the memory there; labels
-     * can differ in single voxels.
+     * What the network computes in: `f32`, or, on a GPU, `bf16`, which is faster and takes half of the memory there, or
+     * `tf32`, whose convolutions are of f32 values rounded to 10 bits of mantissa. Labels can differ in single voxels.
      *
      * @default 'f32'
      */
@@ -1106,7 +1114,7 @@ interface SegmentJob {
     device?: string | undefined;
     /** GPUs that share the work, `cuda:N`, in the place of `device`. */
     devices?: readonly string[] | undefined;
-    /** What the network computes in: `f32`, or `bf16` on a GPU. */
+    /** What the network computes in: `f32`, or `tf32` or `bf16` on a GPU. */
     precision?: Precision | undefined;
     /** Threads to compute with. */
     threads?: number | undefined;
@@ -2566,7 +2574,7 @@ interface TrainOptions extends CallOptions {
     maxSeconds?: number | undefined;
     /** `auto`, `cpu` or `cuda[:N]`; a run may go on on another. @default 'auto' */
     device?: string | undefined;
-    /** What the network computes in: `f32`, or `bf16` on a GPU, with weights in f32 all the same. @default 'f32' */
+    /** What the network computes in: `f32`, or `tf32` or `bf16` on a GPU, with weights in f32 all the same. @default 'f32' */
     precision?: Precision | undefined;
     /** Threads to compute with. @default all */
     threads?: number | undefined;

@@ -2,7 +2,7 @@
 // skipped, aloud.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import {
@@ -120,6 +120,8 @@ cuda('segment labels on the card what it labels on the CPU, lazily and with litt
   const narrow = await label('auto', { EMU_LAZY: '1', EMU_MEMORY: String(64 << 20) }, '--precision', 'bf16');
   t.is(narrow.report.device, 'cuda:0');
   t.true(share(narrow.labels) <= 1e-2, `${share(narrow.labels)} of the voxels differ in bf16`);
+  const rounded = await label('cuda', {}, '--precision', 'tf32');
+  t.true(share(rounded.labels) <= 1e-3, `${share(rounded.labels)} of the voxels differ in tf32`);
 });
 
 /** Segments the chest with a small network, and gives the report, the labels and the copies from the card. */
@@ -129,10 +131,10 @@ async function labelled(variables: NodeJS.ProcessEnv, ...more: string[]) {
   const model = await smallestModel(3);
   const args = ['segment', scan, '-o', output, '--model', model, '--json', ...more];
   const ended = await pulmoav(args, { EMU_COUNTS: counts, ...variables });
-  const [copies, peakBytes] = [16, 56].map((at) => Number(readFileSync(counts).readBigUInt64LE(at)));
+  const [copies, bytesBack, peakBytes] = [16, 24, 56].map((at) => Number(readFileSync(counts).readBigUInt64LE(at)));
   const labels = existsSync(output) ? (await readVolume(output)).data : null;
   const report = object(ended) as unknown as SegmentReport & { error?: { code: string } };
-  return { ...ended, report, labels, copies: copies ?? 0, peakBytes: peakBytes ?? 0 };
+  return { ...ended, report, labels, copies: copies ?? 0, bytesBack: bytesBack ?? 0, peakBytes: peakBytes ?? 0 };
 }
 
 cuda('no answer of a tile comes back from the card, however many there are', async (t) => {
@@ -141,6 +143,9 @@ cuda('no answer of a tile comes back from the card, however many there are', asy
   t.is(few.status, 0, few.stderr);
   t.is(many.status, 0, many.stderr);
   t.is(many.copies, few.copies);
+  // Of the whole scan one byte a voxel, and what the card was tried with.
+  t.true(few.report.memory.card?.wholeScan);
+  t.true(few.bytesBack <= (few.labels?.length ?? 0) + 1024, `${few.bytesBack} bytes came back`);
 });
 
 cuda('tiles at a time follow the memory that the card has, and change no label', async (t) => {
@@ -196,6 +201,57 @@ cuda('two cards label what one does, and a batch deals its scans out to them', a
   });
   t.deepEqual(devices.sort(), ['cuda:0', 'cuda:1']);
   t.deepEqual((await readVolume(join(out, 'a.nii.gz'))).data, one.labels);
+});
+
+/** nnU-Net's fixture with so many folds, all of them the one that there is, and a part of the chest at its spacing. */
+async function nnunet(folds: number) {
+  const [model, scan] = [folder(), join(folder(), 'part.nii.gz')];
+  const fixture = join(root, 'crates/testing/goldens/nnunet/plain');
+  for (const name of ['dataset.json', 'plans.json']) cpSync(join(fixture, name), join(model, name));
+  for (let fold = 0; fold < folds; fold++)
+    cpSync(join(fixture, 'fold_0'), join(model, `fold_${fold}`), { recursive: true });
+  const { ct } = chest();
+  const shape: [number, number, number] = [12, 44, 40];
+  const data = new Int16Array(shape[0] * shape[1] * shape[2]);
+  for (let at = 0; at < data.length; at++) {
+    const [z, y, x] = [Math.floor(at / (44 * 40)) + 16, (Math.floor(at / 40) % 44) + 8, (at % 40) + 8];
+    data[at] = ct.data[(z * 64 + y) * 88 + x] ?? 0;
+  }
+  const affine = [0.8, 0, 0, 0, 0, 0.8, 0, 0, 0, 0, 3, 0, 0, 0, 0, 1];
+  await writeVolume(scan, { data, shape, spacingMm: [3, 0.8, 0.8], affine });
+  return { model, scan };
+}
+
+cuda("nnU-Net's windows and folds are summed on cards as on the CPU", async (t) => {
+  const { model, scan } = await nnunet(2);
+  const label = async (variables: NodeJS.ProcessEnv, ...more: string[]) => {
+    const [output, counts] = [join(folder(), 'labels.nii.gz'), join(folder(), 'counts')];
+    const args = ['segment', scan, '-o', output, '--model', model, '--json', ...more];
+    const ended = await pulmoav(args, { EMU_COUNTS: counts, ...variables });
+    t.is(ended.status, 0, ended.stderr);
+    const report = object(ended) as unknown as SegmentReport;
+    const copies = existsSync(counts) ? Number(readFileSync(counts).readBigUInt64LE(16)) : 0;
+    return { report, copies, labels: (await readVolume(output)).data };
+  };
+  const differing = (a: ArrayLike<number | bigint>, b: ArrayLike<number | bigint>) =>
+    Array.from(a).filter((value, at) => value !== b[at]).length / a.length;
+  const cpu = await label({}, '--device', 'cpu', '--no-mirror');
+  t.is(cpu.report.folds, 2);
+  t.true(new Set(Array.from(cpu.labels)).size > 1);
+  const card = await label({}, '--device', 'cuda', '--no-mirror');
+  t.true(differing(card.labels, cpu.labels) <= 1e-4, `${differing(card.labels, cpu.labels)} differ`);
+  t.true((card.report.memory.card?.tilesAtOnce ?? 0) > 1);
+  t.is(card.report.memory.card?.wholeScan, false);
+  // A sum for each fold, and what the card was tried with.
+  const wide = await label({}, '--device', 'cuda', '--no-mirror', '--step', '1');
+  t.is(wide.copies, card.copies);
+  const two = await label({ EMU_DEVICES: '2' }, '--devices', 'cuda:0,cuda:1', '--no-mirror');
+  t.deepEqual(two.labels, card.labels);
+  const [turnedHere, turned] = [
+    await label({}, '--device', 'cpu', '--step', '1'),
+    await label({}, '--device', 'cuda', '--step', '1'),
+  ];
+  t.true(differing(turned.labels, turnedHere.labels) <= 1e-4);
 });
 
 cuda('lists of devices that are none are refused', async (t) => {

@@ -34,7 +34,7 @@ async function conform(binaries, ptx) {
   const kernels = await hostKernels();
   understood(ptx);
   for (const [name, settings] of runs(kernels, await hostKernels('address'))) {
-    for (const [test, binary] of binaries) told(`${test}, ${name}`, await run(binary, settings));
+    for (const test of binaries) told(`${test[0]}, ${name}`, await run(test, settings));
   }
   told('commands', await pipelines(kernels));
   if (process.argv.includes('--races')) await races(binaries);
@@ -92,7 +92,7 @@ async function races(binaries) {
   };
   told(
     'conformance, host, with a race detector',
-    await run(binaries.get('conformance'), settings, ['--test-threads=1']),
+    await run(['conformance', binaries.get('conformance')], settings, ['--test-threads=1']),
   );
 }
 
@@ -132,9 +132,10 @@ async function plantAll(binaries, home) {
 
 /** Who finds a fault, and by what: the host's code or the interpreter, in one of the orders. */
 async function plant(fault, binaries, home) {
-  const [binary, name] = [binaries.get(fault.test[0]), fault.test[1]];
+  const [test, name] = fault.test;
+  const binary = binaries.get(test);
   if (fault.settings) {
-    const outcome = await run(binary, { PULMOAV_CUDA_PTX: '1', ...fault.settings }, [name]);
+    const outcome = await run([test, binary], { PULMOAV_CUDA_PTX: '1', ...fault.settings }, [name]);
     return outcome.isRight ? undefined : `the double: ${reason(outcome.said)}`;
   }
   const sources = join(planted, 'src');
@@ -157,7 +158,7 @@ async function plant(fault, binaries, home) {
     'first first': {},
     'last first, early copies': { EMU_ORDER: 'last', EMU_COPIES: 'early' },
   })) {
-    const outcome = await run(binary, { EMU_KERNELS: library, ...order }, [name]);
+    const outcome = await run([test, binary], { EMU_KERNELS: library, ...order }, [name]);
     if (!outcome.isRight) return `the host's code, ${how}: ${reason(outcome.said)}`;
   }
   for (const kernels of kernelFiles(sources)) {
@@ -174,7 +175,7 @@ async function plant(fault, binaries, home) {
       '-o',
       ptx,
     ]);
-    const outcome = await run(binary, { PULMOAV_CUDA_PTX: '1', EMU_PTX: ptx }, [name]);
+    const outcome = await run([test, binary], { PULMOAV_CUDA_PTX: '1', EMU_PTX: ptx }, [name]);
     if (!outcome.isRight) return `the interpreter: ${reason(outcome.said)}`;
   }
   return undefined;

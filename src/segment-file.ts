@@ -48,7 +48,7 @@ export interface SegmentJob {
   device?: string | undefined;
   /** GPUs that share the work, `cuda:N`, in the place of `device`. */
   devices?: readonly string[] | undefined;
-  /** What the network computes in: `f32`, or `bf16` on a GPU. */
+  /** What the network computes in: `f32`, or `tf32` or `bf16` on a GPU. */
   precision?: Precision | undefined;
   /** Threads to compute with. */
   threads?: number | undefined;

@@ -70,8 +70,8 @@ export interface LoadOptions extends CallOptions {
    */
   devices?: readonly string[] | undefined;
   /**
-   * What the network computes in: `f32`, or `bf16` on a GPU, which is faster and takes half of the memory there; labels
-   * can differ in single voxels.
+   * What the network computes in: `f32`, or, on a GPU, `bf16`, which is faster and takes half of the memory there, or
+   * `tf32`, whose convolutions are of f32 values rounded to 10 bits of mantissa. Labels can differ in single voxels.
    *
    * @default 'f32'
    */

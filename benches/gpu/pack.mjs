@@ -40,7 +40,9 @@ async function dryRun() {
 
 /** Names and files of the tests and benches that cargo makes of `ops` with the feature `cuda`. */
 function executables(what) {
-  const args = ['test', '-p', 'pulmoav-ops', '--features', 'cuda', '--message-format', 'json-render-diagnostics'];
+  // The addon's own selection of features, so that nothing is built twice.
+  const selected = ['-p', 'pulmoav-ops', '-p', 'pulmoav-node', '--features', 'pulmoav-node/cuda'];
+  const args = ['test', ...selected, '--message-format', 'json-render-diagnostics'];
   const messages = output('cargo', [...args, ...what], {
     cwd: workspace(),
     env: environment(),

@@ -10,6 +10,11 @@ const labelling = ['updates', 'a_card_labels_what_nobody_did_as_the_host_does'];
 const lookingUp = ['updates', 'a_card_looks_targets_up_as_the_host_does'];
 const halving = ['updates', 'a_card_halves_targets_as_the_host_does'];
 const exchange = ['ranks', 'sums_begin_before_the_last_gradient_is_computed'];
+const channels = ['pulmoav_segment', 'on_card::tests::a_card_sees_what_the_host_does'];
+const decisions = ['pulmoav_segment', 'restore::card::tests::a_card_decides_as_the_host_does'];
+const walls = ['pulmoav_segment', 'restore::card::tests::walls_follow_the_scan_as_on_the_host'];
+const beyond = ['pulmoav_segment', 'restore::card::tests::values_beyond_the_box_are_none'];
+const rounding = ['card', 'values_are_rounded_to_tf32_by_name_alone'];
 const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
 
 function fault(name, file, test, from, to) {
@@ -271,4 +276,92 @@ export const faults = [
   leftOut('a bucket sent before it is packed', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '1' }),
   leftOut('the last bucket sent before it is packed', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '6' }),
   leftOut('sums taken before they are there', exchange, { EMU_LAZY: '1', EMU_FORGET_WAIT: '12' }),
+  fault(
+    'values cut short instead of rounded to TF32',
+    'conv3d/tensor.cu',
+    rounding,
+    'for (int i = 0; i < 4; i++) a[m][i] = round_to_tf32(a[m][i]);',
+    '',
+  ),
+  fault(
+    'a turned value cut short',
+    'conv3d/tensor.cu',
+    rounding,
+    'return round_to_tf32(reinterpret_cast<const uint32_t*>(chunk)[column % 4]);',
+    'return reinterpret_cast<const uint32_t*>(chunk)[column % 4];',
+  ),
+  fault(
+    'fragments of TF32 by the wrong lanes',
+    'conv3d/tensor.cu',
+    wholeNumbers,
+    'k * 8 + i % 2 * 4 + lane % 4, n0',
+    'k * 8 + i % 2 * 4 + lane / 8, n0',
+  ),
+  fault(
+    'one weight for both',
+    'cuda/lines.cuh',
+    channels,
+    'line.weights[2 * at + 1], value(high)',
+    'line.weights[2 * at], value(high)',
+  ),
+  fault(
+    'an interpolation that is not rounded',
+    'cuda/lines.cuh',
+    channels,
+    'return __fadd_rn(__fmul_rn(line.weights[2 * at], value(low)), __fmul_rn(line.weights[2 * at + 1], value(high)));',
+    'return __fmaf_rn(line.weights[2 * at], value(low), __fmul_rn(line.weights[2 * at + 1], value(high)));',
+  ),
+  fault(
+    'the step along y',
+    'cuda/lines.cuh',
+    channels,
+    'static_cast<int64_t>(y) * s.step[1]',
+    'static_cast<int64_t>(y) * s.step[0]',
+  ),
+  fault('the table of another axis', 'cuda/lines.cuh', channels, 'places[t.size[0] + at[1]]', 'places[at[1]]'),
+  fault('a place beyond the table', 'cuda/lines.cuh', channels, 'if (z < 0 || y < 0 || x < 0) return 0;', ''),
+  fault('painted where it is not to be', 'resample/kernels.cu', channels, '!= 0) == (where != 0)', '!= 0) == true'),
+  fault(
+    'a window without its low end',
+    'resample/kernels.cu',
+    channels,
+    '__fsub_rn(values[at], windows[2 * channel])',
+    'values[at]',
+  ),
+  fault('a window above 1', 'resample/kernels.cu', channels, 'fminf(share, 1.0f)', 'share'),
+  fault('the line of another voxel', 'resample/kernels.cu', channels, 'line[at % width]', 'line[i % width]'),
+  fault('the last of the highest', 'cuda/lines.cuh', decisions, 'i <= high; i++) most', 'i < high; i++) most'),
+  fault(
+    'narrower maps that are not there',
+    'labels/kernels.cu',
+    decisions,
+    '(above & rules[map].narrower)',
+    'rules[map].narrower',
+  ),
+  fault('the last of equal maps', 'labels/kernels.cu', decisions, 'if (value > most) {', 'if (value >= most) {'),
+  fault(
+    'maps of the other side',
+    'labels/kernels.cu',
+    decisions,
+    '(code & rules[map].mask) == rules[map].code && ',
+    '',
+  ),
+  fault('values beyond the box', 'labels/kernels.cu', beyond, 'if (!inside) return 0.0f;', ''),
+  fault('a label further away', 'labels/kernels.cu', walls, 'if (nearest != 0 && near[step].rank > rank) break;', ''),
+  fault('the highest of equally near labels', 'labels/kernels.cu', walls, 'other >= nearest', 'other <= nearest'),
+  fault(
+    'walls outside of the lungs',
+    'labels/kernels.cu',
+    walls,
+    'if (look_up(t, table, places, at) & walls.mask) {',
+    'if (true) {',
+  ),
+  fault('a vessel as bright as it is', 'labels/kernels.cu', walls, 'fminf(brightest, walls.bright)', 'brightest'),
+  fault(
+    'steps that leave the scan',
+    'labels/kernels.cu',
+    walls,
+    'if (!moved(near[step], at, t.size, to)) continue;',
+    'moved(near[step], at, t.size, to);',
+  ),
 ];

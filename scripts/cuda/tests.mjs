@@ -7,11 +7,24 @@ import { onDouble } from './double.mjs';
 import { environment, workspace } from './workspace.mjs';
 
 /** Test binaries that look for a card. */
-const targets = ['conformance', 'card', 'ranks', 'updates', 'windows'];
+const targets = ['conformance', 'card', 'ranks', 'updates', 'windows', 'pulmoav_segment'];
+/** Of those that hold other tests too, which look for a card. */
+const filters = { pulmoav_segment: ['card::tests'] };
 
 /** Builds them; their paths by name, and the code for cards that they carry. The addon's own selection of features is kept, so that nothing is built twice. */
 export function operatorTests() {
-  const args = ['test', '--no-run', '-p', 'pulmoav-ops', '-p', 'pulmoav-node', '--features', 'pulmoav-node/cuda'];
+  const args = [
+    'test',
+    '--no-run',
+    '-p',
+    'pulmoav-ops',
+    '-p',
+    'pulmoav-segment',
+    '-p',
+    'pulmoav-node',
+    '--features',
+    'pulmoav-node/cuda',
+  ];
   const messages = output('cargo', [...args, '--message-format', 'json-render-diagnostics'], {
     cwd: workspace(),
     env: environment(),
@@ -42,8 +55,8 @@ function filesOf(folder, end) {
     .map((name) => join(folder, name));
 }
 
-/** Runs a test binary on the double. Gives its counts, and the last lines where a test failed. */
-export function run(binary, settings, filter = []) {
+/** Runs a test binary, of that name, on the double. Gives its counts, and the last lines where a test failed. */
+export function run([name, binary], settings, filter = filters[name] ?? []) {
   const { wrapper = [], ...variables } = settings;
   const env = onDouble({ PULMOAV_CARD: 'required', RUST_BACKTRACE: '0', ...variables });
   const [command, ...args] = [...wrapper, binary, ...filter];

@@ -38,7 +38,7 @@ export function addBatch(program: Command): void {
     .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--devices <list>', 'GPUs that share out the scans, cuda:0,cuda:1: a process each', list)
-    .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
+    .option('--precision <type>', 'what the network computes in: f32, or tf32 or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with, shared out', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory to use, shared out: 8G, 900M, …', bytes('--max-memory'))
     .option('--keep-lungs', 'write the lungs into the label maps too, where they hold no vessel')

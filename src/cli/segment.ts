@@ -68,7 +68,7 @@ function addModel(command: Command): void {
     .option('--raw-labels', "preset: keep the model's own values")
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--devices <list>', 'GPUs that share the work, cuda:0,cuda:1', list)
-    .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
+    .option('--precision <type>', 'what the network computes in: f32, or tf32 or bf16 on a GPU')
     .option(
       '--tiles-at-once <n>',
       'windows that a GPU is shown at a time (as many as fit)',
@@ -131,7 +131,8 @@ function sayForecast({ shape, tile, tiles, seconds, memoryBytes, card, folds, th
   say(`about ${readableSeconds(seconds)} with ${threads} threads, at most ${readableBytes(memoryBytes)}`);
   if (card) {
     const room = `${readableBytes(card.predictedBytes)} of ${readableBytes(card.freeBytes)} that are free`;
-    say(`on the card ${room}, ${card.tilesAtOnce} windows at a time`);
+    const rest = card.wholeScan ? '' : '; resampling is done by the CPU';
+    say(`on the card ${room}, ${card.tilesAtOnce} windows at a time${rest}`);
   }
   say('nothing was written');
 }

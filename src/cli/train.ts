@@ -41,7 +41,7 @@ export function addTrain(program: Command): void {
     .option('--max-time <duration>', 'stop, resumably, after 75m, 2h, …', duration('--max-time'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--devices <list>', 'several GPUs, a process each: cuda:0,cuda:1; env: as torchrun or srun started it')
-    .option('--precision <type>', 'what the network computes in: f32, or bf16 on a GPU')
+    .option('--precision <type>', 'what the network computes in: f32, or tf32 or bf16 on a GPU')
     .option('--threads <n>', 'threads to compute with', integer('--threads', 1))
     .option('--max-memory <bytes>', 'most memory a step may take: 2G, 900M, …', bytes('--max-memory'))
     .action(async (dataset: string, { json, config, init, maxTime, maxMemory, devices, ...rest }: Flags) => {

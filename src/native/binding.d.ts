@@ -66,6 +66,11 @@ export interface CardMemory {
   tilesAtOnce: number
   /** Those that there was to be room for; more than `tilesAtOnce` where there was none after all. */
   wantedTilesAtOnce: number
+  /**
+   * Whether the card resamples the scan and, where it works alone, decides its labels; `false`: the host does, since
+   * there is no room for it, or since the model answers with classes.
+   */
+  wholeScan: boolean
 }
 
 /** Scores of one case, and what they go by. */
@@ -1230,7 +1235,7 @@ export interface TrainerSetup {
   resume: string | null
   /** Where to compute: `cpu` or `cuda:N`. */
   device: string
-  /** What the network computes in: `f32` or `bf16`. */
+  /** What the network computes in: `f32`, `tf32` or `bf16`. */
   precision: string
   /** Threads to compute with. */
   threads: number

@@ -6,14 +6,19 @@ import type { Warning } from '../types.js';
 import type { DeviceProbe, WorkingDevice } from './binding.js';
 import { checkDevice, loadedAddon, unusable } from './load.js';
 
-/** What networks compute in: 32-bit floats, or 16-bit ones on a GPU, whose weights and sums keep 32. */
-export const PRECISIONS = ['f32', 'bf16'] as const;
+/**
+ * What networks compute in: 32-bit floats; on a GPU also those with products of values rounded to TF32, or 16-bit ones,
+ * whose weights and sums keep 32.
+ */
+export const PRECISIONS = ['f32', 'tf32', 'bf16'] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
-/** Refuses what is no precision, and 16 bits where there is no code for them. */
+/** Refuses what is no precision, and those of a GPU where there is no code for them. */
 export function checkPrecision(precision: string, device: string): void {
   if (!PRECISIONS.some((known) => known === precision))
-    throw new UsageError(`There is no precision "${precision}"; expected ${PRECISIONS.join(' or ')}.`);
+    throw new UsageError(
+      `There is no precision "${precision}"; expected ${PRECISIONS.slice(0, -1).join(', ')} or ${PRECISIONS.at(-1)}.`,
+    );
   if (precision !== 'f32' && device === 'cpu')
     throw new UsageError(
       `The CPU computes in f32, not in ${precision}; name a GPU with device, or leave precision out.`,

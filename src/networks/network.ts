@@ -31,7 +31,7 @@ export interface Place {
   device: string;
   /** Further GPUs, which share the work: tiles of networks with prompts, folds of nnU-Net's. */
   others?: readonly string[];
-  /** `f32` or `bf16`. */
+  /** `f32`, `tf32` or `bf16`. */
   precision: string;
   /** Threads of the CPU. */
   threads: number;

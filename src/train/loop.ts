@@ -43,7 +43,7 @@ export interface TrainOptions extends CallOptions {
   maxSeconds?: number | undefined;
   /** `auto`, `cpu` or `cuda[:N]`; a run may go on on another. @default 'auto' */
   device?: string | undefined;
-  /** What the network computes in: `f32`, or `bf16` on a GPU, with weights in f32 all the same. @default 'f32' */
+  /** What the network computes in: `f32`, or `tf32` or `bf16` on a GPU, with weights in f32 all the same. @default 'f32' */
   precision?: Precision | undefined;
   /** Threads to compute with. @default all */
   threads?: number | undefined;

@@ -33,11 +33,11 @@ pub struct Anatomy {
     /// What is uncertain: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`,
     /// `ORIENTATION_UNCLEAR`.
     pub warnings: Vec<Warning>,
-    lattice: Lattice,
+    pub(crate) lattice: Lattice,
     /// True where nothing was scanned, on the lattice.
     unseen: Vec<bool>,
     /// 1 in the body, on the lattice.
-    trunk: Vec<u8>,
+    pub(crate) trunk: Vec<u8>,
 }
 
 /// Finds body, lungs, airways and the vessels' region.

@@ -15,6 +15,7 @@ mod fixture;
 mod label;
 mod lattice;
 pub mod lungs;
+pub mod marks;
 mod pose;
 mod region;
 mod side;

@@ -56,11 +56,11 @@ pub struct Lungs {
     /// True where tissue was given back to a lung.
     pub(crate) filled: Vec<bool>,
     /// [`LEFT`] or [`RIGHT`], whichever is nearer, on the lattice.
-    nearest: Vec<u8>,
+    pub(crate) nearest: Vec<u8>,
     /// 1 where a pulmonary vessel can be, on the lattice.
     pub(crate) region: Vec<u8>,
     /// 1 in unseen chest wall on the lattice; empty where there is none.
-    unseen_wall: Vec<u8>,
+    pub(crate) unseen_wall: Vec<u8>,
 }
 
 /// Finds the lungs; `None` when there is none of at least [`MIN_LUNG_ML`].

@@ -280,6 +280,9 @@ inline void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
     emu::Product product{d, a, b};
     emu::together(~0u, emu::multiply_tf32, &product, line);
 }
+inline uint32_t round_to_tf32(uint32_t bits) {
+    return (bits & 0x7f800000) == 0x7f800000 ? bits & ~0x1fffu : (bits + 0x1000) & ~0x1fffu;
+}
 // f16 has 11 bits of mantissa, and multiples of 2^-24 below 2^-14.
 inline float round_to_half(float value) {
     if (!(fabsf(value) < 65520)) return value != value ? value : copysignf(INFINITY, value);

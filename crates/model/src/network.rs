@@ -110,10 +110,10 @@ impl Network {
             });
         }
         let x = cast(x, self.compute.dtype)?;
-        match &self.preset {
+        self.compute.products.during(|| match &self.preset {
             Preset::LaCaf(network) => network.forward(&x, prompts, asked, mode),
             Preset::Pulmoav(network) => network.forward(&x, prompts, asked, mode),
-        }
+        })
     }
 
     /// Parameters whose gradient is 0 by algebra: biases that a norm subtracts again. Sorted.

@@ -384,6 +384,9 @@ pub struct CardMemory {
     pub tiles_at_once: f64,
     /// Those that there was to be room for; more than `tilesAtOnce` where there was none after all.
     pub wanted_tiles_at_once: f64,
+    /// Whether the card resamples the scan and, where it works alone, decides its labels; `false`: the host does, since
+    /// there is no room for it, or since the model answers with classes.
+    pub whole_scan: bool,
 }
 
 impl From<pulmoav_segment::CardMemory> for CardMemory {
@@ -393,6 +396,7 @@ impl From<pulmoav_segment::CardMemory> for CardMemory {
             predicted_bytes: told.predicted_bytes as f64,
             tiles_at_once: told.batch as f64,
             wanted_tiles_at_once: told.wanted_batch as f64,
+            whole_scan: told.whole_scan,
         }
     }
 }

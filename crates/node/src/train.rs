@@ -53,7 +53,7 @@ pub struct TrainerSetup {
     pub resume: Option<String>,
     /// Where to compute: `cpu` or `cuda:N`.
     pub device: String,
-    /// What the network computes in: `f32` or `bf16`.
+    /// What the network computes in: `f32`, `tf32` or `bf16`.
     pub precision: String,
     /// Threads to compute with.
     pub threads: u32,

@@ -4,9 +4,9 @@
 
 mod harness;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, Var};
 use harness::{Run, card, gradients};
-use pulmoav_ops as ops;
+use pulmoav_ops::{self as ops, Products};
 
 /// Name, shapes of the inputs, operator.
 type Case = (&'static str, &'static [&'static [usize]], Run);
@@ -68,17 +68,19 @@ fn whole_numbers_give_the_cpu_s_bits() {
     for (name, shapes, run) in CASES {
         let inputs: Vec<Tensor> = shapes.iter().zip(1..).map(|(shape, seed)| numbers(shape, seed)).collect();
         let grad_out = numbers(run(&inputs).unwrap().dims(), 9);
-        for dtype in [DType::F32, DType::BF16] {
+        for (dtype, products) in
+            [(DType::F32, Products::F32), (DType::F32, Products::Tf32), (DType::BF16, Products::F32)]
+        {
             let moved = |x: &Tensor| {
                 let narrow = if x.rank() == 1 { x.clone() } else { x.to_dtype(dtype).unwrap() };
                 narrow.to_device(card).unwrap()
             };
             let on_card: Vec<Tensor> = inputs.iter().map(moved).collect();
-            let (out, grads) = gradients(*run, &on_card, &moved(&grad_out));
+            let (out, grads) = products.during(|| gradients(*run, &on_card, &moved(&grad_out)));
             let (expected, expected_grads) = gradients(*run, &inputs, &grad_out);
             let mut check = |what: String, actual: &Tensor, expected: &Tensor| {
                 if let Some(difference) = difference(actual, expected) {
-                    failures.push(format!("{name} in {dtype:?}, {what}: {difference}"));
+                    failures.push(format!("{name} in {dtype:?} as {products:?}, {what}: {difference}"));
                 }
             };
             check("result".into(), &out, &expected);
@@ -88,6 +90,31 @@ fn whole_numbers_give_the_cpu_s_bits() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Values of 13 bits: whole where nothing is rounded, and rounded to the nearest of 11 bits by name alone.
+#[test]
+fn values_are_rounded_to_tf32_by_name_alone() {
+    let Some(card) = card() else { return };
+    const STEP: f32 = 1.0 / 4096.0;
+    // 1 + 3/4096 lies between 1 + 2/4096, which f32 cut short would give, and 1 + 4/4096, to which it is nearest.
+    let filled = |value: f32, shape: &[usize]| Tensor::full(value, shape, card).unwrap();
+    let (fine, one) = (1.0 + 3.0 * STEP, 1.0);
+    for (left, right) in [(fine, one), (one, fine)] {
+        let (x, weight) = (filled(left, &[1, 3, 4, 5, 16]), filled(right, &[1, 1, 1, 16, 40]));
+        let weight = Var::from_tensor(&weight).unwrap();
+        let run = |products: Products| {
+            let y = products.during(|| ops::conv3d(&x, &weight, None, [1; 3], [0; 3])).unwrap();
+            // The gradient of the weight is one of x and of what comes back, which is `right`.
+            let grads = (&y * f64::from(right)).unwrap().sum_all().unwrap().backward().unwrap();
+            [&y, grads.get(&weight).unwrap()].map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+        };
+        for (products, value) in [(Products::F32, fine), (Products::Tf32, 1.0 + 4.0 * STEP)] {
+            let [y, gradient] = run(products);
+            assert!(y.iter().all(|&sum| sum == 16.0 * value), "{products:?}: {}", y[0]);
+            assert!(gradient.iter().all(|&sum| sum == 60.0 * value), "{products:?}: {}", gradient[0]);
+        }
+    }
 }
 
 /// Whole numbers from −2 to 2.

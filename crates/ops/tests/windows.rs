@@ -5,6 +5,7 @@ mod harness;
 use candle_core::{DType, Device, Tensor};
 use harness::{card, noise};
 use pulmoav_ops::device::{Transfers, to_host};
+use pulmoav_ops::resample::{Table, paint};
 use pulmoav_ops::window::{Image, Map, Place, Rounding, Sums};
 
 const GRID: [usize; 3] = [9, 11, 13];
@@ -74,4 +75,17 @@ fn a_card_sums_as_the_host_does() {
             }
         }
     }
+}
+
+#[test]
+fn a_card_paints_where_a_table_says() {
+    let Some(card) = card() else { return };
+    let painted = |marked: bool| {
+        let places = [vec![Some(0)], vec![Some(0), None], vec![Some(1), Some(0), None]];
+        let table = Table::new(vec![1, 3], [1, 1, 2], &places, card).unwrap();
+        let values = Tensor::zeros((1, 2, 3), DType::F32, card).unwrap();
+        to_host(&paint(values, &table, 2, marked, 7.0).unwrap()).unwrap()
+    };
+    assert_eq!(painted(true), [7.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(painted(false), [0.0, 7.0, 7.0, 7.0, 7.0, 7.0]);
 }

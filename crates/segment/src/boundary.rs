@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use pulmoav_ops::labels::Walls;
 use pulmoav_plan::BoundaryRefinement;
 use pulmoav_volume::Voxel;
 use pulmoav_volume::crop::View;
@@ -38,9 +39,7 @@ pub fn refine(
 ) {
     let [depth, height, width] = hu.shape();
     let mut found = Found::new(hu.shape(), near(settings.reach_mm, spacing_mm));
-    let thick = spacing_mm.iter().any(|&mm| mm > THICK_MM);
-    let peak =
-        Peak { around: near(PEAK_MM, spacing_mm), darkest_hu: if thick { settings.hu as f32 } else { DARKEST_HU } };
+    let peak = Peak { around: near(PEAK_MM, spacing_mm), darkest_hu: darkest_hu(settings, spacing_mm) };
     let refine_row = |[z, y]: [usize; 2], found: &Found, row: &[f32], labels: &mut [u8], lungs: &[u8]| {
         for x in (0..width).filter(|&x| lungs[x] != 0) {
             let place = [z, y, x];
@@ -71,6 +70,36 @@ pub fn refine(
             },
         );
     }
+}
+
+/// The same for a device, which knows lungs by this bit of its table.
+pub(crate) fn for_card(settings: BoundaryRefinement, spacing_mm: [f64; 3], lung: u8) -> Walls {
+    let nearest = settings.hu as f32;
+    Walls {
+        // The largest f32 that is not above: the same voxels are above it.
+        above: if f64::from(nearest) > settings.hu { nearest.next_down() } else { nearest },
+        darkest: darkest_hu(settings, spacing_mm),
+        dim: LUNG_HU,
+        bright: BRIGHTEST_HU,
+        near: ranked(&near(settings.reach_mm, spacing_mm)),
+        peak: ranked(&near(PEAK_MM, spacing_mm)),
+        mask: lung,
+    }
+}
+
+/// Steps with the rank of their length.
+fn ranked(steps: &[(f64, [isize; 3])]) -> Vec<[i32; 4]> {
+    let mut rank = 0;
+    let lengths = steps.iter().enumerate().map(|(at, step)| {
+        rank += i32::from(at > 0 && step.0 > steps[at - 1].0);
+        let [z, y, x] = step.1.map(|by| by as i32);
+        [z, y, x, rank]
+    });
+    lengths.collect()
+}
+
+fn darkest_hu(settings: BoundaryRefinement, spacing_mm: [f64; 3]) -> f32 {
+    if spacing_mm.iter().any(|&mm| mm > THICK_MM) { settings.hu as f32 } else { DARKEST_HU }
 }
 
 /// How bright a vessel is where it is brightest.

@@ -149,7 +149,8 @@ pub(crate) fn peak(sizes: &Sizes, plan: &Plan, tile: [usize; 3], asked: usize, r
     // Beside what is seen, masks of the body and of its unseen wall.
     let preparing = seen * (F32 + 2);
     let weights = count([tile[0].min(covered[0]), covered[1], covered[2]]) * F32;
-    let running = seen * F32 + found + weights + tile_bytes(plan, count(tile), prompts);
+    let at_once = request.batch.unwrap_or(1) as u64;
+    let running = seen * F32 + found + weights + at_once * tile_bytes(plan, count(tile), prompts);
     let kept = if request.probabilities { prompts * (part + 2 * scan) * F32 } else { 0 };
     let restoring = found + part + kept;
     // Labels of the part, and what finding groups of them or their branches takes.
@@ -240,5 +241,8 @@ mod tests {
             .map(|p| Request { probabilities: p, ..Request::default() })
             .map(|request| predict(&prepared, &needed, &plan, [16; 3], 4, &request));
         assert!(kept > plain);
+        let batch = |batch: usize| Request { batch: Some(batch), ..Request::default() };
+        let [one, four] = [1, 4].map(|tiles| predict(&prepared, &needed, &plan, [96; 3], 4, &batch(tiles)));
+        assert!(one == need(4, false) && four > 2 * one, "{one} {four}");
     }
 }

@@ -126,3 +126,16 @@ pub(crate) fn answer(
     let logits = voxels.flat_map(|voxel| asked.iter().map(|&target| logit(voxel, target)).collect::<Vec<_>>());
     Ok(from_host(logits.collect(), (n, depth, height, width, asked.len()), tiles.device())?)
 }
+
+/// The first card, with the feature `cuda`. The environment variable `PULMOAV_CARD=required` turns its absence into a
+/// failure.
+#[cfg(feature = "cuda")]
+pub(crate) fn card() -> Option<candle_core::Device> {
+    let found = std::panic::catch_unwind(|| candle_core::Device::new_cuda_with_stream(0));
+    if let Ok(Ok(card)) = found {
+        return Some(card);
+    }
+    assert!(std::env::var("PULMOAV_CARD").is_err(), "a card is required");
+    println!("skipped on a card: there is none");
+    None
+}

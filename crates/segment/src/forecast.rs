@@ -8,7 +8,7 @@ use pulmoav_plan::{Crop, Plan};
 use pulmoav_volume::{Grid, Orientation};
 
 use crate::budget::{Sizes, covered, peak, tiles_to_try};
-use crate::card::CardMemory;
+use crate::card::{CardMemory, ScanLoad};
 use crate::error::SegmentError;
 use crate::prompt::resolve;
 use crate::request::Request;
@@ -51,9 +51,12 @@ pub fn foretell(
     let asked = resolve(&request.targets, plan, request.oriented)?;
     let canonical = Orientation::of(&grid.affine)?.orient_grid(grid);
     let (sizes, needed) = looked_at(canonical, plan);
+    // Tiles at a time take main memory on the CPU alone.
+    let is_here = networks.iter().any(|network| network.device().is_cpu());
+    let here = Request { batch: request.batch.filter(|_| is_here), ..request.clone() };
     let need = |&tile: &[usize; 3]| {
         let sizes = Sizes { covered: covered(&needed, plan, tile), ..sizes };
-        (tile, peak(&sizes, plan, tile, asked.len(), request))
+        (tile, peak(&sizes, plan, tile, asked.len(), &here))
     };
     let choices: Vec<([usize; 3], u64)> = tiles_to_try(needed.size(), plan).iter().map(need).collect();
     let budget_bytes = request.max_memory_bytes.unwrap_or(u64::MAX);
@@ -63,10 +66,15 @@ pub fn foretell(
         SegmentError::Memory { needed_bytes, budget_bytes }
     })?;
     let (maps, batch) = (asked.len(), request.batch);
-    let scene = Scene { seen: sizes.seen, needed: &needed, plan, networks, maps, batch };
+    let room = smallest_room(networks);
+    let mut scene = Scene { scan: None, seen: sizes.seen, needed: &needed, plan, networks, maps, batch };
+    scene.scan = room.and_then(|room| {
+        let (bytes, part) = (grid.len() as u64 * request.voxel_bytes, sizes.part.iter().product::<usize>() as u64);
+        let scan = Some(ScanLoad { bytes, part, walls: plan.walls.is_some() });
+        Scene { scan, ..scene }.fits(tile, room).then_some(scan?)
+    });
     let network = networks.first().ok_or_else(|| candle_core::Error::Msg("no network".to_owned()))?;
     let (device, channels) = (network.device(), plan.channels.len());
-    let room = smallest_room(networks);
     let shown = scene.foreseen(tile, room);
     let card = room.map(|room| scene.card(shown, shown.batch, room));
     let Shown { tile, batch } = shown;

@@ -14,6 +14,7 @@ mod fixture;
 pub mod folds;
 pub mod forecast;
 pub mod keep;
+mod on_card;
 pub mod pipeline;
 pub mod postprocess;
 pub mod prepare;

@@ -5,7 +5,6 @@ use pulmoav_model::{Network, Parameters};
 use pulmoav_plan::{Crop, Plan};
 use pulmoav_task::{Clock, Monitor, Warning};
 use pulmoav_tree::tidy::Report;
-use pulmoav_volume::crop::View;
 use pulmoav_volume::label;
 use pulmoav_volume::{Grid, Volume, Voxel};
 
@@ -15,14 +14,15 @@ use crate::error::SegmentError;
 use crate::folds::Folds;
 use crate::forecast::{Forecast, foretell};
 use crate::keep::{self, Kept, keep};
+use crate::on_card;
 use crate::postprocess::postprocess;
-use crate::prepare::{Prepared, has_coarse_voxels, prepare};
+use crate::prepare::{Prepared, has_coarse_voxels, part_of, see, survey};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
-use crate::restore::{Restored, restore, undo};
+use crate::restore::{Restored, restore_found, undo};
 use crate::room::{Ran, Work, full_device};
 use crate::tidy;
-use crate::tiles::{self, Probabilities, PromptedNetwork, TileNetwork};
+use crate::tiles::{self, PromptedNetwork, TileNetwork};
 
 /// A label map and what is known of it.
 #[derive(Debug, Clone)]
@@ -201,18 +201,27 @@ pub fn segment<T: Voxel>(
     let to_keep = keep::values(&request.keep, plan)?;
     budget::check_scan(&ct.grid, request)?;
     let mut clock = Clock::start();
-    let mut prepared = prepare(ct, plan, monitor)?;
+    let mut prepared = survey(ct, plan, monitor)?;
+    // A card resamples the scan itself, where it has the room.
+    let on_cards = networks.iter().all(|network| network.device().is_cuda());
+    let lying = on_cards.then(|| part_of(ct, &prepared.inverse).lying()).filter(on_card::is_countable);
+    if lying.is_none() {
+        see(ct, plan, &mut prepared);
+    }
     if request.strict {
         refuse_unclear_sides(&asked, plan, &prepared.warnings)?;
     }
     let prepare_s = clock.lap();
     let needed = tiles::needed(&prepared, plan);
-    let mut budget = budget::choose(&prepared, &needed, plan, asked.len(), request)?;
+    // Tiles at a time take main memory on the CPU alone.
+    let here = Request { batch: request.batch.filter(|_| !on_cards), ..request.clone() };
+    let mut budget = budget::choose(&prepared, &needed, plan, asked.len(), &here)?;
     let wanted = budget.tile;
     let (found, card) = if has_work(&prepared, plan) {
         let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
         let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
-        let work = Work { prepared: &prepared, needed: &needed, plan, networks, maps: &maps, batch: request.batch };
+        let (batch, see) = (request.batch, &|prepared: &mut Prepared| see(ct, plan, prepared));
+        let work = Work { prepared: &mut prepared, lying, see, needed: &needed, plan, networks, maps: &maps, batch };
         let Ran { found, tile, card } = work.run(wanted, monitor)?;
         budget.tile = tile;
         (Some(found), card)
@@ -267,7 +276,7 @@ struct Finished {
 /// From probabilities to labels on the scan's own grid, cleaned and with what is kept beside them.
 fn finish(
     ct: &Volume<impl Voxel>,
-    found: Option<Probabilities>,
+    found: Option<tiles::Found>,
     prepared: &Prepared,
     plan: &Plan,
     asked: &Asked<'_>,
@@ -278,15 +287,13 @@ fn finish(
     let coarse = has_coarse_voxels(&prepared.inverse.canonical);
     let pairs = if plan.tidies(coarse) { tidy::pairs(plan, asked.targets) } else { vec![] };
     let wanted = asked.request.probabilities;
-    let restored = match &found {
-        Some(found) => restore(ct, found, prepared, plan, asked.targets, wanted),
+    let restored = match found {
+        Some(found) => restore_found(ct, found, prepared, plan, asked.targets, wanted)?,
         None => nothing(ct, prepared, asked.targets.len(), wanted),
     };
-    drop(found);
     let Restored { labels: mut part, probabilities } = restored;
     let inverse = &prepared.inverse;
-    let moves = inverse.orientation;
-    let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
+    let hu = part_of(ct, inverse);
     let cleared_in_air = if plan.postprocesses() { postprocess(&mut part, &hu, &inverse.canonical) } else { 0 };
     let mut seconds = Seconds { restore: clock.lap(), ..Seconds::default() };
     let tidied = if pairs.is_empty() { None } else { Some(tidy::tidy(&mut part, hu, prepared, &pairs, monitor)?) };

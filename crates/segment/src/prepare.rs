@@ -25,9 +25,9 @@ pub(crate) const STEP_VOXELS: usize = 8;
 const MIDDLE_STEP_MM: f64 = 2.0;
 const WIDTH_STEP_MM: f64 = 5.0;
 /// Muscle and fat of a chest wall, together.
-const WALL_HU: f32 = 0.0;
+pub(crate) const WALL_HU: f32 = 0.0;
 /// Air.
-const AIR_HU: f32 = -1000.0;
+pub(crate) const AIR_HU: f32 = -1000.0;
 /// Spacings that differ by a smaller share are one.
 const SAME_SPACING: f64 = 1e-3;
 
@@ -37,7 +37,7 @@ const MAX_VOXELS: usize = 1 << 30;
 /// A scan as the network sees it: plain arrays.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Hounsfield units that the network's windows look at, `[z, y, x]` of `shape`.
+    /// Hounsfield units that the network's windows look at, `[z, y, x]` of `shape`; none where a card resamples the scan.
     pub hu: Vec<f32>,
     /// The side channel, which depends on x alone, `[x]`.
     pub side: Vec<f32>,
@@ -101,6 +101,13 @@ pub struct InverseTransform {
 /// # Errors
 /// `ERR_GEOMETRY` for an empty scan or an affine without three directions, `CANCELLED`.
 pub fn prepare(ct: &Volume<impl Voxel>, plan: &Plan, monitor: &dyn Monitor) -> Result<Prepared, SegmentError> {
+    let mut prepared = survey(ct, plan, monitor)?;
+    see(ct, plan, &mut prepared);
+    Ok(prepared)
+}
+
+/// [`prepare`] without the Hounsfield units on the plan's grid: see [`see`].
+pub(crate) fn survey(ct: &Volume<impl Voxel>, plan: &Plan, monitor: &dyn Monitor) -> Result<Prepared, SegmentError> {
     let shape = ct.grid.shape;
     if ct.grid.is_empty() || ct.data.len() != ct.grid.len() {
         return Err(SegmentError::Shape { shape, values: ct.data.len() });
@@ -115,18 +122,35 @@ pub fn prepare(ct: &Volume<impl Voxel>, plan: &Plan, monitor: &dyn Monitor) -> R
     let (extent, plan_shape) = extent_to_see(&hu, &canonical, lungs, plan);
     refuse_giants(&canonical, plan_shape)?;
     let part = extent.voxels(canonical.shape);
-    let mut seen = resize_within(&hu.part(&part), &extent.seen_from(&part), plan_shape);
     stage(monitor, 2)?;
-    if let Crop::Lungs { body_only: true, .. } = plan.crop {
-        clear_outside_body(&mut seen, &anatomy.body_in(extent, plan_shape));
-    }
-    fill_chest_wall(&mut seen, lungs, &extent, plan_shape, plan);
     let inverse = InverseTransform { original: ct.grid, orientation, canonical, extent, part, shape: plan_shape };
     let side = side_line(lungs, &inverse);
     stage(monitor, 3)?;
     let warnings = anatomy.warnings.iter().cloned().chain(coarse_spacing(&canonical)).collect();
     let grid = extent.grid(&canonical, plan_shape);
-    Ok(Prepared { hu: seen, side, shape: plan_shape, grid, anatomy, inverse, warnings })
+    Ok(Prepared { hu: Vec::new(), side, shape: plan_shape, grid, anatomy, inverse, warnings })
+}
+
+/// The part of a scan that a plan looks at, in the canonical frame.
+pub(crate) fn part_of<'a, T: Voxel>(ct: &'a Volume<T>, inverse: &InverseTransform) -> View<'a, T> {
+    let moves = inverse.orientation;
+    View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part)
+}
+
+/// Resamples a surveyed scan to the plan's grid.
+pub(crate) fn see(ct: &Volume<impl Voxel>, plan: &Plan, prepared: &mut Prepared) {
+    let (inverse, shape) = (&prepared.inverse, prepared.shape);
+    let mut seen = resize_within(&part_of(ct, inverse), &inverse.extent.seen_from(&inverse.part), shape);
+    if shows_body_only(plan) {
+        clear_outside_body(&mut seen, &prepared.anatomy.body_in(inverse.extent, shape));
+    }
+    fill_chest_wall(&mut seen, prepared.lungs(), &inverse.extent, shape, plan);
+    prepared.hu = seen;
+}
+
+/// Whether what is outside the body is shown as air.
+pub(crate) fn shows_body_only(plan: &Plan) -> bool {
+    matches!(plan.crop, Crop::Lungs { body_only: true, .. })
 }
 
 /// A reference label map on the grid of a prepared scan: each label linearly, then the one of at least one half.

@@ -3,16 +3,22 @@
 use pulmoav_ops::device::{Room, room};
 use pulmoav_plan::Plan;
 use pulmoav_task::{Monitor, Warning};
+use pulmoav_volume::crop::Lying;
 
 use crate::budget::{self, F32};
-use crate::card::{CardMemory, Load};
+use crate::card::{CardMemory, Load, ScanLoad};
 use crate::error::SegmentError;
+use crate::on_card;
 use crate::prepare::Prepared;
-use crate::tiles::{self, Layout, Needed, Probabilities, Shown, TileNetwork, overlap_voxels};
+use crate::tiles::{self, Found, Layout, Needed, Search, Shown, TileNetwork, overlap_voxels};
 
 /// A prepared scan and what is asked of its tiles.
 pub(crate) struct Work<'a> {
-    pub(crate) prepared: &'a Prepared,
+    pub(crate) prepared: &'a mut Prepared,
+    /// The canonical part of a scan that is not resampled yet: cards do that where they have the room.
+    pub(crate) lying: Option<Lying<'a>>,
+    /// Resamples it here.
+    pub(crate) see: &'a dyn Fn(&mut Prepared),
     pub(crate) needed: &'a Needed,
     pub(crate) plan: &'a Plan,
     /// One, or a copy for each of several devices.
@@ -25,7 +31,7 @@ pub(crate) struct Work<'a> {
 
 /// What a run came to.
 pub(crate) struct Ran {
-    pub(crate) found: Probabilities,
+    pub(crate) found: Found,
     pub(crate) tile: [usize; 3],
     /// `None` on the CPU.
     pub(crate) card: Option<CardMemory>,
@@ -33,23 +39,31 @@ pub(crate) struct Ran {
 
 impl Work<'_> {
     /// [`tiles::run`] with the tile, or a smaller one where the device has not the memory that it is foreseen to take,
-    /// and as many at a time as fit. Where there is no room after all: fewer at a time, then smaller tiles.
+    /// and as many at a time as fit. Where there is no room after all: fewer at a time, then the host resamples and
+    /// restores the scan, then smaller tiles.
     ///
     /// # Errors
     /// [`SegmentError::DeviceMemory`] where not even the smallest fits; else as [`tiles::run`].
-    pub(crate) fn run(&self, tile: [usize; 3], monitor: &dyn Monitor) -> Result<Ran, SegmentError> {
-        let (scene, room) = (self.scene(), smallest_room(self.networks));
-        let mut shown = scene.foreseen(tile, room);
+    pub(crate) fn run(mut self, tile: [usize; 3], monitor: &dyn Monitor) -> Result<Ran, SegmentError> {
+        let room = smallest_room(self.networks);
+        if room.is_some_and(|room| !self.scene().fits(tile, room)) {
+            self.see_here();
+        }
+        let mut shown = self.scene().foreseen(tile, room);
         let mut wanted_batch = shown.batch;
         loop {
-            match tiles::run(self.prepared, self.needed, self.plan, shown, self.networks, self.maps, monitor) {
+            let Work { lying, needed, plan, maps: asked, .. } = &self;
+            let search = Search { prepared: self.prepared, lying: lying.as_ref(), needed, plan, asked };
+            match tiles::find(search, shown, self.networks, monitor) {
                 Ok(found) => {
-                    let card = room.map(|room| scene.card(shown, wanted_batch, room));
+                    let card = room.map(|room| self.scene().card(shown, wanted_batch, room));
                     return Ok(Ran { found, tile: shown.tile, card });
                 }
                 Err(error) if error.is_out_of_memory() => {
                     if shown.batch > 1 && self.batch.is_none() {
                         shown.batch /= 2;
+                    } else if self.lying.is_some() {
+                        self.see_here();
                     } else {
                         let smaller = budget::smaller(shown.tile, self.needed, self.plan);
                         shown.tile = smaller.ok_or(SegmentError::DeviceMemory { tile: shown.tile })?;
@@ -61,8 +75,21 @@ impl Work<'_> {
         }
     }
 
+    /// From here on the host does what is not the network's.
+    fn see_here(&mut self) {
+        if self.lying.take().is_some() {
+            (self.see)(self.prepared);
+        }
+    }
+
     fn scene(&self) -> Scene<'_> {
+        let scan = self.lying.as_ref().map(|lying| ScanLoad {
+            bytes: on_card::bytes(lying),
+            part: lying.shape.iter().product::<usize>() as u64,
+            walls: self.plan.walls.is_some(),
+        });
         Scene {
+            scan,
             seen: self.prepared.shape,
             needed: self.needed,
             plan: self.plan,
@@ -80,6 +107,8 @@ pub(crate) fn smallest_room(networks: &[&dyn TileNetwork]) -> Option<Room> {
 
 /// What a card's memory depends on.
 pub(crate) struct Scene<'a> {
+    /// What cards do of the scan themselves.
+    pub(crate) scan: Option<ScanLoad>,
     /// The grid that is looked at, `[z, y, x]`.
     pub(crate) seen: [usize; 3],
     pub(crate) needed: &'a Needed,
@@ -106,10 +135,16 @@ impl Scene<'_> {
         Shown { tile, batch: self.batch.unwrap_or_else(|| load.batch(tile, tiles, room)) }
     }
 
+    /// Whether the tile, or as many as are asked for, is foreseen to fit.
+    pub(crate) fn fits(&self, tile: [usize; 3], room: Room) -> bool {
+        self.load().fits(Shown { tile, batch: self.batch.unwrap_or(1) }, room)
+    }
+
     /// What a card with this room is foreseen to take.
     pub(crate) fn card(&self, shown: Shown, wanted_batch: usize, room: Room) -> CardMemory {
         let predicted_bytes = self.load().bytes(shown);
-        CardMemory { free_bytes: room.free_bytes, predicted_bytes, batch: shown.batch, wanted_batch }
+        let (free_bytes, whole_scan) = (room.free_bytes, self.scan.is_some());
+        CardMemory { free_bytes, predicted_bytes, batch: shown.batch, wanted_batch, whole_scan }
     }
 
     fn load(&self) -> Load<'_> {
@@ -122,6 +157,7 @@ impl Scene<'_> {
             channels: self.plan.channels.len() as u64,
             maps,
             more_maps: network.map_or(0, |network| network.more_maps()) * maps,
+            scan: self.scan,
         }
     }
 }
@@ -165,10 +201,11 @@ mod tests {
     /// Runs with room for so many voxels at a time, and gives the tile and the first sizes that were tried.
     fn run(voxels: usize, batch: Option<usize>) -> (Result<[usize; 3], SegmentError>, Vec<usize>) {
         let plan = plan();
-        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let mut prepared = prepare(&chest(), &plan, &Silent).unwrap();
         let needed = tiles::needed(&prepared, &plan);
         let network = Narrow(voxels, Mutex::default());
-        let work = Work { prepared: &prepared, needed: &needed, plan: &plan, networks: &[&network], maps: &[0], batch };
+        let (prepared, see, networks) = (&mut prepared, &|_: &mut Prepared| {}, &[&network as &dyn TileNetwork]);
+        let work = Work { prepared, lying: None, see, needed: &needed, plan: &plan, networks, maps: &[0], batch };
         let found = work.run(plan.tiles.tile, &Silent).map(|ran| ran.tile);
         (found, network.1.into_inner().unwrap())
     }
@@ -203,7 +240,8 @@ mod tests {
         let needed = tiles::needed(&prepared, &plan);
         let network = Narrow(0, Mutex::default());
         let seen = prepared.shape;
-        let scene = Scene { seen, needed: &needed, plan: &plan, networks: &[&network], maps: 1, batch: None };
+        let scene =
+            Scene { scan: None, seen, needed: &needed, plan: &plan, networks: &[&network], maps: 1, batch: None };
         let room = |free_bytes: u64| Some(Room { free_bytes, total_bytes: 1 << 40 });
         let own = plan.tiles.tile;
         let ample = scene.foreseen(own, room(1 << 40));
@@ -213,5 +251,55 @@ mod tests {
         let less = scene.foreseen(own, room(one));
         assert!(less.tile.iter().product::<usize>() < own.iter().product(), "{less:?}");
         assert_eq!(scene.foreseen(own, None), Shown { tile: own, batch: 1 });
+    }
+
+    #[cfg(feature = "cuda")]
+    mod card {
+        mod tests {
+            use candle_core::Device;
+
+            use super::super::*;
+            use crate::fixture;
+            use crate::prepare::{part_of, see, survey};
+
+            /// A network on a card that has no room the first time.
+            struct Full(Device, Mutex<usize>);
+
+            impl TileNetwork for Full {
+                fn device(&self) -> Device {
+                    self.0.clone()
+                }
+
+                fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+                    let mut calls = self.1.lock().unwrap();
+                    *calls += 1;
+                    if *calls == 1 {
+                        return Err(candle_core::Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".to_owned()).into());
+                    }
+                    answer(&tiles, asked, |voxel, _| voxel[0] - 0.6)
+                }
+            }
+
+            #[test]
+            fn the_host_resamples_where_there_is_no_room() {
+                let Some(card) = fixture::card() else { return };
+                let (plan, ct) = (plan(), chest());
+                let found = [false, true].map(|is_full| {
+                    let mut prepared = survey(&ct, &plan, &Silent).unwrap();
+                    let needed = tiles::needed(&prepared, &plan);
+                    let lying = Some(part_of(&ct, &prepared.inverse).lying());
+                    let network = Full(card.clone(), Mutex::new(usize::from(!is_full)));
+                    let (networks, batch) = (&[&network as &dyn TileNetwork], Some(1));
+                    let (prepared, see) = (&mut prepared, &|prepared: &mut Prepared| see(&ct, &plan, prepared));
+                    let work = Work { prepared, lying, see, needed: &needed, plan: &plan, networks, maps: &[0], batch };
+                    let ran = work.run(plan.tiles.tile, &Silent).unwrap();
+                    assert_eq!(ran.tile, plan.tiles.tile);
+                    assert_eq!(matches!(ran.found, Found::OnCard(_)), !is_full);
+                    assert!(ran.card.is_none_or(|card| card.whole_scan != is_full));
+                    ran.found.into_host().unwrap().values
+                });
+                assert!(found[0] == found[1]);
+            }
+        }
     }
 }

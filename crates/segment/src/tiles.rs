@@ -1,9 +1,9 @@
 //! The sliding window: where tiles lie, how they are weighted, and the sum of what the network says of them.
 
-mod host;
 mod layout;
 
 use std::cmp::Reverse;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -11,15 +11,16 @@ use std::thread;
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
 use pulmoav_ops::device::{Pace, from_host, to_host};
+use pulmoav_ops::resample::Scan;
 use pulmoav_ops::window::{self, Image, Map, Rounding, Sums};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
 use pulmoav_task::Monitor;
-use pulmoav_volume::crop::VoxelBox;
+use pulmoav_volume::crop::{Lying, VoxelBox};
 use rayon::prelude::*;
 
 use crate::error::SegmentError;
+use crate::on_card;
 use crate::prepare::{Prepared, STEP_VOXELS, make_channels};
-use host::{HostSum, cut, mirror_input, mirror_rows, sigmoid};
 pub use layout::{Layout, Needed, Place};
 
 /// Weights below this share of the centre's count as this.
@@ -114,6 +115,52 @@ impl Probabilities {
     }
 }
 
+/// Probabilities that are still on the card that found them.
+pub(crate) struct OnCard {
+    /// f32 `[z, y, x, p]` of `part`.
+    pub(crate) values: Tensor,
+    /// As in [`Probabilities`].
+    pub(crate) part: VoxelBox,
+    pub(crate) shape: [usize; 3],
+    /// The canonical part of the scan, where it is still needed.
+    pub(crate) scan: Option<Scan>,
+}
+
+impl OnCard {
+    /// Reads them.
+    pub(crate) fn into_host(self) -> Result<Probabilities, SegmentError> {
+        let (.., prompts) = self.values.dims4()?;
+        Ok(Probabilities { values: to_host(&self.values)?, part: self.part, shape: self.shape, prompts })
+    }
+}
+
+/// Where probabilities are.
+pub(crate) enum Found {
+    OnHost(Probabilities),
+    OnCard(OnCard),
+}
+
+impl Found {
+    pub(crate) fn into_host(self) -> Result<Probabilities, SegmentError> {
+        match self {
+            Self::OnHost(found) => Ok(found),
+            Self::OnCard(found) => found.into_host(),
+        }
+    }
+}
+
+/// What is looked for in a scan.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    pub(crate) prepared: &'a Prepared,
+    /// The canonical part as it lies in memory, where cards resample it themselves.
+    pub(crate) lying: Option<&'a Lying<'a>>,
+    pub(crate) needed: &'a Needed,
+    pub(crate) plan: &'a Plan,
+    /// Places among the plan's targets.
+    pub(crate) asked: &'a [usize],
+}
+
 /// Runs the network over a prepared scan, some tiles at a time. A card gets the scan once and gives what was found once,
 /// however many tiles there are. Several copies of the network, on a device each, share out the tiles; probabilities are
 /// the same then but for the order of sums.
@@ -132,26 +179,47 @@ pub fn run(
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
+    find(Search { prepared, lying: None, needed, plan, asked }, shown, networks, monitor)?.into_host()
+}
+
+/// As [`run`]; what one card found stays there where it also resampled the scan.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn find(
+    search: Search<'_>,
+    shown: Shown,
+    networks: &[&dyn TileNetwork],
+    monitor: &dyn Monitor,
+) -> Result<Found, SegmentError> {
+    let Search { prepared, lying, needed, plan, asked } = search;
     let layout = Layout::new(needed, shown.tile, overlap_voxels(plan, shown.tile));
     let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
     let walk = Walk {
         prepared,
+        lying,
         plan,
         shown,
         asked,
         part: layout.part(),
         layout: &layout,
         may_mirror,
+        is_alone: networks.len() == 1,
         monitor,
         done: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
     };
+    let [_, map] = maps(plan);
+    let (part, shape) = (walk.part, prepared.shape);
     let found = match networks {
-        [network] if network.device().is_cpu() => walk.on_host(*network)?,
+        [network] if lying.is_some() => {
+            let Share { sums, scan } = walk.on_one(*network, &layout.places)?;
+            Found::OnCard(OnCard { values: sums.mean(map)?, part, shape, scan })
+        }
         _ => {
-            let sums = Sums::joined(walk.on_all(networks)?)?;
-            let values = sums.finish(if plan.tiles.blend == Blend::Logits { Map::Logistic } else { Map::Same })?;
-            Probabilities { values, part: walk.part, shape: prepared.shape, prompts: asked.len() }
+            let sums = walk.on_all(networks)?.into_iter().map(|share| share.sums).collect();
+            let values = Sums::joined(sums)?.finish(map)?;
+            Found::OnHost(Probabilities { values, part, shape, prompts: asked.len() })
         }
     };
     let total = layout.places.len() as u64;
@@ -159,9 +227,17 @@ pub fn run(
     Ok(found)
 }
 
+/// What one device did.
+struct Share {
+    sums: Sums,
+    /// The scan, where it is still needed.
+    scan: Option<Scan>,
+}
+
 /// The tiles of a scan, and how far they are.
 struct Walk<'a> {
     prepared: &'a Prepared,
+    lying: Option<&'a Lying<'a>>,
     plan: &'a Plan,
     shown: Shown,
     asked: &'a [usize],
@@ -170,6 +246,8 @@ struct Walk<'a> {
     part: VoxelBox,
     /// Whether every second tile is seen mirrored.
     may_mirror: bool,
+    /// Whether one device sees all tiles.
+    is_alone: bool,
     monitor: &'a dyn Monitor,
     done: AtomicU64,
     /// Whether a device failed, so that the others need not go on.
@@ -178,7 +256,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// The sums of each device: one works on this thread, several on threads of their own.
-    fn on_all(&self, networks: &[&dyn TileNetwork]) -> Result<Vec<Sums>, SegmentError> {
+    fn on_all(&self, networks: &[&dyn TileNetwork]) -> Result<Vec<Share>, SegmentError> {
         let [first, others @ ..] = networks else {
             return Err(candle_core::Error::Msg("no network".to_owned()).into());
         };
@@ -208,43 +286,6 @@ impl Walk<'_> {
         })
     }
 
-    /// What is found on the CPU, where channels are made for a tile when it is its turn, and a plane is finished when the
-    /// last tile has added to it: a scan's memory is what counts there.
-    fn on_host(&self, network: &dyn TileNetwork) -> Result<Probabilities, SegmentError> {
-        let Shown { tile, batch } = self.shown;
-        let [depth, height, width] = tile;
-        let (channels, blend) = (self.plan.channels.len(), self.plan.tiles.blend);
-        let weights = gaussian(tile);
-        let answer_size = tile.iter().product::<usize>() * self.asked.len();
-        let mut sum = HostSum::new(self.layout, self.asked.len(), blend);
-        for places in self.layout.places.chunks(batch.max(1)) {
-            self.proceed()?;
-            let inputs: Vec<f32> = places.iter().flat_map(|&place| self.cut(place)).collect();
-            let inputs = from_host(inputs, (places.len(), depth, height, width, channels), &Device::Cpu)?;
-            let mut answers = to_host(&network.logits(inputs, self.asked)?)?;
-            for (answer, &place) in answers.chunks_exact_mut(answer_size.max(1)).zip(places) {
-                if self.is_mirrored(place) {
-                    mirror_rows(answer, width, self.asked.len());
-                }
-                if blend == Blend::Probabilities {
-                    answer.par_iter_mut().with_min_len(1 << 14).for_each(|v| *v = sigmoid(*v));
-                }
-                sum.add(answer, &weights, self.layout, place.origin);
-            }
-            self.done.fetch_add(places.len() as u64, Ordering::Relaxed);
-        }
-        Ok(sum.finish())
-    }
-
-    /// A tile's input, mirrored where it is seen so.
-    fn cut(&self, place: Place) -> Vec<f32> {
-        let mut input = cut(self.prepared, self.plan, self.layout, place.origin);
-        if self.is_mirrored(place) {
-            mirror_input(&mut input, self.plan, self.shown.tile);
-        }
-        input
-    }
-
     fn is_mirrored(&self, place: Place) -> bool {
         self.may_mirror && place.odd
     }
@@ -257,16 +298,20 @@ impl Walk<'_> {
         window::Place { first, mirrored: [false, false, self.is_mirrored(place)] }
     }
 
+    /// Channels of a part of a row of the box of all tiles, `[x, c]`.
+    fn row(&self, z: usize, y: usize, xs: Range<usize>, to: &mut [f32]) {
+        let ([_, height, width], [low_z, low_y, low_x]) = (self.prepared.shape, self.part.low);
+        let (row, xs) = (((low_z + z) * height + low_y + y) * width, low_x + xs.start..low_x + xs.end);
+        let hu = &self.prepared.hu[row + xs.start..row + xs.end];
+        make_channels(hu, &self.prepared.side[xs], &self.plan.channels, to);
+    }
+
     /// All channels of the box of all tiles, `[z, y, x, c]`.
     fn channels(&self) -> Vec<f32> {
-        let (count, [_, height, width]) = (self.plan.channels.len(), self.prepared.shape);
-        let ([_, rows, columns], [low_z, low_y, low_x]) = (self.part.shape(), self.part.low);
-        let mut channels = vec![0f32; self.part.shape().iter().product::<usize>() * count];
-        channels.par_chunks_mut(columns * count).enumerate().for_each(|(row, to)| {
-            let from = ((low_z + row / rows) * height + low_y + row % rows) * width + low_x;
-            let hu = &self.prepared.hu[from..from + columns];
-            make_channels(hu, &self.prepared.side[low_x..low_x + columns], &self.plan.channels, to);
-        });
+        let ([depth, rows, columns], count) = (self.part.shape(), self.plan.channels.len());
+        let mut channels = vec![0f32; depth * rows * columns * count];
+        let lines = channels.par_chunks_mut(columns * count).enumerate();
+        lines.for_each(|(line, to)| self.row(line / rows, line % rows, 0..columns, to));
         channels
     }
 
@@ -280,25 +325,51 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The sums of some tiles, which stay on the network's device.
-    fn on_one(&self, network: &dyn TileNetwork, places: &[Place]) -> Result<Sums, SegmentError> {
+    /// The sums of some tiles, which stay on the network's device. On the CPU channels are made for a tile when it is its
+    /// turn, and where no other device sums a plane is finished when the last tile has added to it: a scan's memory is
+    /// what counts there.
+    fn on_one(&self, network: &dyn TileNetwork, places: &[Place]) -> Result<Share, SegmentError> {
         let Shown { tile, batch } = self.shown;
         let device = network.device();
-        let (shape, channels) = (self.part.shape(), self.channels());
-        let image = Image::new(&channels, shape, &sided(self.plan), &device)?;
+        let (shape, sided) = (self.part.shape(), sided(self.plan));
+        let channels;
+        let rows = |z: usize, y: usize, xs: Range<usize>, to: &mut [f32]| self.row(z, y, xs, to);
+        let (image, scan) = match self.lying {
+            None if device.is_cpu() => (Image::of_rows(&rows, shape, self.plan.channels.len(), &sided)?, None),
+            Some(lying) => {
+                let scan = on_card::take(lying, &device)?;
+                let channels = on_card::channels(&scan, self.prepared, self.plan, &self.part)?;
+                (Image::on_card(channels, &sided)?, Some(scan).filter(|_| self.plan.walls.is_some()))
+            }
+            None => {
+                channels = self.channels();
+                (Image::new(&channels, shape, &sided, &device)?, None)
+            }
+        };
         let weights = from_host(gaussian(tile), tile.to_vec(), &device)?;
         let mut sums = Sums::new(shape, self.asked.len(), Rounding::F32, &device)?;
-        let map = if self.plan.tiles.blend == Blend::Probabilities { Map::Logistic } else { Map::Same };
+        let [map, mean] = maps(self.plan);
         let mut pace = Pace::new(&device);
         for places in places.chunks(batch.max(1)) {
             self.proceed()?;
             let places: Vec<window::Place> = places.iter().map(|&place| self.in_part(place)).collect();
+            if let ([first, ..], true) = (places.as_slice(), self.is_alone) {
+                sums.settle(first.first[0].max(0) as usize, mean);
+            }
             let answers = network.logits(image.cut(&places, tile)?, self.asked)?;
             sums.add(&answers, &weights, &places, map)?;
             pace.step()?;
             self.done.fetch_add(places.len() as u64, Ordering::Relaxed);
         }
-        Ok(sums)
+        Ok(Share { sums, scan })
+    }
+}
+
+/// What is made of each answer before it is summed, and of the means.
+fn maps(plan: &Plan) -> [Map; 2] {
+    match plan.tiles.blend {
+        Blend::Probabilities => [Map::Logistic, Map::Same],
+        Blend::Logits => [Map::Same, Map::Logistic],
     }
 }
 
@@ -369,6 +440,10 @@ mod tests {
     use pulmoav_model::Parameters;
     use pulmoav_ops::device::to_host;
     use pulmoav_task::Silent;
+
+    fn sigmoid(logit: f32) -> f32 {
+        1.0 / (1.0 + (-logit).exp())
+    }
 
     fn one(tile: [usize; 3]) -> Shown {
         Shown { tile, batch: 1 }

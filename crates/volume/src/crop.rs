@@ -1,5 +1,7 @@
 //! Boxes of voxels, and reading a part of a volume in another axis order without copying it.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use crate::volume::{Affine, Grid, Volume};
@@ -281,6 +283,45 @@ impl<'a, T: Copy> View<'a, T> {
     }
 }
 
+/// Voxels where they lie in memory, for a device that takes them as they are.
+#[derive(Debug, Clone)]
+pub enum Stored<'a> {
+    /// Whole numbers of 16 bits.
+    I16(&'a [i16]),
+    /// Others, as f32.
+    F32(Cow<'a, [f32]>),
+}
+
+/// A view as it lies in memory: voxel `[z, y, x]` is value `origin + z · strides[0] + y · strides[1] + x · strides[2]`.
+#[derive(Debug, Clone)]
+pub struct Lying<'a> {
+    /// As few values as hold all of the view's.
+    pub values: Stored<'a>,
+    /// The first voxel's.
+    pub origin: usize,
+    /// From one voxel to the next, `[z, y, x]`.
+    pub strides: [isize; 3],
+    /// Voxels, `[z, y, x]`.
+    pub shape: [usize; 3],
+}
+
+impl<'a, T: Voxel> View<'a, T> {
+    /// The values that hold the view's voxels, and where among them each voxel is.
+    pub fn lying(&self) -> Lying<'a> {
+        let ends: [isize; 3] = std::array::from_fn(|axis| (self.shape[axis].max(1) as isize - 1) * self.strides[axis]);
+        let low = self.origin + ends.iter().filter(|&&end| end < 0).sum::<isize>();
+        let high = self.origin + ends.iter().filter(|&&end| end > 0).sum::<isize>();
+        let is_empty = self.shape.contains(&0);
+        let part = if is_empty { &[] } else { &self.data[low as usize..=high as usize] };
+        let values = match (T::DATA_TYPE, as_f32(part)) {
+            (DataType::Int16, _) => Stored::I16(bytemuck::cast_slice(part)),
+            (_, Some(values)) => Stored::F32(Cow::Borrowed(values)),
+            (_, None) => Stored::F32(part.par_iter().with_min_len(1 << 14).map(|value| value.to_f32()).collect()),
+        };
+        Lying { values, origin: (self.origin - low) as usize, strides: self.strides, shape: self.shape }
+    }
+}
+
 /// The voxels as f32, whatever type they are held in; those that are f32 already are not copied.
 impl<T: Voxel> View<'_, T> {
     /// The voxel at `[z, y, x]` of the view.
@@ -395,6 +436,36 @@ mod tests {
         }
         check(&(0..24).map(|value| value * 100 - 1024).collect::<Vec<i16>>());
         check(&(0..24).map(|value| value as f32 / 3.0).collect::<Vec<f32>>());
+    }
+
+    #[test]
+    fn a_view_lies_where_its_voxels_are() {
+        fn check<T: Voxel>(data: &[T], value: impl Fn(&Stored<'_>, usize) -> f32) {
+            for source in [[0, 1, 2], [2, 0, 1]] {
+                for flipped in [[false; 3], [true, false, true], [true; 3]] {
+                    let view = View::new(data, [2, 3, 4]).reordered(source, flipped);
+                    let part = view.part(&VoxelBox { low: [0, 1, 0], high: [1, view.shape()[1], 2] });
+                    let lying = part.lying();
+                    let [depth, height, width] = lying.shape;
+                    for (z, y, x) in
+                        (0..depth).flat_map(|z| (0..height).flat_map(move |y| (0..width).map(move |x| (z, y, x))))
+                    {
+                        let steps: isize =
+                            [z, y, x].iter().zip(lying.strides).map(|(&at, step)| at as isize * step).sum();
+                        let found = value(&lying.values, (lying.origin as isize + steps) as usize);
+                        assert_eq!(found, part.value(z, y, x), "{source:?} {flipped:?} {z} {y} {x}");
+                    }
+                }
+            }
+        }
+        check(&(0..24).collect::<Vec<i16>>(), |values, at| match values {
+            Stored::I16(values) => values[at].into(),
+            Stored::F32(_) => f32::NAN,
+        });
+        let f32s =
+            |values: &Stored<'_>, at: usize| if let Stored::F32(values) = values { values[at] } else { f32::NAN };
+        check(&(0..24u8).map(f32::from).collect::<Vec<f32>>(), f32s);
+        check(&(0..24).collect::<Vec<u8>>(), f32s);
     }
 
     #[test]

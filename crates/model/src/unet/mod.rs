@@ -89,6 +89,10 @@ impl ClassNetwork {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         self.check_image(x)?;
         let x = &cast(x, self.compute.dtype)?;
+        self.compute.products.during(|| self.answer(x))
+    }
+
+    fn answer(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let encoded = match &self.encoder {
             Encoder::Plain(encoder) => encoder.forward(x, Mode::Infer)?,
             Encoder::Residual(encoder) => encoder.forward(x, Mode::Infer)?,

@@ -1,6 +1,6 @@
-// The passes of `kernels.cu` in bf16 with tensor cores and sums in f32: products of matrices whose rows are gathered 16
-// bytes at a time into shared memory, a few steps ahead. Channels of every source and the weight's rows are multiples
-// of 8.
+// The passes of `kernels.cu` with tensor cores and sums in f32, of bf16 values or of f32 values rounded to TF32: products
+// of matrices whose rows are gathered 16 bytes at a time into shared memory, a few steps ahead. Channels of every source
+// and the weight's rows are multiples of what 16 bytes hold.
 #include "convolution.cuh"
 
 // The 16-byte chunk c of a row, so that eight rows' same chunk, or a row's eight chunks, fall into all 32 banks.
@@ -65,8 +65,12 @@ __device__ __forceinline__ Row gathered_row(const Pass& p, int row, int rows) {
                                                        inside(x, p.sign, p.taps[2], p.input[2]) << 2 * MAX_TAPS};
 }
 
-// Four warps along the rows, each 32 of the block's 128, and WARPS_N along its BN columns.
-constexpr int BM = 128, WARPS_M = 4, BK = 32, STAGES = 4, K_CHUNKS = BK / 8;
+// Four warps along the rows, each 32 of the block's 128, and WARPS_N along its BN columns. A step is four chunks deep.
+constexpr int BM = 128, WARPS_M = 4, STAGES = 4, K_CHUNKS = 4;
+
+// Values of a chunk of 16 bytes, and of a step.
+template <typename T> constexpr int CHUNK = 16 / sizeof(T);
+template <typename T> constexpr int BK = K_CHUNKS * CHUNK<T>;
 
 // Blocks that should fit a multiprocessor; where two wide ones would, sm_120's compiler spills registers.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
@@ -78,19 +82,19 @@ constexpr int WIDE_BLOCKS = 2;
 template <int BN> struct Block {
     static constexpr int FITTING = BN == 128 ? WIDE_BLOCKS : 2;
     static constexpr int WARPS_N = BN == 128 ? 2 : 1, THREADS = 32 * WARPS_M * WARPS_N, WARP_N = BN / WARPS_N;
-    static constexpr int STAGE_BYTES = (BM + BN) * BK * 2;
+    static constexpr int LEFT_BYTES = BM * K_CHUNKS * 16, STAGE_BYTES = LEFT_BYTES + BN * K_CHUNKS * 16;
 };
 
 // sums += the step's product for one warp: left [BM][BK], or [BK][BM] if LEFT_BY_K; right [BN][BK], or [BK][BN] if
 // RIGHT_BY_K.
 template <int BN, bool LEFT_BY_K, bool RIGHT_BY_K>
-__device__ __forceinline__ void multiply(const unsigned char* left, const unsigned char* right,
+__device__ __forceinline__ void multiply(const bf16*, const unsigned char* left, const unsigned char* right,
                                          float (&sums)[2][Block<BN>::WARP_N / 8][4]) {
     constexpr int NT = Block<BN>::WARP_N / 8;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int m0 = warp % WARPS_M * 32, n0 = warp / WARPS_M * Block<BN>::WARP_N;
 #pragma unroll
-    for (int k = 0; k < BK / 16; k++) {
+    for (int k = 0; k < BK<bf16> / 16; k++) {
         uint32_t a[2][4];
 #pragma unroll
         for (int m = 0; m < 2; m++) {
@@ -118,6 +122,63 @@ __device__ __forceinline__ void multiply(const unsigned char* left, const unsign
             }
         }
     }
+}
+
+// A value of a matrix whose rows are ROW values long, rounded to TF32; ldmatrix turns 16-bit matrices only.
+template <int ROW> __device__ __forceinline__ uint32_t turned(const unsigned char* matrix, int row, int column) {
+    const unsigned char* chunk = matrix + swizzled<ROW / 4>(row, column / 4) * 16;
+    return round_to_tf32(reinterpret_cast<const uint32_t*>(chunk)[column % 4]);
+}
+
+// The same of f32 values, rounded to TF32 as they are read.
+template <int BN, bool LEFT_BY_K, bool RIGHT_BY_K>
+__device__ __forceinline__ void multiply(const float*, const unsigned char* left, const unsigned char* right,
+                                         float (&sums)[2][Block<BN>::WARP_N / 8][4]) {
+    constexpr int NT = Block<BN>::WARP_N / 8;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int m0 = warp % WARPS_M * 32, n0 = warp / WARPS_M * Block<BN>::WARP_N;
+#pragma unroll
+    for (int k = 0; k < BK<float> / 8; k++) {
+        uint32_t a[2][4];
+#pragma unroll
+        for (int m = 0; m < 2; m++) {
+            if constexpr (LEFT_BY_K) {
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    a[m][i] = turned<BM>(left, k * 8 + i / 2 * 4 + lane % 4, m0 + m * 16 + i % 2 * 8 + lane / 4);
+            } else {
+                ldmatrix_x4(a[m], left + swizzled<K_CHUNKS>(m0 + m * 16 + lane % 16, k * 2 + lane / 16) * 16);
+#pragma unroll
+                for (int i = 0; i < 4; i++) a[m][i] = round_to_tf32(a[m][i]);
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < NT; n += 2) {
+            uint32_t b[4];
+            if constexpr (RIGHT_BY_K) {
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    b[i] = turned<BN>(right, k * 8 + i % 2 * 4 + lane % 4, n0 + (n + i / 2) * 8 + lane / 4);
+            } else {
+                const int row = n0 + n * 8 + lane % 8 + lane / 16 * 8;
+                ldmatrix_x4(b, right + swizzled<K_CHUNKS>(row, k * 2 + lane / 8 % 2) * 16);
+#pragma unroll
+                for (int i = 0; i < 4; i++) b[i] = round_to_tf32(b[i]);
+            }
+#pragma unroll
+            for (int m = 0; m < 2; m++) {
+                mma_m16n8k8_tf32(sums[m][n], a[m], b[0], b[1]);
+                mma_m16n8k8_tf32(sums[m][n + 1], a[m], b[2], b[3]);
+            }
+        }
+    }
+}
+
+__device__ __forceinline__ void store_pair(bf16* to, float first, float second) {
+    *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(first, second);
+}
+__device__ __forceinline__ void store_pair(float* to, float first, float second) {
+    *reinterpret_cast<float2*>(to) = make_float2(first, second);
 }
 
 // Calls work(row, column, two neighbouring sums) for what a thread holds, counted in the block.
@@ -153,23 +214,24 @@ template <typename L, typename W> __device__ __forceinline__ void pipeline(int s
 }
 
 // BN results' channels a block. RIGHT_BY_K: the weight's results are neighbours, else its inputs are.
-template <int BN, bool RIGHT_BY_K>
-__device__ __forceinline__ void convolve(const bf16* __restrict__ a, const bf16* __restrict__ b,
-                                         const bf16* __restrict__ weight, const float* __restrict__ bias,
-                                         bf16* __restrict__ y, const Pass& p) {
+template <int BN, bool RIGHT_BY_K, typename T>
+__device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __restrict__ b,
+                                         const T* __restrict__ weight, const float* __restrict__ bias,
+                                         T* __restrict__ y, const Pass& p) {
     using B = Block<BN>;
+    constexpr int OF_CHUNK = CHUNK<T>, DEPTH = BK<T>, WEIGHT_ROW = BN / OF_CHUNK;
     constexpr int ROWS = BM * K_CHUNKS / B::THREADS, W_CHUNKS = BN * K_CHUNKS / B::THREADS;
     DYNAMIC_SHARED(shared);
     const int tid = threadIdx.x, sample = blockIdx.z, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
     const int rows = p.grid[0] * p.grid[1] * p.grid[2], channels = p.a_channels + p.b_channels;
-    const int taps = p.taps[0] * p.taps[1] * p.taps[2], steps = (taps * channels + BK - 1) / BK;
+    const int taps = p.taps[0] * p.taps[1] * p.taps[2], steps = (taps * channels + DEPTH - 1) / DEPTH;
     const int64_t voxels = static_cast<int64_t>(p.input[0]) * p.input[1] * p.input[2];
     a += sample * voxels * p.a_channels, b += sample * voxels * p.b_channels;
     weight += static_cast<int64_t>(sample) * p.weight_of_sample;
 
     // This thread's column of chunks in the gathered matrix, and its rows.
     Cursor cursor = {};
-    cursor.advance(channels, tid % K_CHUNKS * 8, p.taps);
+    cursor.advance(channels, tid % K_CHUNKS * OF_CHUNK, p.taps);
     Row gathered[ROWS];
 #pragma unroll
     for (int i = 0; i < ROWS; i++) gathered[i] = gathered_row(p, m0 + (tid + i * B::THREADS) / K_CHUNKS, rows);
@@ -177,13 +239,14 @@ __device__ __forceinline__ void convolve(const bf16* __restrict__ a, const bf16*
     Cursor weights[RIGHT_BY_K ? W_CHUNKS : 1] = {};
 #pragma unroll
     for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++)
-        weights[i].advance(channels, RIGHT_BY_K ? (tid + i * B::THREADS) / (BN / 8) : tid % K_CHUNKS * 8, p.taps);
+        weights[i].advance(channels, RIGHT_BY_K ? (tid + i * B::THREADS) / WEIGHT_ROW : tid % K_CHUNKS * OF_CHUNK,
+                           p.taps);
 
     auto load = [&](int stage) {
         unsigned char* left = shared + stage * B::STAGE_BYTES;
-        unsigned char* right = left + BM * BK * 2;
+        unsigned char* right = left + B::LEFT_BYTES;
         const bool of_a = cursor.channel < p.a_channels, some = cursor.tap.index < taps;
-        const bf16* source = of_a ? a + cursor.channel : b + (cursor.channel - p.a_channels);
+        const T* source = of_a ? a + cursor.channel : b + (cursor.channel - p.a_channels);
         const int pitch = of_a ? p.a_channels : p.b_channels;
         const int offset = p.sign * ((cursor.tap.z * p.input[1] + cursor.tap.y) * p.input[2] + cursor.tap.x);
 #pragma unroll
@@ -193,79 +256,80 @@ __device__ __forceinline__ void convolve(const bf16* __restrict__ a, const bf16*
             cp_async16(left + swizzled<K_CHUNKS>((tid + i * B::THREADS) / K_CHUNKS, tid % K_CHUNKS) * 16,
                        valid ? source + from : a, valid);
         }
-        cursor.advance(channels, BK, p.taps);
+        cursor.advance(channels, DEPTH, p.taps);
 #pragma unroll
         for (int i = 0; i < W_CHUNKS; i++) {
             Cursor& at = weights[RIGHT_BY_K ? i : 0];
             const int chunk = tid + i * B::THREADS;
-            const int result = n0 + (RIGHT_BY_K ? chunk % (BN / 8) * 8 : chunk / K_CHUNKS);
+            const int result = n0 + (RIGHT_BY_K ? chunk % WEIGHT_ROW * OF_CHUNK : chunk / K_CHUNKS);
             const bool valid = at.tap.index < taps && result < p.results;
             const int z = p.tap_first[0] + p.tap_step[0] * at.tap.z, row = p.tap_first[1] + p.tap_step[1] * at.tap.y;
             const int tap = (z * p.kernel[1] + row) * p.kernel[2] + p.tap_first[2] + p.tap_step[2] * at.tap.x;
             const int64_t from = static_cast<int64_t>(tap) * p.weight_of_tap + at.channel * p.weight_of_input +
                                  result * p.weight_of_result;
-            const int to = RIGHT_BY_K ? swizzled<BN / 8>(chunk / (BN / 8), chunk % (BN / 8))
+            const int to = RIGHT_BY_K ? swizzled<WEIGHT_ROW>(chunk / WEIGHT_ROW, chunk % WEIGHT_ROW)
                                       : swizzled<K_CHUNKS>(chunk / K_CHUNKS, chunk % K_CHUNKS);
             cp_async16(right + to * 16, valid ? weight + from : weight, valid);
         }
 #pragma unroll
-        for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++) weights[i].advance(channels, BK, p.taps);
+        for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++) weights[i].advance(channels, DEPTH, p.taps);
     };
     float sums[2][B::WARP_N / 8][4] = {};
     pipeline(steps, load, [&](int stage) {
         const unsigned char* left = shared + stage * B::STAGE_BYTES;
-        multiply<BN, false, RIGHT_BY_K>(left, left + BM * BK * 2, sums);
+        multiply<BN, false, RIGHT_BY_K>(a, left, left + B::LEFT_BYTES, sums);
     });
     if (bias) bias += static_cast<int64_t>(sample) * p.bias_of_sample;
     each_pair<BN>(sums, [&](int row, int column, float first, float second) {
         const int channel = n0 + column;
         if (m0 + row >= rows || channel >= p.results) return;
         const float left = bias ? bias[channel] : 0.0f, right = bias ? bias[channel + 1] : 0.0f;
-        bf16* to = y + result_voxel(p, sample, m0 + row) * p.results + channel;
-        *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(first + left, second + right);
+        store_pair(y + result_voxel(p, sample, m0 + row) * p.results + channel, first + left, second + right);
     });
 }
 
 // The weight's gradient over one part of the coarse voxels: BM (tap, fine channel) pairs by BN coarse channels a block.
-template <int BN>
-__device__ __forceinline__ void weight_gradient(const bf16* __restrict__ a, const bf16* __restrict__ b,
-                                                const bf16* __restrict__ coarse, float* __restrict__ partial,
+template <int BN, typename T>
+__device__ __forceinline__ void weight_gradient(const T* __restrict__ a, const T* __restrict__ b,
+                                                const T* __restrict__ coarse, float* __restrict__ partial,
                                                 const Gradient& g) {
     using B = Block<BN>;
+    constexpr int OF_CHUNK = CHUNK<T>, LEFT_ROW = BM / OF_CHUNK, RIGHT_ROW = BN / OF_CHUNK;
     constexpr int A_CHUNKS = BM * K_CHUNKS / B::THREADS, C_CHUNKS = BN * K_CHUNKS / B::THREADS;
     DYNAMIC_SHARED(shared);
     const int tid = threadIdx.x, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN, part = blockIdx.z;
     const int fine_channels = g.a_channels + g.b_channels, pairs = g.taps() * fine_channels;
     const int64_t begin = static_cast<int64_t>(part) * g.span, voxels = g.voxels();
     const int64_t end = begin + g.span < voxels ? begin + g.span : voxels;
-    // This thread's column of eight pairs.
-    const int pair = m0 + tid % (BM / 8) * 8, tap = pair / fine_channels, channel = pair % fine_channels;
+    // This thread's column of pairs that a chunk holds.
+    const int pair = m0 + tid % LEFT_ROW * OF_CHUNK, tap = pair / fine_channels, channel = pair % fine_channels;
     const bool of_a = channel < g.a_channels;
-    const bf16* source = of_a ? a + channel : b + (channel - g.a_channels);
+    const T* source = of_a ? a + channel : b + (channel - g.a_channels);
     const int pitch = of_a ? g.a_channels : g.b_channels;
     int64_t next = begin;
     auto load = [&](int stage) {
         unsigned char* left = shared + stage * B::STAGE_BYTES;
-        unsigned char* right = left + BM * BK * 2;
+        unsigned char* right = left + B::LEFT_BYTES;
 #pragma unroll
         for (int i = 0; i < A_CHUNKS; i++) {
-            const int row = (tid + i * B::THREADS) / (BM / 8);
+            const int row = (tid + i * B::THREADS) / LEFT_ROW;
             const int64_t voxel = next + row, at = pair < pairs && voxel < end ? fine_voxel(g, voxel, tap) : -1;
-            cp_async16(left + swizzled<BM / 8>(row, tid % (BM / 8)) * 16, at >= 0 ? source + at * pitch : a, at >= 0);
+            cp_async16(left + swizzled<LEFT_ROW>(row, tid % LEFT_ROW) * 16, at >= 0 ? source + at * pitch : a, at >= 0);
         }
 #pragma unroll
         for (int i = 0; i < C_CHUNKS; i++) {
-            const int chunk = tid + i * B::THREADS, row = chunk / (BN / 8), column = n0 + chunk % (BN / 8) * 8;
+            const int chunk = tid + i * B::THREADS, row = chunk / RIGHT_ROW;
+            const int column = n0 + chunk % RIGHT_ROW * OF_CHUNK;
             const bool valid = next + row < end && column < g.coarse_channels;
-            cp_async16(right + swizzled<BN / 8>(row, chunk % (BN / 8)) * 16,
+            cp_async16(right + swizzled<RIGHT_ROW>(row, chunk % RIGHT_ROW) * 16,
                        valid ? coarse + (next + row) * g.coarse_channels + column : coarse, valid);
         }
-        next += BK;
+        next += BK<T>;
     };
     float sums[2][B::WARP_N / 8][4] = {};
-    pipeline(static_cast<int>((end - begin + BK - 1) / BK), load, [&](int stage) {
+    pipeline(static_cast<int>((end - begin + BK<T> - 1) / BK<T>), load, [&](int stage) {
         const unsigned char* left = shared + stage * B::STAGE_BYTES;
-        multiply<BN, true, true>(left, left + BM * BK * 2, sums);
+        multiply<BN, true, true>(a, left, left + B::LEFT_BYTES, sums);
     });
     each_pair<BN>(sums, [&](int row, int column, float first, float second) {
         if (m0 + row >= pairs || n0 + column >= g.coarse_channels) return;
@@ -274,21 +338,23 @@ __device__ __forceinline__ void weight_gradient(const bf16* __restrict__ a, cons
     });
 }
 
-#define CONVOLVE(BN, order, BY_K)                                                                                      \
+#define CONVOLVE(T, type, BN, order, BY_K)                                                                             \
     KERNEL(Block<BN>::THREADS, Block<BN>::FITTING)                                                                     \
-    tensor_convolve_##BN##_##order(const bf16* a, const bf16* b, const bf16* weight, const float* bias, bf16* y,       \
-                                   const Pass p) {                                                                     \
+    tensor_convolve_##type##_##BN##_##order(const T* a, const T* b, const T* weight, const float* bias, T* y,          \
+                                            const Pass p) {                                                            \
         convolve<BN, BY_K>(a, b, weight, bias, y, p);                                                                  \
     }                                                                                                                  \
-    EXPORT_KERNEL(tensor_convolve_##BN##_##order, Block<BN>::THREADS);
-#define ENTRIES(BN)                                                                                                    \
-    CONVOLVE(BN, results, true)                                                                                        \
-    CONVOLVE(BN, inputs, false)                                                                                        \
+    EXPORT_KERNEL(tensor_convolve_##type##_##BN##_##order, Block<BN>::THREADS);
+#define ENTRIES(T, type, BN)                                                                                           \
+    CONVOLVE(T, type, BN, results, true)                                                                               \
+    CONVOLVE(T, type, BN, inputs, false)                                                                               \
     KERNEL(Block<BN>::THREADS, 2)                                                                                      \
-    tensor_weight_gradient_##BN(const bf16* a, const bf16* b, const bf16* coarse, float* partial, const Gradient g) {  \
+    tensor_weight_gradient_##type##_##BN(const T* a, const T* b, const T* coarse, float* partial, const Gradient g) {  \
         weight_gradient<BN>(a, b, coarse, partial, g);                                                                 \
     }                                                                                                                  \
-    EXPORT_KERNEL(tensor_weight_gradient_##BN, Block<BN>::THREADS);
-ENTRIES(128)
-ENTRIES(64)
-ENTRIES(32)
+    EXPORT_KERNEL(tensor_weight_gradient_##type##_##BN, Block<BN>::THREADS);
+ENTRIES(bf16, bf16, 128)
+ENTRIES(bf16, bf16, 64)
+ENTRIES(bf16, bf16, 32)
+ENTRIES(float, tf32, 64)
+ENTRIES(float, tf32, 32)

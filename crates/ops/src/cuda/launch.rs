@@ -15,11 +15,11 @@ use super::values::{Output, Values, View};
 
 /// Defines a struct that kernels take by value: plain numbers, in the order of the kernels' own struct.
 macro_rules! kernel_parameter {
-    ($(#[$about:meta])* struct $name:ident { $($field:ident: $kind:ty,)* }) => {
+    ($(#[$about:meta])* $visible:vis struct $name:ident { $($field:ident: $kind:ty,)* }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Default)]
         #[repr(C)]
-        struct $name {
+        $visible struct $name {
             $($field: $kind,)*
         }
 
@@ -120,6 +120,9 @@ impl<'a> Launch<'a> {
         match &values.view {
             View::F32(view) => self.arguments.arg(view),
             View::Bf16(view) => self.arguments.arg(view),
+            View::I16(view) => self.arguments.arg(view),
+            View::I32(view) => self.arguments.arg(view),
+            View::U8(view) => self.arguments.arg(view),
         };
         self.sizes.push(size_of::<u64>());
         self
@@ -169,6 +172,7 @@ impl<'a> Launch<'a> {
         match values {
             Output::F32(slice) => self.arguments.arg(slice),
             Output::Bf16(slice) => self.arguments.arg(slice),
+            Output::U8(slice) => self.arguments.arg(slice),
         };
         self.sizes.push(size_of::<u64>());
         self

@@ -19,6 +19,9 @@ pub(crate) struct Values<'a> {
 pub(super) enum View<'a> {
     F32(CudaView<'a, f32>),
     Bf16(CudaView<'a, bf16>),
+    I16(CudaView<'a, i16>),
+    I32(CudaView<'a, i32>),
+    U8(CudaView<'a, u8>),
 }
 
 impl<'a> Values<'a> {
@@ -27,13 +30,25 @@ impl<'a> Values<'a> {
     /// # Errors
     /// A type other than f32 and bf16; a strided layout, which is a fault of ours.
     pub(crate) fn new(storage: &'a CudaStorage, layout: &Layout) -> Result<Self> {
+        let values = Self::of_any(storage, layout)?;
+        match values.view {
+            View::F32(_) | View::Bf16(_) => Ok(values),
+            _ => bail!("ops compute in f32 or bf16 on a card, not in {:?}", storage.dtype()),
+        }
+    }
+
+    /// As [`Self::new`], of whole numbers too.
+    pub(crate) fn of_any(storage: &'a CudaStorage, layout: &Layout) -> Result<Self> {
         let Some((start, end)) = layout.contiguous_offsets() else {
             bail!("ops: a strided tensor of shape {:?} reached a kernel; call contiguous() first", layout.shape());
         };
         let view = match &storage.slice {
             CudaStorageSlice::F32(slice) => View::F32(slice.slice(start..end)),
             CudaStorageSlice::BF16(slice) => View::Bf16(slice.slice(start..end)),
-            _ => bail!("ops compute in f32 or bf16 on a card, not in {:?}", storage.dtype()),
+            CudaStorageSlice::I16(slice) => View::I16(slice.slice(start..end)),
+            CudaStorageSlice::I32(slice) => View::I32(slice.slice(start..end)),
+            CudaStorageSlice::U8(slice) => View::U8(slice.slice(start..end)),
+            _ => bail!("ops: no kernel reads {:?}", storage.dtype()),
         };
         Ok(Self { view, start })
     }
@@ -52,6 +67,9 @@ impl<'a> Values<'a> {
         let view = match &self.view {
             View::F32(view) => View::F32(view.slice(first..first + count)),
             View::Bf16(view) => View::Bf16(view.slice(first..first + count)),
+            View::I16(view) => View::I16(view.slice(first..first + count)),
+            View::I32(view) => View::I32(view.slice(first..first + count)),
+            View::U8(view) => View::U8(view.slice(first..first + count)),
         };
         Self { view, start: self.start + first }
     }
@@ -60,6 +78,9 @@ impl<'a> Values<'a> {
         match self.view {
             View::F32(_) => DType::F32,
             View::Bf16(_) => DType::BF16,
+            View::I16(_) => DType::I16,
+            View::I32(_) => DType::I32,
+            View::U8(_) => DType::U8,
         }
     }
 
@@ -67,6 +88,9 @@ impl<'a> Values<'a> {
         match &self.view {
             View::F32(view) => view.len(),
             View::Bf16(view) => view.len(),
+            View::I16(view) => view.len(),
+            View::I32(view) => view.len(),
+            View::U8(view) => view.len(),
         }
     }
 
@@ -113,8 +137,16 @@ impl<'a> Operand<'a> {
     pub(crate) fn f32(&self) -> Result<CudaView<'_, f32>> {
         match self.values()?.view {
             View::F32(view) => Ok(view),
-            View::Bf16(_) => bail!("ops: expected f32, got bf16"),
+            _ => bail!("ops: expected f32, got another type"),
         }
+    }
+
+    /// As [`Self::values`], of whole numbers too.
+    ///
+    /// # Errors
+    /// Those of [`Values::of_any`]; a tensor that is not on a card.
+    pub(crate) fn of_any(&self) -> Result<Values<'_>> {
+        Values::of_any(self.storage()?, self.layout)
     }
 
     pub(crate) fn device(&self) -> Result<&CudaDevice> {
@@ -150,6 +182,7 @@ pub(crate) fn tensor_of_bytes(bytes: CudaSlice<u8>, device: &CudaDevice, shape: 
 pub(crate) enum Output {
     F32(CudaSlice<f32>),
     Bf16(CudaSlice<bf16>),
+    U8(CudaSlice<u8>),
 }
 
 impl Output {
@@ -159,6 +192,7 @@ impl Output {
         match dtype {
             DType::F32 => Ok(Self::F32(unsafe { device.alloc(count) }?)),
             DType::BF16 => Ok(Self::Bf16(unsafe { device.alloc(count) }?)),
+            DType::U8 => Ok(Self::U8(unsafe { device.alloc(count) }?)),
             other => Err(Error::msg(format!("ops compute in f32 or bf16 on a card, not in {other:?}"))),
         }
     }
@@ -177,7 +211,7 @@ impl Output {
     pub(crate) fn f32_mut(&mut self) -> Result<&mut CudaSlice<f32>> {
         match self {
             Self::F32(slice) => Ok(slice),
-            Self::Bf16(_) => bail!("ops: expected f32, got bf16"),
+            _ => bail!("ops: expected f32, got another type"),
         }
     }
 
@@ -186,6 +220,7 @@ impl Output {
         let view = match self {
             Self::F32(slice) => View::F32(slice.as_view()),
             Self::Bf16(slice) => View::Bf16(slice.as_view()),
+            Self::U8(slice) => View::U8(slice.as_view()),
         };
         Values { view, start: 0 }
     }
@@ -194,6 +229,7 @@ impl Output {
         match self {
             Self::F32(slice) => CudaStorage::wrap_cuda_slice(slice, device.clone()),
             Self::Bf16(slice) => CudaStorage::wrap_cuda_slice(slice, device.clone()),
+            Self::U8(slice) => CudaStorage::wrap_cuda_slice(slice, device.clone()),
         }
     }
 

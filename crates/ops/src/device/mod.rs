@@ -20,10 +20,12 @@ use std::str::FromStr;
 use candle_core::DType;
 pub use candle_core::Device;
 
+use crate::products::Products;
+
 pub use pace::Pace;
 pub use probe::{Card, Library, Probe, probe};
 pub use room::{Room, room};
-pub use transfer::{Transfers, from_host, from_slice, to_cpu, to_host, to_host_half, with_host};
+pub use transfer::{Transfers, from_host, from_slice, to_cpu, to_host, to_host_bytes, to_host_half, with_host};
 
 /// The device asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,7 +99,7 @@ impl fmt::Display for DeviceError {
         match self {
             Self::Unknown { name } => write!(f, "there is no device \"{name}\"; expected auto, cpu or cuda[:N]"),
             Self::Precision { name } => {
-                write!(f, "there is no precision {name} on this device; expected f32, or bf16 on a GPU")
+                write!(f, "there is no precision {name} on this device; expected f32, or tf32 or bf16 on a GPU")
             }
             Self::Unusable { choice, reason } => write!(f, "{choice} cannot be used: {reason}"),
         }
@@ -113,6 +115,8 @@ pub struct Compute {
     pub device: Device,
     /// f32, or bf16 on a GPU.
     pub dtype: DType,
+    /// How a GPU forms products of f32 values.
+    pub products: Products,
 }
 
 impl Compute {
@@ -123,20 +127,21 @@ impl Compute {
 
     /// In f32 on a device.
     pub fn on(device: &Device) -> Self {
-        Self { device: device.clone(), dtype: DType::F32 }
+        Self { device: device.clone(), dtype: DType::F32, products: Products::F32 }
     }
 
-    /// On a device with the precision of that name: `f32` or `bf16`.
+    /// On a device with the precision of that name: `f32`, `tf32` or `bf16`.
     ///
     /// # Errors
     /// [`DeviceError::Precision`].
     pub fn named(device: &Device, precision: &str) -> Result<Self, DeviceError> {
-        let dtype = match precision {
-            "f32" => DType::F32,
-            "bf16" if !device.is_cpu() => DType::BF16,
+        let (dtype, products) = match precision {
+            "f32" => (DType::F32, Products::F32),
+            "tf32" if !device.is_cpu() => (DType::F32, Products::Tf32),
+            "bf16" if !device.is_cpu() => (DType::BF16, Products::F32),
             other => return Err(DeviceError::Precision { name: other.to_owned() }),
         };
-        Ok(Self { device: device.clone(), dtype })
+        Ok(Self { device: device.clone(), dtype, products })
     }
 }
 

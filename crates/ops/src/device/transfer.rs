@@ -53,6 +53,15 @@ pub fn to_host(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
+/// A tensor of bytes, in row-major order.
+///
+/// # Errors
+/// As [`to_host`]; a tensor of another type.
+pub fn to_host_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    count(0, 1);
+    tensor.flatten_all()?.to_vec1()
+}
+
 /// As [`to_host`], rounded to f16 on the device, so that half as much crosses; large tensors in several pieces along the
 /// first axis.
 ///

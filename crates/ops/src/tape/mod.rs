@@ -13,6 +13,8 @@ use std::sync::Arc;
 use candle_core::backprop::GradStore;
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Error, Result, Tensor, TensorId, Var, bail};
 
+use crate::products::{Kept, Products};
+
 mod gradients;
 mod node;
 
@@ -157,6 +159,8 @@ pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<T
     // A variable of its own: what is computed from it is tracked.
     let output = Var::from_tensor(&result)?.as_tensor().clone();
     let kept = || inputs.iter().map(|&input| input.clone()).collect();
+    let products = Products::now();
+    let work = move |inputs: &[Tensor], pass: Pass| products.during(|| work(inputs, pass));
     note(inputs, std::slice::from_ref(&output), || Node::Recomputed {
         inputs: kept(),
         output: output.clone(),
@@ -168,7 +172,7 @@ pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<T
 
 /// [`Tensor::apply_op1`], recorded.
 pub(crate) fn apply1(x: &Tensor, op: impl CustomOp1 + Send + Sync + 'static) -> Result<Tensor> {
-    let op: Op1 = Arc::new(Box::new(op));
+    let op: Op1 = Arc::new(Box::new(Kept::new(op)));
     let y = x.apply_op1_arc(Arc::clone(&op))?;
     note(&[x], std::slice::from_ref(&y), || Node::One { op, x: x.clone(), y: y.clone() })?;
     Ok(y)
@@ -176,7 +180,7 @@ pub(crate) fn apply1(x: &Tensor, op: impl CustomOp1 + Send + Sync + 'static) -> 
 
 /// [`Tensor::apply_op2`], recorded.
 pub(crate) fn apply2(a: &Tensor, b: &Tensor, op: impl CustomOp2 + Send + Sync + 'static) -> Result<Tensor> {
-    let op: Op2 = Arc::new(Box::new(op));
+    let op: Op2 = Arc::new(Box::new(Kept::new(op)));
     let y = a.apply_op2_arc(b, Arc::clone(&op))?;
     note(&[a, b], std::slice::from_ref(&y), || Node::Two { op, x: [a.clone(), b.clone()], y: y.clone() })?;
     Ok(y)
@@ -184,7 +188,7 @@ pub(crate) fn apply2(a: &Tensor, b: &Tensor, op: impl CustomOp2 + Send + Sync + 
 
 /// [`Tensor::apply_op3`], recorded.
 pub(crate) fn apply3(a: &Tensor, b: &Tensor, c: &Tensor, op: impl CustomOp3 + Send + Sync + 'static) -> Result<Tensor> {
-    let op: Op3 = Arc::new(Box::new(op));
+    let op: Op3 = Arc::new(Box::new(Kept::new(op)));
     let y = a.apply_op3_arc(b, c, Arc::clone(&op))?;
     let node = || Node::Three { op, x: [a.clone(), b.clone(), c.clone()], y: y.clone() };
     note(&[a, b, c], std::slice::from_ref(&y), node)?;

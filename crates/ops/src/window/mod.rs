@@ -5,6 +5,8 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 
+use std::ops::Range;
+
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::dense::values;
@@ -44,6 +46,9 @@ pub enum Rounding {
     F16,
 }
 
+/// Writes values of a part of a row, `[x, c]`: `(z, y, which x, to)`.
+pub type Rows<'a> = dyn Fn(usize, usize, Range<usize>, &mut [f32]) + Sync + 'a;
+
 /// A grid of which windows are cut, where they are wanted.
 pub struct Image<'a> {
     source: Source<'a>,
@@ -55,6 +60,7 @@ pub struct Image<'a> {
 
 enum Source<'a> {
     Host(&'a [f32]),
+    Rows(&'a Rows<'a>),
     /// `[z, y, x, c]`
     Card(Tensor),
 }
@@ -84,6 +90,33 @@ impl<'a> Image<'a> {
         Ok(Self { source, shape, channels, sided: sided.to_vec() })
     }
 
+    /// A grid on the host whose values are made when they are asked for. `sided`
+    /// as in [`Image::new`].
+    ///
+    /// # Errors
+    /// Channels that are none, or too many.
+    pub fn of_rows(rows: &'a Rows<'a>, shape: [usize; 3], channels: usize, sided: &[usize]) -> Result<Self> {
+        if channels == 0 || channels > 32 {
+            bail!("window: a grid of {channels} channels");
+        }
+        Ok(Self { source: Source::Rows(rows), shape, channels, sided: sided.to_vec() })
+    }
+
+    /// A grid that is on its device already. `sided` as in [`Image::new`].
+    ///
+    /// # Shapes
+    /// `values`: f32 `[z, y, x, c]`.
+    ///
+    /// # Errors
+    /// Another shape; a tensor on the CPU.
+    pub fn on_card(values: Tensor, sided: &[usize]) -> Result<Self> {
+        let (depth, height, width, channels) = values.dims4()?;
+        if values.device().is_cpu() || channels == 0 || channels > 32 {
+            bail!("window: a grid of {channels} channels on {:?}", values.device().location());
+        }
+        Ok(Self { source: Source::Card(values), shape: [depth, height, width], channels, sided: sided.to_vec() })
+    }
+
     /// Windows of the grid; beyond it they are 0.
     ///
     /// # Shapes
@@ -96,18 +129,31 @@ impl<'a> Image<'a> {
         let shape = (places.len(), depth, height, width, self.channels);
         match &self.source {
             Source::Host(values) => {
-                let size = window.iter().product::<usize>() * self.channels;
-                let mut windows = vec![0f32; size * places.len()];
-                for (to, place) in windows.chunks_exact_mut(size.max(1)).zip(places) {
-                    cpu::cut(values, self.shape, &self.sided, *place, window, to);
-                }
-                Tensor::from_vec(windows, shape, &Device::Cpu)
+                let (channels, [_, height, width]) = (self.channels, self.shape);
+                let rows = |z: usize, y: usize, xs: Range<usize>, to: &mut [f32]| {
+                    let row = (z * height + y) * width;
+                    to.copy_from_slice(&values[(row + xs.start) * channels..(row + xs.end) * channels]);
+                };
+                Tensor::from_vec(self.cut_here(&rows, places, window), shape, &Device::Cpu)
             }
+            Source::Rows(rows) => Tensor::from_vec(self.cut_here(*rows, places, window), shape, &Device::Cpu),
             #[cfg(feature = "cuda")]
             Source::Card(values) => cuda::cut(values, &self.sided, places, window),
             #[cfg(not(feature = "cuda"))]
             Source::Card(values) => bail!("window: there is no code for {:?}", values.device().location()),
         }
+    }
+}
+
+impl Image<'_> {
+    fn cut_here(&self, rows: &Rows<'_>, places: &[Place], window: [usize; 3]) -> Vec<f32> {
+        let size = window.iter().product::<usize>() * self.channels;
+        let mut windows = vec![0f32; size * places.len()];
+        let source = cpu::Source { rows, shape: self.shape, channels: self.channels };
+        for (to, place) in windows.chunks_exact_mut(size.max(1)).zip(places) {
+            cpu::cut(&source, &self.sided, *place, window, to);
+        }
+        windows
     }
 }
 
@@ -120,12 +166,7 @@ pub struct Sums {
 }
 
 enum Memory {
-    Host {
-        /// `[z, y, x, c]`
-        values: Vec<f32>,
-        /// `[z, y, x]`
-        weights: Vec<f32>,
-    },
+    Host(cpu::Planes),
     #[cfg(feature = "cuda")]
     Card(cuda::Sums),
 }
@@ -136,11 +177,10 @@ impl Sums {
     /// # Errors
     /// A device without room, or without code.
     pub fn new(shape: [usize; 3], channels: usize, rounding: Rounding, device: &Device) -> Result<Self> {
-        let voxels: usize = shape.iter().product();
         let memory = match device {
-            Device::Cpu => Memory::Host { values: vec![0.0; voxels * channels], weights: vec![0.0; voxels] },
+            Device::Cpu => Memory::Host(cpu::Planes::new(shape, channels)),
             #[cfg(feature = "cuda")]
-            Device::Cuda(device) => Memory::Card(cuda::Sums::new(device, voxels, channels)?),
+            Device::Cuda(device) => Memory::Card(cuda::Sums::new(device, shape.iter().product(), channels)?),
             other => bail!("window: there is no code for {:?}", other.location()),
         };
         Ok(Self { memory, shape, channels, rounding })
@@ -170,18 +210,30 @@ impl Sums {
         }
         let answers = answers.contiguous()?;
         match &mut self.memory {
-            Memory::Host { values: sums, weights: total } => {
+            Memory::Host(sums) => {
                 let (storage, layout) = answers.storage_and_layout();
                 let (weight_storage, weight_layout) = weights.storage_and_layout();
                 let (answers, weights) = (values(&storage, layout)?, values(&weight_storage, weight_layout)?);
                 let grid = cpu::Grid { shape: self.shape, channels, window, rounding: self.rounding };
                 for (answer, place) in answers.chunks_exact((weights.len() * channels).max(1)).zip(places) {
-                    cpu::add(&grid, [sums, total], answer, weights, *place, map);
+                    if !sums.add(&grid, answer, weights, *place, map) {
+                        bail!("window: {place:?} begins in a plane that was finished");
+                    }
                 }
                 Ok(())
             }
             #[cfg(feature = "cuda")]
             Memory::Card(sums) => sums.add((self.shape, self.rounding), (&answers, weights), places, map),
+        }
+    }
+
+    /// No window will begin below this plane any more: on the host the planes below are finished now, as [`Sums::finish`]
+    /// would with the same `map`, and the memory of their weights is given back.
+    pub fn settle(&mut self, below: usize, map: Map) {
+        match &mut self.memory {
+            Memory::Host(sums) => sums.settle(below, self.rounding, map),
+            #[cfg(feature = "cuda")]
+            Memory::Card(_) => {}
         }
     }
 
@@ -206,14 +258,16 @@ impl Sums {
             values.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
             weights.iter_mut().zip(more_weights).for_each(|(sum, more)| *sum += more);
         }
-        Ok(Self { memory: Memory::Host { values, weights }, shape, channels, rounding })
+        Ok(Self { memory: Memory::Host(cpu::Planes::of(values, &weights, shape[0])), shape, channels, rounding })
     }
 
     /// The sums and their weights.
-    #[cfg_attr(not(feature = "cuda"), allow(clippy::unnecessary_wraps))]
     fn into_host(self) -> Result<(Vec<f32>, Vec<f32>)> {
         match self.memory {
-            Memory::Host { values, weights } => Ok((values, weights)),
+            Memory::Host(sums) => {
+                let sums = sums.into_sums(self.shape[1] * self.shape[2]);
+                sums.ok_or_else(|| candle_core::Error::msg("window: planes of the sums are finished already"))
+            }
             #[cfg(feature = "cuda")]
             Memory::Card(sums) => sums.into_host(),
         }
@@ -230,10 +284,7 @@ impl Sums {
         let [depth, height, width] = self.shape;
         let shape = (depth, height, width, self.channels);
         match self.memory {
-            Memory::Host { mut values, weights } => {
-                cpu::finish(&mut values, &weights, self.rounding, map);
-                Tensor::from_vec(values, shape, &Device::Cpu)
-            }
+            Memory::Host(sums) => Tensor::from_vec(sums.finish(self.rounding, map), shape, &Device::Cpu),
             #[cfg(feature = "cuda")]
             Memory::Card(sums) => sums.mean(self.rounding, map, shape),
         }
@@ -245,10 +296,7 @@ impl Sums {
     /// As [`Sums::mean`].
     pub fn finish(self, map: Map) -> Result<Vec<f32>> {
         match self.memory {
-            Memory::Host { mut values, weights } => {
-                cpu::finish(&mut values, &weights, self.rounding, map);
-                Ok(values)
-            }
+            Memory::Host(sums) => Ok(sums.finish(self.rounding, map)),
             #[cfg(feature = "cuda")]
             Memory::Card(sums) => {
                 let voxels: usize = self.shape.iter().product();
@@ -287,6 +335,28 @@ mod tests {
         sums.add(&answers, &weights, &[Place::at([0, 0, 0]), mirrored], Map::Same)?;
         // The second, turned back, is 4 and 2 at voxels 1 and 2.
         assert_eq!(sums.finish(Map::Same)?, [5.0, (3.0 * 7.0 + 4.0) / 4.0, 2.0, 0.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn planes_that_are_finished_stay_as_they_are() -> Result<()> {
+        let weights = tensor(&[1.0, 3.0], &[2, 1, 1]);
+        let answers = tensor(&[5.0, 7.0, 2.0, 4.0], &[2, 2, 1, 1, 1]);
+        let places = [0, 1].map(|z| Place::at([z, 0, 0]));
+        let sums = |settled: bool| -> Result<Sums> {
+            let mut sums = Sums::new([3, 1, 1], 1, Rounding::F32, &Device::Cpu)?;
+            for (number, place) in places.iter().enumerate() {
+                sums.add(&answers.narrow(0, number, 1)?, &weights, &[*place], Map::Same)?;
+                if settled {
+                    sums.settle(number + 1, Map::Logistic);
+                }
+            }
+            Ok(sums)
+        };
+        assert_eq!(sums(true)?.finish(Map::Logistic)?, sums(false)?.finish(Map::Logistic)?);
+        assert!(sums(true)?.add(&answers, &weights, &places, Map::Same).is_err());
+        assert!(Sums::joined(vec![sums(true)?, sums(true)?]).is_err());
+        assert!(Sums::joined(vec![sums(false)?, sums(false)?]).is_ok());
         Ok(())
     }
 

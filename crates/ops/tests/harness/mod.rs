@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use candle_core::{DType, Device, Tensor, Var};
+use pulmoav_ops::Products;
 use pulmoav_ops::simd::{Level, with_level};
 
 /// An operator as a function of its tensor inputs.
@@ -28,6 +29,10 @@ pub(crate) struct Row {
 /// Largest difference in bf16, as a share of the largest magnitude: 8 bits of mantissa.
 const BF16: f32 = 1e-2;
 
+/// Largest difference of products of values rounded to TF32, as a share of the largest magnitude: each value is off by
+/// at most 2⁻¹¹ of itself.
+const TF32: f32 = 2e-3;
+
 /// Runs every check on every row and reports all failures at once.
 pub(crate) fn check_rows(rows: &[Row]) {
     let mut failures = vec![];
@@ -47,6 +52,7 @@ pub(crate) fn check_rows(rows: &[Row]) {
         if let Some(card) = card() {
             let mut fail = |what: String| failures.push(format!("{} on a card: {what}", row.name));
             check_golden(row, &golden.on(card)).unwrap_or_else(&mut fail);
+            check_tf32(row, &golden, card).unwrap_or_else(&mut fail);
             check_bf16(row, &golden, card).unwrap_or_else(&mut fail);
         }
     }
@@ -144,6 +150,19 @@ pub(crate) fn card() -> Option<&'static Device> {
         }
     });
     found.as_ref()
+}
+
+/// With products of values rounded to TF32, against those of the values as they are.
+fn check_tf32(row: &Row, golden: &Golden, card: &Device) -> Result<(), String> {
+    let golden = golden.on(card);
+    let (out, grads) = Products::Tf32.during(|| gradients(row.run, &golden.inputs, &golden.grad_out));
+    let (expected, expected_grads) = gradients(row.run, &golden.inputs, &golden.grad_out);
+    compare(&out, &expected, TF32).map_err(|error| format!("tf32 result: {error}"))?;
+    for (i, (actual, expected)) in grads.iter().zip(&expected_grads).enumerate() {
+        let (Some(actual), Some(expected)) = (actual, expected) else { continue };
+        compare(actual, expected, TF32).map_err(|error| format!("tf32 gradient of input {i}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// In bf16, against f32 arithmetic on the same rounded inputs. Numbers a channel stay f32.

@@ -43,13 +43,14 @@ impl OnCard<'_> {
             maps,
             // The mean over a window's mirror images.
             more_maps: if turned { 2 * maps + 1 } else { 0 },
+            scan: None,
         };
         let tile = self.windows.patch;
         let shown = if turned { self.turns.len() } else { self.windows.count() };
         let one = load.fits(Shown { tile, batch: 1 }, room);
         let batch = if one { load.batch(tile, shown, room) } else { 0 };
         let predicted_bytes = load.bytes(Shown { tile, batch: batch.max(1) });
-        Some(CardMemory { free_bytes: room.free_bytes, predicted_bytes, batch, wanted_batch: batch })
+        Some(CardMemory { free_bytes: room.free_bytes, predicted_bytes, batch, wanted_batch: batch, whole_scan: false })
     }
 
     /// The scan's logits. `proceed` is called before windows are shown, with their number.

@@ -2,6 +2,8 @@
 #![allow(clippy::inline_always)] // `simd::Kernel` demands it.
 
 use pulmoav_anatomy::lungs::{LEFT, RIGHT};
+use pulmoav_anatomy::marks;
+use pulmoav_ops::labels::Rule;
 use pulmoav_plan::{BodySide, Plan};
 use pulmoav_simd::{Kernel, Lanes, Level};
 
@@ -34,6 +36,21 @@ impl Rules {
             sides: asked.iter().map(|place| side(target(place).side)).collect(),
             narrower: asked.iter().map(within).collect(),
         }
+    }
+
+    /// The same for a device that looks up [`marks`]; `limited` to where vessels can be.
+    pub(super) fn for_card(&self, limited: bool, has_lungs: bool) -> Vec<Rule> {
+        let rule = |(prompt, &value): (usize, &u8)| {
+            let narrower = self.narrower[prompt].iter().fold(0, |bits, &other| bits | 1 << other);
+            let region = if limited { marks::REGION } else { 0 };
+            let (mask, code) = match self.sides[prompt] {
+                LEFT => (region | marks::NEARER_LEFT, region | marks::NEARER_LEFT),
+                RIGHT => (region | marks::NEARER_RIGHT, region | marks::NEARER_RIGHT),
+                _ => (region, region),
+            };
+            if has_lungs { Rule { value, narrower, mask, code } } else { Rule { value, narrower, mask: 0, code: 0 } }
+        };
+        self.values.iter().enumerate().map(rule).collect()
     }
 
     /// The value of the most probable prompt above the threshold; a prompt gives way to one within it that is above

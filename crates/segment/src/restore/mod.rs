@@ -5,21 +5,25 @@
 //! inside its voxels), decided and forgotten, so probabilities never exist at the scan's size unless they are asked
 //! for.
 
+mod card;
 mod decide;
 mod planes;
 
 use pulmoav_anatomy::lungs::Lungs;
-use pulmoav_plan::{Crop, Plan};
+use pulmoav_ops::device::is_out_of_memory;
+use pulmoav_ops::labels::MOST_MAPS;
+use pulmoav_plan::{BoundaryRefinement, Crop, Plan};
 use pulmoav_volume::components::{Connectivity, remove_outside};
 use pulmoav_volume::crop::{View, VoxelBox};
-use pulmoav_volume::{Volume, Voxel};
+use pulmoav_volume::{Grid, Volume, Voxel};
 use rayon::prelude::*;
 
 use self::decide::Rules;
 use self::planes::Planes;
 use crate::boundary;
-use crate::prepare::{InverseTransform, Prepared, has_coarse_voxels};
-use crate::tiles::Probabilities;
+use crate::error::SegmentError;
+use crate::prepare::{InverseTransform, Prepared, has_coarse_voxels, part_of};
+use crate::tiles::{Found, Probabilities};
 
 /// Interpolation stays below the threshold where all values do, by more than its rounding.
 const SURELY_BELOW: f32 = 0.499;
@@ -34,6 +38,34 @@ pub struct Restored {
     pub labels: Vec<u8>,
     /// `[p, z, y, x]` on the scan's own grid, when asked for; the network's, without boundary refinement.
     pub probabilities: Option<Vec<f32>>,
+}
+
+/// As [`restore`], on the card that has what was found, where it has the room for that; on the host where probabilities
+/// are kept.
+///
+/// # Errors
+/// What the card returned.
+pub(crate) fn restore_found(
+    ct: &Volume<impl Voxel>,
+    found: Found,
+    prepared: &Prepared,
+    plan: &Plan,
+    asked: &[usize],
+    keep_probabilities: bool,
+) -> Result<Restored, SegmentError> {
+    let found = match found {
+        Found::OnHost(found) => found,
+        Found::OnCard(found) if keep_probabilities || asked.len() > MOST_MAPS => found.into_host()?,
+        Found::OnCard(found) => match card::labels(&found, prepared, plan, asked) {
+            Ok(mut labels) => {
+                remove_strays(&mut labels, prepared, plan);
+                return Ok(Restored { labels, probabilities: None });
+            }
+            Err(error) if is_out_of_memory(&error) => found.into_host()?,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok(restore(ct, &found, prepared, plan, asked, keep_probabilities))
 }
 
 /// Carries probabilities back and decides each voxel.
@@ -76,11 +108,8 @@ pub fn restore(
     }
     if let Some(lungs) = prepared.lungs() {
         refine_boundary(&mut labels, ct, inverse, plan, lungs);
-        if limited && plan.postprocesses() {
-            let side = lungs.side_of(&inverse.part, part);
-            remove_outside(&mut labels, part, Connectivity::Corners, |voxel| side(voxel) != 0, MIN_LUNG_SHARE);
-        }
     }
+    remove_strays(&mut labels, prepared, plan);
     let probabilities = keep_probabilities.then(|| {
         let of = |prompt: usize| -> Vec<f32> { kept.iter().skip(prompt).step_by(asked.len()).copied().collect() };
         (0..asked.len()).flat_map(|prompt| undo(of(prompt), inverse)).collect()
@@ -88,16 +117,28 @@ pub fn restore(
     Restored { labels, probabilities }
 }
 
-/// Refines the boundary of vessels where the plan says so and the scan's voxels are small enough to be half filled by a
-/// vessel.
+/// Clears groups of labels that lie outside of the lungs, for plans that look at lungs.
+fn remove_strays(labels: &mut [u8], prepared: &Prepared, plan: &Plan) {
+    let part = prepared.inverse.part;
+    if let Some(lungs) = prepared.lungs().filter(|_| matches!(plan.crop, Crop::Lungs { .. }) && plan.postprocesses()) {
+        let side = lungs.side_of(&part, part.shape());
+        remove_outside(labels, part.shape(), Connectivity::Corners, |voxel| side(voxel) != 0, MIN_LUNG_SHARE);
+    }
+}
+
+/// How walls are refined, where the plan says so and the scan's voxels are small enough to be half filled by a vessel.
+fn walls(plan: &Plan, canonical: &Grid) -> Option<BoundaryRefinement> {
+    plan.walls.filter(|_| !has_coarse_voxels(canonical))
+}
+
+/// Refines the boundary of vessels, see [`walls`].
 ///
 /// # Shapes
 /// `labels`: `[z, y, x]` of the canonical part; `ct`: `[z, y, x]` of the original grid.
 fn refine_boundary(labels: &mut [u8], ct: &Volume<impl Voxel>, inverse: &InverseTransform, plan: &Plan, lungs: &Lungs) {
     let spacing_mm = inverse.canonical.spacing_mm;
-    if let Some(settings) = plan.walls.filter(|_| !has_coarse_voxels(&inverse.canonical)) {
-        let moves = inverse.orientation;
-        let hu = View::new(&ct.data, ct.grid.shape).reordered(moves.source, moves.flipped).part(&inverse.part);
+    if let Some(settings) = walls(plan, &inverse.canonical) {
+        let hu = part_of(ct, inverse);
         let plane = [1, hu.shape()[1], hu.shape()[2]];
         boundary::refine(labels, &hu, |z| lungs.sides_in(&inverse.part.plane(z), plane), settings, spacing_mm);
     }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use pulmoav_anatomy::lungs::Lungs;
+use pulmoav_ops::resample::Line;
 use pulmoav_simd::Taps;
 use pulmoav_volume::crop::VoxelBox;
 use pulmoav_volume::resample::{Pairs, mix};
@@ -38,12 +39,7 @@ impl<'a> Planes<'a> {
         limited: bool,
         least: f32,
     ) -> Self {
-        let size = inverse.part.shape();
-        let voxel_mm = |axis: usize| inverse.original.spacing_mm[inverse.orientation.source[axis]];
-        let back = inverse.extent.seen_from(&inverse.part).inverse(size, found.shape);
-        let ways = std::array::from_fn(|axis| {
-            Way::new(found.shape[axis], [back.low[axis], back.high[axis]], size[axis], voxel_mm(axis))
-        });
+        let ways = ways(inverse, found.shape);
         let width = found.part.shape()[2];
         let rows = found.values.par_chunks(width * found.prompts);
         let matters = rows.map(|row| any_above(row, least)).collect();
@@ -157,8 +153,16 @@ impl Parting {
     }
 }
 
+/// From the plan's grid of `shape` to the scan's canonical part, axis by axis.
+pub(super) fn ways(inverse: &InverseTransform, shape: [usize; 3]) -> [Way; 3] {
+    let size = inverse.part.shape();
+    let voxel_mm = |axis: usize| inverse.original.spacing_mm[inverse.orientation.source[axis]];
+    let back = inverse.extent.seen_from(&inverse.part).inverse(size, shape);
+    std::array::from_fn(|axis| Way::new(shape[axis], [back.low[axis], back.high[axis]], size[axis], voxel_mm(axis)))
+}
+
 /// How values get from the plan's grid to a voxel of the scan along one axis.
-enum Way {
+pub(super) enum Way {
     /// Linear interpolation.
     Between(Pairs),
     /// The highest inside the voxel, for voxels of [`COARSE_MM`] and more: a vessel that passes through one is thinner
@@ -180,6 +184,14 @@ impl Way {
             range => range,
         };
         Self::Highest((0..new_size).map(inside).collect())
+    }
+
+    /// The same for a device.
+    pub(super) fn line(&self, voxels: usize) -> Line {
+        match self {
+            Self::Between(pairs) => Line::sums((0..voxels).map(|voxel| pairs.of(voxel))),
+            Self::Highest(inside) => Line::highest(inside.iter().map(|inside| [inside.start, inside.end - 1])),
+        }
     }
 
     /// What a voxel depends on.

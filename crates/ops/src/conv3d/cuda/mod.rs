@@ -213,7 +213,7 @@ fn convolve(
     y: &mut Output,
 ) -> Result<()> {
     let (kernel, rows, columns, size) = if tensor::fits(pass, &sources, parameters.weight) {
-        tensor::kernel(device, pass)?
+        tensor::kernel(device, pass, sources.a.dtype())?
     } else {
         let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
         let name = sources.a.kernel(&format!("convolve_{rows}x{columns}"));
@@ -236,7 +236,7 @@ pub(crate) fn weight_gradient(
     let count = g.taps() * g.fine_channels * g.coarse_channels;
     let voxels = g.batch * g.coarse.iter().product::<usize>();
     let (kernel, rows, columns, size) = if tensor::gradient_fits(g, &fine, coarse) {
-        tensor::gradient_kernel(device, g)?
+        tensor::gradient_kernel(device, g, coarse.dtype())?
     } else {
         let kernel = Kernel::of(device, &embedded::CONV3D, &coarse.kernel("weight_gradient"))?;
         (kernel, GRADIENT_BLOCK, GRADIENT_BLOCK, Size::of_blocks([1; 3], THREADS))
