@@ -356,7 +356,6 @@ export const faults = [
     'if (look_up(t, table, places, at) & walls.mask) {',
     'if (true) {',
   ),
-  fault('a vessel as bright as it is', 'labels/kernels.cu', walls, 'fminf(brightest, walls.bright)', 'brightest'),
   fault(
     'steps that leave the scan',
     'labels/kernels.cu',

@@ -123,7 +123,9 @@ mod tests {
             (Crop::None, [4.0, 3.5, 3.5]),
             (Crop::Foreground { above_hu: -500.0 }, [7.0; 3]),
         ] {
-            let plan = Plan { crop, spacing_mm, ..plan() };
+            let mut plan = Plan { crop, spacing_mm, ..plan() };
+            // One that voxels lie above, too.
+            plan.channels.push(Channel::Window { window_hu: [-850.5, 20.0] });
             check(&ct, &plan, "f32");
             check(&narrow, &plan, "i16");
         }
