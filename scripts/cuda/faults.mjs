@@ -356,11 +356,4 @@ export const faults = [
     'if (look_up(t, table, places, at) & walls.mask) {',
     'if (true) {',
   ),
-  fault(
-    'steps that leave the scan',
-    'labels/kernels.cu',
-    walls,
-    'if (!moved(near[step], at, t.size, to)) continue;',
-    'moved(near[step], at, t.size, to);',
-  ),
 ];
