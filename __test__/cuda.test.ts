@@ -237,7 +237,7 @@ cuda("nnU-Net's windows and folds are summed on cards as on the CPU", async (t) 
     Array.from(a).filter((value, at) => value !== b[at]).length / a.length;
   const cpu = await label({}, '--device', 'cpu', '--no-mirror');
   t.is(cpu.report.folds, 2);
-  t.true(new Set(Array.from(cpu.labels)).size > 1);
+  t.true(new Set(Array.from<number | bigint>(cpu.labels)).size > 1);
   const card = await label({}, '--device', 'cuda', '--no-mirror');
   t.true(differing(card.labels, cpu.labels) <= 1e-4, `${differing(card.labels, cpu.labels)} differ`);
   t.true((card.report.memory.card?.tilesAtOnce ?? 0) > 1);
