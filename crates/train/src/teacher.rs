@@ -13,8 +13,9 @@
 //! al., "`FreeMatch`: self-adaptive thresholding for semi-supervised learning", ICLR 2023), of which each step reports
 //! what it saw, and how far the teacher agrees with the reference where there is one.
 
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 use pulmoav_model::{Mode, Network, Parameters};
+use pulmoav_ops::concat_channels;
 use pulmoav_ops::device::from_host;
 use pulmoav_ops::loss::Targets;
 use pulmoav_ops::pseudo::{CLASSES, Counts, Role, Sample, label};
@@ -113,8 +114,21 @@ impl Teacher {
         let scales = self.network.forward(&image, prompts, Mode::Infer)?;
         let finest = scales.into_iter().next().ok_or_else(|| TrainError::Internal("no logits".into()))?;
         let samples: Vec<Sample> = view.samples.iter().map(sample).collect();
-        let (targets, counts) = label(&finest.contiguous()?, &self.roles, &samples, *thresholds)?;
+        let (targets, counts) = label(&self.widened(&finest)?, &self.roles, &samples, *thresholds)?;
         Ok(Lesson { targets, verdicts: counts.map(Verdict::from) })
+    }
+
+    /// Logits with zeros for the auxiliary maps, which a network answers in training alone.
+    fn widened(&self, logits: &Tensor) -> Result<Tensor, TrainError> {
+        let answered = logits.dim(D::Minus1)?;
+        let missing = self.roles.len().saturating_sub(answered);
+        if missing == 0 {
+            return Ok(logits.contiguous()?);
+        }
+        let mut shape = logits.dims().to_vec();
+        shape[logits.rank() - 1] = missing;
+        let zeros = Tensor::zeros(shape, logits.dtype(), logits.device())?;
+        Ok(concat_channels(&logits.contiguous()?, &zeros)?)
     }
 }
 
