@@ -122,11 +122,17 @@ pub fn region<E: From<Error>>(
     let outer: Vec<&Tensor> = inputs.iter().map(|(outer, _)| outer).collect();
     let inner: Vec<TensorId> = inputs.iter().map(|(_, inner)| inner.id()).collect();
     let used = || {
-        let all: HashSet<TensorId> = outputs.iter().flat_map(Tensor::sorted_nodes).filter_map(variable).collect();
+        let all = each_once(outputs.iter().flat_map(Tensor::sorted_nodes).filter_map(variable));
         all.into_iter().filter(|id| !inner.contains(id)).collect()
     };
     note(&outer, &outputs, || Node::Region { inputs: inputs.clone(), outputs: outputs.clone(), used: used() })?;
     Ok(outputs)
+}
+
+/// Variables in the order of their first use, which is the same in every process: gradients are handed on in it.
+fn each_once(ids: impl IntoIterator<Item = TensorId>) -> Vec<TensorId> {
+    let mut seen = HashSet::new();
+    ids.into_iter().filter(|&id| seen.insert(id)).collect()
 }
 
 /// Tells the tape that the work of [`recomputed`] uses a variable; for work that detaches it in [`Pass::Forward`].
@@ -153,7 +159,7 @@ pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<T
     let replaced = Replaced::by(None);
     let before = USED.replace(Some(Vec::new()));
     let result = work(&detached, Pass::Forward);
-    let used: HashSet<TensorId> = USED.replace(before).unwrap_or_default().into_iter().collect();
+    let used = each_once(USED.replace(before).unwrap_or_default());
     let result = result?;
     drop(replaced);
     // A variable of its own: what is computed from it is tracked.
@@ -165,7 +171,7 @@ pub fn recomputed(inputs: &[&Tensor], work: impl Fn(&[Tensor], Pass) -> Result<T
         inputs: kept(),
         output: output.clone(),
         work: Box::new(work),
-        used: used.into_iter().collect(),
+        used,
     })?;
     Ok(output)
 }
