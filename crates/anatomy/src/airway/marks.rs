@@ -37,7 +37,9 @@ impl Marks {
     }
 
     pub(super) fn set_all(&mut self, voxels: &[u32], state: State) {
-        voxels.iter().for_each(|&voxel| self.set(voxel, state));
+        for &voxel in voxels {
+            self.set(voxel, state);
+        }
     }
 
     /// How many thresholds a voxel lies below; `None` where nobody looked yet.

@@ -48,6 +48,7 @@ impl Targets {
     ///
     /// # Errors
     /// Another number of codes or tables than the shape has; a device without room.
+    #[cfg_attr(not(feature = "cuda"), allow(clippy::needless_pass_by_value))]
     pub fn look_up(
         codes: Vec<u8>,
         tables: &[&[[u8; CODES]]],

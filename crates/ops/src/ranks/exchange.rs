@@ -96,7 +96,7 @@ impl Ranks {
 }
 
 impl<K> Bucket<K> {
-    #[cfg_attr(not(feature = "cuda"), allow(clippy::unnecessary_wraps))]
+    #[cfg_attr(not(feature = "cuda"), allow(clippy::unnecessary_wraps, clippy::infallible_destructuring_match))]
     fn keyed(self) -> Result<impl Iterator<Item = (K, Tensor)>> {
         let tensors = match self.sums {
             Sums::There(tensors) => tensors,

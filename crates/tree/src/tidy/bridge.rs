@@ -55,7 +55,9 @@ pub(super) fn bridge(classes: &mut [Bits; 2], hu: &View<'_, impl Voxel>, lattice
         for (mut path, from, length_mm) in ways {
             // An earlier bridge may have taken its voxels.
             path.retain(|&voxel| classes.iter().all(|bits| !bits.get(lattice.place(voxel))));
-            path.iter().for_each(|&voxel| classes[class].set(lattice.place(voxel)));
+            for &voxel in &path {
+                classes[class].set(lattice.place(voxel));
+            }
             if !path.is_empty() {
                 bridged.push(Way { class, from, path, length_mm });
             }
