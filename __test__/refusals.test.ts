@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { writeVolume } from 'pulmoav';
+import { pulmoav } from './command.js';
+import { chest, dataset, folder, listing } from './fixture.js';
+
+test('what would be lost or is not there is said before anything is written', async (t) => {
+  const [at, scan] = [folder(), join(folder(), 'scan.nii.gz')];
+  const [labels, tidied, mesh] = ['labels.nii.gz', 'tidy.nii.gz', 'vessels.stl'].map((name) => join(at, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await writeVolume(scan, chest().ct);
+  await writeVolume(labels, chest().labels);
+  const refused: [string[], number, RegExp][] = [
+    // The statistics would take the record's place.
+    [['segment', scan, '-o', join(at, 'x.nii.gz'), '--stats', join(at, 'x.run.json')], 2, /would replace/],
+    [['tree', scan, '-o', join(at, 'tree')], 3, /scan\.nii.* holds .*is it a scan\?/],
+    [['evaluate', '--pred', labels, '--ref', scan], 3, /scan\.nii.* holds/],
+    [['evaluate', '--pred', await dataset(), '--ref', at, '--overlap', 'none'], 2, /ignore, artery, vein/],
+    [['help', 'nothing'], 2, /no command 'nothing'/],
+    [['train', await dataset(), '-o', join(at, 'run'), '--fold', '17'], 3, /no fold 17|fold is 17/],
+  ];
+  for (const [args, status, words] of refused) {
+    const ended = await pulmoav(...args);
+    t.is(ended.status, status, `${args.join(' ')}: ${ended.stderr}`);
+    t.regex(ended.stderr, words);
+  }
+  t.deepEqual(
+    listing(at).filter((name) => !/^(labels\.nii\.gz|tree)/.test(name)),
+    [],
+  );
+  for (const args of [
+    ['tidy', labels, '-o', tidied, '--artery', '7'],
+    ['surface', labels, '-o', mesh, '--values', '1,7'],
+  ]) {
+    const first = await pulmoav(...args);
+    t.is(first.status, 0, first.stderr);
+    t.regex(first.stderr, /no voxel of the label map has the value 7/);
+    t.regex((await pulmoav(...args)).stderr, /is there already/);
+    t.is((await pulmoav(...args, '--overwrite')).status, 0);
+  }
+});
