@@ -9,7 +9,7 @@ import { FIRST_SEED, testPhantoms } from '../phantoms.mjs';
 import { mean, three, within } from '../table.mjs';
 
 export const about =
-  'what half-labelled and unlabelled scans add: one network, seven ways to teach it ' +
+  'what half-labelled and unlabelled scans add: one network, eight ways to teach it ' +
   '(--kinds ARM,ARM, --seeds N, --steps N, --cases N, --count test phantoms)';
 
 const STEPS = 1500;
