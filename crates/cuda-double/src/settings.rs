@@ -13,7 +13,7 @@
 //! | `EMU_KERNELS` | a library of kernels that the host's compiler made: cubins run these |
 //! | `EMU_PTX` | a file of PTX that takes the place of the module with the same first kernel: faults are planted so |
 //! | `EMU_HEAP=1` | device memory comes from `malloc`, whose ends a sanitizer watches |
-//! | `EMU_COUNTS` | a file of eight little-endian u64, kept up to date: see `counts` |
+//! | `EMU_COUNTS` | a file of ten little-endian u64, kept up to date: see `counts` |
 //! | `EMU_TRACE=1` | calls and launches on standard error |
 //! | `EMU_NCCL_SECONDS` | how long a rank waits for the others; 60 unless it says otherwise |
 //! | `EMU_DRIVER` | `old`, `none`, `broken`, `lying` or `crashing`: see `Mode` |
