@@ -1,5 +1,7 @@
 //! The sliding window: where tiles lie, how they are weighted, and the sum of what the network says of them.
 
+#[cfg(all(test, feature = "cuda"))]
+mod card;
 mod layout;
 
 use std::cmp::Reverse;

@@ -3,6 +3,7 @@
 use super::state::{put, state};
 use super::{Answer, Code, Out, State, api, refuse};
 use crate::counts::{Count, count_copy};
+use crate::settings::settings;
 
 /// Which ends of a copy are the device's.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,12 @@ api! {
     }
     fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: u64) {
         count_copy(Count::OnDevice, bytes);
-        put(&mut state(), stream, move |state| copy(state, Way::OnDevice, to, from, bytes))
+        let mut state = state();
+        state.copies += 1;
+        if settings().forgotten_copy == Some(state.copies) {
+            return state.stream(stream).map(|_| ());
+        }
+        put(&mut state, stream, move |state| copy(state, Way::OnDevice, to, from, bytes))
     }
     fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) {
         count_copy(Count::OnDevice, bytes);

@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) fault: Option<Code>,
     /// Waits of streams for events so far.
     pub(crate) waits: u64,
+    /// Copies within the device that streams were given so far.
+    pub(crate) copies: u64,
     streams_created: u64,
     last: u64,
 }
@@ -95,6 +97,7 @@ pub(crate) fn state() -> MutexGuard<'static, State> {
             pinned: HashMap::new(),
             fault: None,
             waits: 0,
+            copies: 0,
             streams_created: 0,
             last: 0x1000,
         })

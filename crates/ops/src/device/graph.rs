@@ -52,7 +52,7 @@ impl Graph {
         if device.is_event_tracking() {
             return Err("the device orders its streams by events".to_owned());
         }
-        let input = input.copy().map_err(told)?;
+        let input = Tensor::zeros(input.shape(), input.dtype(), input.device()).map_err(told)?;
         let answer = Tensor::zeros(shape, *dtype, input.device()).map_err(told)?;
         let mut made = Self { device, graph: None, input, answer };
         made.graph = Some(made.recorded(work)?);

@@ -19,6 +19,19 @@ const MIN_TIMES: usize = 3;
 const SWITCH: &str = "PULMOAV_CUDA_GRAPHS";
 
 /// Work for inputs of one shape. Answers are those of the work itself, to the bit.
+///
+/// An answer lies where the next one will, so that none is there any more when the next input comes:
+///
+/// ```compile_fail,E0499
+/// # use candle_core::{Device, Error, Tensor};
+/// # use pulmoav_ops::device::Repeated;
+/// # fn two(mut repeated: Repeated, inputs: [Tensor; 2]) -> Result<Tensor, Error> {
+/// let [first, second] = inputs;
+/// let first = repeated.run(first, |input| input.sqr())?;
+/// let second = repeated.run(second, |input| input.sqr())?;
+/// first.as_ref() + second.as_ref()
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Repeated {
     #[cfg(feature = "cuda")]
