@@ -14,7 +14,7 @@ use candle_core::cuda_backend::cudarc::driver::sys::{
 };
 use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream, DriverError, result};
 use candle_core::cuda_backend::{CudaDevice, CudaStorageSlice};
-use candle_core::{CpuStorage, CudaStorage, Device, Error, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, CudaStorage, Device, Error, InplaceOp2, Layout, Tensor, bail};
 
 use super::repeated::Kind;
 
@@ -100,7 +100,7 @@ impl Graph {
     ///
     /// # Errors
     /// Another shape or type; what the driver refuses.
-    pub(super) fn replay(&self, input: &Tensor) -> Result<&Tensor> {
+    pub(super) fn replay(&self, input: &Tensor) -> Result<&Tensor, Error> {
         rewrite(&self.input, input)?;
         if let Some(graph) = &self.graph {
             graph.launch().map_err(Error::wrap)?;
@@ -135,7 +135,7 @@ fn trim_pool(stream: &CudaStream) -> Result<(), DriverError> {
     }
 }
 
-fn card(tensor: &Tensor) -> Result<CudaDevice> {
+fn card(tensor: &Tensor) -> Result<CudaDevice, Error> {
     match tensor.device() {
         Device::Cuda(device) => Ok(device.clone()),
         other => bail!("a graph for {:?}", other.location()),
@@ -143,7 +143,7 @@ fn card(tensor: &Tensor) -> Result<CudaDevice> {
 }
 
 /// Gives a tensor the values of another of its shape and type, where it lies.
-fn rewrite(to: &Tensor, from: &Tensor) -> Result<()> {
+fn rewrite(to: &Tensor, from: &Tensor) -> Result<(), Error> {
     if to.shape() != from.shape() || to.dtype() != from.dtype() {
         bail!("a recording of {:?} {:?} met {:?} {:?}", to.shape(), to.dtype(), from.shape(), from.dtype());
     }
@@ -157,11 +157,17 @@ impl InplaceOp2 for Rewrite {
         "rewrite"
     }
 
-    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<()> {
+    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(), Error> {
         bail!("the CPU records nothing")
     }
 
-    fn cuda_fwd(&self, to: &mut CudaStorage, to_layout: &Layout, from: &CudaStorage, layout: &Layout) -> Result<()> {
+    fn cuda_fwd(
+        &self,
+        to: &mut CudaStorage,
+        to_layout: &Layout,
+        from: &CudaStorage,
+        layout: &Layout,
+    ) -> Result<(), Error> {
         let (Some((first, end)), Some((0, to_end))) = (layout.contiguous_offsets(), to_layout.contiguous_offsets())
         else {
             bail!("a recording takes tensors in one piece")
