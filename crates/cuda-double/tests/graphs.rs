@@ -136,12 +136,14 @@ fn states() {
     assert_ne!(instantiate(graph, 0).unwrap_err(), 0);
 }
 
+/// A call by its name.
+type Call<'a> = (&'a str, &'a dyn Fn() -> i32);
+
 /// What cannot be recorded, or must not be called meanwhile, spoils what was recorded.
 fn forbidden() {
     let (place, stream) = (upload(&[1.0, 2.0, 3.0]), stream(NON_BLOCKING));
     let (mut new, mut values) = (0u64, [0f32; 3]);
     let (new, values) = (&raw mut new, values.as_mut_ptr());
-    type Call<'a> = (&'a str, &'a dyn Fn() -> i32);
     // In every mode.
     let always: &[Call] = &[
         ("synchronize", &|| cuStreamSynchronize(stream)),
@@ -161,7 +163,7 @@ fn forbidden() {
         ("free", &|| cuMemFree_v2(place)),
     ];
     for mode in [GLOBAL, THREAD_LOCAL, RELAXED] {
-        let allowed = if mode == RELAXED { &[] } else { &unsafe_calls[..] };
+        let allowed = if mode == RELAXED { &[] } else { unsafe_calls };
         for (name, call) in always.iter().chain(allowed) {
             begin(stream, mode);
             assert_eq!((call(), end(stream)), (UNSUPPORTED, Err(INVALIDATED)), "{name}, {mode}");
