@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { writeVolume } from 'pulmoav';
@@ -41,4 +42,28 @@ test('what would be lost or is not there is said before anything is written', as
     t.regex((await pulmoav(...args)).stderr, /is there already/);
     t.is((await pulmoav(...args, '--overwrite')).status, 0);
   }
+});
+
+test('a dry run sees what the header does not tell, and places that are not there', async (t) => {
+  const at = folder();
+  const [scan, cut] = [join(at, 'scan.nii.gz'), join(at, 'cut.nii.gz')];
+  await writeVolume(scan, chest().ct);
+  const whole = readFileSync(scan);
+  writeFileSync(cut, whole.subarray(0, whole.length / 2));
+  const dry = (input: string, ...more: string[]) =>
+    pulmoav('segment', input, '-o', join(at, 'out.nii.gz'), '--dry-run', ...more);
+  t.is((await dry(scan)).status, 0);
+  const damaged = await dry(cut);
+  t.is(damaged.status, 3);
+  t.regex(damaged.stderr, /damaged/);
+  for (const [flag, name] of [
+    ['--report', 'page.html'],
+    ['--stats', 'table.csv'],
+    ['--preview', 'picture.png'],
+  ] as const) {
+    const nowhere = await dry(scan, flag, join(at, 'nowhere', name));
+    t.is(nowhere.status, 3, flag);
+    t.regex(nowhere.stderr, /the folder ".*nowhere" does not exist/);
+  }
+  t.deepEqual(listing(at), ['cut.nii.gz', 'scan.nii.gz']);
 });

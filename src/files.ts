@@ -96,7 +96,9 @@ export async function refuseMissingFolder(output: string): Promise<void> {
   try {
     await access(place, constants.W_OK);
   } catch (error) {
-    throw new IoError('ERR_IO', `"${output}" cannot be written: ${(error as Error).message}.`, { cause: error });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const wrong = code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'does not let files be made in it' : message;
+    throw new IoError('ERR_IO', `"${output}" cannot be written: the folder "${place}" ${wrong}.`, { cause: error });
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { FORMATS } from '../batch/scans.js';
 import { UsageError } from '../errors.js';
-import { type ReportedJob, segmentWithReport } from '../report/segmentation.js';
+import { foretellWithReport, type ReportedJob, segmentWithReport } from '../report/segmentation.js';
 import { type Preset, QUALITIES } from '../segment.js';
-import { foretellJob, type SegmentForecast, type SegmentReport } from '../segment-file.js';
+import type { SegmentForecast, SegmentReport } from '../segment-file.js';
 import { interruption } from './exit.js';
 import { bytes, choice, collect, integer, list, share } from './flags.js';
 import { printJson, progressPrinter, readableBytes, readableSeconds, say, sayWarnings } from './output.js';
@@ -114,7 +114,7 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       if (dryRun) {
-        const forecast = await foretellJob(job, options).finally(printer.done);
+        const forecast = await foretellWithReport(job, options).finally(printer.done);
         return json ? printJson({ dryRun: true, ...forecast }) : sayForecast(forecast);
       }
       const report = await segmentWithReport(job, options).finally(printer.done);
