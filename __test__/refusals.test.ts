@@ -14,12 +14,16 @@ test('what would be lost or is not there is said before anything is written', as
   ];
   await writeVolume(scan, chest().ct);
   await writeVolume(labels, chest().labels);
+  const begun = folder();
+  writeFileSync(join(begun, 'run.json'), '{}');
   const refused: [string[], number, RegExp][] = [
     // The statistics would take the record's place.
     [['segment', scan, '-o', join(at, 'x.nii.gz'), '--stats', join(at, 'x.run.json')], 2, /would replace/],
     [['tree', scan, '-o', join(at, 'tree')], 3, /scan\.nii.* holds .*is it a scan\?/],
     [['evaluate', '--pred', labels, '--ref', scan], 3, /scan\.nii.* holds/],
     [['evaluate', '--pred', await dataset(), '--ref', at, '--overlap', 'none'], 2, /ignore, artery, vein/],
+    [['compare', join(at, 'none.json'), labels], 3, /none\.json" does not exist/],
+    [['segment', scan, '-o', join(at, 'x.nii.gz'), '--model', begun], 3, /has no model yet/],
     [['help', 'nothing'], 2, /no command 'nothing'/],
     [['train', await dataset(), '-o', join(at, 'run'), '--fold', '17'], 3, /no fold 17|fold is 17/],
   ];
