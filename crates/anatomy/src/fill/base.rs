@@ -12,7 +12,7 @@ use super::{TISSUE_HU, opened};
 use crate::coarse::Coarse;
 
 /// Muscle, spleen and consolidated lung are brighter, so that nobody knows where a lung ends among them.
-const MAX_FLUID_HU: f32 = 32.0;
+const MAX_FLUID_HU: f32 = 22.0;
 /// By how much the mean around a voxel may be above the fluid's.
 pub(super) const HU_APART: f32 = 14.0;
 /// Fat is darker by more.

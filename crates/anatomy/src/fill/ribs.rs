@@ -16,7 +16,7 @@ const RIB_GAP_MM: f64 = 12.0;
 /// Thickness of what lies between a lung and a rib.
 const WALL_MM: f64 = 3.0;
 /// A dome of the diaphragm reaches up to this share of a lung's height.
-const DOME_SHARE: f64 = 0.35;
+const DOME_SHARE: f64 = 0.3;
 /// Less above it is no fluid.
 const MIN_ABOVE_ML: f64 = 15.0;
 /// Gaps of up to twice this width between columns are closed.
@@ -44,7 +44,7 @@ pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm
 }
 
 /// Takes away what may be a dome of the diaphragm that lies against the ribs: in the lower part of the lung what is
-/// brighter than what was found above, and all where nothing was.
+/// brighter than the fluid above, and all where there is none above.
 fn without_dome(coarse: &Coarse, sides: &[u8], side: u8, sunken: &mut Vec<usize>) {
     let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v == side) else { return };
     let plane = coarse.shape[1] * coarse.shape[2];
@@ -56,12 +56,13 @@ fn without_dome(coarse: &Coarse, sides: &[u8], side: u8, sunken: &mut Vec<usize>
     let widest = (low..high).map(area).max().unwrap_or(0);
     // Where the scan ends in the midst of the lung, nobody knows how high that reaches.
     let is_cut = high == coarse.shape[0] && area(high - 1) as f64 >= MIN_SLICE_SHARE * widest as f64;
-    let is_fluid = !is_cut && above.len() as f64 * coarse.voxel_ml() >= MIN_ABOVE_ML;
-    if !is_fluid {
+    let is_sure = !is_cut && above.len() as f64 * coarse.voxel_ml() >= MIN_ABOVE_ML;
+    if !is_sure {
         return sunken.clear();
     }
     let mean = base::mean_hu(coarse, &above);
-    sunken.retain(|&index| is_above(&index) || base::mean_around(coarse, index) - mean < base::HU_APART);
+    let is_fluid = |index: usize| base::mean_around(coarse, index) - mean < base::HU_APART;
+    sunken.retain(|&index| is_above(&index) || is_fluid(index));
 }
 
 /// Adds what lies in gaps of `found` that are up to twice [`CLOSING_MM`] wide.
