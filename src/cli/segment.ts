@@ -63,7 +63,8 @@ function addModel(command: Command): void {
     .option('--folds <list>', 'nnU-Net: folds whose mean answers, 0,1 or all (every numbered one)', list)
     .option('--checkpoint <name>', 'nnU-Net: file name of the checkpoints (checkpoint_final.pth)')
     .option('--quality <word>', 'fast, normal or best: how much is computed (normal)', choice('--quality', QUALITIES))
-    .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
+    .option('--mirror', 'show each window as it is and mirrored (default of nnU-Net; tiny: every second one mirrored)')
+    .option('--no-mirror', 'show no window mirrored')
     .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--raw-labels', "preset: keep the model's own values")
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
@@ -109,7 +110,7 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
     withOutput(output, format, async (path) => {
       // What came by a pipe has no name that a record could tell.
       const record = rest.record !== false && !isPipe(output);
-      const asked = { ...rest, overwrite: rest.overwrite ?? false, record, ...(mirror === false ? { mirror } : {}) };
+      const asked = { ...rest, overwrite: rest.overwrite ?? false, record, ...(mirror === undefined ? {} : { mirror }) };
       const job = { input, output: path, prompts: prompt, ...asked };
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
