@@ -958,7 +958,12 @@ interface SegmentOptions extends CallOptions {
     index?: number | undefined;
     /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
     series?: SeriesName | undefined;
-    /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
+    /**
+     * Show each window as it is and mirrored, so that the mean answers: nnU-Net's models along the axes that they were
+     * trained for, those with prompts left to right, unless a target with a side is asked for. `false`: no window is.
+     *
+     * @default true of nnU-Net's models; of `tiny` every second window is mirrored, none is shown twice
+     */
     mirror?: boolean | undefined;
     /**
      * Share of a window by which windows move on, above 0 up to 1: small shares overlap more.
@@ -1028,8 +1033,9 @@ interface LoadOptions extends CallOptions {
     /** Threads to compute with; results do not depend on it. @default all */
     threads?: number | undefined;
     /**
-     * How much is computed for one answer: `fast` overlaps windows less, asks one fold and mirrors nothing, `normal` is the
-     * model's own way, `best` overlaps more. Options of a call that say otherwise count.
+     * How much is computed for one answer: `fast` overlaps windows less, asks one fold and, of nnU-Net's, mirrors nothing,
+     * `normal` is the model's own way, `best` shows windows both ways (networks with prompts) or overlaps more (others).
+     * Options of a call that say otherwise count.
      *
      * @default 'normal'
      */
@@ -1191,7 +1197,7 @@ interface SegmentForecast extends Forecast {
     threads: number;
 }
 /**
- * Checks a job as {@link segmentToFile} does, and foretells what it will take; nothing is written.
+ * Reads the scan and checks a job as {@link segmentToFile} does, and foretells what it will take; nothing is written.
  *
  * @throws every error of this package
  */
@@ -1606,6 +1612,8 @@ declare class StrictError extends PulmoavError {
 /** A fault of this package (`ERR_INTERNAL`). */
 declare class InternalError extends PulmoavError {
 }
+/** What to throw where the system does not let a file be read. */
+declare function unreadable(path: string, error: unknown): IoError;
 /** The error class that goes with a code; an unknown code is our own fault. */
 declare function errorOf(code: string, message: string, cause?: unknown): PulmoavError;
 /** Whether `error` is a failure that this package names. */
@@ -2674,5 +2682,5 @@ declare function readVolume(path: string, options?: ReadOptions): Promise<Volume
  */
 declare function writeVolume(path: string, volume: Volume, options?: WriteOptions): Promise<void>;
 
-export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, QUALITIES, Segmenter, StrictError, UsageError, anatomy, anatomyToFolder, batch, checkLabels, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, foretellJob, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, verify, verifyModel, writeSurface, writeVolume };
+export { ConfigError, DeviceError, FormatError, GeometryError, InternalError, IoError, MemoryError, ModelError, PRESETS, PromptError, PulmoavError, QUALITIES, Segmenter, StrictError, UsageError, anatomy, anatomyToFolder, batch, checkLabels, compare, doctor, encodeText, errorOf, evaluate, evaluateCase, evaluateFolders, evaluationToFolder, exportCheckpoint, findModel, foretellJob, importCheckpoint, importNnunet, info, inspectNnunet, isPulmoavError, labelNames, listModels, listScores, listSeries, phantom, plan, pullModel, readVolume, removeModel, segmentToFile, tidy, train, tree, treeToFolder, understand, unreadable, verify, verifyModel, writeSurface, writeVolume };
 export type { Anatomy, AnatomyJob, AnatomyOptions, AnatomyReport, AnatomySeconds, Axes, BatchCase, BatchOptions, BatchReport, BatchRequest, BootstrapOptions, BootstrapSettings, ByTarget, CallOptions, CaseEvaluation, CaseResult, CheckFigure, CheckOptions, CheckPlace, CheckSeconds, Checked, CheckpointVariant, ClassInfo, ClassModelInfo, ClassesInfo, Comparison, DatasetFinding, EncodedText, EndReason, ErrorCode, EvaluateFoldersOptions, EvaluateOptions, Evaluation, EvaluationFiles, EvaluationJob, EvaluationReport, ExportOptions, ExportReport, FailedCase, FileBytes, FileInfo, Fingerprint, Forecast, Health, ImportOptions, ImportReport, InfoOptions, Interval, LabelMap, LabelName, ListedModel, LoadOptions, MeasuredStructure, MeasuredTree, ModelInfo, ModelKind, NnunetImport, NnunetImportOptions, NnunetSource, PeakMemory, PhantomCase, PhantomOptions, PlanOptions, PlanReason, Preset, Progress, PromptTarget, PullOptions, PulledModel, Quality, ReadOptions, Rgb, ScoreComparison, ScoreDescription, ScoreGroup, ScoredCase, Scores, ScoringRule, SegmentForecast, SegmentJob, SegmentMemory, SegmentOptions, SegmentReport, SegmentSeconds, Segmentation, SegmentedTarget, SeriesInfo, SeriesName, SurfaceOptions, SurfacePart, TargetScores, TextModelInfo, TextOptions, Tidied, TidyBridge, TidyChange, TidyCounts, TidyOptions, TidyPieces, TidySeconds, TrainConfig, TrainEvent, TrainOptions, TrainResult, TrainSettings, TrainingPlan, TreeBranch, TreeJob, TreeLoop, TreeOptions, TreeOrder, TreePiece, TreePoint, TreeReport, TreeSeconds, TreeSummary, Understood, UnpairedFile, Verification, VerifiedFile, VesselTrees, Volume, VoxelArray, Warning, Wilcoxon, WriteOptions };

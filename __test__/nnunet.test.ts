@@ -135,7 +135,7 @@ test('what cannot run is refused in one sentence that says where', async (t) => 
   await t.throwsAsync(load({ folds: ['0'] }), { code: 'ERR_USAGE' });
   await t.throwsAsync(load({ weights: empty }), { code: 'ERR_USAGE' });
   using tiny = await load({});
-  await t.throwsAsync(tiny.segment('ct.nii.gz', { mirror: false }), { code: 'ERR_USAGE', message: /classes/ });
+  await t.throwsAsync(tiny.segment('ct.nii.gz', { rawLabels: true }), { code: 'ERR_USAGE', message: /classes/ });
   await t.throwsAsync(tiny.segment(['a.nii.gz', 'b.nii.gz']), { code: 'ERR_USAGE', message: /one scan/ });
   if (isMissing(t)) return;
   const trainer = modelOf('a');

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { writeVolume } from 'pulmoav';
@@ -13,12 +14,16 @@ test('what would be lost or is not there is said before anything is written', as
   ];
   await writeVolume(scan, chest().ct);
   await writeVolume(labels, chest().labels);
+  const begun = folder();
+  writeFileSync(join(begun, 'run.json'), '{}');
   const refused: [string[], number, RegExp][] = [
     // The statistics would take the record's place.
     [['segment', scan, '-o', join(at, 'x.nii.gz'), '--stats', join(at, 'x.run.json')], 2, /would replace/],
     [['tree', scan, '-o', join(at, 'tree')], 3, /scan\.nii.* holds .*is it a scan\?/],
     [['evaluate', '--pred', labels, '--ref', scan], 3, /scan\.nii.* holds/],
     [['evaluate', '--pred', await dataset(), '--ref', at, '--overlap', 'none'], 2, /ignore, artery, vein/],
+    [['compare', join(at, 'none.json'), labels], 3, /none\.json" does not exist/],
+    [['segment', scan, '-o', join(at, 'x.nii.gz'), '--model', begun], 3, /has no model yet/],
     [['help', 'nothing'], 2, /no command 'nothing'/],
     [['train', await dataset(), '-o', join(at, 'run'), '--fold', '17'], 3, /no fold 17|fold is 17/],
   ];
@@ -41,4 +46,28 @@ test('what would be lost or is not there is said before anything is written', as
     t.regex((await pulmoav(...args)).stderr, /is there already/);
     t.is((await pulmoav(...args, '--overwrite')).status, 0);
   }
+});
+
+test('a dry run sees what the header does not tell, and places that are not there', async (t) => {
+  const at = folder();
+  const [scan, cut] = [join(at, 'scan.nii.gz'), join(at, 'cut.nii.gz')];
+  await writeVolume(scan, chest().ct);
+  const whole = readFileSync(scan);
+  writeFileSync(cut, whole.subarray(0, whole.length / 2));
+  const dry = (input: string, ...more: string[]) =>
+    pulmoav('segment', input, '-o', join(at, 'out.nii.gz'), '--dry-run', ...more);
+  t.is((await dry(scan)).status, 0);
+  const damaged = await dry(cut);
+  t.is(damaged.status, 3);
+  t.regex(damaged.stderr, /damaged/);
+  for (const [flag, name] of [
+    ['--report', 'page.html'],
+    ['--stats', 'table.csv'],
+    ['--preview', 'picture.png'],
+  ] as const) {
+    const nowhere = await dry(scan, flag, join(at, 'nowhere', name));
+    t.is(nowhere.status, 3, flag);
+    t.regex(nowhere.stderr, /the folder ".*nowhere" does not exist/);
+  }
+  t.deepEqual(listing(at), ['cut.nii.gz', 'scan.nii.gz']);
 });

@@ -58,6 +58,21 @@ export class StrictError extends PulmoavError {}
 /** A fault of this package (`ERR_INTERNAL`). */
 export class InternalError extends PulmoavError {}
 
+const WRONG_WITH_FILES: Record<string, string> = {
+  ENOENT: 'does not exist',
+  EISDIR: 'is a folder, where a file is expected',
+  ENOTDIR: 'does not exist',
+  EACCES: 'may not be read by you',
+};
+
+/** What to throw where the system does not let a file be read. */
+export function unreadable(path: string, error: unknown): IoError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return new IoError('ERR_IO', `"${path}" ${WRONG_WITH_FILES[code] ?? `could not be read: ${message}`}.`, {
+    cause: error,
+  });
+}
+
 const classes = {
   ERR_FORMAT: FormatError,
   ERR_GEOMETRY: GeometryError,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { access, link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { FormatError, IoError, UsageError } from './errors.js';
+import { FormatError, IoError, UsageError, unreadable } from './errors.js';
 
 /**
  * Replaces a file in one step: a reader sees the old content or the new, also after a power cut. A link stays, what it
@@ -96,7 +96,9 @@ export async function refuseMissingFolder(output: string): Promise<void> {
   try {
     await access(place, constants.W_OK);
   } catch (error) {
-    throw new IoError('ERR_IO', `"${output}" cannot be written: ${(error as Error).message}.`, { cause: error });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const wrong = code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'does not let files be made in it' : message;
+    throw new IoError('ERR_IO', `"${output}" cannot be written: the folder "${place}" ${wrong}.`, { cause: error });
   }
 }
 
@@ -249,7 +251,7 @@ export async function readJson(path: string): Promise<unknown> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new IoError('ERR_IO', `"${path}" could not be read: ${(error as Error).message}.`, { cause: error });
+    throw unreadable(path, error);
   }
   try {
     return JSON.parse(text);

@@ -9,7 +9,7 @@ import { FINAL_CHECKPOINT, familyOf, looksLikeNnunet } from './models/family.js'
 import { checkClipConfig, kindOf, type ModelKind } from './models/kind.js';
 import { checkManifest } from './models/manifest.js';
 import { isHubName } from './models/names.js';
-import { modelsOfRun } from './models/run.js';
+import { isRun, modelsOfRun } from './models/run.js';
 import { type VerifiedFile, verifySnapshot, verifyWeights } from './models/verify.js';
 import type { ClassModelInfo as ClassModel, NetworkInfo } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -118,6 +118,11 @@ function findModels(model: string): string[] {
   if (pulled) return [pulled];
   if (looksLikeNnunet(model)) return [model];
   if (existsSync(model)) {
+    if (isRun(model)) {
+      throw new ModelError('ERR_MODEL', `The run "${model}" has no model yet.`, {
+        hint: 'A run keeps its first one at its first checkpoint; wait for it, or go on with "pulmoav train --resume".',
+      });
+    }
     const found = statSync(model).isDirectory() ? 'a folder' : 'a file';
     throw unknown(`"${model}" is ${found}, but not a model directory: it has no ${WEIGHTS}.`);
   }

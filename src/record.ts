@@ -3,7 +3,7 @@ import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { IoError } from './errors.js';
+import { unreadable } from './errors.js';
 import { writeAtomic } from './files.js';
 import { version } from './native/load.js';
 
@@ -53,7 +53,7 @@ export async function fileRecord(path: string, signal?: AbortSignal): Promise<Fi
     }
   } catch (error) {
     signal?.throwIfAborted();
-    throw new IoError('ERR_IO', `"${path}" could not be read: ${(error as Error).message}.`, { cause: error });
+    throw unreadable(path, error);
   }
   return { path, bytes, sha256: hash.digest('hex') };
 }

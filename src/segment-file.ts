@@ -16,7 +16,7 @@ import {
   Segmenter,
 } from './segment.js';
 import type { CallOptions, SeriesName, Warning } from './types.js';
-import { writeVolume } from './volume.js';
+import { readVolume, writeVolume } from './volume.js';
 
 /** One scan to label, from file to file. */
 export interface SegmentJob {
@@ -133,14 +133,17 @@ export interface SegmentForecast extends Forecast {
 }
 
 /**
- * Checks a job as {@link segmentToFile} does, and foretells what it will take; nothing is written.
+ * Reads the scan and checks a job as {@link segmentToFile} does, and foretells what it will take; nothing is written.
  *
  * @throws every error of this package
  */
 export async function foretellJob(job: SegmentJob, options: CallOptions = {}): Promise<SegmentForecast> {
   await checkJob(job, options.signal);
   if (job.overwrite === false) refuseOld(job.output);
-  using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
+  const { signal } = options;
+  // A header does not say that voxels are cut off, damaged or colours.
+  for (const input of inputsOf(job)) await readVolume(input, { index: job.index, series: job.series, signal });
+  using segmenter = await Segmenter.load({ ...loading(job), signal });
   const { prompts, probabilities, step, mirror, index, series, maxMemory, tilesAtOnce } = job;
   const rest = { index, series, maxMemory, tilesAtOnce };
   const asked = { prompts, step, mirror, ...rest, probabilities: probabilities !== undefined };

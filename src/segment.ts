@@ -79,8 +79,9 @@ export interface LoadOptions extends CallOptions {
   /** Threads to compute with; results do not depend on it. @default all */
   threads?: number | undefined;
   /**
-   * How much is computed for one answer: `fast` overlaps windows less, asks one fold and mirrors nothing, `normal` is the
-   * model's own way, `best` overlaps more. Options of a call that say otherwise count.
+   * How much is computed for one answer: `fast` overlaps windows less, asks one fold and, of nnU-Net's, mirrors nothing,
+   * `normal` is the model's own way, `best` shows windows both ways (networks with prompts) or overlaps more (others).
+   * Options of a call that say otherwise count.
    *
    * @default 'normal'
    */

@@ -34,7 +34,8 @@ export function addBatch(program: Command): void {
     .option('--weights <dir>', "folder of the preset's models")
     .option('--folds <list>', 'nnU-Net: folds whose mean answers, 0,1 or all (every numbered one)', list)
     .option('--quality <word>', 'fast, normal or best: how much is computed', choice('--quality', QUALITIES))
-    .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
+    .option('--mirror', 'show each window as it is and mirrored (default of nnU-Net; tiny: every second one mirrored)')
+    .option('--no-mirror', 'show no window mirrored')
     .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
     .option('--devices <list>', 'GPUs that share out the scans, cuda:0,cuda:1: a process each', list)
@@ -50,7 +51,7 @@ export function addBatch(program: Command): void {
       adviseOnInterruption('Go on with --resume.');
       // A line for each scan is enough where no line is rewritten.
       const printer = progressPrinter({ stages: false });
-      const request = { inputs, prompts: prompt, ...rest, ...(mirror === false ? { mirror } : {}) };
+      const request = { inputs, prompts: prompt, ...rest, ...(mirror === undefined ? {} : { mirror }) };
       const report = await batch(request, {
         signal: interruption,
         onProgress: printer.onProgress,

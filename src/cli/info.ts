@@ -31,6 +31,8 @@ export function addInfo(program: Command): void {
 function tellFile(path: string, found: FileInfo): void {
   say(`${path}: ${found.shape.join(' × ')} voxels [z, y, x], ${found.dataType}`);
   say(`spacing ${found.spacingMm.map((mm) => mm.toFixed(3)).join(' × ')} mm, axes ${found.axcodes}`);
+  const volumes = found.extra.reduce((product, length) => product * length, 1);
+  if (volumes > 1) say(`${volumes} such volumes, one after the other; --index 0 to ${volumes - 1} says which`);
   sayWarnings(found.warnings);
 }
 

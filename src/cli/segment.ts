@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { FORMATS } from '../batch/scans.js';
 import { UsageError } from '../errors.js';
-import { type ReportedJob, segmentWithReport } from '../report/segmentation.js';
+import { foretellWithReport, type ReportedJob, segmentWithReport } from '../report/segmentation.js';
 import { type Preset, QUALITIES } from '../segment.js';
-import { foretellJob, type SegmentForecast, type SegmentReport } from '../segment-file.js';
+import type { SegmentForecast, SegmentReport } from '../segment-file.js';
 import { interruption } from './exit.js';
 import { bytes, choice, collect, integer, list, share } from './flags.js';
 import { printJson, progressPrinter, readableBytes, readableSeconds, say, sayWarnings } from './output.js';
@@ -63,7 +63,8 @@ function addModel(command: Command): void {
     .option('--folds <list>', 'nnU-Net: folds whose mean answers, 0,1 or all (every numbered one)', list)
     .option('--checkpoint <name>', 'nnU-Net: file name of the checkpoints (checkpoint_final.pth)')
     .option('--quality <word>', 'fast, normal or best: how much is computed (normal)', choice('--quality', QUALITIES))
-    .option('--no-mirror', 'nnU-Net: do not show windows mirrored too')
+    .option('--mirror', 'show each window as it is and mirrored (default of nnU-Net; tiny: every second one mirrored)')
+    .option('--no-mirror', 'show no window mirrored')
     .option('--step <share>', 'share of a window by which windows move on', share('--step'))
     .option('--raw-labels', "preset: keep the model's own values")
     .option('--device <device>', 'auto, cpu or cuda[:N]', 'auto')
@@ -109,12 +110,12 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
     withOutput(output, format, async (path) => {
       // What came by a pipe has no name that a record could tell.
       const record = rest.record !== false && !isPipe(output);
-      const asked = { ...rest, overwrite: rest.overwrite ?? false, record, ...(mirror === false ? { mirror } : {}) };
+      const asked = { ...rest, overwrite: rest.overwrite ?? false, record, ...(mirror === undefined ? {} : { mirror }) };
       const job = { input, output: path, prompts: prompt, ...asked };
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
       if (dryRun) {
-        const forecast = await foretellJob(job, options).finally(printer.done);
+        const forecast = await foretellWithReport(job, options).finally(printer.done);
         return json ? printJson({ dryRun: true, ...forecast }) : sayForecast(forecast);
       }
       const report = await segmentWithReport(job, options).finally(printer.done);

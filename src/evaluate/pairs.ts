@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { IoError, UsageError } from '../errors.js';
+import { IoError, UsageError, unreadable } from '../errors.js';
 import type { EvaluateOptions } from '../evaluate.js';
 import { VOLUME_ENDING } from '../files.js';
 
@@ -83,8 +83,6 @@ function filesOf(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch (error) {
-    throw new IoError('ERR_IO', `The folder "${folder}" could not be read: ${(error as Error).message}.`, {
-      cause: error,
-    });
+    throw unreadable(folder, error);
   }
 }

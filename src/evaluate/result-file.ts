@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { FormatError, IoError } from '../errors.js';
+import { FormatError, unreadable } from '../errors.js';
 import type { Scores } from '../scores.js';
 import { caseName } from './pairs.js';
 
@@ -58,7 +58,7 @@ async function parsed(path: string): Promise<unknown> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new IoError('ERR_IO', `"${path}" could not be read: ${(error as Error).message}.`, { cause: error });
+    throw unreadable(path, error);
   }
   try {
     // nnU-Net writes NaN where a score is not defined, which JSON does not know.

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { IoError } from '../errors.js';
+import { unreadable } from '../errors.js';
 
 /** Whether a text is a hash that names a blob: SHA-256 of large files, git's SHA-1 of small ones. */
 export function isHash(text: string): boolean {
@@ -22,7 +22,7 @@ export async function hashOf(path: string, like: string, options: HashOptions = 
   } catch (error) {
     options.signal?.throwIfAborted();
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new IoError('ERR_IO', `"${path}" could not be read: ${(error as Error).message}.`, { cause: error });
+    throw unreadable(path, error);
   }
 }
 

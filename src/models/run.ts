@@ -21,6 +21,11 @@ export function modelsOfRun(run: string): string[] {
   return numbers.filter((model) => model !== undefined);
 }
 
+/** Whether a folder is one of `pulmoav train`, with a model in it or not yet. */
+export function isRun(folder: string): boolean {
+  return existsSync(join(folder, 'run.json')) || foldsOf(folder).length > 0;
+}
+
 /** Numbers of the folds that a run has begun. */
 function foldsOf(run: string): number[] {
   if (!statSync(run, { throwIfNoEntry: false })?.isDirectory()) return [];

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { FormatError, IoError, ModelError } from '../errors.js';
+import { FormatError, ModelError, unreadable } from '../errors.js';
 import type { CallOptions } from '../types.js';
 import { type HashOptions, hashOf, isHash } from './hash.js';
 import { Reporter } from './reporter.js';
@@ -46,7 +46,7 @@ export async function verifySnapshot(path: string, options: CallOptions = {}): P
 export async function verifyWeights(path: string): Promise<{ tensors: string[] }> {
   const damaged = (problem: string) => new FormatError('ERR_FORMAT', `"${path}" is damaged: ${problem}.`);
   const file = await open(path).catch((error) => {
-    throw new IoError('ERR_IO', `"${path}" could not be read: ${error.message}.`, { cause: error });
+    throw unreadable(path, error);
   });
   try {
     const { size } = await file.stat();

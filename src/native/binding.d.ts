@@ -926,6 +926,8 @@ export interface SegmentRequest {
   postprocess: boolean | null
   /** Share of a tile by which tiles move on; `null`: as the plan says. */
   step: number | null
+  /** `true`: each window is seen as it is and mirrored; `false`: none is; `null`: as the plan says. */
+  mirror: boolean | null
   /** Whether each branch gets one class; `null`: as the plan says. */
   tidy: boolean | null
   /** Whether a prompt with a side is refused where the sides are unclear. */

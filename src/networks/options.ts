@@ -46,7 +46,12 @@ export interface SegmentOptions extends CallOptions {
   index?: number | undefined;
   /** Which series of DICOM, by its UID or its number in the list of `listSeries`. @default the rule's choice */
   series?: SeriesName | undefined;
-  /** Show an nnU-Net model's windows mirrored too, along the axes that it was trained for. @default true */
+  /**
+   * Show each window as it is and mirrored, so that the mean answers: nnU-Net's models along the axes that they were
+   * trained for, those with prompts left to right, unless a target with a side is asked for. `false`: no window is.
+   *
+   * @default true of nnU-Net's models; of `tiny` every second window is mirrored, none is shown twice
+   */
   mirror?: boolean | undefined;
   /**
    * Share of a window by which windows move on, above 0 up to 1: small shares overlap more.

@@ -31,11 +31,9 @@ export class PromptedNetwork implements Network {
     return new PromptedNetwork(handle, directories.length);
   }
 
-  check({ mirror, rawLabels }: SegmentOptions): void {
-    for (const [name, value] of Object.entries({ mirror, rawLabels })) {
-      if (value === undefined) continue;
-      throw new UsageError(`${name} is for models that answer with classes, such as nnU-Net's; this one has prompts.`);
-    }
+  check({ rawLabels }: SegmentOptions): void {
+    if (rawLabels === undefined) return;
+    throw new UsageError("rawLabels is for models that answer with classes, such as nnU-Net's; this one has prompts.");
   }
 
   async segmentFiles(paths: string[], options: SegmentOptions, monitor: CallMonitor): Answer {
@@ -71,6 +69,7 @@ function requestOf(options: SegmentOptions): SegmentRequest {
     keepAirways,
     postprocess: postprocess ?? null,
     step: options.step ?? null,
+    mirror: options.mirror ?? null,
     tidy: options.tidy ?? null,
     strict: options.strict ?? false,
     index: options.index ?? null,

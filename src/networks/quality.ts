@@ -14,7 +14,7 @@ export type Windows = Pick<SegmentOptions, 'step' | 'mirror'>;
 
 /** What of `normal`, which is the model's own way, the others change. */
 const WINDOWS: Record<'prompts' | 'classes', Record<Quality, Windows>> = {
-  prompts: { fast: { step: 0.9 }, normal: {}, best: { step: 0.5 } },
+  prompts: { fast: { step: 0.9 }, normal: {}, best: { mirror: true } },
   classes: { fast: { step: 0.75, mirror: false }, normal: {}, best: { step: 1 / 3 } },
 };
 

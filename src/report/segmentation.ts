@@ -1,8 +1,15 @@
 import { UsageError } from '../errors.js';
-import { refuseSamePlace, writeAtomic } from '../files.js';
+import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { itkSnapTable, labelNames, slicerTable } from '../labels.js';
 import { recordPath } from '../record.js';
-import { inputsOf, type SegmentJob, type SegmentReport, segmentToFile } from '../segment-file.js';
+import {
+  foretellJob,
+  inputsOf,
+  type SegmentForecast,
+  type SegmentJob,
+  type SegmentReport,
+  segmentToFile,
+} from '../segment-file.js';
 import type { CallOptions, Volume } from '../types.js';
 import { readVolume } from '../volume.js';
 import { preview } from './preview.js';
@@ -28,7 +35,7 @@ const COLUMNS = ['name', 'value', 'voxels', 'volumeMl'] as const;
  * @throws every error of this package
  */
 export async function segmentWithReport(job: ReportedJob, options: CallOptions = {}): Promise<SegmentReport> {
-  checkPlaces(job);
+  await checkPlaces(job);
   const { report: page, preview: picture, stats, colours, ...rest } = job;
   const report = await segmentToFile(rest, options);
   if (colours !== undefined) await writeAtomic(colours, colourTable(colours, report));
@@ -40,7 +47,17 @@ export async function segmentWithReport(job: ReportedJob, options: CallOptions =
   return report;
 }
 
-function checkPlaces(job: ReportedJob): void {
+/**
+ * Checks a job as {@link segmentWithReport} does, and foretells what it will take; nothing is written.
+ *
+ * @throws every error of this package
+ */
+export async function foretellWithReport(job: ReportedJob, options: CallOptions = {}): Promise<SegmentForecast> {
+  await checkPlaces(job);
+  return await foretellJob(job, options);
+}
+
+async function checkPlaces(job: ReportedJob): Promise<void> {
   const { report, preview: picture, stats, colours, output } = job;
   if (report !== undefined && !/\.html?$/i.test(report)) {
     throw new UsageError(`The report is a page, but "${report}" ends in neither .html nor .htm.`);
@@ -61,6 +78,7 @@ function checkPlaces(job: ReportedJob): void {
   for (const place of [probabilities, report, picture, stats, colours]) {
     if (place === undefined) continue;
     refuseSamePlace(place, taken);
+    await refuseMissingFolder(place);
     taken.push(place);
   }
 }

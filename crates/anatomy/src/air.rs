@@ -30,6 +30,12 @@ const MIN_DEVIATION_HU: f64 = 22.0;
 const MIN_TISSUE: f64 = 0.2;
 const MIN_TISSUE_DESTROYED: f64 = 0.1;
 const MIN_DESTROYED_ML: f64 = 1000.0;
+/// Where a hole in the chest wall joins a lung with what is outside, air of at least this score is the lung's.
+const LUNG_ENCLOSURE: u8 = 12;
+/// It holds at least as much air that lies so deep inside as no table's core does.
+const DEEP_SCORE: u8 = 15;
+const MIN_DEEP_ML: f64 = 1000.0;
+const MIN_DEEP_SHARE: f64 = 0.3;
 /// With fewer inner voxels the texture is taken from all.
 const MIN_INTERIOR: f64 = 8.0;
 
@@ -54,8 +60,15 @@ impl Air {
         let enclosed: Vec<bool> = (0..coarse.hu.len()).into_par_iter().map(is_air).collect();
         let open: Vec<u8> =
             enclosed.iter().zip(&coarse.hu).map(|(&air, &hu)| u8::from(air && hu < APART_BELOW_HU)).collect();
-        let found = components(&open, coarse.shape, Connectivity::Faces);
-        let traits = traits(coarse, body, &open, &found);
+        let mut found = components(&open, coarse.shape, Connectivity::Faces);
+        let mut traits = traits_of(coarse, body, &open, &found);
+        let leaking: Vec<bool> = traits.iter().map(|t| !t.is_inside(is_within) && t.holds_a_lung(coarse)).collect();
+        if leaking.contains(&true) {
+            let leaks = |index: usize| leaking[found.labels[index] as usize] && body.enclosure[index] < LUNG_ENCLOSURE;
+            let kept: Vec<u8> = open.iter().enumerate().map(|(index, &open)| open & u8::from(!leaks(index))).collect();
+            found = components(&kept, coarse.shape, Connectivity::Faces);
+            traits = traits_of(coarse, body, &open, &found);
+        }
         let is_lung: Vec<bool> =
             traits.iter().map(|t| t.is_inside(is_within) && t.may_be_lung(coarse.voxel_ml(), is_within)).collect();
         let foam = traits.iter().filter(|t| t.is_half_inside(is_within) && t.may_be_lung(coarse.voxel_ml(), is_within));
@@ -76,7 +89,7 @@ impl Air {
 }
 
 /// What is known of each component; the first entry is that of what is no air.
-fn traits(coarse: &Coarse, body: &Body, open: &[u8], found: &Components) -> Vec<Traits> {
+fn traits_of(coarse: &Coarse, body: &Body, open: &[u8], found: &Components) -> Vec<Traits> {
     let plane = (coarse.shape[1] * coarse.shape[2]).max(1);
     // A slice meets few of the components.
     let of_slice = |(z, labels): (usize, &[u32])| {
@@ -103,6 +116,8 @@ struct Traits {
     enclosure: f64,
     /// Sum of the lines that end in free air.
     misses: f64,
+    /// Voxels of at least [`DEEP_SCORE`].
+    deep: f64,
     /// Voxels above free air.
     tissue: f64,
     /// Voxels with air on all faces (no partial volume), and how many of those are above free air.
@@ -118,6 +133,7 @@ impl Traits {
         self.voxels += 1.0;
         self.enclosure += f64::from(body.enclosure[index]);
         self.misses += f64::from(body.misses[index]);
+        self.deep += f64::from(u8::from(body.enclosure[index] >= DEEP_SCORE));
         self.tissue += tissue;
         if coarse.neighbours(index).all(|other| air[other] != 0) {
             self.interior += 1.0;
@@ -131,6 +147,7 @@ impl Traits {
         self.voxels += other.voxels;
         self.enclosure += other.enclosure;
         self.misses += other.misses;
+        self.deep += other.deep;
         self.tissue += other.tissue;
         self.interior += other.interior;
         self.interior_tissue += other.interior_tissue;
@@ -146,6 +163,11 @@ impl Traits {
     fn fills_the_scan(&self) -> bool {
         let hits = self.enclosure - 8.0 * self.voxels + self.misses;
         self.misses <= MAX_MISSES * self.voxels && hits >= MIN_HITS * self.voxels
+    }
+
+    /// Whether a part as large as a lung lies deep inside.
+    fn holds_a_lung(&self, coarse: &Coarse) -> bool {
+        self.deep * coarse.voxel_ml() >= MIN_DEEP_ML && self.deep >= MIN_DEEP_SHARE * self.voxels
     }
 
     /// Neither clearly inside nor clearly outside.
@@ -172,5 +194,26 @@ impl Traits {
         };
         let destroyed = tissue >= MIN_TISSUE_DESTROYED && self.voxels * voxel_ml > MIN_DESTROYED_ML;
         tissue >= MIN_TISSUE || destroyed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{CENTRE_Y_MM, LUNGS_Z_MM, MIDDLE_MM, chest, lung_hu};
+
+    #[test]
+    fn a_lung_that_a_hole_joins_with_a_blanket_is_found() {
+        let whole_ml = chest().lungs().volumes_ml;
+        let covered = chest().painted(|at, hu| {
+            let [z, y, x] = at;
+            // As dark as lung, around the chest, and through the wall of its right side.
+            let out = ((y - CENTRE_Y_MM) / 110.0).hypot((x - MIDDLE_MM) / 165.0);
+            let is_blanket = y > CENTRE_Y_MM && (1.0..1.15).contains(&out);
+            let is_hole = x > MIDDLE_MM + 120.0 && (y - CENTRE_Y_MM).abs() < 15.0 && (z - LUNGS_Z_MM).abs() < 15.0;
+            if is_blanket || (is_hole && out < 1.15) { lung_hu(at) } else { hu }
+        });
+        for (found, expected) in covered.lungs().volumes_ml.into_iter().zip(whole_ml) {
+            assert!((0.9..1.1).contains(&(found / expected)), "{found} ml, expected {expected}");
+        }
     }
 }

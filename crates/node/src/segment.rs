@@ -123,6 +123,8 @@ pub struct SegmentRequest {
     pub postprocess: Option<bool>,
     /// Share of a tile by which tiles move on; `null`: as the plan says.
     pub step: Option<f64>,
+    /// `true`: each window is seen as it is and mirrored; `false`: none is; `null`: as the plan says.
+    pub mirror: Option<bool>,
     /// Whether each branch gets one class; `null`: as the plan says.
     pub tidy: Option<bool>,
     /// Whether a prompt with a side is refused where the sides are unclear.
@@ -170,7 +172,7 @@ impl Loaded {
         let prompts = asked.prompts.unwrap_or_default();
         let targets = targets_of(&prompts, self.segmenter.plan(), Some(&self.tower))?;
         resolve(&targets, self.segmenter.plan(), true)?;
-        let SegmentRequest { probabilities, postprocess, step, tidy, strict, .. } = asked;
+        let SegmentRequest { probabilities, postprocess, step, mirror, tidy, strict, .. } = asked;
         let max_memory_bytes = asked.max_memory_bytes.map(|bytes| bytes as u64);
         let keep = kept(asked.keep_lungs, asked.keep_airways);
         values(&keep, self.segmenter.plan())?;
@@ -180,6 +182,7 @@ impl Loaded {
             keep,
             postprocess,
             step,
+            mirror,
             tidy,
             strict,
             batch: asked.tiles_at_once.map(|tiles| tiles as usize),

@@ -13,7 +13,7 @@ use crate::error::SegmentError;
 use crate::prompt::resolve;
 use crate::request::Request;
 use crate::room::{Scene, smallest_room};
-use crate::tiles::{Layout, Needed, Shown, TileNetwork, overlap_voxels};
+use crate::tiles::{Mirror, Needed, Shown, TileNetwork, layout};
 
 /// Both lungs of a large adult, with what lies between them, mm along `[z, y, x]`.
 const LUNGS_MM: [f64; 3] = [320.0, 230.0, 310.0];
@@ -65,9 +65,9 @@ pub fn foretell(
         let needed_bytes = choices.iter().map(|&(_, bytes)| bytes).min().unwrap_or(u64::MAX);
         SegmentError::Memory { needed_bytes, budget_bytes }
     })?;
-    let (maps, batch) = (asked.len(), request.batch);
+    let (maps, batch, mirror) = (asked.len(), request.batch, Mirror::of(plan, request.mirror, &asked));
     let room = smallest_room(networks);
-    let mut scene = Scene { scan: None, seen: sizes.seen, needed: &needed, plan, networks, maps, batch };
+    let mut scene = Scene { scan: None, seen: sizes.seen, needed: &needed, plan, networks, maps, mirror, batch };
     scene.scan = room.and_then(|room| {
         let (bytes, part) = (grid.len() as u64 * request.voxel_bytes, sizes.part.iter().product::<usize>() as u64);
         let scan = Some(ScanLoad { bytes, part, walls: plan.walls.is_some() });
@@ -78,7 +78,7 @@ pub fn foretell(
     let shown = scene.foreseen(tile, room);
     let card = room.map(|room| scene.card(shown, shown.batch, room));
     let Shown { tile, batch } = shown;
-    let tiles = Layout::new(&needed, tile, overlap_voxels(plan, tile)).places.len();
+    let tiles = layout(&needed, tile, plan, mirror).places.len();
     let [depth, height, width] = tile;
     let empty = vec![0f32; batch * tile.iter().product::<usize>() * channels];
     let empty = from_host(empty, (batch, depth, height, width, channels), &device)?;

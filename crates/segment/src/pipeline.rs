@@ -22,7 +22,7 @@ use crate::request::Request;
 use crate::restore::{Restored, restore_found, undo};
 use crate::room::{Ran, Work, full_device, plain_launches};
 use crate::tidy;
-use crate::tiles::{self, PromptedNetwork, TileNetwork};
+use crate::tiles::{self, Mirror, PromptedNetwork, TileNetwork};
 
 /// A label map and what is known of it.
 #[derive(Debug, Clone)]
@@ -221,7 +221,9 @@ pub fn segment<T: Voxel>(
         let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
         let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
         let (batch, see) = (request.batch, &|prepared: &mut Prepared| see(ct, plan, prepared));
-        let work = Work { prepared: &mut prepared, lying, see, needed: &needed, plan, networks, maps: &maps, batch };
+        let mirror = Mirror::of(plan, request.mirror, &maps);
+        let work =
+            Work { prepared: &mut prepared, lying, see, needed: &needed, plan, networks, maps: &maps, mirror, batch };
         let Ran { found, tile, card, refused } = work.run(wanted, monitor)?;
         budget.tile = tile;
         (Some(found), card, refused)

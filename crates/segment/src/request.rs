@@ -18,6 +18,8 @@ pub struct Request {
     pub postprocess: Option<bool>,
     /// Share of a tile by which tiles move on, above 0 up to 1, whatever the plan says.
     pub step: Option<f64>,
+    /// `true`: each tile is seen as it is and mirrored; `false`: none is; whatever the plan says.
+    pub mirror: Option<bool>,
     /// Whether each branch gets one class, whatever the plan says.
     pub tidy: Option<bool>,
     /// Whether a target with a side is refused where the sides are unclear, instead of answered with a warning.
@@ -56,6 +58,7 @@ impl Default for Request {
             keep: Vec::new(),
             postprocess: None,
             step: None,
+            mirror: None,
             tidy: None,
             strict: false,
             batch: None,

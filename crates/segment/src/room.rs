@@ -10,7 +10,7 @@ use crate::card::{CardMemory, Load, ScanLoad};
 use crate::error::SegmentError;
 use crate::on_card;
 use crate::prepare::Prepared;
-use crate::tiles::{self, Found, Layout, Needed, Search, Shown, TileNetwork, Walked, overlap_voxels};
+use crate::tiles::{self, Found, Mirror, Needed, Search, Shown, TileNetwork, Walked};
 
 /// A prepared scan and what is asked of its tiles.
 pub(crate) struct Work<'a> {
@@ -25,6 +25,7 @@ pub(crate) struct Work<'a> {
     pub(crate) networks: &'a [&'a dyn TileNetwork],
     /// Places of the maps among the plan's targets.
     pub(crate) maps: &'a [usize],
+    pub(crate) mirror: Mirror,
     /// Tiles at a time, where the caller says: nothing changes that.
     pub(crate) batch: Option<usize>,
 }
@@ -54,8 +55,9 @@ impl Work<'_> {
         let mut shown = self.scene().foreseen(tile, room);
         let mut wanted_batch = shown.batch;
         loop {
-            let Work { lying, needed, plan, maps: asked, .. } = &self;
-            let search = Search { prepared: self.prepared, lying: lying.as_ref(), needed, plan, asked };
+            let Work { lying, needed, plan, maps: asked, mirror, .. } = &self;
+            let search =
+                Search { prepared: self.prepared, lying: lying.as_ref(), needed, plan, asked, mirror: *mirror };
             match tiles::find(search, shown, self.networks, monitor) {
                 Ok(Walked { found, refused }) => {
                     let card = room.map(|room| self.scene().card(shown, wanted_batch, room));
@@ -97,6 +99,7 @@ impl Work<'_> {
             plan: self.plan,
             networks: self.networks,
             maps: self.maps.len(),
+            mirror: self.mirror,
             batch: self.batch,
         }
     }
@@ -118,6 +121,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) networks: &'a [&'a dyn TileNetwork],
     /// How many maps are asked for.
     pub(crate) maps: usize,
+    pub(crate) mirror: Mirror,
     /// As in [`Work`].
     pub(crate) batch: Option<usize>,
 }
@@ -132,7 +136,7 @@ impl Scene<'_> {
             let Some(smaller) = budget::smaller(tile, self.needed, self.plan) else { break };
             tile = smaller;
         }
-        let tiles = Layout::new(self.needed, tile, overlap_voxels(self.plan, tile)).places.len();
+        let tiles = tiles::layout(self.needed, tile, self.plan, self.mirror).places.len();
         let tiles = tiles.div_ceil(self.networks.len().max(1));
         Shown { tile, batch: self.batch.unwrap_or_else(|| load.batch(tile, tiles, room)) }
     }
@@ -216,7 +220,17 @@ mod tests {
         let needed = tiles::needed(&prepared, &plan);
         let network = Narrow(voxels, Mutex::default());
         let (prepared, see, networks) = (&mut prepared, &|_: &mut Prepared| {}, &[&network as &dyn TileNetwork]);
-        let work = Work { prepared, lying: None, see, needed: &needed, plan: &plan, networks, maps: &[0], batch };
+        let work = Work {
+            prepared,
+            lying: None,
+            see,
+            needed: &needed,
+            plan: &plan,
+            networks,
+            maps: &[0],
+            mirror: Mirror::InTurn,
+            batch,
+        };
         let found = work.run(plan.tiles.tile, &Silent).map(|ran| ran.tile);
         (found, network.1.into_inner().unwrap())
     }
@@ -251,8 +265,9 @@ mod tests {
         let needed = tiles::needed(&prepared, &plan);
         let network = Narrow(0, Mutex::default());
         let seen = prepared.shape;
-        let scene =
-            Scene { scan: None, seen, needed: &needed, plan: &plan, networks: &[&network], maps: 1, batch: None };
+        let networks: &[&dyn TileNetwork] = &[&network];
+        let (maps, mirror) = (1, Mirror::InTurn);
+        let scene = Scene { scan: None, seen, needed: &needed, plan: &plan, networks, maps, mirror, batch: None };
         let room = |free_bytes: u64| Some(Room { free_bytes, total_bytes: 1 << 40 });
         let own = plan.tiles.tile;
         let ample = scene.foreseen(own, room(1 << 40));
@@ -302,7 +317,17 @@ mod tests {
                     let network = Full(card.clone(), Mutex::new(usize::from(!is_full)));
                     let (networks, batch) = (&[&network as &dyn TileNetwork], Some(1));
                     let (prepared, see) = (&mut prepared, &|prepared: &mut Prepared| see(&ct, &plan, prepared));
-                    let work = Work { prepared, lying, see, needed: &needed, plan: &plan, networks, maps: &[0], batch };
+                    let work = Work {
+                        prepared,
+                        lying,
+                        see,
+                        needed: &needed,
+                        plan: &plan,
+                        networks,
+                        maps: &[0],
+                        mirror: Mirror::InTurn,
+                        batch,
+                    };
                     let ran = work.run(plan.tiles.tile, &Silent).unwrap();
                     assert_eq!(ran.tile, plan.tiles.tile);
                     assert_eq!(matches!(ran.found, Found::OnCard(_)), !is_full);

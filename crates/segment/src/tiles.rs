@@ -168,6 +168,40 @@ pub(crate) struct Walked {
     pub(crate) refused: Option<String>,
 }
 
+/// Which tiles the network sees mirrored left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mirror {
+    Never,
+    /// Every second one.
+    InTurn,
+    /// Each, and as it is too: the mean answers.
+    Both,
+}
+
+impl Mirror {
+    /// As asked for, else as the plan says; never where a target with a side is among the `asked` places.
+    pub(crate) fn of(plan: &Plan, wish: Option<bool>, asked: &[usize]) -> Self {
+        if asked.iter().any(|&place| plan.targets[place].side.is_some()) {
+            return Self::Never;
+        }
+        match wish {
+            Some(true) => Self::Both,
+            None if plan.tiles.mirror => Self::InTurn,
+            _ => Self::Never,
+        }
+    }
+}
+
+/// The tiles that are looked at, each as often as it is seen.
+pub(crate) fn layout(needed: &Needed, tile: [usize; 3], plan: &Plan, mirror: Mirror) -> Layout {
+    let mut layout = Layout::new(needed, tile, overlap_voxels(plan, tile));
+    if mirror == Mirror::Both {
+        let both = |&place: &Place| [false, true].map(|odd| Place { odd, ..place });
+        layout.places = layout.places.iter().flat_map(both).collect();
+    }
+    layout
+}
+
 /// What is looked for in a scan.
 #[derive(Clone, Copy)]
 pub(crate) struct Search<'a> {
@@ -178,6 +212,7 @@ pub(crate) struct Search<'a> {
     pub(crate) plan: &'a Plan,
     /// Places among the plan's targets.
     pub(crate) asked: &'a [usize],
+    pub(crate) mirror: Mirror,
 }
 
 /// Runs the network over a prepared scan, some tiles at a time. A card gets the scan once and gives what was found once,
@@ -198,7 +233,8 @@ pub fn run(
     asked: &[usize],
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
-    find(Search { prepared, lying: None, needed, plan, asked }, shown, networks, monitor)?.found.into_host()
+    let mirror = Mirror::of(plan, None, asked);
+    find(Search { prepared, lying: None, needed, plan, asked, mirror }, shown, networks, monitor)?.found.into_host()
 }
 
 /// As [`run`]; what one card found stays there where it also resampled the scan.
@@ -211,9 +247,8 @@ pub(crate) fn find(
     networks: &[&dyn TileNetwork],
     monitor: &dyn Monitor,
 ) -> Result<Walked, SegmentError> {
-    let Search { prepared, lying, needed, plan, asked } = search;
-    let layout = Layout::new(needed, shown.tile, overlap_voxels(plan, shown.tile));
-    let may_mirror = plan.tiles.mirror && asked.iter().all(|&place| plan.targets[place].side.is_none());
+    let Search { prepared, lying, needed, plan, asked, mirror } = search;
+    let layout = layout(needed, shown.tile, plan, mirror);
     let walk = Walk {
         prepared,
         lying,
@@ -222,7 +257,7 @@ pub(crate) fn find(
         asked,
         part: layout.part(),
         layout: &layout,
-        may_mirror,
+        mirror,
         is_alone: networks.len() == 1,
         monitor,
         done: AtomicU64::new(0),
@@ -264,8 +299,7 @@ struct Walk<'a> {
     layout: &'a Layout,
     /// The box of all tiles.
     part: VoxelBox,
-    /// Whether every second tile is seen mirrored.
-    may_mirror: bool,
+    mirror: Mirror,
     /// Whether one device sees all tiles.
     is_alone: bool,
     monitor: &'a dyn Monitor,
@@ -309,7 +343,7 @@ impl Walk<'_> {
     }
 
     fn is_mirrored(&self, place: Place) -> bool {
-        self.may_mirror && place.odd
+        self.mirror != Mirror::Never && place.odd
     }
 
     /// Where a tile lies in the box of all tiles.
@@ -597,6 +631,36 @@ mod tests {
         let mirrored =
             run(&prepared, &needed(&prepared, &plan), &plan, one([16; 3]), &[&FakeNetwork], &[0], &Silent).unwrap();
         assert!(plain.values == mirrored.values);
+    }
+
+    #[test]
+    fn tiles_seen_both_ways_answer_with_the_mean() {
+        /// It answers by the place within the tile, the same for each.
+        struct Slope;
+        impl TileNetwork for Slope {
+            fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
+                let (n, depth, height, width, _) = tiles.dims5()?;
+                let row = (0..width).flat_map(|x| vec![x as f32 - (width as f32 - 1.0) / 2.0; asked.len()]);
+                let logits = row.collect::<Vec<f32>>().repeat(n * depth * height);
+                Ok(from_host(logits, (n, depth, height, width, asked.len()), tiles.device())?)
+            }
+        }
+        let mut plan = plan();
+        (plan.tiles.blend, plan.tiles.skip_empty) = (Blend::Logits, false);
+        let prepared = prepare(&chest(), &plan, &Silent).unwrap();
+        let needed = needed(&prepared, &plan);
+        let farthest = |wish: Option<bool>, asked: &[usize]| {
+            let mirror = Mirror::of(&plan, wish, asked);
+            let search = Search { prepared: &prepared, lying: None, needed: &needed, plan: &plan, asked, mirror };
+            let found = find(search, one([16; 3]), &[&Slope], &Silent).unwrap().found.into_host().unwrap();
+            found.values.iter().map(|p| (p - 0.5).abs()).fold(0.0, f32::max)
+        };
+        assert!(farthest(None, &[0]) > 0.4);
+        assert!(farthest(Some(true), &[0]) < 1e-5);
+        let sided = plan.targets.iter().position(|target| target.side.is_some()).expect("a target with a side");
+        assert!(farthest(Some(true), &[0, sided]) > 0.4, "a side would be shown as the other");
+        let tiles = |mirror| layout(&needed, [16; 3], &plan, mirror).places.len();
+        assert_eq!(tiles(Mirror::Both), 2 * tiles(Mirror::Never));
     }
 
     #[test]

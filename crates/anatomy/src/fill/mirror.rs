@@ -6,11 +6,13 @@
 use pulmoav_volume::crop::VoxelBox;
 use rayon::prelude::*;
 
-use super::{OPENING_MM, TISSUE_HU, opened};
+use super::{TISSUE_HU, opened};
 use crate::air::Air;
 use crate::coarse::Coarse;
 use crate::side::{LEFT, RIGHT, count_of};
 
+/// Radius of the opening: the thinnest part that counts is twice this thick.
+const OPENING_MM: f64 = 9.0;
 /// Nearer to the midline there are spine, aorta and hilum, as a share of half the lungs' width.
 const MIN_FROM_MIDDLE: f64 = 0.3;
 /// The heart: its reach to the left as a share of half the lungs' width, and its back as a share of the lungs' depth.
@@ -53,8 +55,7 @@ pub(super) fn additions(
     }
     let Some(bounds) = VoxelBox::around(sides, coarse.shape, |v| v > 0) else { return Vec::new() };
     let mirror = Mirror::find(coarse, bones, &bounds, middle_mm);
-    let opposite_of = |index: usize| mirror.of(coarse, coarse.place(index)).map_or(0, |mirrored| sides[mirrored]);
-    let opposite: Vec<u8> = (0..sides.len()).into_par_iter().map(opposite_of).collect();
+    let opposite = mirror.opposite(coarse, sides);
     let chest = Chest { coarse, bounds, half_width_mm };
     let of = |side: u8, other: u8| {
         let missing = chest.missing(air, sides, side, Expected { opposite: &opposite, other }, &mirror);
@@ -125,6 +126,22 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// The side in the mirrored voxel of each, 0 beyond the slice.
+    fn opposite(&self, coarse: &Coarse, sides: &[u8]) -> Vec<u8> {
+        let plane = coarse.shape[1] * coarse.shape[2];
+        // The line is the same in all slices.
+        let places: Vec<Option<usize>> = (0..plane).map(|index| self.of(coarse, coarse.place(index))).collect();
+        let mut opposite = vec![0u8; sides.len()];
+        opposite.par_chunks_mut(plane.max(1)).zip(sides.par_chunks(plane.max(1))).for_each(|(to, sides)| {
+            for (to, place) in to.iter_mut().zip(&places) {
+                *to = place.map_or(0, |place| sides[place]);
+            }
+        });
+        opposite
+    }
+}
+
 /// Where a lung is expected: opposite the other one.
 #[derive(Clone, Copy)]
 struct Expected<'a> {
@@ -162,7 +179,7 @@ impl Chest<'_> {
         if !may_be.contains(&true) {
             return Vec::new();
         }
-        opened(coarse, &may_be, OPENING_MM + 4.0)
+        opened(coarse, &may_be, OPENING_MM, OPENING_MM + 4.0)
     }
 
     /// True for the slices in which tissue may be lung: where there is air of the lung beside it, or all before or all

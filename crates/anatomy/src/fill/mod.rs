@@ -1,5 +1,6 @@
 //! Parts of a lung that fluid, a consolidation or a tumour fills.
 
+mod base;
 mod mirror;
 mod ribs;
 
@@ -12,11 +13,11 @@ use crate::coarse::Coarse;
 
 /// Soft tissue; bone lies above.
 const TISSUE_HU: std::ops::Range<f32> = -150.0..250.0;
+/// From here to soft tissue a voxel is dense lung, or lies half in lung and half in tissue.
+const DENSE_LUNG_HU: f32 = -500.0;
 const BONE_ABOVE_HU: f32 = 250.0;
 /// No bone of the chest holds a ball of this radius that is bright throughout.
 const THICK_BONE_MM: f64 = 10.0;
-/// Radius of the opening: the thinnest part that counts is twice this thick.
-const OPENING_MM: f64 = 9.0;
 /// A smaller part does not count.
 const MIN_ML: f64 = 40.0;
 
@@ -38,12 +39,12 @@ fn bones(coarse: &Coarse) -> Vec<bool> {
     (0..thick.len()).into_par_iter().map(|index| is_bright(index) && !thick[index]).collect()
 }
 
-/// The large parts of what `may_be` lung that are thick enough, grown back by `back_mm`.
-fn opened(coarse: &Coarse, may_be: &[bool], back_mm: f64) -> Vec<usize> {
+/// The large parts of what `may_be` lung that hold a ball of `radius_mm`, grown back by `back_mm`.
+fn opened(coarse: &Coarse, may_be: &[bool], radius_mm: f64, back_mm: f64) -> Vec<usize> {
     if !may_be.contains(&true) {
         return Vec::new();
     }
-    let thin = dilated(|index| !may_be[index], coarse.shape, coarse.spacing_mm, OPENING_MM);
+    let thin = dilated(|index| !may_be[index], coarse.shape, coarse.spacing_mm, radius_mm);
     if !thin.contains(&false) {
         return Vec::new();
     }
@@ -57,7 +58,9 @@ fn opened(coarse: &Coarse, may_be: &[bool], back_mm: f64) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{CENTRE_Y_MM, Chest, LUNG_MM, MIDDLE_MM, chest, distance_mm, right_lung_depth};
+    use crate::fixture::{
+        CENTRE_Y_MM, Chest, LUNG_MM, MIDDLE_MM, chest, distance_mm, left_lung_depth, right_lung_depth,
+    };
 
     #[test]
     fn an_effusion_is_given_back_to_its_lung() {
@@ -79,6 +82,39 @@ mod tests {
         let ill_ml = half(chest().painted(|at, hu| if is_fluid(at) { 10.0 } else { hu }));
         let expected_ml = half(chest());
         assert!((0.9..1.02).contains(&(ill_ml / expected_ml)), "{ill_ml} ml, expected {expected_ml}");
+    }
+
+    #[test]
+    fn thin_layers_of_fluid_behind_both_lungs_are_given_back() {
+        let expected_ml = chest().lungs().volumes_ml;
+        let ill = chest().painted(|at, hu| {
+            let in_lung = right_lung_depth(at).min(left_lung_depth(at)) < 1.0;
+            // Voxels between fluid and air hold both.
+            match at[1] - (CENTRE_Y_MM - LUNG_MM[1]) {
+                mm if in_lung && mm < 30.0 => 10.0,
+                mm if in_lung && mm < 32.5 => -350.0,
+                _ => hu,
+            }
+        });
+        for (found, expected) in ill.lungs().volumes_ml.into_iter().zip(expected_ml) {
+            assert!((0.96..1.03).contains(&(found / expected)), "{found} ml, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn fluid_goes_on_below_the_air_but_not_into_the_liver() {
+        let in_front = |[z, y, x]: [f64; 3], mm: f64| right_lung_depth([z, y - mm, x]) < 1.0;
+        let ill = chest().painted(|at, hu| match () {
+            () if !in_front(at, 0.0) => hu,
+            () if at[1] < CENTRE_Y_MM && !in_front(at, 25.0) => 10.0,
+            () if at[0] < 78.0 => 60.0,
+            () => hu,
+        });
+        let right = ill.lungs().right();
+        let is_lung = |at: [f64; 3]| right.data[ill.index(at)] == 1;
+        let x_mm = MIDDLE_MM + 75.0;
+        assert!(is_lung([71.0, CENTRE_Y_MM - 50.0, x_mm]));
+        assert!(!is_lung([71.0, CENTRE_Y_MM, x_mm]));
     }
 
     #[test]
