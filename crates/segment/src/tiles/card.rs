@@ -59,7 +59,8 @@ mod tests {
         let prepared = prepare(&chest(), plan, &Silent).unwrap();
         let needed = needed(&prepared, plan);
         let (prepared, needed, asked) = (&prepared, &needed, &[0, 1][..]);
-        let search = Search { prepared, lying: None, needed, plan, asked };
+        let mirror = Mirror::of(plan, None, asked);
+        let search = Search { prepared, lying: None, needed, plan, asked, mirror };
         let shown = Shown { tile: [16; 3], batch };
         let Walked { found, refused } = find(search, shown, &[network], &Silent).unwrap();
         (found.into_host().unwrap().values, refused)
