@@ -1,5 +1,5 @@
 // Makes the bundled model from nothing: the text tower and the network on plain phantoms, then on
-// hospital ones too, then on more of both.
+// hospital ones too, then on more of both, then on larger patches of others.
 // Resumable; run it again after an interruption.
 //   node models/make-tiny.mjs [WORK_DIR] [--max-time 75m]
 import { spawnSync } from 'node:child_process';
@@ -27,6 +27,16 @@ const STAGES = [
     ],
     validation: [20_002, 30_014],
   },
+  {
+    name: 'larger',
+    phantoms: [
+      { seed: 40_001, count: 60, style: 'hospital' },
+      { seed: 50_001, count: 30, style: 'plain' },
+    ],
+    validation: [40_002, 50_030],
+    // Its lungs were not found when the bundled weights were made.
+    without: [40_012],
+  },
 ];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -40,7 +50,7 @@ mkdirSync(model, { recursive: true });
 for (const file of ['model.safetensors', 'plan.json']) cpSync(join(made, file), join(model, file));
 
 /** The model that a stage ends with; `init` is the one it begins with. */
-function trained({ name, phantoms, validation }, init) {
+function trained({ name, phantoms, validation, without = [] }, init) {
   const data = join(work, name, 'data');
   mkdirSync(data, { recursive: true });
   for (const { seed, count, style } of phantoms) {
@@ -48,7 +58,8 @@ function trained({ name, phantoms, validation }, init) {
     pulmoav('phantom', '-o', data, ...which);
   }
   const seeds = phantoms.flatMap(({ seed, count }) => Array.from({ length: count }, (_, index) => seed + index));
-  const split = { train: seeds.filter((seed) => !validation.includes(seed)).map(caseName), val: validation.map(caseName) };
+  const others = seeds.filter((seed) => ![...validation, ...without].includes(seed));
+  const split = { train: others.map(caseName), val: validation.map(caseName) };
   writeFileSync(join(data, 'splits_final.json'), `${JSON.stringify([split], null, 2)}\n`);
   const config = ['--config', join(root, 'models', `tiny-${name}.json`), ...(init ? ['--init', init] : [])];
   const stop = values['max-time'] ? ['--max-time', values['max-time']] : [];

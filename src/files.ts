@@ -86,6 +86,11 @@ export function refuseOld(output: string): void {
   throw new UsageError(`"${output}" is there already.`, { hint: 'Choose another name, or add --overwrite.' });
 }
 
+const WRONG_WITH_FOLDERS: Record<string, string> = {
+  ENOENT: 'does not exist',
+  EACCES: 'does not let files be made in it',
+};
+
 /**
  * Refuses an output whose folder is missing or cannot be written to, before work starts that would be lost.
  *
@@ -97,7 +102,7 @@ export async function refuseMissingFolder(output: string): Promise<void> {
     await access(place, constants.W_OK);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const wrong = code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'does not let files be made in it' : message;
+    const wrong = WRONG_WITH_FOLDERS[code ?? ''] ?? message;
     throw new IoError('ERR_IO', `"${output}" cannot be written: the folder "${place}" ${wrong}.`, { cause: error });
   }
 }

@@ -110,7 +110,12 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
     withOutput(output, format, async (path) => {
       // What came by a pipe has no name that a record could tell.
       const record = rest.record !== false && !isPipe(output);
-      const asked = { ...rest, overwrite: rest.overwrite ?? false, record, ...(mirror === undefined ? {} : { mirror }) };
+      const asked = {
+        ...rest,
+        overwrite: rest.overwrite ?? false,
+        record,
+        ...(mirror === undefined ? {} : { mirror }),
+      };
       const job = { input, output: path, prompts: prompt, ...asked };
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
