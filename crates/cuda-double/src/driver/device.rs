@@ -148,13 +148,7 @@ api! {
         least.set(0)?;
         greatest.set(-5)
     }
-    fn cuCtxSynchronize() {
-        let mut state = state();
-        state.not_capturing_anywhere()?;
-        state.flush_all()?;
-        state.settle_pools();
-        Ok(())
-    }
+    fn cuCtxSynchronize() { state().flush_all() }
     fn cuGetErrorName(number: i32, place: Out<*const c_char>) {
         place.set(code::name(number).ok_or(Code::InvalidValue)?.as_ptr())
     }
