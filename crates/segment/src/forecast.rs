@@ -10,7 +10,7 @@ use pulmoav_volume::{Grid, Orientation};
 use crate::budget::{Sizes, covered, peak, tiles_to_try};
 use crate::card::{CardMemory, ScanLoad};
 use crate::error::SegmentError;
-use crate::prompt::resolve;
+use crate::prompt::{maps, resolve};
 use crate::request::Request;
 use crate::room::{Scene, smallest_room};
 use crate::tiles::{Mirror, Needed, Shown, TileNetwork, layout};
@@ -65,6 +65,9 @@ pub fn foretell(
         let needed_bytes = choices.iter().map(|&(_, bytes)| bytes).min().unwrap_or(u64::MAX);
         SegmentError::Memory { needed_bytes, budget_bytes }
     })?;
+    // An adult's lungs are taken, so they tell sides.
+    let lungs_tell = plan.postprocesses() && matches!(plan.crop, Crop::Lungs { .. });
+    let asked = if lungs_tell { maps(plan, &asked) } else { asked };
     let (maps, batch, mirror) = (asked.len(), request.batch, Mirror::of(plan, request.mirror, &asked));
     let room = smallest_room(networks);
     let mut scene = Scene { scan: None, seen: sizes.seen, needed: &needed, plan, networks, maps, mirror, batch };

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::distance::near_squared_distance_mm2;
 
+use super::ribs::MIN_FROM_MIDDLE_MM;
 use super::{TISSUE_HU, opened};
 use crate::coarse::Coarse;
 
@@ -29,8 +30,6 @@ const THICKER_MM: f32 = 5.0;
 const DEPTH_SHARE: f64 = 0.9;
 /// Radius of the opening.
 const OPENING_MM: f64 = 4.0;
-/// Nearer to the plane between the lungs lies the spine.
-const MIN_FROM_MIDDLE_MM: f64 = 25.0;
 
 /// Voxels below those of `fluid` that belong to it too; `wall` is true in the rib cage, `sides` not 0 in lungs.
 pub(super) fn below(coarse: &Coarse, wall: &[bool], sides: &[u8], fluid: &[usize], middle_mm: f64) -> Vec<usize> {

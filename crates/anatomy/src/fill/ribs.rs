@@ -24,7 +24,7 @@ const CLOSING_MM: f64 = 8.0;
 /// Thinner layers may be wall: muscle, fat, thickened pleura.
 const THIN_MM: f64 = 10.0;
 /// Nearer to the plane between the lungs lies the spine with the mediastinum before it.
-const MIN_FROM_MIDDLE_MM: f64 = 25.0;
+pub(super) const MIN_FROM_MIDDLE_MM: f64 = 25.0;
 /// Where a slice holds less air than this share of the fullest one, the tissue may be a dome of the diaphragm.
 const MIN_SLICE_SHARE: f64 = 0.25;
 
