@@ -66,8 +66,7 @@ pub fn foretell(
         SegmentError::Memory { needed_bytes, budget_bytes }
     })?;
     // An adult's lungs are taken, so they tell sides.
-    let lungs_tell = plan.postprocesses() && matches!(plan.crop, Crop::Lungs { .. });
-    let asked = if lungs_tell { maps(plan, &asked) } else { asked };
+    let asked = if plan.postprocesses() { maps(plan, &asked) } else { asked };
     let (maps, batch, mirror) = (asked.len(), request.batch, Mirror::of(plan, request.mirror, &asked));
     let room = smallest_room(networks);
     let mut scene = Scene { scan: None, seen: sizes.seen, needed: &needed, plan, networks, maps, mirror, batch };
@@ -155,6 +154,12 @@ mod tests {
         assert!(usual.tiles > 0 && usual.memory_bytes > 0 && usual.seconds > 0.0);
         let dense = told(&Request { step: Some(0.25), ..Request::default() });
         assert!(dense.tiles > usual.tiles, "{dense:?} {usual:?}");
+        // Lungs tell the side, so the network is not asked for it and may mirror.
+        let sided = |mirror: bool| {
+            let targets = vec!["left artery".to_owned()];
+            told(&Request { targets, mirror: Some(mirror), ..Request::default() }).tiles
+        };
+        assert_eq!(sided(true), 2 * sided(false));
         let limited = Request { max_memory_bytes: Some(1 << 20), ..Request::default() };
         assert_eq!(foretell(&grid, &plan, &[&FakeNetwork], &limited).unwrap_err().code(), "ERR_MEMORY");
     }

@@ -209,17 +209,8 @@ mod tests {
         let needed = tiles::needed(&prepared, &plan);
         let network = Narrow(voxels, Mutex::default());
         let (prepared, see, networks) = (&mut prepared, &|_: &mut Prepared| {}, &[&network as &dyn TileNetwork]);
-        let work = Work {
-            prepared,
-            lying: None,
-            see,
-            needed: &needed,
-            plan: &plan,
-            networks,
-            maps: &[0],
-            mirror: Mirror::InTurn,
-            batch,
-        };
+        let (needed, plan, maps, mirror) = (&needed, &plan, &[0][..], Mirror::InTurn);
+        let work = Work { prepared, lying: None, see, needed, plan, networks, maps, mirror, batch };
         let found = work.run(plan.tiles.tile, &Silent).map(|ran| ran.tile);
         (found, network.1.into_inner().unwrap())
     }
@@ -306,17 +297,8 @@ mod tests {
                     let network = Full(card.clone(), Mutex::new(usize::from(!is_full)));
                     let (networks, batch) = (&[&network as &dyn TileNetwork], Some(1));
                     let (prepared, see) = (&mut prepared, &|prepared: &mut Prepared| see(&ct, &plan, prepared));
-                    let work = Work {
-                        prepared,
-                        lying,
-                        see,
-                        needed: &needed,
-                        plan: &plan,
-                        networks,
-                        maps: &[0],
-                        mirror: Mirror::InTurn,
-                        batch,
-                    };
+                    let (needed, maps, mirror) = (&needed, &[0][..], Mirror::InTurn);
+                    let work = Work { prepared, lying, see, needed, plan: &plan, networks, maps, mirror, batch };
                     let ran = work.run(plan.tiles.tile, &Silent).unwrap();
                     assert_eq!(ran.tile, plan.tiles.tile);
                     assert_eq!(matches!(ran.found, Found::OnCard(_)), !is_full);
