@@ -5,6 +5,7 @@
 use pulmoav_simd::{Kernel, Lanes, Level};
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::crop::{View, VoxelBox};
+use pulmoav_volume::dilation::dilated;
 use pulmoav_volume::{Grid, Voxel};
 use rayon::prelude::*;
 
@@ -99,6 +100,14 @@ impl Coarse {
             shape: part.shape(),
             ..*self
         }
+    }
+
+    /// What is true, grown by one length and then shrunk by another: gaps of up to twice the smaller one are closed.
+    pub(crate) fn closed(&self, is: impl Fn(usize) -> bool + Sync, grown_mm: f64, shrunk_mm: f64) -> Vec<bool> {
+        let grown = dilated(is, self.shape, self.spacing_mm, grown_mm);
+        let mut closed = dilated(|index| !grown[index], self.shape, self.spacing_mm, shrunk_mm);
+        closed.par_iter_mut().for_each(|open| *open = !*open);
+        closed
     }
 
     /// Volume of one coarse voxel, ml.

@@ -228,9 +228,7 @@ fn unseen_wall(coarse: &Coarse, lungs: &[u8]) -> Vec<u8> {
 
 /// Closes one lung: grown by [`CLOSING_MM`] and shrunk again, then holes of axial slices filled.
 fn close(lungs: &[u8], side: u8, coarse: &Coarse) -> Vec<bool> {
-    let grown = dilated(|i| lungs[i] == side, coarse.shape, coarse.spacing_mm, CLOSING_MM);
-    let mut closed = dilated(|i| !grown[i], coarse.shape, coarse.spacing_mm, CLOSING_MM);
-    closed.par_iter_mut().for_each(|open| *open = !*open);
+    let mut closed = coarse.closed(|i| lungs[i] == side, CLOSING_MM, CLOSING_MM);
     let [_, height, width] = coarse.shape;
     let largest = (LARGEST_HOLE_MM2 / (coarse.spacing_mm[1] * coarse.spacing_mm[2])) as usize;
     closed.par_chunks_mut(height * width).for_each(|slice| fill_slice(slice, height, width, largest));

@@ -8,14 +8,11 @@ use std::collections::BTreeSet;
 use pulmoav_volume::components::{Connectivity, components};
 use pulmoav_volume::distance::near_squared_distance_mm2;
 
-use super::ribs::MIN_FROM_MIDDLE_MM;
-use super::{TISSUE_HU, opened};
+use super::{HU_APART, MIN_FROM_MIDDLE_MM, mean_around, mean_hu, opened};
 use crate::coarse::Coarse;
 
 /// Muscle, spleen and consolidated lung are brighter, so that nobody knows where a lung ends among them.
 const MAX_FLUID_HU: f32 = 22.0;
-/// By how much the mean around a voxel may be above the fluid's.
-pub(super) const HU_APART: f32 = 14.0;
 /// Fat is darker by more.
 const DARKER_HU: f32 = -40.0;
 /// The fluid is looked at in so many mm above its lower end.
@@ -36,25 +33,23 @@ pub(super) fn below(coarse: &Coarse, wall: &[bool], sides: &[u8], fluid: &[usize
     let Some(lowest) = fluid.iter().map(|&index| coarse.place(index)[0]).min() else { return Vec::new() };
     let step_mm = coarse.spacing_mm;
     let slices = |mm: f64| (mm / step_mm[0]).ceil() as usize;
-    let from_wall = near_squared_distance_mm2(|index| wall[index], coarse.shape, step_mm, MAX_DEPTH_MM);
     let end: Vec<usize> =
         fluid.iter().copied().filter(|&index| coarse.place(index)[0] < lowest + slices(ABOVE_MM)).collect();
-    let Some(depth) = quantile(end.iter().map(|&index| from_wall[index].sqrt()).collect(), DEPTH_SHARE) else {
-        return Vec::new();
-    };
-    let deepest = (depth + THICKER_MM).powi(2);
     let mean = mean_hu(coarse, &end);
     if mean > MAX_FLUID_HU {
         return Vec::new();
     }
+    let from_wall = near_squared_distance_mm2(|index| wall[index], coarse.shape, step_mm, MAX_DEPTH_MM);
+    let Some(depth) = quantile(end.iter().map(|&index| from_wall[index].sqrt()).collect(), DEPTH_SHARE) else {
+        return Vec::new();
+    };
+    let deepest = (depth + THICKER_MM).powi(2);
     let front = end.iter().map(|&index| coarse.place(index)[1]).max().unwrap_or(0);
     let is_left = |x: usize| (x as f64 + 0.5) * step_mm[2] < middle_mm;
     let side = is_left(coarse.place(end[0])[2]);
     let may_be = |index: usize| {
-        let [z, y, x] = coarse.place(index);
-        z < lowest
-            && z + slices(DOWN_MM) >= lowest
-            && y <= front
+        let [_, y, x] = coarse.place(index);
+        y <= front
             && is_left(x) == side
             && ((x as f64 + 0.5) * step_mm[2] - middle_mm).abs() > MIN_FROM_MIDDLE_MM
             && sides[index] == 0
@@ -62,7 +57,11 @@ pub(super) fn below(coarse: &Coarse, wall: &[bool], sides: &[u8], fluid: &[usize
             && from_wall[index] <= deepest
             && (DARKER_HU..HU_APART).contains(&(mean_around(coarse, index) - mean))
     };
-    let mut candidates: Vec<bool> = (0..sides.len()).map(may_be).collect();
+    let plane = coarse.shape[1] * coarse.shape[2];
+    let mut candidates = vec![false; sides.len()];
+    for index in lowest.saturating_sub(slices(DOWN_MM)) * plane..lowest * plane {
+        candidates[index] = may_be(index);
+    }
     // The fluid itself is a part of what the opening looks at, so that nothing is lost where the two meet.
     for &index in &end {
         candidates[index] = true;
@@ -73,35 +72,7 @@ pub(super) fn below(coarse: &Coarse, wall: &[bool], sides: &[u8], fluid: &[usize
     }
     let found = components(&thick, coarse.shape, Connectivity::Faces);
     let of_fluid: BTreeSet<u32> = end.iter().map(|&index| found.labels[index]).filter(|&label| label > 0).collect();
-    (0..thick.len())
-        .filter(|&index| of_fluid.contains(&found.labels[index]) && coarse.place(index)[0] < lowest)
-        .collect()
-}
-
-/// Mean of some voxels, HU.
-pub(super) fn mean_hu(coarse: &Coarse, voxels: &[usize]) -> f32 {
-    (voxels.iter().map(|&index| f64::from(coarse.hu[index])).sum::<f64>() / voxels.len().max(1) as f64) as f32
-}
-
-/// Mean of the soft tissue among a voxel and its neighbours of 3 × 3 × 3, HU; not a number where it is none itself.
-pub(super) fn mean_around(coarse: &Coarse, index: usize) -> f32 {
-    if !TISSUE_HU.contains(&coarse.hu[index]) {
-        return f32::NAN;
-    }
-    let place = coarse.place(index);
-    let around = |axis: usize| place[axis].saturating_sub(1)..(place[axis] + 2).min(coarse.shape[axis]);
-    let (mut sum, mut count) = (0.0, 0.0);
-    for z in around(0) {
-        for y in around(1) {
-            for x in around(2) {
-                let hu = coarse.hu[(z * coarse.shape[1] + y) * coarse.shape[2] + x];
-                if TISSUE_HU.contains(&hu) {
-                    (sum, count) = (sum + hu, count + 1.0);
-                }
-            }
-        }
-    }
-    sum / count
+    (0..lowest * plane).filter(|&index| of_fluid.contains(&found.labels[index])).collect()
 }
 
 /// The value below which a share of all lies; `None` of nothing.

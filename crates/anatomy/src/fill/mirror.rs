@@ -99,6 +99,20 @@ impl Mirror {
         candidate(turn, shift)
     }
 
+    /// The side in the mirrored voxel of each, 0 beyond the slice.
+    fn opposite(&self, coarse: &Coarse, sides: &[u8]) -> Vec<u8> {
+        let plane = coarse.shape[1] * coarse.shape[2];
+        // The line is the same in all slices.
+        let places: Vec<Option<usize>> = (0..plane).map(|index| self.of(coarse, coarse.place(index))).collect();
+        let mut opposite = vec![0u8; sides.len()];
+        opposite.par_chunks_mut(plane.max(1)).zip(sides.par_chunks(plane.max(1))).for_each(|(to, sides)| {
+            for (to, place) in to.iter_mut().zip(&places) {
+                *to = place.map_or(0, |place| sides[place]);
+            }
+        });
+        opposite
+    }
+
     /// Signed distance from the line, mm; positive where x is larger.
     fn beside_mm(&self, coarse: &Coarse, place: [usize; 3]) -> f64 {
         let [y, x] = self.relative_mm(coarse, place);
@@ -123,22 +137,6 @@ impl Mirror {
         let (y, x) = (to_mm[0] / coarse.spacing_mm[1], to_mm[1] / coarse.spacing_mm[2]);
         let is_inside = y >= 0.0 && x >= 0.0 && (y as usize) < height && (x as usize) < width;
         is_inside.then(|| (place[0] * height + y as usize) * width + x as usize)
-    }
-}
-
-impl Mirror {
-    /// The side in the mirrored voxel of each, 0 beyond the slice.
-    fn opposite(&self, coarse: &Coarse, sides: &[u8]) -> Vec<u8> {
-        let plane = coarse.shape[1] * coarse.shape[2];
-        // The line is the same in all slices.
-        let places: Vec<Option<usize>> = (0..plane).map(|index| self.of(coarse, coarse.place(index))).collect();
-        let mut opposite = vec![0u8; sides.len()];
-        opposite.par_chunks_mut(plane.max(1)).zip(sides.par_chunks(plane.max(1))).for_each(|(to, sides)| {
-            for (to, place) in to.iter_mut().zip(&places) {
-                *to = place.map_or(0, |place| sides[place]);
-            }
-        });
-        opposite
     }
 }
 

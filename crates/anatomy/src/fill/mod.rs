@@ -18,6 +18,10 @@ const DENSE_LUNG_HU: f32 = -500.0;
 const BONE_ABOVE_HU: f32 = 250.0;
 /// No bone of the chest holds a ball of this radius that is bright throughout.
 const THICK_BONE_MM: f64 = 10.0;
+/// Nearer to the plane between the lungs lies the spine with the mediastinum before it.
+const MIN_FROM_MIDDLE_MM: f64 = 25.0;
+/// By how much the mean around a voxel of fluid may be above that of all of it.
+const HU_APART: f32 = 14.0;
 /// A smaller part does not count.
 const MIN_ML: f64 = 40.0;
 
@@ -54,6 +58,32 @@ fn opened(coarse: &Coarse, may_be: &[bool], radius_mm: f64, back_mm: f64) -> Vec
     let least = (MIN_ML / coarse.voxel_ml()) as usize;
     let is_large = |label: u32| label > 0 && found.sizes[label as usize - 1] >= least;
     (0..opened.len()).filter(|&index| is_large(found.labels[index])).collect()
+}
+
+/// Mean of some voxels, HU.
+fn mean_hu(coarse: &Coarse, voxels: &[usize]) -> f32 {
+    (voxels.iter().map(|&index| f64::from(coarse.hu[index])).sum::<f64>() / voxels.len().max(1) as f64) as f32
+}
+
+/// Mean of the soft tissue among a voxel and its neighbours of 3 × 3 × 3, HU; not a number where it is none itself.
+fn mean_around(coarse: &Coarse, index: usize) -> f32 {
+    if !TISSUE_HU.contains(&coarse.hu[index]) {
+        return f32::NAN;
+    }
+    let place = coarse.place(index);
+    let around = |axis: usize| place[axis].saturating_sub(1)..(place[axis] + 2).min(coarse.shape[axis]);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for z in around(0) {
+        for y in around(1) {
+            for x in around(2) {
+                let hu = coarse.hu[(z * coarse.shape[1] + y) * coarse.shape[2] + x];
+                if TISSUE_HU.contains(&hu) {
+                    (sum, count) = (sum + hu, count + 1.0);
+                }
+            }
+        }
+    }
+    sum / count
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@
 //! consolidation has sunk to the back. This needs no other lung to compare with.
 
 use pulmoav_volume::crop::VoxelBox;
-use pulmoav_volume::dilation::dilated;
 use rayon::prelude::*;
 
-use super::{DENSE_LUNG_HU, TISSUE_HU, base, opened};
+use super::{DENSE_LUNG_HU, HU_APART, MIN_FROM_MIDDLE_MM, TISSUE_HU, base, mean_around, mean_hu, opened};
 use crate::coarse::Coarse;
 use crate::side::{LEFT, RIGHT, count_of};
 
@@ -23,14 +22,13 @@ const MIN_ABOVE_ML: f64 = 15.0;
 const CLOSING_MM: f64 = 8.0;
 /// Thinner layers may be wall: muscle, fat, thickened pleura.
 const THIN_MM: f64 = 10.0;
-/// Nearer to the plane between the lungs lies the spine with the mediastinum before it.
-pub(super) const MIN_FROM_MIDDLE_MM: f64 = 25.0;
 /// Where a slice holds less air than this share of the fullest one, the tissue may be a dome of the diaphragm.
 const MIN_SLICE_SHARE: f64 = 0.25;
 
 /// Coarse voxels that belong to a lung too, with its side; `sides` holds 0, [`LEFT`] or [`RIGHT`], `[z, y, x]`.
 pub(super) fn additions(coarse: &Coarse, bones: &[bool], sides: &[u8], middle_mm: f64) -> Vec<(usize, u8)> {
-    let cage = rib_cage(coarse, bones);
+    // The ribs with what lies between them, and some wall on them.
+    let cage = coarse.closed(|index| bones[index], RIB_GAP_MM, RIB_GAP_MM - WALL_MM);
     let between = between_air_and_wall(coarse, sides, &cage, middle_mm);
     let of = |side: u8| {
         let may_be: Vec<bool> = between.iter().map(|&found| found == side).collect();
@@ -60,8 +58,8 @@ fn without_dome(coarse: &Coarse, sides: &[u8], side: u8, sunken: &mut Vec<usize>
     if !is_sure {
         return sunken.clear();
     }
-    let mean = base::mean_hu(coarse, &above);
-    let is_fluid = |index: usize| base::mean_around(coarse, index) - mean < base::HU_APART;
+    let mean = mean_hu(coarse, &above);
+    let is_fluid = |index: usize| mean_around(coarse, index) - mean < HU_APART;
     sunken.retain(|&index| is_above(&index) || is_fluid(index));
 }
 
@@ -74,17 +72,8 @@ fn close(coarse: &Coarse, found: &mut Vec<usize>, may_be: impl Fn(usize) -> bool
     for &index in found.iter() {
         within[index] = true;
     }
-    let grown = dilated(|index| within[index], coarse.shape, coarse.spacing_mm, CLOSING_MM);
-    let open = dilated(|index| !grown[index], coarse.shape, coarse.spacing_mm, CLOSING_MM);
-    found.extend((0..within.len()).filter(|&index| !open[index] && !within[index] && may_be(index)));
-}
-
-/// The ribs with what lies between them, and [`WALL_MM`] of wall on them.
-fn rib_cage(coarse: &Coarse, bones: &[bool]) -> Vec<bool> {
-    let grown = dilated(|index| bones[index], coarse.shape, coarse.spacing_mm, RIB_GAP_MM);
-    let mut cage = dilated(|index| !grown[index], coarse.shape, coarse.spacing_mm, RIB_GAP_MM - WALL_MM);
-    cage.par_iter_mut().for_each(|inside| *inside = !*inside);
-    cage
+    let closed = coarse.closed(|index| within[index], CLOSING_MM, CLOSING_MM);
+    found.extend((0..within.len()).filter(|&index| closed[index] && !within[index] && may_be(index)));
 }
 
 /// The side of the lung whose air lies before a voxel that has the rib cage behind it and only soft tissue in both
