@@ -148,6 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn domes_that_lie_against_the_ribs_are_not_lung() {
+        // Breathed out: no air is left behind the domes, which reach a quarter up.
+        let low = chest().painted(|at, hu| {
+            let in_lung = right_lung_depth(at).min(left_lung_depth(at)) < 1.0;
+            match at[1] - CENTRE_Y_MM {
+                mm if in_lung && at[0] < 104.0 && mm < 0.0 => 60.0,
+                mm if in_lung && at[0] < 104.0 && mm < 2.5 => -350.0,
+                _ => hu,
+            }
+        });
+        let lungs = low.lungs();
+        let masks = [lungs.left(), lungs.right()];
+        for (mask, x_mm) in masks.iter().zip([MIDDLE_MM - 75.0, MIDDLE_MM + 75.0]) {
+            assert_eq!(mask.data[low.index([96.0, CENTRE_Y_MM - 30.0, x_mm])], 0);
+            assert_eq!(mask.data[low.index([96.0, CENTRE_Y_MM + 35.0, x_mm])], 1);
+        }
+    }
+
+    #[test]
     fn a_raised_diaphragm_is_not_lung() {
         let raised = |at: [f64; 3], hu: f32| {
             let is_abdomen = right_lung_depth(at) < 1.05 && at[0] < 120.0;
