@@ -48,7 +48,7 @@ export interface SegmentOptions extends CallOptions {
   series?: SeriesName | undefined;
   /**
    * Show each window as it is and mirrored, so that the mean answers: nnU-Net's models along the axes that they were
-   * trained for, those with prompts left to right, unless a target with a side is asked for. `false`: no window is.
+   * trained for, those with prompts left to right, unless the network has to tell sides. `false`: no window is.
    *
    * @default true of nnU-Net's models; of `tiny` every second window is mirrored, none is shown twice
    */
