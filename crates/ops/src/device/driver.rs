@@ -2,6 +2,7 @@
 //! a symbol is missing, and take a driver's word for its answers.
 #![allow(unsafe_code)] // Calls into a library that is found at run time.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -25,8 +26,14 @@ pub(super) fn load(names: &[String]) -> Result<(String, Library), String> {
     // A file that is there but does not load says more than one that is not.
     let is_there = |(_, problem): &&(&String, String)| !problem.contains("cannot open shared object file");
     let told = problems.iter().find(is_there).map(|(_, problem)| problem.clone());
-    let tried: Vec<&str> = problems.iter().map(|(name, _)| name.as_str()).collect();
-    Err(told.unwrap_or_else(|| format!("no such library; tried {}", tried.join(", "))))
+    Err(told.unwrap_or_else(|| missing(names)))
+}
+
+/// That there is none; one name stands for all, of which there are dozens.
+fn missing(names: &[String]) -> String {
+    let others: BTreeSet<&String> = names.iter().skip(1).collect();
+    let first = names.first().map_or("", String::as_str);
+    format!("no such library; tried {first} and {} other names of it", others.len())
 }
 
 /// What the system says of a library that does not load.
