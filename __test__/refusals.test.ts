@@ -1,7 +1,38 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { writeVolume } from 'pulmoav';
+import {
+  anatomy,
+  anatomyToFolder,
+  batch,
+  checkLabels,
+  compare,
+  encodeText,
+  evaluate,
+  evaluateFolders,
+  exportCheckpoint,
+  foretellJob,
+  importCheckpoint,
+  importNnunet,
+  info,
+  inspectNnunet,
+  listSeries,
+  phantom,
+  plan,
+  pullModel,
+  readVolume,
+  Segmenter,
+  segmentToFile,
+  tidy,
+  train,
+  tree,
+  treeToFolder,
+  UsageError,
+  understand,
+  verify,
+  writeSurface,
+  writeVolume,
+} from 'pulmoav';
 import { pulmoav } from './command.js';
 import { chest, dataset, folder, listing } from './fixture.js';
 
@@ -70,4 +101,58 @@ test('a dry run sees what the header does not tell, and places that are not ther
     t.regex(nowhere.stderr, /the folder ".*nowhere" does not exist/);
   }
   t.deepEqual(listing(at), ['cut.nii.gz', 'scan.nii.gz']);
+});
+
+test('an option that nobody knows is refused, with those that are known', async (t) => {
+  using segmenter = await Segmenter.load();
+  // What callers without types may hand over.
+  const slip = { prompt: ['artery'] } as object;
+  const job = { input: 'a.nii', output: 'b.nii', out: 'b', inputs: ['a.nii'], evaluation: '' } as never;
+  const calls: Record<string, (options: never) => Promise<unknown>> = {
+    load: (options) => Segmenter.load(options),
+    segment: (options) => segmenter.segment('a.nii', options),
+    foretell: (options) => segmenter.foretell('a.nii', options),
+    segmentToFile: (options) => segmentToFile(job, options),
+    foretellJob: (options) => foretellJob(job, options),
+    batch: (options) => batch(job, options),
+    anatomy: (options) => anatomy('a.nii', options),
+    anatomyToFolder: (options) => anatomyToFolder({ input: 'a.nii', out: 'b' }, options),
+    tree: (options) => tree('a.nii', options),
+    treeToFolder: (options) => treeToFolder({ input: 'a.nii', out: 'b' }, options),
+    tidy: (options) => tidy('a.nii', options),
+    checkLabels: (options) => checkLabels('a.nii', options),
+    evaluate: (options) => evaluate('a.nii', 'b.nii', options),
+    evaluateFolders: (options) => evaluateFolders('a', 'b', options),
+    compare: (options) => compare('a.json', 'b.json', options),
+    phantom: (options) => phantom(options),
+    plan: (options) => plan('a', options),
+    verify: (options) => verify('a', options),
+    train: (options) => train(options),
+    info: (options) => info('a.nii', options),
+    listSeries: (options) => listSeries('a', options),
+    readVolume: (options) => readVolume('a.nii', options),
+    writeVolume: (options) => writeVolume('a.nii', chest().ct, options),
+    writeSurface: (options) => writeSurface('a.nii', 'b.stl', options),
+    encodeText: (options) => encodeText(['artery'], options),
+    understand: (options) => understand(['artery'], options),
+    pullModel: (options) => pullModel('a/b', options),
+    importCheckpoint: (options) => importCheckpoint(options),
+    exportCheckpoint: (options) => exportCheckpoint(options),
+    importNnunet: (options) => importNnunet(options),
+    inspectNnunet: (options) => inspectNnunet(options),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const refused = await t.throwsAsync(call(slip as never), { instanceOf: UsageError }, name);
+    t.is(refused?.message, 'There is no option "prompt".', name);
+    t.regex(refused?.hint ?? '', /^Expected of: /);
+  }
+  for (const wrong of [7, 'fast', [], null]) {
+    await t.throwsAsync(anatomy('a.nii', wrong as never), { instanceOf: UsageError, message: /must be an object/ });
+  }
+  await t.throwsAsync(info('a.nii', { signal: {} as never }), { instanceOf: UsageError, message: /AbortSignal/ });
+  await t.throwsAsync(info('a.nii', { onProgress: 1 as never }), { instanceOf: UsageError, message: /a function/ });
+  await t.throwsAsync(batch({ ...(job as object), prompt: 'a' } as never), { message: /no option "input"/ });
+  await t.throwsAsync(segmentToFile({ input: 'a.nii', output: 'b.nii', keeplungs: true } as never), {
+    message: /no option "keeplungs"/,
+  });
 });

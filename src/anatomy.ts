@@ -1,4 +1,14 @@
-import { checkInteger, checkPath, checkVolume, defaultThreads, MAX_THREADS, seriesOf } from './check.js';
+import {
+  CALL_OPTIONS,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  checkVolume,
+  defaultThreads,
+  MAX_THREADS,
+  type Names,
+  seriesOf,
+} from './check.js';
 import type { Anatomy, AnatomyRequest } from './native/binding.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
@@ -16,6 +26,8 @@ export interface AnatomyOptions extends CallOptions {
   threads?: number | undefined;
 }
 
+const OPTIONS: Names<AnatomyOptions> = { ...CALL_OPTIONS, index: true, series: true, threads: true };
+
 /**
  * Finds body, mediastinum, lungs and airways in a chest CT, given by path or as a volume in Hounsfield units. No model
  * is needed.
@@ -26,6 +38,7 @@ export interface AnatomyOptions extends CallOptions {
  * for (const { name, volumeMl } of structures) console.log(name, volumeMl);
  */
 export async function anatomy(scan: string | Volume, options: AnatomyOptions = {}): Promise<Anatomy> {
+  checkOptions(options, OPTIONS);
   const request = requestOf(options);
   return await call(options, async (monitor) => {
     if (typeof scan === 'string') {

@@ -4,13 +4,21 @@ import { dirname, join } from 'node:path';
 import { Labeller, type Outcome } from './batch/crew.js';
 import type { Failure } from './batch/messages.js';
 import { type BatchFormat, type BatchJob, FORMATS, findJobs } from './batch/scans.js';
-import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
+import {
+  CALL_OPTIONS,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  defaultThreads,
+  MAX_THREADS,
+  type Names,
+} from './check.js';
 import { isPulmoavError, UsageError } from './errors.js';
 import { makeFolder, withLock, writeAtomic } from './files.js';
 import { checkDevices } from './native/device.js';
 import { inputRecord, isMade, labelSource, modelHash } from './record.js';
 import { type SegmentedTarget, Segmenter } from './segment.js';
-import { deciding, loading, type SegmentJob } from './segment-file.js';
+import { deciding, JOB_OPTIONS, loading, type SegmentJob } from './segment-file.js';
 import type { CallOptions, Progress, Warning } from './types.js';
 
 /** Many scans to label with one model. */
@@ -64,6 +72,20 @@ export interface BatchOptions extends CallOptions {
   onCase?: ((one: BatchCase, count: { ended: number; total: number }) => void) | undefined;
 }
 
+const { input: _input, output: _output, probabilities: _probabilities, record: _record, ...ofJob } = JOB_OPTIONS;
+const REQUEST: Names<BatchRequest> = {
+  ...ofJob,
+  inputs: true,
+  out: true,
+  format: true,
+  resume: true,
+  shard: true,
+  processes: true,
+  dryRun: true,
+};
+
+const OPTIONS: Names<BatchOptions> = { ...CALL_OPTIONS, onCase: true };
+
 /** A process takes about so much for a whole chest CT. */
 const PROCESS_BYTES = 2 * 2 ** 30;
 
@@ -77,6 +99,7 @@ const PROCESS_BYTES = 2 * 2 ** 30;
  */
 export async function batch(request: BatchRequest, options: BatchOptions = {}): Promise<BatchReport> {
   const started = performance.now();
+  checkOptions(options, OPTIONS);
   check(request);
   const jobs = shardOf(await findJobs(request.inputs, request.out, request.format), request.shard);
   if (!request.dryRun && !request.resume && !request.overwrite) refuseOld(jobs);
@@ -233,6 +256,7 @@ function refuseOld(jobs: BatchJob[]): void {
 }
 
 function check(request: BatchRequest): void {
+  checkOptions(request, REQUEST);
   const { inputs, out, format, shard, processes, threads } = request;
   if (!Array.isArray(inputs) || inputs.length === 0) throw new UsageError('No scan and no folder was given (inputs).');
   for (const input of inputs) checkPath('An input', input);

@@ -1,4 +1,13 @@
-import { checkInteger, checkPath, defaultThreads, MAX_THREADS, seriesOf } from './check.js';
+import {
+  CALL_OPTIONS,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  defaultThreads,
+  MAX_THREADS,
+  type Names,
+  seriesOf,
+} from './check.js';
 import { UsageError } from './errors.js';
 import type { Checked } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -39,6 +48,16 @@ const SIDES = [
   [9, 2],
 ];
 
+const OPTIONS: Names<CheckOptions> = {
+  ...CALL_OPTIONS,
+  image: true,
+  artery: true,
+  vein: true,
+  index: true,
+  series: true,
+  threads: true,
+};
+
 /**
  * Checks a label map of arteries and veins without a reference: figures that follow the share of swapped voxels, and
  * plain plausibility, each with the range that is plausible, a traffic light and places to look at.
@@ -52,6 +71,7 @@ export async function checkLabels(path: string, options: CheckOptions): Promise<
   if (typeof options !== 'object' || options === null) {
     throw new UsageError('No scan was given: a label map is checked beside its scan, { image: PATH }.');
   }
+  checkOptions(options, OPTIONS);
   const { image, artery, vein, index, threads = defaultThreads() } = options;
   checkPath('The label map', path);
   checkPath('The scan', image);

@@ -1,6 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { UsageError } from './errors.js';
-import type { Volume, VoxelArray } from './types.js';
+import type { CallOptions, Volume, VoxelArray } from './types.js';
+
+/** Names of the fields of an options type, all of them: one that is missing or made up does not compile. */
+export type Names<Options> = { readonly [Name in keyof Required<Options>]: true };
+
+/** Names that the options of every long call have. */
+export const CALL_OPTIONS: Names<CallOptions> = { signal: true, onProgress: true };
 
 const arrays = [
   Int8Array,
@@ -21,6 +27,25 @@ export const MAX_THREADS = 256;
 /** All threads this process may use. */
 export function defaultThreads(): number {
   return Math.min(MAX_THREADS, availableParallelism());
+}
+
+/** Refuses what is not an object, and names that a call does not know: a slip would say nothing otherwise. */
+export function checkOptions(options: unknown, names: Readonly<Record<string, true>>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new UsageError(`The options must be an object, but they are ${show(options)}.`);
+  }
+  const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !Object.hasOwn(names, name));
+  if (unknown) {
+    const known = Object.keys(names).sort().join(', ');
+    throw new UsageError(`There is no option ${show(unknown[0])}.`, { hint: `Expected of: ${known}.` });
+  }
+  const { signal, onProgress }: { signal?: unknown; onProgress?: unknown } = options;
+  if (signal !== undefined && typeof (signal as AbortSignal | null)?.throwIfAborted !== 'function') {
+    throw new UsageError(`signal must be an AbortSignal, but it is ${show(signal)}.`);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new UsageError(`onProgress must be a function, but it is ${show(onProgress)}.`);
+  }
 }
 
 /** Refuses anything but a non-empty string. */

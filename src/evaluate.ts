@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { freemem } from 'node:os';
-import { checkInteger, checkPath, checkVolume } from './check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, checkVolume, type Names } from './check.js';
 import { IoError, UsageError } from './errors.js';
 import { type CasePair, caseName, casePairs, type Masks } from './evaluate/pairs.js';
 import { type CaseResult, type Evaluation, failedCase, scoredCases, type UnpairedFile } from './evaluate/result.js';
@@ -67,6 +67,19 @@ export async function evaluate(
   return (await evaluateCase(pred, ref, options)).scores;
 }
 
+const OPTIONS: Names<EvaluateOptions> = {
+  ...CALL_OPTIONS,
+  within: true,
+  scores: true,
+  centrelines: true,
+  lungs: true,
+  annotatedSides: true,
+  ignore: true,
+  resample: true,
+  refVeins: true,
+  overlap: true,
+};
+
 /**
  * As {@link evaluate}, with the rules that the scores go by: what empty masks mean, which voxels count.
  *
@@ -77,6 +90,7 @@ export async function evaluateCase(
   ref: string | Volume,
   options: EvaluateOptions = {},
 ): Promise<CaseEvaluation> {
+  checkOptions(options, OPTIONS);
   const request = requestOf(options);
   return await call(options, async (monitor) => {
     if (typeof pred === 'string' && typeof ref === 'string') {
@@ -135,6 +149,8 @@ const LANES = 2;
 const READ_BYTES = 12;
 const SHAPE_BYTES = 12;
 
+const FOLDERS_OPTIONS: Names<EvaluateFoldersOptions> = { ...OPTIONS, bootstrap: true, maxMemory: true };
+
 /**
  * Scores a folder of label maps against a folder with the same names, whatever their formats, or one label map against
  * its reference. In a folder, a case that cannot be scored, a missing prediction for one, is listed with its error and
@@ -150,20 +166,22 @@ export async function evaluateFolders(
   ref: string,
   options: EvaluateFoldersOptions = {},
 ): Promise<Evaluation> {
-  const settings = bootstrapSettings(options.bootstrap);
+  checkOptions(options, FOLDERS_OPTIONS);
+  const { bootstrap, maxMemory, ...asked } = options;
+  const settings = bootstrapSettings(bootstrap);
   const alone = !areFolders(pred, ref);
   const pairs = pairsOf(pred, ref, options);
-  if (options.maxMemory !== undefined) checkInteger('maxMemory', options.maxMemory, 1, Number.MAX_SAFE_INTEGER);
-  const room = { most: LANES, bytes: options.maxMemory ?? freemem() / 2 };
+  if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
+  const room = { most: LANES, bytes: maxMemory ?? freemem() / 2 };
   let done = 0;
   const cases = await sideBySide(
     pairs,
     room,
-    async (pair) => await needBytes(pair, options),
+    async (pair) => await needBytes(pair, asked),
     async (pair) => {
       options.signal?.throwIfAborted();
       if (!alone) options.onProgress?.({ stage: 'evaluate', done, total: pairs.length });
-      const scored = scoreCase(pair, options);
+      const scored = scoreCase(pair, asked);
       const result = alone ? await scored : await scored.catch((error) => failedCase(pair.name, error));
       done += 1;
       return result;

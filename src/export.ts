@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { checkPath } from './check.js';
+import { CALL_OPTIONS, checkOptions, checkPath, type Names } from './check.js';
 import { IoError, UsageError } from './errors.js';
 import { refuseSamePlace } from './files.js';
 import { findModel } from './models.js';
@@ -23,6 +23,8 @@ export interface ExportReport extends ExportedCheckpoint {
   output: string;
 }
 
+const OPTIONS: Names<ExportOptions> = { ...CALL_OPTIONS, model: true, out: true };
+
 /**
  * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them
  * back.
@@ -30,6 +32,7 @@ export interface ExportReport extends ExportedCheckpoint {
  * @throws UsageError, ModelError, IoError
  */
 export async function exportCheckpoint(options: ExportOptions): Promise<ExportReport> {
+  checkOptions(options, OPTIONS);
   const { model, out } = options;
   checkPath('The file', out);
   if (!out.endsWith('.safetensors')) {

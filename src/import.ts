@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { z } from 'zod';
-import { checkPath } from './check.js';
+import { CALL_OPTIONS, checkOptions, checkPath, type Names } from './check.js';
 import { laCafPlan, ourTargets, type PlanConfig, planConfig } from './config/plan.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
@@ -52,6 +52,16 @@ export interface ImportReport extends ImportedCheckpoint {
   output: string;
 }
 
+const OPTIONS: Names<ImportOptions> = {
+  ...CALL_OPTIONS,
+  file: true,
+  out: true,
+  variant: true,
+  prompts: true,
+  windowHu: true,
+  spacingMm: true,
+};
+
 /**
  * Makes a model directory of a checkpoint of the published family (`la-caf`). The directory appears whole or not at
  * all.
@@ -64,6 +74,7 @@ export interface ImportReport extends ImportedCheckpoint {
  * another kind or damaged, and for pickles that hold more than data; FormatError for what is no checkpoint; IoError
  */
 export async function importCheckpoint(options: ImportOptions): Promise<ImportReport> {
+  checkOptions(options, OPTIONS);
   const { file, out, variant } = options;
   checkPath('The checkpoint', file);
   checkPath('The model directory', out);

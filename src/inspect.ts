@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
-import { checkPath, seriesOf } from './check.js';
+import { CALL_OPTIONS, checkOptions, checkPath, type Names, seriesOf } from './check.js';
 import { bundledModel } from './models.js';
 import type { DeviceProbe, FileInfo, SeriesInfo } from './native/binding.js';
 import { probeDevices } from './native/device.js';
@@ -16,12 +16,15 @@ export interface InfoOptions extends CallOptions {
   series?: SeriesName | undefined;
 }
 
+const OPTIONS: Names<InfoOptions> = { ...CALL_OPTIONS, series: true };
+
 /**
  * Reads a file's header only; of DICOM, that of the series that would be read.
  *
  * @throws FormatError, GeometryError, IoError
  */
 export async function info(path: string, options: InfoOptions = {}): Promise<FileInfo> {
+  checkOptions(options, OPTIONS);
   checkPath('The path', path);
   const series = seriesOf(options);
   return await call(options, (monitor) => addon().inspect(path, series, monitor));
@@ -36,6 +39,7 @@ export async function info(path: string, options: InfoOptions = {}): Promise<Fil
  * for (const { number, description, slices } of await listSeries('study')) console.log(number, description, slices);
  */
 export async function listSeries(path: string, options: CallOptions = {}): Promise<SeriesInfo[]> {
+  checkOptions(options, CALL_OPTIONS);
   checkPath('The path', path);
   return await call(options, (monitor) => addon().listSeries(path, monitor));
 }

@@ -1,4 +1,4 @@
-import { checkPath, checkStrings } from './check.js';
+import { CALL_OPTIONS, checkOptions, checkPath, checkStrings, type Names } from './check.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
 import { checkReplaceable } from './models/directory.js';
@@ -32,6 +32,14 @@ export interface NnunetImport extends ClassModelInfo {
   output: string;
 }
 
+const SOURCE_OPTIONS: Names<NnunetSource & CallOptions> = {
+  ...CALL_OPTIONS,
+  directory: true,
+  folds: true,
+  checkpoint: true,
+};
+const IMPORT_OPTIONS: Names<NnunetImportOptions> = { ...SOURCE_OPTIONS, out: true };
+
 /**
  * Makes a model directory of an nnU-Net v2 model: the networks' weights only, without a pickle. It labels scans as the
  * folder does, bit for bit. The directory appears whole or not at all.
@@ -42,6 +50,7 @@ export interface NnunetImport extends ClassModelInfo {
  * using segmenter = await Segmenter.load({ model: output });
  */
 export async function importNnunet(options: NnunetImportOptions): Promise<NnunetImport> {
+  checkOptions(options, IMPORT_OPTIONS);
   const { out } = options;
   checkPath('The model directory', out);
   const source = sourceOf(options);
@@ -59,6 +68,7 @@ export async function importNnunet(options: NnunetImportOptions): Promise<Nnunet
  * @throws ModelError for a folder that cannot be used; UsageError
  */
 export async function inspectNnunet(options: NnunetSource & CallOptions): Promise<ClassModelInfo> {
+  checkOptions(options, SOURCE_OPTIONS);
   const source = sourceOf(options);
   return await call(options, () => addon().inspectClassModel(source));
 }

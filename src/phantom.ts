@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkInteger, checkPath } from './check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from './check.js';
 import { type Annotated, type DatasetDescription, datasetConfig, scanFacts } from './config/dataset.js';
 import { FormatError, UsageError } from './errors.js';
 import { makeFolder, readJson, withLock, writeAtomic } from './files.js';
@@ -45,6 +45,16 @@ export interface PhantomCase extends PhantomFiles {
 const MIN_LABELLED_DIAMETER_MM = 1.5;
 const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
 
+const OPTIONS: Names<PhantomOptions> = {
+  ...CALL_OPTIONS,
+  out: true,
+  count: true,
+  seed: true,
+  halfLabelled: true,
+  size: true,
+  style: true,
+};
+
 /**
  * Writes synthetic chests with known vessels as a data set in nnU-Net's shape. A phantom depends on its seed, size
  * and style alone; one that is already listed in the folder's `dataset.json` is kept. One process at a time may add to a folder.
@@ -52,6 +62,7 @@ const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
  * @throws IoError, UsageError, FormatError
  */
 export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
+  checkOptions(options, OPTIONS);
   const { out, count = 1, seed = 1, halfLabelled = false, size = 'small', style = 'hospital' } = options;
   checkPath('out', out);
   checkInteger('count', count, 1, 100_000);

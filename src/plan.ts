@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { dirname, join } from 'node:path';
-import { checkInteger, checkPath } from './check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from './check.js';
 import { type CheckedCase, checkCase, type SurveyedCase, surveyDataset } from './dataset.js';
 import { FormatError, IoError, isPulmoavError, UsageError } from './errors.js';
 import { refuseSamePlace, writeAtomic } from './files.js';
@@ -36,6 +36,8 @@ export interface TrainingPlan extends Choice {
 /** So many labelled cases are enough to know the best Dice. */
 const CEILING_CASES = 6;
 
+const OPTIONS: Names<PlanOptions> = { ...CALL_OPTIONS, out: true, maxMemoryBytes: true, folds: true };
+
 /**
  * Measures a data set and makes a training config for it: what differs from the recipe `tiny`, with the reasons.
  *
@@ -46,6 +48,7 @@ const CEILING_CASES = 6;
  * await train({ dataset: 'data', out: 'run', config });
  */
 export async function plan(dataset: string, options: PlanOptions = {}): Promise<TrainingPlan> {
+  checkOptions(options, OPTIONS);
   checkPath('dataset', dataset);
   const { out, folds, maxMemoryBytes: budgetBytes = Math.floor(os.totalmem() / 2) } = options;
   checkInteger('maxMemoryBytes', budgetBytes, 1, Number.MAX_SAFE_INTEGER);

@@ -1,4 +1,4 @@
-import { defaultThreads, seriesOf } from './check.js';
+import { CALL_OPTIONS, checkOptions, defaultThreads, type Names, seriesOf } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseOld, refuseSamePlace } from './files.js';
 import { labelNames } from './labels.js';
@@ -81,6 +81,38 @@ export interface SegmentJob {
   overwrite?: boolean | undefined;
 }
 
+/** Names of its fields. */
+export const JOB_OPTIONS: Names<SegmentJob> = {
+  input: true,
+  output: true,
+  prompts: true,
+  model: true,
+  preset: true,
+  weights: true,
+  folds: true,
+  checkpoint: true,
+  quality: true,
+  mirror: true,
+  step: true,
+  rawLabels: true,
+  device: true,
+  devices: true,
+  precision: true,
+  threads: true,
+  maxMemory: true,
+  tilesAtOnce: true,
+  index: true,
+  series: true,
+  keepLungs: true,
+  keepAirways: true,
+  postprocess: true,
+  tidy: true,
+  strict: true,
+  probabilities: true,
+  record: true,
+  overwrite: true,
+};
+
 /** What became of a {@link SegmentJob}. */
 export interface SegmentReport {
   output: string;
@@ -116,6 +148,7 @@ export interface SegmentReport {
  */
 export async function segmentToFile(job: SegmentJob, options: CallOptions = {}): Promise<SegmentReport> {
   const started = performance.now();
+  checkOptions(options, CALL_OPTIONS);
   await checkJob(job, options.signal);
   if (job.overwrite === false) refuseOld(job.output);
   using segmenter = await Segmenter.load({ ...loading(job), signal: options.signal });
@@ -138,6 +171,7 @@ export interface SegmentForecast extends Forecast {
  * @throws every error of this package
  */
 export async function foretellJob(job: SegmentJob, options: CallOptions = {}): Promise<SegmentForecast> {
+  checkOptions(options, CALL_OPTIONS);
   await checkJob(job, options.signal);
   if (job.overwrite === false) refuseOld(job.output);
   const { signal } = options;
@@ -273,6 +307,7 @@ export function inputsOf({ input }: SegmentJob): string[] {
 
 /** Refuses what can be seen to be wrong before anything is loaded. */
 export async function checkJob(job: SegmentJob, signal?: AbortSignal): Promise<void> {
+  checkOptions(job, JOB_OPTIONS);
   const inputs = inputsOf(job);
   if (inputs.length === 0) throw new UsageError('No scan was given.');
   checkDevices(job);

@@ -1,11 +1,14 @@
 import {
+  CALL_OPTIONS,
   checkBoolean,
   checkInteger,
+  checkOptions,
   checkPath,
   checkStrings,
   checkVolume,
   defaultThreads,
   MAX_THREADS,
+  type Names,
   seriesOf,
 } from './check.js';
 import { StrictError, UsageError } from './errors.js';
@@ -88,6 +91,37 @@ export interface LoadOptions extends CallOptions {
   quality?: Quality | undefined;
 }
 
+const LOAD_OPTIONS: Names<LoadOptions> = {
+  ...CALL_OPTIONS,
+  model: true,
+  preset: true,
+  weights: true,
+  folds: true,
+  checkpoint: true,
+  device: true,
+  devices: true,
+  precision: true,
+  threads: true,
+  quality: true,
+};
+const SEGMENT_OPTIONS: Names<SegmentOptions> = {
+  ...CALL_OPTIONS,
+  prompts: true,
+  probabilities: true,
+  keepLungs: true,
+  keepAirways: true,
+  postprocess: true,
+  tidy: true,
+  strict: true,
+  index: true,
+  series: true,
+  mirror: true,
+  step: true,
+  rawLabels: true,
+  tilesAtOnce: true,
+  maxMemory: true,
+};
+
 /** Disposes of models that nobody can reach any more. */
 const networks = new FinalizationRegistry<Network>((network) => network.dispose());
 
@@ -144,6 +178,7 @@ export class Segmenter {
    * @throws ModelError, DeviceError, UsageError
    */
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
+    checkOptions(options, LOAD_OPTIONS);
     const { model, precision = 'f32', threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
     const { quality = 'normal' } = options;
     checkQuality(quality);
@@ -223,9 +258,10 @@ export class Segmenter {
   /** Options with what the quality sets, where they may be asked of this model. */
   #checked(given: SegmentOptions): SegmentOptions {
     if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
+    checkOptions(given, SEGMENT_OPTIONS);
     const set = Object.entries(given).filter(([, value]) => value !== undefined);
     const options: SegmentOptions = { ...this.#windows, ...Object.fromEntries(set) };
-    checkOptions(options);
+    checkValues(options);
     this.#network.check(options);
     return options;
   }
@@ -283,7 +319,7 @@ function checkPreset({ preset, model, folds, checkpoint, quality = 'normal' }: L
   throw new UsageError('A preset has its own models, so model, folds and checkpoint do not go with it.');
 }
 
-function checkOptions(options: SegmentOptions): void {
+function checkValues(options: SegmentOptions): void {
   const { prompts, index, maxMemory, step } = options;
   if (prompts !== undefined) checkStrings('prompts', prompts);
   const { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels } = options;

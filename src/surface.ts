@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
-import { checkInteger, checkPath } from './check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from './check.js';
 import { readJson } from './files.js';
 import { type LabelName, labelNames, segmentsOf } from './labels.js';
 import type { SurfacePart } from './native/binding.js';
@@ -23,6 +23,8 @@ const MOST = 255;
 const named = z.array(z.object({ value: z.number(), name: z.string() }));
 const record = z.object({ targets: named, structures: named });
 
+const OPTIONS: Names<SurfaceOptions> = { ...CALL_OPTIONS, labels: true, values: true };
+
 /**
  * Writes the surfaces of a label map's values as binary STL, PLY or glTF (`.stl`, `.ply`, `.glb`): smoothed, enclosing
  * what the voxels fill, in RAS mm (glTF: in metres with y up, as that format wants it).
@@ -30,6 +32,7 @@ const record = z.object({ targets: named, structures: named });
  * @throws FormatError, IoError, UsageError
  */
 export async function writeSurface(map: string, output: string, options: SurfaceOptions = {}): Promise<SurfacePart[]> {
+  checkOptions(options, OPTIONS);
   checkPath('The label map', map);
   checkPath('The output', output);
   const { values } = options;

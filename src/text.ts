@@ -1,4 +1,4 @@
-import { checkStrings } from './check.js';
+import { CALL_OPTIONS, checkOptions, checkStrings, type Names } from './check.js';
 import { findModel } from './models.js';
 import type { EncodedText, Understood } from './native/binding.js';
 import { chooseDevice } from './native/device.js';
@@ -16,12 +16,15 @@ export interface TextOptions extends CallOptions {
 
 export type { EncodedText, Understood };
 
+const OPTIONS: Names<TextOptions> = { ...CALL_OPTIONS, model: true, device: true };
+
 /**
  * Token ids and embeddings of prompts.
  *
  * @throws PromptError, ModelError, DeviceError
  */
 export async function encodeText(prompts: string[], options: TextOptions = {}): Promise<EncodedText> {
+  checkOptions(options, OPTIONS);
   const model = modelFor(prompts, options);
   const { name } = await chooseDevice(options.device, options.signal);
   // What is known already comes at once.
@@ -34,6 +37,7 @@ export async function encodeText(prompts: string[], options: TextOptions = {}): 
  * @throws ModelError, DeviceError
  */
 export async function understand(prompts: string[], options: TextOptions = {}): Promise<Understood[]> {
+  checkOptions(options, OPTIONS);
   const model = modelFor(prompts, options);
   const { name } = await chooseDevice(options.device, options.signal);
   return await call(options, () => addon().understand(model, prompts, name));

@@ -1,4 +1,12 @@
-import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
+import {
+  CALL_OPTIONS,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  defaultThreads,
+  MAX_THREADS,
+  type Names,
+} from './check.js';
 import { UsageError } from './errors.js';
 import type { Tidied } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -21,6 +29,15 @@ export interface TidyOptions extends CallOptions {
   threads?: number | undefined;
 }
 
+const OPTIONS: Names<TidyOptions> = {
+  ...CALL_OPTIONS,
+  artery: true,
+  vein: true,
+  image: true,
+  index: true,
+  threads: true,
+};
+
 /**
  * Gives each branch of a label map one class: what lies on a branch of the other class follows it, gaps are bridged and
  * loose specks go. Nothing is written; every change is told.
@@ -30,6 +47,7 @@ export interface TidyOptions extends CallOptions {
  * const { labels, changes, looseBefore, looseAfter } = await tidy('labels.nii.gz', { image: 'chest.nii.gz' });
  */
 export async function tidy(path: string, options: TidyOptions = {}): Promise<Tidied> {
+  checkOptions(options, OPTIONS);
   const { artery = 1, vein = 2, image, index, threads = defaultThreads() } = options;
   checkPath('The label map', path);
   if (image !== undefined) checkPath('The scan', image);

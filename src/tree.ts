@@ -1,4 +1,13 @@
-import { checkInteger, checkPath, checkVolume, defaultThreads, MAX_THREADS } from './check.js';
+import {
+  CALL_OPTIONS,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  checkVolume,
+  defaultThreads,
+  MAX_THREADS,
+  type Names,
+} from './check.js';
 import { UsageError } from './errors.js';
 import type { TreeRequest, VesselTrees } from './native/binding.js';
 import { addon } from './native/load.js';
@@ -32,6 +41,8 @@ export interface TreeOptions extends CallOptions {
   threads?: number | undefined;
 }
 
+const OPTIONS: Names<TreeOptions> = { ...CALL_OPTIONS, values: true, exports: true, index: true, threads: true };
+
 /**
  * Measures a mask or label map of vessels, given by path or as a volume, as trees: branches with length, radius, angle,
  * generation and Strahler order, loose pieces and loops. One result a label value; places are RAS mm.
@@ -42,6 +53,7 @@ export interface TreeOptions extends CallOptions {
  * for (const { name, branches, lengthMm } of trees) console.log(name, branches.length, lengthMm);
  */
 export async function tree(mask: string | Volume, options: TreeOptions = {}): Promise<VesselTrees> {
+  checkOptions(options, OPTIONS);
   const request = requestOf(options);
   return await call(options, async (monitor) => {
     if (typeof mask === 'string') {

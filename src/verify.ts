@@ -1,4 +1,4 @@
-import { checkPath } from './check.js';
+import { CALL_OPTIONS, checkOptions, checkPath } from './check.js';
 import { type CheckedCase, checkCase, type DatasetFinding, surveyDataset } from './dataset.js';
 import { isPulmoavError } from './errors.js';
 import type { CallOptions } from './types.js';
@@ -24,6 +24,7 @@ export interface Verification {
  * if (!ok) console.error(findings.filter(({ severity }) => severity === 'error'));
  */
 export async function verify(dataset: string, options: CallOptions = {}): Promise<Verification> {
+  checkOptions(options, CALL_OPTIONS);
   checkPath('dataset', dataset);
   const { cases, findings } = await surveyDataset(dataset, options);
   const contents = new Map<string, string>();

@@ -1,4 +1,4 @@
-import { checkInteger, checkPath, checkVolume, seriesOf } from './check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, checkVolume, type Names, seriesOf } from './check.js';
 import { type LabelName, segmentsOf } from './labels.js';
 import { addon } from './native/load.js';
 import { call } from './progress.js';
@@ -28,6 +28,8 @@ export interface WriteOptions extends CallOptions {
   labels?: LabelName[] | undefined;
 }
 
+const READ_OPTIONS: Names<ReadOptions> = { ...CALL_OPTIONS, index: true, series: true };
+
 /**
  * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file, or a CT from DICOM: a folder, a zip
  * archive or a file.
@@ -38,10 +40,13 @@ export interface WriteOptions extends CallOptions {
  * console.log(ct.shape, ct.spacingMm);
  */
 export async function readVolume(path: string, options: ReadOptions = {}): Promise<Volume> {
+  checkOptions(options, READ_OPTIONS);
   checkPath('The path', path);
   if (options.index !== undefined) checkInteger('index', options.index, 0, 0xffff_ffff);
   return await call(options, (monitor) => addon().readVolume(path, options.index ?? null, seriesOf(options), monitor));
 }
+
+const WRITE_OPTIONS: Names<WriteOptions> = { ...CALL_OPTIONS, like: true, series: true, labels: true };
 
 /**
  * Writes a volume with its own data type, by the ending: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`; `.seg.nrrd`, a
@@ -51,6 +56,7 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
  * @throws UsageError, GeometryError, IoError
  */
 export async function writeVolume(path: string, volume: Volume, options: WriteOptions = {}): Promise<void> {
+  checkOptions(options, WRITE_OPTIONS);
   checkPath('The path', path);
   checkVolume('The volume', volume);
   if (options.like !== undefined) checkPath('like', options.like);

@@ -1,3 +1,4 @@
+import { CALL_OPTIONS, checkOptions, type Names } from '../check.js';
 import { FormatError } from '../errors.js';
 import { type ByTarget, describeScores, namesIn, type ScoreDescription, type Scores } from '../scores.js';
 import { type BootstrapSettings, type Interval, meanInterval } from '../statistics/bootstrap.js';
@@ -40,6 +41,8 @@ export interface Comparison {
   scores: ScoreDescription[];
 }
 
+const OPTIONS: Names<BootstrapOptions> = { ...CALL_OPTIONS, bootstrap: true };
+
 /**
  * Compares two models case by case: what {@link evaluateFolders} gave, or result files (of `pulmoav evaluate -o`,
  * `summary.json` of a report or of nnU-Net). Cases are paired by name. The p-values are not corrected for their number.
@@ -54,6 +57,7 @@ export async function compare(
   second: string | Evaluation,
   options: BootstrapOptions = {},
 ): Promise<Comparison> {
+  checkOptions(options, OPTIONS);
   const settings = bootstrapSettings(options.bootstrap);
   const [a, b] = [await scoresByName(first), await scoresByName(second)];
   const names = [...a.keys()].filter((name) => b.has(name));

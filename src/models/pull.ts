@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { checkInteger } from '../check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, type Names } from '../check.js';
 import { hub as defaults, sideRevisions } from '../config/hub.js';
 import { FormatError, IoError, ModelError } from '../errors.js';
 import { makeFolder } from '../files.js';
@@ -44,6 +44,8 @@ export interface PulledModel {
   warnings: Warning[];
 }
 
+const OPTIONS: Names<PullOptions> = { ...CALL_OPTIONS, revision: true, offline: true, timeoutMs: true, retries: true };
+
 /**
  * Brings a model of the Hugging Face hub into Hugging Face's cache, or goes on where an earlier call stopped. Every
  * file's hash is checked before it gets its name. The environment's HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN,
@@ -56,6 +58,7 @@ export interface PulledModel {
  * is not what was named; ConfigError where the environment's addresses are none; `signal.reason` when cancelled
  */
 export async function pullModel(name: string, options: PullOptions = {}): Promise<PulledModel> {
+  checkOptions(options, OPTIONS);
   const { revision = defaults.revision, signal, timeoutMs = defaults.timeoutMs, retries = defaults.retries } = options;
   checkHubName(name);
   checkRevision(revision);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Anatomy, anatomy } from '../anatomy.js';
-import { checkPath } from '../check.js';
+import { CALL_OPTIONS, checkOptions, checkPath, type Names } from '../check.js';
 import { makeFolder, writeAtomic } from '../files.js';
 import { info } from '../inspect.js';
 import { addon } from '../native/load.js';
@@ -34,6 +34,8 @@ export interface AnatomyReport {
   warnings: Warning[];
 }
 
+const JOB: Names<AnatomyJob> = { input: true, out: true, index: true, series: true, threads: true };
+
 /**
  * Writes a scan's anatomy to a folder: `anatomy.nii.gz` on the scan's own grid, `anatomy.png`, `anatomy.json`. Whatever
  * is wrong with the folder is found before the work starts; each file appears whole or not at all.
@@ -41,6 +43,8 @@ export interface AnatomyReport {
  * @throws every error of {@link anatomy}, and IoError
  */
 export async function anatomyToFolder(job: AnatomyJob, options: CallOptions = {}): Promise<AnatomyReport> {
+  checkOptions(job, JOB);
+  checkOptions(options, CALL_OPTIONS);
   const started = performance.now();
   const { input, out, index, series, threads } = job;
   checkPath('The folder', out);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { checkInteger, checkPath } from '../check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from '../check.js';
 import { PICTURED_CASES } from '../config/evaluate.js';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, scoredCases } from '../evaluate/result.js';
@@ -47,6 +47,8 @@ export interface EvaluationFiles {
   comparison?: string;
 }
 
+const JOB: Names<EvaluationJob> = { evaluation: true, against: true, out: true, images: true, pictures: true };
+
 /**
  * Writes an evaluation to a folder: `summary.json` as nnU-Net has it, `scores.csv` and `report.html`, a page that loads
  * nothing from elsewhere. With a second model, its `against-summary.json` and `against-scores.csv`, and
@@ -59,6 +61,8 @@ export interface EvaluationFiles {
  * console.log(files.page);
  */
 export async function evaluationToFolder(job: EvaluationJob, options: CallOptions = {}): Promise<EvaluationReport> {
+  checkOptions(job, JOB);
+  checkOptions(options, CALL_OPTIONS);
   const { evaluation, against, out, images, pictures: count = PICTURED_CASES } = job;
   checkInteger('pictures', count, 0, 1000);
   const files = await prepareFolder(out, against !== undefined, filesRead(evaluation, against));

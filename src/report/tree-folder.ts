@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { checkPath } from '../check.js';
+import { CALL_OPTIONS, checkOptions, checkPath, type Names } from '../check.js';
 import { makeFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { addon } from '../native/load.js';
 import { call } from '../progress.js';
@@ -48,6 +48,8 @@ export interface TreeSummary {
 
 const FORMATS = ['swc', 'graphml', 'vtk'] as const;
 
+const JOB: Names<TreeJob> = { input: true, out: true, values: true, index: true, threads: true };
+
 /**
  * Writes the trees of a label map to a folder: `tree.json` with everything that was measured, `tree.png`, and
  * `NAME.swc`, `NAME.graphml`, `NAME.vtk` a class. Nothing is written before all is measured; each file appears whole or
@@ -56,6 +58,8 @@ const FORMATS = ['swc', 'graphml', 'vtk'] as const;
  * @throws every error of {@link tree}, and IoError
  */
 export async function treeToFolder(job: TreeJob, options: CallOptions = {}): Promise<TreeReport> {
+  checkOptions(job, JOB);
+  checkOptions(options, CALL_OPTIONS);
   const started = performance.now();
   const { input, out, values, index, threads } = job;
   checkPath('The folder', out);

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkInteger, checkPath } from '../check.js';
+import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from '../check.js';
 import { FormatError, UsageError } from '../errors.js';
 import { readJson } from '../files.js';
 import { foldFolder, modelsOfRun } from '../models/run.js';
@@ -12,6 +12,22 @@ import { configOf, openRun } from './run.js';
 /** Folds of a data set that names none in `splits_final.json`. */
 const FOLDS = 5;
 
+const OPTIONS: Names<TrainOptions> = {
+  ...CALL_OPTIONS,
+  dataset: true,
+  out: true,
+  fold: true,
+  config: true,
+  resume: true,
+  maxSeconds: true,
+  device: true,
+  precision: true,
+  threads: true,
+  ranks: true,
+  maxMemoryBytes: true,
+  onEvent: true,
+};
+
 /**
  * Trains a network, or one for each fold of the data set, resumably: killed at any moment it goes on from its last
  * checkpoint to the same weights.
@@ -19,6 +35,7 @@ const FOLDS = 5;
  * @throws ConfigError, FormatError, IoError, ModelError; `signal.reason` when cancelled, after a checkpoint
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkOptions(options, OPTIONS);
   const { fold, ...rest } = options;
   checkPath('dataset', options.dataset);
   checkPath('out', options.out);
