@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { main, output, Refusal, root } from './cuda/command.mjs';
 import { platform } from './cuda/platform.mjs';
-import { environment, workspace } from './cuda/workspace.mjs';
+import { environment, LIBRARY, workspace } from './cuda/workspace.mjs';
 
 await main(() => {
   if (process.platform !== 'linux') throw new Refusal('The CUDA addon is built on Linux only.');
@@ -32,7 +32,7 @@ function build(cwd, options) {
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
-  const artifact = made.find(({ reason, target }) => reason === 'compiler-artifact' && target.name === 'pulmoav_node');
+  const artifact = made.find(({ reason, target }) => reason === 'compiler-artifact' && target.name === LIBRARY);
   if (!artifact) throw new Refusal('Cargo named no library of pulmoav-node.');
   return artifact.filenames[0];
 }
