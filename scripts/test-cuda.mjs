@@ -3,7 +3,8 @@
 // there is no compiler for the kernels here. --no-faults leaves the faults out, --every N plants each Nth, --only WORDS
 // those alone whose name or file has the words; with --races a race detector goes over the kernels too, which takes long.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
 import { finished, main, output, Refusal, root } from './cuda/command.mjs';
 import { faults } from './cuda/faults.mjs';
 import { hostKernels, kernelFiles } from './cuda/host-kernels.mjs';
@@ -110,35 +111,44 @@ function understood(files) {
 function told(name, outcome) {
   passed += outcome.passed;
   failed += outcome.failed;
+  const took = outcome.seconds === undefined ? '' : `, ${outcome.seconds.toFixed(0)} s`;
   process.stdout.write(
-    `${outcome.isRight ? 'ok' : 'FAILED'}: ${name}: ${outcome.passed} passed, ${outcome.failed} failed\n`,
+    `${outcome.isRight ? 'ok' : 'FAILED'}: ${name}: ${outcome.passed} passed, ${outcome.failed} failed${took}\n`,
   );
   if (!outcome.isRight) process.stdout.write(`${outcome.said.split('\n').slice(-40).join('\n')}\n`);
 }
 
-/** Plants each fault in a copy of the sources; the count of those found. */
+/** Plants each fault in a copy of the sources, a few side by side; the count of those found. */
 async function plantAll(binaries, home) {
   const wanted = faults.filter(({ name, file }) => !only || `${name} ${file}`.includes(only));
   const chosen = wanted.filter((_, at) => at % every === 0);
+  const queue = [...chosen];
+  const compiled = dirname(await hostKernels());
   let found = 0;
-  for (const fault of chosen) {
-    const by = await plant(fault, binaries, home);
-    found += Number(by !== undefined);
-    failed += Number(by === undefined);
-    process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
-  }
+  const lane = async (_, number) => {
+    const folder = join(planted, String(number));
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(compiled, join(folder, 'host'), { recursive: true });
+    for (let fault = queue.shift(); fault; fault = queue.shift()) {
+      const by = await plant(fault, binaries, home, folder);
+      found += Number(by !== undefined);
+      failed += Number(by === undefined);
+      process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, lane));
   return `${found} of ${chosen.length} planted faults found, of ${faults.length} that are listed`;
 }
 
-/** Who finds a fault, and by what: the host's code or the interpreter, in one of the orders. */
-async function plant(fault, binaries, home) {
+/** Who finds a fault, planted in a folder, and by what: the host's code or the interpreter, in one of the orders. */
+async function plant(fault, binaries, home, folder) {
   const [test, name] = fault.test;
   const binary = binaries.get(test);
   if (fault.settings) {
     const outcome = await run([test, binary], { PULMOAV_CUDA_PTX: '1', ...fault.settings }, [name]);
     return outcome.isRight ? undefined : `the double: ${reason(outcome.said)}`;
   }
-  const sources = join(planted, 'src');
+  const sources = join(folder, 'src');
   rmSync(sources, { recursive: true, force: true });
   cpSync(join(root, 'crates/ops/src'), sources, {
     recursive: true,
@@ -153,7 +163,7 @@ async function plant(fault, binaries, home) {
     file,
     text.replaceAll(fault.from, () => fault.to),
   );
-  const library = await hostKernels('plain', sources, join(planted, 'host'));
+  const library = await hostKernels('plain', sources, join(folder, 'host'));
   for (const [how, order] of Object.entries({
     'first first': {},
     'last first, early copies': { EMU_ORDER: 'last', EMU_COPIES: 'early' },
@@ -163,7 +173,7 @@ async function plant(fault, binaries, home) {
   }
   for (const kernels of kernelFiles(sources)) {
     if (!sees(kernels, fault.file)) continue;
-    const ptx = join(planted, 'kernels.ptx');
+    const ptx = join(folder, 'kernels.ptx');
     await finished(join(home, 'bin/nvcc'), [
       '-std=c++17',
       '-O3',

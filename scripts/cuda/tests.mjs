@@ -60,6 +60,7 @@ export function run([name, binary], settings, filter = filters[name] ?? []) {
   const { wrapper = [], ...variables } = settings;
   const env = onDouble({ PULMOAV_CARD: 'required', RUST_BACKTRACE: '0', ...variables });
   const [command, ...args] = [...wrapper, binary, ...filter];
+  const started = performance.now();
   return new Promise((resolve) => {
     // Goldens are found from the crate.
     const child = spawn(command, args, { cwd: join(root, 'crates/ops'), env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -75,6 +76,7 @@ export function run([name, binary], settings, filter = filters[name] ?? []) {
         failed: Number(failed) || Number(status !== 0),
         said,
         signal,
+        seconds: (performance.now() - started) / 1000,
       });
     });
   });
