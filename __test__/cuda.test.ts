@@ -131,10 +131,13 @@ async function labelled(variables: NodeJS.ProcessEnv, ...more: string[]) {
   const model = await smallestModel(3);
   const args = ['segment', scan, '-o', output, '--model', model, '--json', ...more];
   const ended = await pulmoav(args, { EMU_COUNTS: counts, ...variables });
-  const [copies, bytesBack, peakBytes] = [16, 24, 56].map((at) => Number(readFileSync(counts).readBigUInt64LE(at)));
+  const places = [16, 24, 48, 56, 64];
+  const [copies = 0, bytesBack = 0, launches = 0, peakBytes = 0, graphs = 0] = places.map((at) =>
+    Number(readFileSync(counts).readBigUInt64LE(at)),
+  );
   const labels = existsSync(output) ? (await readVolume(output)).data : null;
   const report = object(ended) as unknown as SegmentReport & { error?: { code: string } };
-  return { ...ended, report, labels, copies: copies ?? 0, bytesBack: bytesBack ?? 0, peakBytes: peakBytes ?? 0 };
+  return { ...ended, report, labels, copies, bytesBack, launches, peakBytes, graphs };
 }
 
 cuda('no answer of a tile comes back from the card, however many there are', async (t) => {
@@ -170,6 +173,21 @@ cuda('tiles at a time follow the memory that the card has, and change no label',
     JSON.stringify(narrow.report.memory),
   );
   t.deepEqual(narrow.labels, ample.labels);
+});
+
+cuda('the launches of a group of tiles are one, with the same labels', async (t) => {
+  const groups = ['--device', 'cuda', '--tiles-at-once', '2'];
+  const plain = await labelled({ PULMOAV_CUDA_GRAPHS: '0' }, ...groups);
+  t.is(plain.status, 0, plain.stderr);
+  t.is(plain.graphs, 0);
+  for (const variables of [{}, { EMU_LAZY: '1' }]) {
+    const whole = await labelled(variables, ...groups);
+    t.is(whole.status, 0, whole.stderr);
+    t.deepEqual(whole.labels, plain.labels);
+    t.deepEqual(whole.report.warnings, plain.report.warnings);
+    t.log(`${plain.launches} launches, with ${whole.graphs} graphs ${whole.launches}`);
+    t.true(whole.graphs > 2 && whole.launches < plain.launches / 2, `${whole.graphs} ${whole.launches}`);
+  }
 });
 
 cuda('a dry run says what a card will be asked for', async (t) => {

@@ -1,6 +1,6 @@
 // Faults planted in the kernels, one at a time: what the tests are tested with. Each names its file below
 // crates/ops/src, what is replaced there by what, and a test that has to fail: its binary and its name. Waits for events
-// stand in Rust: the double leaves one out instead.
+// and copies of a recording stand in Rust: the double leaves one out instead.
 const convolutions = ['conformance', 'convolutions_and_pools'];
 const others = ['conformance', 'norms_activations_attention_and_resampling'];
 const windowSums = ['windows', 'a_card_sums_as_the_host_does'];
@@ -10,6 +10,7 @@ const labelling = ['updates', 'a_card_labels_what_nobody_did_as_the_host_does'];
 const lookingUp = ['updates', 'a_card_looks_targets_up_as_the_host_does'];
 const halving = ['updates', 'a_card_halves_targets_as_the_host_does'];
 const exchange = ['ranks', 'sums_begin_before_the_last_gradient_is_computed'];
+const recording = ['repeated', 'a_card_repeats_what_was_recorded'];
 const channels = ['pulmoav_segment', 'on_card::tests::a_card_sees_what_the_host_does'];
 const decisions = ['pulmoav_segment', 'restore::card::tests::a_card_decides_as_the_host_does'];
 const walls = ['pulmoav_segment', 'restore::card::tests::walls_follow_the_scan_as_on_the_host'];
@@ -22,8 +23,8 @@ function fault(name, file, test, from, to) {
 }
 
 /** A fault of what the program asks the driver for: the double leaves it out. */
-function leftOut(name, test, settings) {
-  return { name, file: 'ranks/cuda.rs', test, settings };
+function leftOut(name, file, test, settings) {
+  return { name, file, test, settings };
 }
 
 export const faults = [
@@ -273,9 +274,11 @@ export const faults = [
   fault('the table of the first sample', 'loss/kernels.cu', lookingUp, 'voxel / voxels * maps + i % maps', 'i % maps'),
   fault('a line beside its target', 'loss/kernels.cu', lookingUp, 'byte == FULL && (code & line)', '(code & line)'),
   fault('means cut off', 'loss/kernels.cu', halving, '(sum + known / 2) / known', 'sum / known'),
-  leftOut('a bucket sent before it is packed', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '1' }),
-  leftOut('the last bucket sent before it is packed', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '6' }),
-  leftOut('sums taken before they are there', exchange, { EMU_LAZY: '1', EMU_FORGET_WAIT: '12' }),
+  leftOut('a bucket sent before it is packed', 'ranks/cuda.rs', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '1' }),
+  leftOut('the last bucket sent before it is packed', 'ranks/cuda.rs', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '6' }),
+  leftOut('an answer left in the graph', 'device/graph.rs', recording, { EMU_FORGET_COPY: '1' }),
+  leftOut('an input not copied before the launch', 'device/graph.rs', recording, { EMU_FORGET_COPY: '3' }),
+  leftOut('sums taken before they are there', 'ranks/cuda.rs', exchange, { EMU_LAZY: '1', EMU_FORGET_WAIT: '12' }),
   fault(
     'values cut short instead of rounded to TF32',
     'conv3d/tensor.cu',

@@ -7,7 +7,7 @@ import { onDouble } from './double.mjs';
 import { environment, workspace } from './workspace.mjs';
 
 /** Test binaries that look for a card. */
-const targets = ['conformance', 'card', 'ranks', 'updates', 'windows', 'pulmoav_segment'];
+const targets = ['conformance', 'card', 'ranks', 'repeated', 'updates', 'windows', 'pulmoav_segment'];
 /** Of those that hold other tests too, which look for a card. */
 const filters = { pulmoav_segment: ['card::tests'] };
 

@@ -1,7 +1,8 @@
 //! What was counted, in a file that other processes may read at any time, or in memory.
 //!
-//! Eight little-endian u64: copies from host to device and their bytes, copies from device to host and their bytes,
-//! copies on the device and their bytes, launches, and the most bytes that were allocated at once.
+//! Ten little-endian u64: copies from host to device and their bytes, copies from device to host and their bytes,
+//! copies on the device and their bytes, launches of single kernels, the most bytes that were allocated at once,
+//! launches of graphs, and kernels that these ran.
 #![expect(unsafe_code, reason = "the counters are mapped memory, and one function leaves the library")]
 
 use std::fs::OpenOptions;
@@ -19,9 +20,11 @@ pub(crate) enum Count {
     OnDevice = 4,
     Launches = 6,
     PeakBytes = 7,
+    GraphLaunches = 8,
+    Replayed = 9,
 }
 
-type Counters = [AtomicU64; 8];
+type Counters = [AtomicU64; 10];
 
 fn counters() -> &'static Counters {
     static COUNTERS: OnceLock<&'static Counters> = OnceLock::new();
@@ -55,8 +58,9 @@ pub(crate) fn count_copy(kind: Count, bytes: usize) {
     counters()[kind as usize + 1].fetch_add(bytes as u64, Ordering::Relaxed);
 }
 
-pub(crate) fn count_launch() {
-    counters()[Count::Launches as usize].fetch_add(1, Ordering::Relaxed);
+/// Counts a launch.
+pub(crate) fn count(kind: Count) {
+    counters()[kind as usize].fetch_add(1, Ordering::Relaxed);
 }
 
 pub(crate) fn count_peak(bytes: u64) {

@@ -7,13 +7,14 @@
 //! | `EMU_CAPABILITY` | their compute capability, `9.0` unless it says otherwise |
 //! | `EMU_LAZY=1` | work waits in its stream until something synchronises; `EMU_LAZY=first`: in the first stream only |
 //! | `EMU_FORGET_WAIT=N` | the Nth wait of a stream for an event is left out: faults are planted so |
+//! | `EMU_FORGET_COPY=N` | the Nth copy within the device is left out, of those that streams are given |
 //! | `EMU_ORDER=last` | the last warp and block that can go on go first |
 //! | `EMU_COPIES=early` | `cp.async` copies at once instead of at the wait |
 //! | `EMU_THREADS` | threads of the machine that blocks are spread over |
 //! | `EMU_KERNELS` | a library of kernels that the host's compiler made: cubins run these |
 //! | `EMU_PTX` | a file of PTX that takes the place of the module with the same first kernel: faults are planted so |
 //! | `EMU_HEAP=1` | device memory comes from `malloc`, whose ends a sanitizer watches |
-//! | `EMU_COUNTS` | a file of eight little-endian u64, kept up to date: see `counts` |
+//! | `EMU_COUNTS` | a file of ten little-endian u64, kept up to date: see `counts` |
 //! | `EMU_TRACE=1` | calls and launches on standard error |
 //! | `EMU_NCCL_SECONDS` | how long a rank waits for the others; 60 unless it says otherwise |
 //! | `EMU_DRIVER` | `old`, `none`, `broken`, `lying` or `crashing`: see `Mode` |
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) lazy: Lazy,
     /// Which wait of a stream is left out, from 1.
     pub(crate) forgotten_wait: Option<u64>,
+    /// Which copy within the device is left out, from 1.
+    pub(crate) forgotten_copy: Option<u64>,
     pub(crate) order: Order,
     pub(crate) copies: Copies,
     pub(crate) threads: usize,
@@ -99,6 +102,7 @@ impl Settings {
                 _ => Lazy::No,
             },
             forgotten_wait: number("EMU_FORGET_WAIT"),
+            forgotten_copy: number("EMU_FORGET_COPY"),
             order: if is("EMU_ORDER", "last") { Order::Last } else { Order::First },
             copies: if is("EMU_COPIES", "early") { Copies::Early } else { Copies::Late },
             threads: number("EMU_THREADS").map_or(cores, |count| count as usize),

@@ -4,8 +4,6 @@
 
 mod double;
 
-use std::ffi::CString;
-
 use double::*;
 
 const INVALID_VALUE: i32 = 1;
@@ -15,40 +13,8 @@ const NOT_FOUND: i32 = 500;
 const LAUNCH_FAILED: i32 = 719;
 const DRIVER_MISMATCH: i32 = 803;
 
-/// Doubles `n` values, a block of 32; `room` bytes behind the declared shared memory are touched.
-const DOUBLING: &str = ".version 9.0\n.target sm_80\n.address_size 64
-.extern .shared .align 16 .b8 room[];
-.visible .entry twice(.param .u64 p, .param .u32 n) .maxntid 32, 1, 1 {
-    .reg .pred %p<2>; .reg .b32 %r<6>; .reg .b64 %rd<5>; .reg .f32 %f<3>;
-    ld.param.u64 %rd1, [p]; ld.param.u32 %r1, [n];
-    mov.u32 %r2, %ctaid.x; mov.u32 %r3, %ntid.x; mov.u32 %r4, %tid.x; mad.lo.s32 %r5, %r2, %r3, %r4;
-    setp.ge.u32 %p1, %r5, %r1; @%p1 bra $E;
-    mul.wide.u32 %rd2, %r5, 4; add.s64 %rd3, %rd1, %rd2;
-    ld.global.f32 %f1, [%rd3]; add.f32 %f2, %f1, %f1; st.global.f32 [%rd3], %f2;
-    $E: ret; }";
-
-fn function(name: &str) -> Result<u64, i32> {
-    let (text, name) = (CString::new(DOUBLING).unwrap(), CString::new(name).unwrap());
-    let (mut module, mut function) = (0u64, 0u64);
-    assert_eq!(cuModuleLoadData(&raw mut module, text.as_ptr()), 0);
-    match cuModuleGetFunction(&raw mut function, module, name.as_ptr()) {
-        0 => Ok(function),
-        code => Err(code),
-    }
-}
-
-/// A launch of `twice`: blocks, threads, bytes of shared memory.
-fn launch(function: u64, [blocks, threads, shared]: [u32; 3], place: u64, count: u32) -> i32 {
-    let arguments = [(&raw const place).cast::<u8>(), (&raw const count).cast::<u8>()];
-    cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, shared, 0, arguments.as_ptr(), 0)
-}
-
 fn synchronize() -> i32 {
     cuCtxSynchronize()
-}
-
-fn count(at: usize) -> u64 {
-    pulmoav_double_counts(at)
 }
 
 #[test]
@@ -64,11 +30,11 @@ fn launches_are_checked() {
         ([1, 32, 48 << 10], 0),
         ([1, 32, 64 << 10], INVALID_VALUE),
     ] {
-        assert_eq!(launch(twice, sizes, place, 3), code, "{sizes:?}");
+        assert_eq!(launch(0, twice, sizes, place, 3), code, "{sizes:?}");
     }
     assert_eq!(download(place, 3), [4.0, 8.0, 12.0]);
     assert_eq!(cuFuncSetAttribute(twice, 8, 64 << 10), 0);
-    assert_eq!(launch(twice, [1, 32, 64 << 10], place, 3), 0);
+    assert_eq!(launch(0, twice, [1, 32, 64 << 10], place, 3), 0);
     assert_eq!(cuFuncSetAttribute(twice, 8, 300 << 10), INVALID_VALUE);
     assert_eq!(cuFuncSetAttribute(twice, 4, 8), INVALID_VALUE);
     let (mut offset, mut bytes) = (0usize, 0usize);
@@ -100,7 +66,6 @@ const CASES: &[Case] = &[
     (old, &[("EMU_DRIVER", "old")]),
     (lying, &[("EMU_DRIVER", "lying")]),
     (lazy, &[("EMU_LAZY", "1")]),
-    (recorded, &[]),
 ];
 
 /// The part of the processes; by itself it does nothing.
@@ -114,10 +79,10 @@ fn child() {
 /// A fault of a kernel is every later call's answer.
 fn beyond_the_end() {
     let (twice, place) = (function("twice").unwrap(), upload(&[1.0, 2.0, 3.0]));
-    let code = launch(twice, [1, 32, 0], place, 4);
+    let code = launch(0, twice, [1, 32, 0], place, 4);
     assert!(code == LAUNCH_FAILED || std::env::var("EMU_LAZY").is_ok() && code == 0, "{code}");
     assert_eq!(synchronize(), LAUNCH_FAILED);
-    assert_eq!(launch(twice, [1, 32, 0], place, 3), LAUNCH_FAILED);
+    assert_eq!(launch(0, twice, [1, 32, 0], place, 3), LAUNCH_FAILED);
 }
 
 fn out_of_memory() {
@@ -167,24 +132,9 @@ fn lying() {
 /// Nothing is done before somebody waits for it.
 fn lazy() {
     let (twice, place) = (function("twice").unwrap(), upload(&[1.0, 2.0, 3.0]));
-    assert_eq!(launch(twice, [1, 32, 0], place, 3), 0);
+    assert_eq!(launch(0, twice, [1, 32, 0], place, 3), 0);
     assert_eq!(count(6), 0);
     assert_eq!(synchronize(), 0);
     assert_eq!(count(6), 1);
     assert_eq!(download(place, 3), [2.0, 4.0, 6.0]);
-}
-
-/// A graph does nothing while it is recorded, and its work at each launch.
-fn recorded() {
-    let (twice, place) = (function("twice").unwrap(), upload(&[1.0, 2.0, 3.0]));
-    let (mut graph, mut instance) = (0u64, 0u64);
-    assert_eq!(cuStreamBeginCapture_v2(0, 2), 0);
-    assert_eq!(launch(twice, [1, 32, 0], place, 3), 0);
-    assert_eq!(cuStreamEndCapture(0, &raw mut graph), 0);
-    assert_eq!(cuGraphInstantiateWithFlags(&raw mut instance, graph, 0), 0);
-    assert_eq!(download(place, 3), [1.0, 2.0, 3.0]);
-    for _ in 0..2 {
-        assert_eq!(cuGraphLaunch(instance, 0), 0);
-    }
-    assert_eq!(download(place, 3), [4.0, 8.0, 12.0]);
 }

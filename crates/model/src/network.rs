@@ -131,6 +131,12 @@ impl Network {
         self.compute.dtype.size_in_bytes()
     }
 
+    /// Whether it answers images of one shape by the same launches on a card: nothing comes back to the host meanwhile, as
+    /// the numbers of `la-caf`'s gate do.
+    pub fn is_launches_alone(&self) -> bool {
+        matches!(self.preset, Preset::Pulmoav(_))
+    }
+
     /// Number of targets, and so of prompts and of maps.
     pub fn target_count(&self) -> usize {
         self.targets

@@ -65,12 +65,13 @@ pub struct CardMemory {
 
 impl Load<'_> {
     /// The peak on the card beside the network's weights, bytes: the scan's channels and the sums, then for each tile
-    /// its input, the network's work as on the CPU, and its answer.
+    /// its input (where launches are recorded, twice), the network's work as on the CPU, and its answer.
     pub(crate) fn bytes(&self, shown: Shown) -> u64 {
         let tile = shown.tile.iter().product::<usize>() as u64;
         let sums = (self.channels + self.maps + 1) * self.seen * F32;
         let work = self.network.channels_alive() as u64 * self.value_bytes;
-        let edges = (self.channels + self.maps + self.more_maps) * F32 + (self.channels + self.maps) * self.value_bytes;
+        let edges =
+            (2 * self.channels + self.maps + self.more_maps) * F32 + (self.channels + self.maps) * self.value_bytes;
         let running = sums + tile * F32 + shown.batch as u64 * tile * (work + edges);
         match self.scan.map(|scan| scan.stages(self.seen, self.channels, self.maps)) {
             Some([preparing, stays, restoring]) => preparing.max(stays + running).max(restoring),

@@ -32,6 +32,10 @@ impl TileNetwork for Folds<'_> {
         if self.0.len() > 1 { 3 } else { 0 }
     }
 
+    fn is_launches_alone(&self) -> bool {
+        self.0.iter().all(TileNetwork::is_launches_alone)
+    }
+
     /// Logits of the mean probability; those of the network itself where there is but one.
     fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
         match self.0.as_slice() {

@@ -20,7 +20,7 @@ use crate::prepare::{Prepared, has_coarse_voxels, part_of, see, survey};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
 use crate::restore::{Restored, restore_found, undo};
-use crate::room::{Ran, Work, full_device};
+use crate::room::{Ran, Work, full_device, plain_launches};
 use crate::tidy;
 use crate::tiles::{self, Mirror, PromptedNetwork, TileNetwork};
 
@@ -217,23 +217,24 @@ pub fn segment<T: Voxel>(
     let here = Request { batch: request.batch.filter(|_| !on_cards), ..request.clone() };
     let mut budget = budget::choose(&prepared, &needed, plan, asked.len(), &here)?;
     let wanted = budget.tile;
-    let (found, card) = if has_work(&prepared, plan) {
+    let (found, card, refused) = if has_work(&prepared, plan) {
         let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
         let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
         let (batch, see) = (request.batch, &|prepared: &mut Prepared| see(ct, plan, prepared));
         let mirror = Mirror::of(plan, request.mirror, &maps);
         let work =
             Work { prepared: &mut prepared, lying, see, needed: &needed, plan, networks, maps: &maps, mirror, batch };
-        let Ran { found, tile, card } = work.run(wanted, monitor)?;
+        let Ran { found, tile, card, refused } = work.run(wanted, monitor)?;
         budget.tile = tile;
-        (Some(found), card)
+        (Some(found), card, refused)
     } else {
-        (None, None)
+        (None, None, None)
     };
     // The network has seen it all.
     prepared.hu = Vec::new();
     let network_s = clock.lap();
     let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
+    let smaller = smaller.into_iter().chain(refused.as_deref().map(plain_launches));
     let Finished { labels, probabilities, cleared_in_air, tidied, seconds } =
         finish(ct, found, &prepared, plan, &Asked { targets: &asked, keep: &to_keep, request }, monitor)?;
     let counts = label::counts(&labels.data);

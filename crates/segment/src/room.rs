@@ -10,7 +10,7 @@ use crate::card::{CardMemory, Load, ScanLoad};
 use crate::error::SegmentError;
 use crate::on_card;
 use crate::prepare::Prepared;
-use crate::tiles::{self, Found, Mirror, Needed, Search, Shown, TileNetwork};
+use crate::tiles::{self, Found, Mirror, Needed, Search, Shown, TileNetwork, Walked};
 
 /// A prepared scan and what is asked of its tiles.
 pub(crate) struct Work<'a> {
@@ -36,6 +36,8 @@ pub(crate) struct Ran {
     pub(crate) tile: [usize; 3],
     /// `None` on the CPU.
     pub(crate) card: Option<CardMemory>,
+    /// See [`Walked`].
+    pub(crate) refused: Option<String>,
 }
 
 impl Work<'_> {
@@ -57,9 +59,9 @@ impl Work<'_> {
             let search =
                 Search { prepared: self.prepared, lying: lying.as_ref(), needed, plan, asked, mirror: *mirror };
             match tiles::find(search, shown, self.networks, monitor) {
-                Ok(found) => {
+                Ok(Walked { found, refused }) => {
                     let card = room.map(|room| self.scene().card(shown, wanted_batch, room));
-                    return Ok(Ran { found, tile: shown.tile, card });
+                    return Ok(Ran { found, tile: shown.tile, card, refused });
                 }
                 Err(error) if error.is_out_of_memory() => {
                     if shown.batch > 1 && self.batch.is_none() {
@@ -175,6 +177,15 @@ pub(crate) fn full_device(tile: [usize; 3], wanted: [usize; 3]) -> Option<Warnin
         )
     };
     (tile != wanted).then(|| Warning::new("SMALLER_TILES", message()))
+}
+
+/// What to say where a card did not take the network's launches as one.
+pub(crate) fn plain_launches(why: &str) -> Warning {
+    let message = format!(
+        "the card was given the network's launches one by one, which takes longer, since they could not be recorded ({why}); \
+         labels are the same"
+    );
+    Warning::new("PLAIN_LAUNCHES", message)
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! The sliding window: where tiles lie, how they are weighted, and the sum of what the network says of them.
 
+#[cfg(all(test, feature = "cuda"))]
+mod card;
 mod layout;
 
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::panic::resume_unwind;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, prompt_embeddings};
-use pulmoav_ops::device::{Pace, from_host, to_host};
+use pulmoav_ops::device::{Pace, Repeated, from_host, to_host};
 use pulmoav_ops::resample::Scan;
 use pulmoav_ops::window::{self, Image, Map, Rounding, Sums};
 use pulmoav_plan::{Blend, Channel, Crop, Plan};
@@ -45,6 +48,11 @@ pub trait TileNetwork: Sync {
         0
     }
 
+    /// Whether it answers tiles of one shape by the same launches on its device, so that these can be recorded.
+    fn is_launches_alone(&self) -> bool {
+        false
+    }
+
     /// The logits of the targets `asked` (places in the plan).
     ///
     /// # Shapes
@@ -73,6 +81,10 @@ impl TileNetwork for PromptedNetwork<'_> {
 
     fn value_bytes(&self) -> u64 {
         self.network.value_bytes() as u64
+    }
+
+    fn is_launches_alone(&self) -> bool {
+        self.network.is_launches_alone()
     }
 
     fn logits(&self, tiles: Tensor, asked: &[usize]) -> Result<Tensor, SegmentError> {
@@ -149,6 +161,13 @@ impl Found {
     }
 }
 
+/// What a walk came to.
+pub(crate) struct Walked {
+    pub(crate) found: Found,
+    /// Why a card's launches were to be recorded, but could not be.
+    pub(crate) refused: Option<String>,
+}
+
 /// Which tiles the network sees mirrored left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mirror {
@@ -215,7 +234,7 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<Probabilities, SegmentError> {
     let mirror = Mirror::of(plan, None, asked);
-    find(Search { prepared, lying: None, needed, plan, asked, mirror }, shown, networks, monitor)?.into_host()
+    find(Search { prepared, lying: None, needed, plan, asked, mirror }, shown, networks, monitor)?.found.into_host()
 }
 
 /// As [`run`]; what one card found stays there where it also resampled the scan.
@@ -227,7 +246,7 @@ pub(crate) fn find(
     shown: Shown,
     networks: &[&dyn TileNetwork],
     monitor: &dyn Monitor,
-) -> Result<Found, SegmentError> {
+) -> Result<Walked, SegmentError> {
     let Search { prepared, lying, needed, plan, asked, mirror } = search;
     let layout = layout(needed, shown.tile, plan, mirror);
     let walk = Walk {
@@ -243,6 +262,7 @@ pub(crate) fn find(
         monitor,
         done: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
+        refused: OnceLock::new(),
     };
     let [_, map] = maps(plan);
     let (part, shape) = (walk.part, prepared.shape);
@@ -259,7 +279,7 @@ pub(crate) fn find(
     };
     let total = layout.places.len() as u64;
     monitor.report("network", total, total);
-    Ok(found)
+    Ok(Walked { found, refused: walk.refused.into_inner() })
 }
 
 /// What one device did.
@@ -286,6 +306,8 @@ struct Walk<'a> {
     done: AtomicU64,
     /// Whether a device failed, so that the others need not go on.
     is_over: AtomicBool,
+    /// See [`Walked`]; of the first device.
+    refused: OnceLock<String>,
 }
 
 impl Walk<'_> {
@@ -384,16 +406,21 @@ impl Walk<'_> {
         let mut sums = Sums::new(shape, self.asked.len(), Rounding::F32, &device)?;
         let [map, mean] = maps(self.plan);
         let mut pace = Pace::new(&device);
+        let whole = if network.is_launches_alone() { places.len() / batch.max(1) } else { 0 };
+        let mut answers = Repeated::new(&device, whole);
         for places in places.chunks(batch.max(1)) {
             self.proceed()?;
             let places: Vec<window::Place> = places.iter().map(|&place| self.in_part(place)).collect();
             if let ([first, ..], true) = (places.as_slice(), self.is_alone) {
                 sums.settle(first.first[0].max(0) as usize, mean);
             }
-            let answers = network.logits(image.cut(&places, tile)?, self.asked)?;
-            sums.add(&answers, &weights, &places, map)?;
+            let answer = answers.run(image.cut(&places, tile)?, |tiles| network.logits(tiles, self.asked))?;
+            sums.add(&answer, &weights, &places, map)?;
             pace.step()?;
             self.done.fetch_add(places.len() as u64, Ordering::Relaxed);
+        }
+        if let Some(why) = answers.refused() {
+            let _ = self.refused.set(why.to_owned());
         }
         Ok(Share { sums, scan })
     }
@@ -625,7 +652,7 @@ mod tests {
         let farthest = |wish: Option<bool>, asked: &[usize]| {
             let mirror = Mirror::of(&plan, wish, asked);
             let search = Search { prepared: &prepared, lying: None, needed: &needed, plan: &plan, asked, mirror };
-            let found = find(search, one([16; 3]), &[&Slope], &Silent).unwrap().into_host().unwrap();
+            let found = find(search, one([16; 3]), &[&Slope], &Silent).unwrap().found.into_host().unwrap();
             found.values.iter().map(|p| (p - 0.5).abs()).fold(0.0, f32::max)
         };
         assert!(farthest(None, &[0]) > 0.4);

@@ -31,6 +31,7 @@ codes! {
     NoBinaryForGpu = 209 c"CUDA_ERROR_NO_BINARY_FOR_GPU",
     InvalidPtx = 218 c"CUDA_ERROR_INVALID_PTX",
     InvalidHandle = 400 c"CUDA_ERROR_INVALID_HANDLE",
+    IllegalState = 401 c"CUDA_ERROR_ILLEGAL_STATE",
     NotFound = 500 c"CUDA_ERROR_NOT_FOUND",
     NotReady = 600 c"CUDA_ERROR_NOT_READY",
     IllegalAddress = 700 c"CUDA_ERROR_ILLEGAL_ADDRESS",
@@ -38,5 +39,10 @@ codes! {
     NotSupported = 801 c"CUDA_ERROR_NOT_SUPPORTED",
     DriverMismatch = 803 c"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
     CaptureUnsupported = 900 c"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+    CaptureInvalidated = 901 c"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+    CaptureIsolation = 905 c"CUDA_ERROR_STREAM_CAPTURE_ISOLATION",
+    CaptureImplicit = 906 c"CUDA_ERROR_STREAM_CAPTURE_IMPLICIT",
+    CapturedEvent = 907 c"CUDA_ERROR_CAPTURED_EVENT",
+    CaptureWrongThread = 908 c"CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD",
     Unknown = 999 c"CUDA_ERROR_UNKNOWN",
 }

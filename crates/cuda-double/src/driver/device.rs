@@ -148,7 +148,13 @@ api! {
         least.set(0)?;
         greatest.set(-5)
     }
-    fn cuCtxSynchronize() { state().flush_all() }
+    fn cuCtxSynchronize() {
+        let mut state = state();
+        state.not_capturing_anywhere()?;
+        state.flush_all()?;
+        state.settle_pools();
+        Ok(())
+    }
     fn cuGetErrorName(number: i32, place: Out<*const c_char>) {
         place.set(code::name(number).ok_or(Code::InvalidValue)?.as_ptr())
     }

@@ -154,6 +154,7 @@ fn function(handle: u64) -> Result<Arc<Function>, Code> {
 
 fn load_data(handle: Out<u64>, pointer: *const u8) -> Answer {
     state().alive()?;
+    state().not_beside_capture("loading a module")?;
     let image = Arc::new(load(pointer)?);
     let mut state = state();
     let new = state.handle();

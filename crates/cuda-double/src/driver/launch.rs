@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::function::{Body, Function, Image};
 use super::state::{put, state};
 use super::{Answer, Code, Out, State, api, refuse};
-use crate::counts::count_launch;
+use crate::counts::{Count, count};
 use crate::ptx::{self, Launch};
 use crate::settings::settings;
 
@@ -55,7 +55,7 @@ fn parameters(function: &Function, pointers: Out<*const u8>) -> Result<Vec<Vec<u
 }
 
 fn run(state: &State, function: &Function, sizes: Sizes, parameters: &[Vec<u8>]) -> Answer {
-    count_launch();
+    count(if state.is_replaying { Count::Replayed } else { Count::Launches });
     if settings().traces {
         let Sizes { grid, block, dynamic_bytes } = sizes;
         eprintln!("[cuda double] {}: grid {grid:?}, block {block:?}, {dynamic_bytes} bytes", function.name);

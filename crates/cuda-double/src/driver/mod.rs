@@ -3,17 +3,20 @@
 #![expect(unsafe_code, reason = "a C interface: names that are not mangled, and places that the caller gives")]
 
 mod code;
+mod copy;
 mod device;
 mod function;
+mod graph;
 mod launch;
 mod memory;
+mod pool;
 mod state;
 mod stream;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use code::Code;
-pub(crate) use state::{State, Work, put, state};
+pub(crate) use state::{State, put, state};
 
 use crate::settings::{Mode, settings};
 

@@ -5,18 +5,21 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::function::{Function, Image};
+use super::graph::{Capture, Graph, Instance};
 use super::memory::Memory;
 use super::{Answer, Code};
 use crate::settings::{Lazy, settings};
 
-/// A piece of a stream's work; graphs do it again and again.
+/// A piece of a stream's work; a graph does its own again and again.
 pub(crate) type Work = Arc<dyn Fn(&mut State) -> Answer + Send + Sync>;
 
-/// Work that waits, and a graph that is being recorded.
+/// Work that waits, and what is recorded of it.
 #[derive(Default)]
 pub(crate) struct Stream {
     pub(crate) waiting: VecDeque<Work>,
-    pub(crate) recording: Option<Vec<Work>>,
+    pub(crate) capture: Option<Capture>,
+    /// Whether it waits for the default stream, and that for it.
+    pub(crate) is_blocking: bool,
     /// Pieces of work that were put into it, and that were done.
     pub(crate) put: u64,
     pub(crate) done: u64,
@@ -39,6 +42,8 @@ impl Stream {
 pub(crate) struct Event {
     pub(crate) stream: u64,
     pub(crate) place: u64,
+    /// Whether it was recorded into a graph.
+    pub(crate) is_captured: bool,
 }
 
 pub(crate) struct State {
@@ -48,18 +53,27 @@ pub(crate) struct State {
     pub(crate) functions: HashMap<u64, Arc<Function>>,
     pub(crate) streams: HashMap<u64, Stream>,
     pub(crate) events: HashMap<u64, Event>,
-    pub(crate) graphs: HashMap<u64, Arc<Vec<Work>>>,
+    pub(crate) graphs: HashMap<u64, Arc<Graph>>,
+    pub(crate) instances: HashMap<u64, Instance>,
+    /// Launches of graphs that are still to run.
+    pub(crate) launched_graphs: usize,
+    /// Whether a graph runs.
+    pub(crate) is_replaying: bool,
     pub(crate) pinned: HashMap<u64, Box<[u128]>>,
     /// The first fault of a kernel: every later call answers with it, as a card's context does.
     pub(crate) fault: Option<Code>,
     /// Waits of streams for events so far.
     pub(crate) waits: u64,
+    /// Copies within the device that streams were given so far.
+    pub(crate) copies: u64,
     streams_created: u64,
     last: u64,
 }
 
 /// The stream that calls without one use.
 pub(crate) const DEFAULT: u64 = 0;
+/// Its other name. All streams that block wait for it.
+pub(crate) const LEGACY: u64 = 1;
 
 thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
@@ -77,9 +91,13 @@ pub(crate) fn state() -> MutexGuard<'static, State> {
             streams: HashMap::from([(DEFAULT, Stream { number: u64::MAX, ..Stream::default() })]),
             events: HashMap::new(),
             graphs: HashMap::new(),
+            instances: HashMap::new(),
+            launched_graphs: 0,
+            is_replaying: false,
             pinned: HashMap::new(),
             fault: None,
             waits: 0,
+            copies: 0,
             streams_created: 0,
             last: 0x1000,
         })
@@ -104,9 +122,9 @@ impl State {
     }
 
     /// A new stream's handle.
-    pub(crate) fn create_stream(&mut self) -> u64 {
+    pub(crate) fn create_stream(&mut self, is_blocking: bool) -> u64 {
         let new = self.handle();
-        self.streams.insert(new, Stream { number: self.streams_created, ..Stream::default() });
+        self.streams.insert(new, Stream { number: self.streams_created, is_blocking, ..Stream::default() });
         self.streams_created += 1;
         new
     }
@@ -148,14 +166,6 @@ impl State {
         let handles: Vec<u64> = self.streams.keys().copied().collect();
         handles.into_iter().try_for_each(|handle| self.flush(handle, u64::MAX))
     }
-
-    /// Refuses what must not happen while a graph is recorded.
-    pub(crate) fn not_recording(&mut self, handle: u64) -> Answer {
-        match self.stream(handle)?.recording {
-            Some(_) => Err(Code::CaptureUnsupported),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Puts work into a stream: it is recorded, waits, or is done at once.
@@ -166,10 +176,12 @@ pub(crate) fn put(
 ) -> Answer {
     state.alive()?;
     let work: Work = Arc::new(work);
+    if handle <= LEGACY {
+        state.not_implicit()?;
+    }
     let stream = state.stream(handle)?;
-    if let Some(recorded) = &mut stream.recording {
-        recorded.push(work);
-        return Ok(());
+    if let Some(capture) = &mut stream.capture {
+        return capture.record(work);
     }
     stream.put += 1;
     stream.waiting.push_back(work);

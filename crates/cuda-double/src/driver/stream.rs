@@ -1,13 +1,14 @@
-//! Streams, events and graphs. A stream that is lazy shows who reads a result that nothing made sure of.
+//! Streams and events. A stream that is lazy shows who reads a result that nothing made sure of.
 
-use std::sync::Arc;
-
-use super::state::{Event, put, state};
-use super::{Answer, Code, Out, State, Work, api};
+use super::state::{Event, Stream, put, state};
+use super::{Answer, Code, Out, State, api, refuse};
 use crate::settings::settings;
 
-fn create(handle: Out<u64>) -> Answer {
-    handle.set(state().create_stream())
+/// `CU_STREAM_NON_BLOCKING`.
+const NON_BLOCKING: u32 = 1;
+
+fn create(handle: Out<u64>, flags: u32) -> Answer {
+    handle.set(state().create_stream(flags & NON_BLOCKING == 0))
 }
 
 /// Does what came before an event.
@@ -15,13 +16,34 @@ fn reach(state: &mut State, event: Event) -> Answer {
     if state.streams.contains_key(&event.stream) { state.flush(event.stream, event.place) } else { state.alive() }
 }
 
-fn graph(state: &State, handle: u64) -> Result<Arc<Vec<Work>>, Code> {
-    state.graphs.get(&handle).map(Arc::clone).ok_or(Code::InvalidHandle)
+/// An event that the host may ask for.
+fn told(state: &mut State, handle: u64) -> Result<Event, Code> {
+    let event = *state.events.get(&handle).ok_or(Code::InvalidHandle)?;
+    if event.is_captured {
+        state.invalidate(event.stream);
+        return refuse(Code::CapturedEvent, "an event that was recorded into a graph is never reached");
+    }
+    Ok(event)
+}
+
+/// Has a stream wait for an event.
+fn wait(state: &mut State, handle: u64, event: Event) -> Answer {
+    let is_own = event.is_captured && event.stream == handle;
+    match (state.stream(handle)?.capture.is_some(), event.is_captured) {
+        (true, true) if is_own => Ok(()), // what comes before is done before in any case
+        (true, false) => {
+            state.invalidate(handle);
+            refuse(Code::CaptureIsolation, "a stream that is recorded waits for an event of before")
+        }
+        (_, true) => refuse(Code::NotSupported, "a stream that waits for another that is recorded"),
+        // What the event marks now; it may be recorded anew, or be gone, before the stream comes here.
+        (false, false) => put(state, handle, move |state| reach(state, event)),
+    }
 }
 
 api! {
-    fn cuStreamCreate(handle: Out<u64>, _flags: u32) { create(handle) }
-    fn cuStreamCreateWithPriority(handle: Out<u64>, _flags: u32, _priority: i32) { create(handle) }
+    fn cuStreamCreate(handle: Out<u64>, flags: u32) { create(handle, flags) }
+    fn cuStreamCreateWithPriority(handle: Out<u64>, flags: u32, _priority: i32) { create(handle, flags) }
     fn cuStreamDestroy_v2(handle: u64) {
         let mut state = state();
         state.flush(handle, u64::MAX)?;
@@ -29,12 +51,15 @@ api! {
     }
     fn cuStreamSynchronize(handle: u64) {
         let mut state = state();
-        state.not_recording(handle)?;
-        state.flush(handle, u64::MAX)
+        state.not_capturing(handle, "cuStreamSynchronize")?;
+        state.flush(handle, u64::MAX)?;
+        state.settle_pools();
+        Ok(())
     }
     fn cuStreamQuery(handle: u64) {
         let mut state = state();
         state.alive()?;
+        state.not_capturing(handle, "cuStreamQuery")?;
         if state.stream(handle)?.waiting.is_empty() { Ok(()) } else { Err(Code::NotReady) }
     }
     fn cuStreamGetPriority(handle: u64, priority: Out<i32>) {
@@ -48,8 +73,7 @@ api! {
         if settings().forgotten_wait == Some(state.waits) {
             return state.stream(handle).map(|_| ());
         }
-        // What the event marks now; it may be recorded anew, or be gone, before the stream comes here.
-        put(&mut state, handle, move |state| reach(state, event))
+        wait(&mut state, handle, event)
     }
     fn cuStreamAttachMemAsync(handle: u64, _place: u64, _bytes: usize, _flags: u32) {
         state().stream(handle).map(|_| ())
@@ -74,58 +98,23 @@ api! {
     fn cuEventRecord(handle: u64, stream: u64) {
         let mut state = state();
         state.alive()?;
-        let place = state.stream(stream)?.put;
-        *state.events.get_mut(&handle).ok_or(Code::InvalidHandle)? = Event { stream, place };
+        let Stream { put: place, capture, .. } = state.stream(stream)?;
+        let (place, is_captured) = (*place, capture.is_some());
+        *state.events.get_mut(&handle).ok_or(Code::InvalidHandle)? = Event { stream, place, is_captured };
         Ok(())
     }
     fn cuEventQuery(handle: u64) {
         let mut state = state();
-        let event = *state.events.get(&handle).ok_or(Code::InvalidHandle)?;
+        let event = told(&mut state, handle)?;
         if state.stream(event.stream)?.done >= event.place { Ok(()) } else { Err(Code::NotReady) }
     }
     fn cuEventSynchronize(handle: u64) {
         let mut state = state();
-        let event = *state.events.get(&handle).ok_or(Code::InvalidHandle)?;
-        reach(&mut state, event)
+        let event = told(&mut state, handle)?;
+        reach(&mut state, event)?;
+        state.settle_pools();
+        Ok(())
     }
     fn cuEventElapsedTime(milliseconds: Out<f32>, _start: u64, _end: u64) { milliseconds.set(0.0) }
     fn cuEventElapsedTime_v2(milliseconds: Out<f32>, _start: u64, _end: u64) { milliseconds.set(0.0) }
-}
-
-api! {
-    fn cuStreamBeginCapture_v2(handle: u64, _mode: i32) {
-        let mut state = state();
-        state.not_recording(handle)?;
-        state.stream(handle)?.recording = Some(vec![]);
-        Ok(())
-    }
-    fn cuStreamEndCapture(handle: u64, graph: Out<u64>) {
-        let mut state = state();
-        let recorded = state.stream(handle)?.recording.take().ok_or(Code::CaptureUnsupported)?;
-        let new = state.handle();
-        state.graphs.insert(new, Arc::new(recorded));
-        graph.set(new)
-    }
-    fn cuStreamIsCapturing(handle: u64, status: Out<i32>) {
-        status.set(i32::from(state().stream(handle)?.recording.is_some()))
-    }
-    fn cuThreadExchangeStreamCaptureMode(mode: Out<i32>) { mode.set(0) }
-    fn cuGraphInstantiateWithFlags(instance: Out<u64>, handle: u64, _flags: u64) {
-        let mut state = state();
-        let recorded = graph(&state, handle)?;
-        let new = state.handle();
-        state.graphs.insert(new, recorded);
-        instance.set(new)
-    }
-    fn cuGraphUpload(instance: u64, _stream: u64) { graph(&state(), instance).map(|_| ()) }
-    fn cuGraphLaunch(instance: u64, stream: u64) {
-        let mut state = state();
-        let recorded = graph(&state, instance)?;
-        put(&mut state, stream, move |state| recorded.iter().try_for_each(|work| work(state)))
-    }
-    fn cuGraphGetNodes(handle: u64, _nodes: Out<u64>, count: Out<usize>) {
-        count.set(graph(&state(), handle)?.len())
-    }
-    fn cuGraphDestroy(handle: u64) { state().graphs.remove(&handle).map(|_| ()).ok_or(Code::InvalidHandle) }
-    fn cuGraphExecDestroy(handle: u64) { state().graphs.remove(&handle).map(|_| ()).ok_or(Code::InvalidHandle) }
 }

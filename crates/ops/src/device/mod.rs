@@ -7,10 +7,13 @@
 mod cuda;
 #[cfg(feature = "cuda")]
 mod driver;
+#[cfg(feature = "cuda")]
+mod graph;
 mod pace;
 mod probe;
 #[cfg(feature = "cuda")]
 mod quiet;
+mod repeated;
 mod room;
 mod transfer;
 
@@ -24,6 +27,7 @@ use crate::products::Products;
 
 pub use pace::Pace;
 pub use probe::{Card, Library, Probe, probe};
+pub use repeated::Repeated;
 pub use room::{Room, room};
 pub use transfer::{Transfers, from_host, from_slice, to_cpu, to_host, to_host_bytes, to_host_half, with_host};
 
