@@ -217,7 +217,7 @@ test('label maps are written with their names in every format, and come back', a
   const wrong = { labels: [{ value: 0, name: 'nothing', colour: [0, 0, 0] as [number, number, number] }] };
   await t.throwsAsync(writeVolume(join(at, 'x.nrrd'), labels, wrong), { code: 'ERR_USAGE' });
   await t.throwsAsync(writeVolume(join(at, 'x.png'), labels), {
-    code: 'ERR_FORMAT',
+    code: 'ERR_USAGE',
     message: /\.nrrd, \.mha or \.dcm/,
   });
 });
@@ -245,6 +245,6 @@ test('surfaces enclose what the voxels fill, and say what they are', async (t) =
   t.deepEqual([vein?.name, others.length], ['vein', 0]);
   t.is(readFileSync(join(at, 's.stl')).length, 84 + 50 * (vein?.triangles ?? 0));
   t.deepEqual(await writeSurface(map, join(at, 's.glb'), { values: [9] }), []);
-  await t.throwsAsync(writeSurface(map, join(at, 's.obj')), { code: 'ERR_FORMAT' });
-  await t.throwsAsync(writeSurface(map, map), { code: 'ERR_FORMAT' });
+  await t.throwsAsync(writeSurface(map, join(at, 's.obj')), { code: 'ERR_USAGE' });
+  await t.throwsAsync(writeSurface(map, map), { code: 'ERR_USAGE' });
 });

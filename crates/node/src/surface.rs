@@ -47,7 +47,7 @@ pub fn write_surface<'env>(
         let format = Format::of(&output).ok_or_else(|| {
             let name = output.display();
             Failure::new(
-                "ERR_FORMAT",
+                "ERR_USAGE",
                 format!("{name}: cannot be written; expected a name that ends in .stl, .ply or .glb"),
             )
         })?;

@@ -17,6 +17,14 @@ pub enum VolumeError {
         /// What was found, what was expected and the cure.
         problem: String,
     },
+    /// A file is asked for under a name that does not say what to write.
+    #[error("{}: {problem}", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        problem: String,
+    },
     /// The shape or place of a volume cannot be used.
     #[error("{subject}: {problem}")]
     Geometry {
@@ -65,6 +73,7 @@ impl VolumeError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Format { .. } => "ERR_FORMAT",
+            Self::Name { .. } => "ERR_USAGE",
             Self::Geometry { .. } => "ERR_GEOMETRY",
             Self::Io { .. } | Self::SameFile { .. } => "ERR_IO",
             Self::Memory { .. } => "ERR_MEMORY",
@@ -74,6 +83,10 @@ impl VolumeError {
 
     pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn name(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Name { path: path.to_owned(), problem: problem.into() }
     }
 
     pub(crate) fn geometry(subject: impl std::fmt::Display, problem: impl Into<String>) -> Self {

@@ -94,7 +94,7 @@ impl Encoding {
             return Ok(Self::Dicom);
         }
         let problem = "cannot be written; expected a name that ends in .nii, .nii.gz, .nrrd, .mha or .dcm";
-        Err(VolumeError::format(path, problem))
+        Err(VolumeError::name(path, problem))
     }
 
     fn head<T: Voxel>(self, path: &Path, data: &[T], volumes: usize, place: &Place<'_>) -> Result<Head, VolumeError> {
@@ -109,7 +109,7 @@ impl Encoding {
             return Ok(Head { bytes, little_endian, packing });
         }
         if volumes != 1 {
-            return Err(VolumeError::format(
+            return Err(VolumeError::name(
                 path,
                 format!("cannot hold {volumes} volumes; expected a name that ends in .nii or .nii.gz"),
             ));
@@ -133,7 +133,7 @@ impl Encoding {
 /// numbers are f32. The file appears complete or not at all; an older one of that name stays until then.
 ///
 /// # Errors
-/// `ERR_FORMAT` for another ending, `ERR_GEOMETRY` when `data` or `like` is not on `grid`, `ERR_IO`, `CANCELLED`.
+/// `ERR_USAGE` for another ending, `ERR_GEOMETRY` when `data` or `like` is not on `grid`, `ERR_IO`, `CANCELLED`.
 pub fn write<T: Voxel>(
     path: &Path,
     data: &[T],
@@ -205,7 +205,7 @@ fn segmentation<T: Voxel>(
 /// Whether a name is that of a DICOM segmentation, which needs [`Place::source`].
 ///
 /// # Errors
-/// `ERR_FORMAT` for an ending that is not written.
+/// `ERR_USAGE` for an ending that is not written.
 pub fn needs_source(path: &Path) -> Result<bool, VolumeError> {
     Ok(Encoding::of(path)? == Encoding::Dicom)
 }
@@ -270,7 +270,7 @@ pub fn refuse_same_file(input: &Path, output: &Path) -> Result<(), VolumeError> 
 /// Finds what is wrong with an output's place before any work is done: its ending, its folder, or that it is the input.
 ///
 /// # Errors
-/// `ERR_FORMAT` for an ending that is not written, [`VolumeError::SameFile`], `ERR_IO` where no file can be
+/// `ERR_USAGE` for an ending that is not written, [`VolumeError::SameFile`], `ERR_IO` where no file can be
 /// made.
 pub fn check_output(output: &Path, input: &Path) -> Result<(), VolumeError> {
     Encoding::of(output)?;
