@@ -15,6 +15,9 @@ const channels = ['pulmoav_segment', 'on_card::tests::a_card_sees_what_the_host_
 const decisions = ['pulmoav_segment', 'restore::card::tests::a_card_decides_as_the_host_does'];
 const walls = ['pulmoav_segment', 'restore::card::tests::walls_follow_the_scan_as_on_the_host'];
 const beyond = ['pulmoav_segment', 'restore::card::tests::values_beyond_the_box_are_none'];
+const unsaid = ['updates', 'a_card_finds_the_one_code_that_says_nothing'];
+const augmenting = ['pulmoav_train', 'card::tests::a_card_does_each_augmentation_as_the_host_does'];
+const meaning = ['pulmoav_train', 'card::tests::a_card_does_all_augmentations_in_their_order'];
 const rounding = ['card', 'values_are_rounded_to_tf32_by_name_alone'];
 const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
 
@@ -275,7 +278,10 @@ export const faults = [
   fault('a line beside its target', 'loss/kernels.cu', lookingUp, 'byte == FULL && (code & line)', '(code & line)'),
   fault('means cut off', 'loss/kernels.cu', halving, '(sum + known / 2) / known', 'sum / known'),
   leftOut('a bucket sent before it is packed', 'ranks/cuda.rs', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '1' }),
-  leftOut('the last bucket sent before it is packed', 'ranks/cuda.rs', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '6' }),
+  leftOut('the last bucket sent before it is packed', 'ranks/cuda.rs', exchange, {
+    EMU_LAZY: 'first',
+    EMU_FORGET_WAIT: '6',
+  }),
   leftOut('an answer left in the graph', 'device/graph.rs', recording, { EMU_FORGET_COPY: '1' }),
   leftOut('an input not copied before the launch', 'device/graph.rs', recording, { EMU_FORGET_COPY: '3' }),
   leftOut('sums taken before they are there', 'ranks/cuda.rs', exchange, { EMU_LAZY: '1', EMU_FORGET_WAIT: '12' }),
@@ -359,4 +365,82 @@ export const faults = [
     'if (look_up(t, table, places, at) & walls.mask) {',
     'if (true) {',
   ),
+  fault('codes seen by the first lane alone', 'augment/kernels.cu', unsaid, '__any_sync(~0u, seen)', 'seen'),
+  fault('mirrored sides as they were', 'augment/kernels.cu', augmenting, 'm.sign * side[from]', 'side[from]'),
+  fault('a mirror without its codes', 'augment/kernels.cu', augmenting, 'codes[from] ^ m.swapped', 'codes[from]'),
+  fault(
+    'weights of the other axis',
+    'augment/kernels.cu',
+    augmenting,
+    'pz.weights[dz], py.weights[dy]',
+    'pz.weights[dy], py.weights[dz]',
+  ),
+  fault(
+    'a border that is supervised',
+    'augment/kernels.cu',
+    augmenting,
+    'codes[c.nearest] & ~w.supervised',
+    'codes[c.nearest]',
+  ),
+  fault(
+    'a warp that is not rounded',
+    'augment/kernels.cu',
+    augmenting,
+    'return __fadd_rn(low, __fmul_rn(__fsub_rn(high, low), share));',
+    'return __fmaf_rn(__fsub_rn(high, low), share, low);',
+  ),
+  fault(
+    'lanes of a cube left out',
+    'augment/kernels.cu',
+    augmenting,
+    'int bit = 16; bit > 0; bit /= 2) {\n        artery',
+    'int bit = 8; bit > 0; bit /= 2) {\n        artery',
+  ),
+  fault(
+    'the commoner label beaten',
+    'augment/kernels.cu',
+    augmenting,
+    'artery >= vein ? 1 : 2',
+    'artery > vein ? 1 : 2',
+  ),
+  fault(
+    'a label of another cube',
+    'augment/kernels.cu',
+    augmenting,
+    'cube_of[c.size[0] + c.size[1] + x]',
+    'cube_of[c.size[0] + x]',
+  ),
+  fault(
+    'a curve not turned back',
+    'augment/values.cu',
+    augmenting,
+    'if (c.inverted) value = __fsub_rn(both, value);\n    }',
+    '}',
+  ),
+  fault(
+    'no barrier before lanes are summed',
+    'augment/values.cu',
+    augmenting,
+    'lanes[thread] = sum;\n    __syncthreads();',
+    'lanes[thread] = sum;',
+  ),
+  fault(
+    'the rest of a part left out',
+    'augment/values.cu',
+    augmenting,
+    'int at = whole; at <',
+    'int at = length; at <',
+  ),
+  fault(
+    'no barrier behind the parts of a mean',
+    'augment/values.cu',
+    meaning,
+    'total += some[at];\n        __syncthreads();',
+    'total += some[at];',
+  ),
+  fault('edges that do not repeat', 'augment/values.cu', augmenting, 'at - max(at - reach, 0)', 'reach'),
+  fault('a round of Philox left out', 'augment/values.cu', augmenting, 'round < 10', 'round < 9'),
+  fault('halves of words swapped', 'augment/values.cu', augmenting, 'half % 2 * 16', '(1 - half % 2) * 16'),
+  fault('noise of the first numbers', 'augment/values.cu', augmenting, '+ static_cast<uint64_t>(block)', ''),
+  fault('weights of the first plane', 'augment/values.cu', augmenting, 'weights + rows[3 * at + 2]', 'weights'),
 ];

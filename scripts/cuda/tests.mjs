@@ -2,14 +2,14 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { output, root } from './command.mjs';
+import { output, Refusal, root } from './command.mjs';
 import { onDouble } from './double.mjs';
 import { environment, workspace } from './workspace.mjs';
 
 /** Test binaries that look for a card. */
-const targets = ['conformance', 'card', 'ranks', 'repeated', 'updates', 'windows', 'pulmoav_segment'];
+const targets = ['conformance', 'card', 'ranks', 'repeated', 'updates', 'windows', 'pulmoav_segment', 'pulmoav_train'];
 /** Of those that hold other tests too, which look for a card. */
-const filters = { pulmoav_segment: ['card::tests'] };
+const filters = { pulmoav_segment: ['card::tests'], pulmoav_train: ['a_card'] };
 
 /** Builds them; their paths by name, and the code for cards that they carry. The addon's own selection of features is kept, so that nothing is built twice. */
 export function operatorTests() {
@@ -20,6 +20,8 @@ export function operatorTests() {
     'pulmoav-ops',
     '-p',
     'pulmoav-segment',
+    '-p',
+    'pulmoav-train',
     '-p',
     'pulmoav-node',
     '--features',
@@ -61,7 +63,7 @@ export function run([name, binary], settings, filter = filters[name] ?? []) {
   const env = onDouble({ PULMOAV_CARD: 'required', RUST_BACKTRACE: '0', ...variables });
   const [command, ...args] = [...wrapper, binary, ...filter];
   const started = performance.now();
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     // Goldens are found from the crate.
     const child = spawn(command, args, { cwd: join(root, 'crates/ops'), env, stdio: ['ignore', 'pipe', 'pipe'] });
     const timer = setTimeout(() => child.kill('SIGKILL'), 600_000);
@@ -70,6 +72,9 @@ export function run([name, binary], settings, filter = filters[name] ?? []) {
     child.on('close', (status, signal) => {
       clearTimeout(timer);
       const [, passed = 0, failed = 0] = /test result: \S+ (\d+) passed; (\d+) failed/.exec(said) ?? [];
+      if (status === 0 && Number(passed) === 0) {
+        reject(new Refusal(`No test of ${name} ran that ${filter.join(' ')} names.`));
+      }
       resolve({
         isRight: status === 0,
         passed: Number(passed),

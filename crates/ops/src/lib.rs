@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod augment;
 pub mod block_cache;
 mod cast;
 mod channelwise;

@@ -4,7 +4,8 @@ mod harness;
 
 use candle_core::{DType, Device, Tensor, Var};
 use harness::{card, noise};
-use pulmoav_ops::device::{Transfers, to_host};
+use pulmoav_ops::augment::any_without;
+use pulmoav_ops::device::{Transfers, from_slice, to_host};
 use pulmoav_ops::loss::{FULL, IGNORED, ON_LINE, Slopes, Targets, gradient, sums};
 use pulmoav_ops::optimizer::{Rule, State, follow, norm, update};
 use pulmoav_ops::pseudo::{CODES, Role, Sample, label};
@@ -141,8 +142,9 @@ fn a_card_labels_what_nobody_did_as_the_host_does() {
             .iter()
             .map(|&(class, side)| Role { class, side })
             .collect();
+        let codes: Vec<u8> =
+            (0..n * z * y * x).map(|i| ((i % (z * y * x) * 73 + i / (z * y * x) * 31) % 128) as u8).collect();
         let sample = |number: usize| Sample {
-            codes: (0..z * y * x).map(|i| ((i * 73 + number * 31) % 128) as u8).collect(),
             knows: [[true, false], [false, false], [true, true]][number % 3],
             table: (0..maps)
                 .map(|map| std::array::from_fn(|code| ((code * 3 + map * CODES + number) % 251) as u8))
@@ -151,9 +153,10 @@ fn a_card_labels_what_nobody_did_as_the_host_does() {
         let samples: Vec<Sample> = (0..n).map(sample).collect();
         let run = |device: &Device| {
             let logits = logits.to_device(device).unwrap();
+            let codes = from_slice(&codes, (n, z, y, x), device).unwrap();
             let before = Transfers::so_far();
-            let (targets, counts) = label(&logits, &roles, &samples, [0.6, 0.5, 0.7]).unwrap();
-            assert!(device.is_cpu() || before.since() == Transfers { uploads: 2, downloads: 1 });
+            let (targets, counts) = label(&logits, &codes, &roles, &samples, [0.6, 0.5, 0.7]).unwrap();
+            assert!(device.is_cpu() || before.since() == Transfers { uploads: 1, downloads: 1 });
             (targets.to_host().unwrap(), targets.halved().unwrap().to_host().unwrap(), counts)
         };
         let ((targets, halved, counts), (host_targets, host_halved, host_counts)) = (run(card), run(&Device::Cpu));
@@ -179,8 +182,10 @@ fn a_card_looks_targets_up_as_the_host_does() {
         let tables: Vec<Vec<[u8; CODES]>> = (0..n).map(table).collect();
         let tables: Vec<&[[u8; CODES]]> = tables.iter().map(Vec::as_slice).collect();
         for line in [None, Some(32)] {
-            let run =
-                |device: &Device| Targets::look_up(codes.clone(), &tables, shape, line, device).unwrap().to_host();
+            let run = |device: &Device| {
+                let codes = from_slice(&codes, (n, z, y, x), device).unwrap();
+                Targets::look_up(&codes, &tables, line).unwrap().to_host()
+            };
             let (found, expected) = (run(card).unwrap(), run(&Device::Cpu).unwrap());
             assert!(found == expected, "{shape:?}");
             assert!(line.is_some() == expected.contains(&ON_LINE) || expected.len() < 64, "{shape:?}");
@@ -200,5 +205,20 @@ fn a_card_halves_targets_as_the_host_does() {
             (halved.dims().to_vec(), halved.to_host().unwrap())
         };
         assert_eq!(run(card), run(&Device::Cpu), "{shape:?}");
+    }
+}
+
+#[test]
+fn a_card_finds_the_one_code_that_says_nothing() {
+    let Some(card) = card() else { return };
+    for (count, at) in [(1, 0), (31, 30), (2048, 1000), (2049, 2048), (20_000, 17)] {
+        let mut codes: Vec<u8> = (0..count).map(|i| [8, 64, 72, 15][i % 4]).collect();
+        for (code, expected) in [(codes[at], false), (7, true)] {
+            codes[at] = code;
+            for device in [card, &Device::Cpu] {
+                let codes = from_slice(&codes, count, device).unwrap();
+                assert_eq!(any_without(&codes, 72).unwrap(), expected, "{at} of {count}");
+            }
+        }
     }
 }

@@ -7,4 +7,4 @@ mod stream;
 
 pub use normals::{normals, stream_of};
 pub use philox::{philox, philox4x32};
-pub use stream::{Philox, Stream};
+pub use stream::{Philox, Stream, normal_quantiles};

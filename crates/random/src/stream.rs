@@ -19,6 +19,9 @@ pub enum Stream {
     Step = 4,
 }
 
+/// Normal numbers that a block of four words gives.
+const NORMALS_A_BLOCK: usize = 8;
+
 /// A stream of random numbers.
 #[derive(Debug, Clone)]
 pub struct Philox {
@@ -51,9 +54,7 @@ impl Philox {
     #[inline]
     fn next_block(&mut self) -> [u32; 4] {
         let block = philox4x32(self.counter, self.key);
-        let low = (u64::from(self.counter[1]) << 32 | u64::from(self.counter[0])) + 1;
-        self.counter[0] = low as u32;
-        self.counter[1] = (low >> 32) as u32;
+        self.skip_blocks(1);
         block
     }
 
@@ -82,10 +83,29 @@ impl Philox {
     /// Fills `values` with independent standard normal numbers: quantiles of 16 bits each, within ±4.3.
     pub fn normals(&mut self, values: &mut [f32]) {
         let quantiles = normal_quantiles();
-        for part in values.chunks_mut(8) {
+        for part in values.chunks_mut(NORMALS_A_BLOCK) {
             let bits = self.next_block().map(|word| [word as u16, (word >> 16) as u16]);
             part.iter_mut().zip(bits.as_flattened()).for_each(|(to, &bits)| *to = quantiles[usize::from(bits)]);
         }
+    }
+
+    /// A stream that gives so many [`Self::normals`], at once or later; this one goes on behind them.
+    #[must_use]
+    pub fn set_aside(&mut self, normals: usize) -> Self {
+        let own = self.clone();
+        self.skip_blocks(normals.div_ceil(NORMALS_A_BLOCK) as u64);
+        own
+    }
+
+    /// The key, and the counter of the next block: what [`Self::normals`] go by.
+    pub fn key_and_counter(&self) -> ([u32; 2], [u32; 4]) {
+        (self.key, self.counter)
+    }
+
+    fn skip_blocks(&mut self, blocks: u64) {
+        let low = (u64::from(self.counter[1]) << 32 | u64::from(self.counter[0])) + blocks;
+        self.counter[0] = low as u32;
+        self.counter[1] = (low >> 32) as u32;
     }
 
     fn next_u64(&mut self) -> u64 {
@@ -93,8 +113,9 @@ impl Philox {
     }
 }
 
-/// The standard normal distribution cut into 2¹⁶ parts of equal weight: the middle of each.
-fn normal_quantiles() -> &'static [f32] {
+/// The standard normal distribution cut into 2¹⁶ parts of equal weight: the middle of each. [`Philox::normals`] looks up
+/// the low half of each word of a block, then its high half.
+pub fn normal_quantiles() -> &'static [f32] {
     static TABLE: OnceLock<Vec<f32>> = OnceLock::new();
     TABLE.get_or_init(|| (0..1 << 16).map(|part| normal_quantile((f64::from(part) + 0.5) / 65_536.0) as f32).collect())
 }
@@ -156,6 +177,20 @@ mod tests {
         let moment = |power: i32| normal.iter().map(|&v| f64::from(v).powi(power)).sum::<f64>() / normal.len() as f64;
         assert!(moment(1).abs() < 0.02 && (moment(2) - 1.0).abs() < 0.03, "{} {}", moment(1), moment(2));
         assert!(moment(3).abs() < 0.05 && (moment(4) - 3.0).abs() < 0.15, "{} {}", moment(3), moment(4));
+    }
+
+    #[test]
+    fn what_is_set_aside_is_what_would_have_come() {
+        let mut random = Philox::new(7, 3, 1, Stream::Noise);
+        let mut expected = vec![0f32; 11];
+        random.clone().normals(&mut expected);
+        let mut after = random.clone();
+        after.normals(&mut [0f32; 11]);
+        let mut aside = random.set_aside(11);
+        let mut found = vec![0f32; 11];
+        aside.normals(&mut found);
+        assert_eq!(found, expected);
+        assert_eq!(random.key_and_counter(), after.key_and_counter());
     }
 
     /// Values of scipy.stats.norm.ppf.

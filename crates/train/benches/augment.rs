@@ -14,7 +14,7 @@ use pulmoav_ops::block_cache::BlockCache;
 use pulmoav_random::{Philox, Stream};
 use pulmoav_train::augment::{
     Augment, Blur, Coarse, Contrast, Elastic, Flip, Gamma, InvertedGamma, LowResolution, Noise, Randoms, Rotate, Scale,
-    Shift, Slices, Turn, Warp,
+    Shift, Slices, Turn,
 };
 use pulmoav_train::patch::Patch;
 
@@ -56,12 +56,12 @@ fn run(repeats: u64, edge: usize, all: bool) {
         .map(|step| {
             let stream = |stream| Philox::new(1, step, 0, stream);
             let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
-            let warp = augment.draw_warp(shape, SPACING_MM, random.choice);
-            let margin = warp.as_ref().map_or([0; 3], Warp::margin);
+            let drawn = augment.draw(shape, SPACING_MM, &mut random);
+            let margin = drawn.margin();
             let mut patch = patch(std::array::from_fn(|axis| shape[axis] + 2 * margin[axis]));
             let start = Instant::now();
-            augment.apply_geometry(&mut patch, warp.as_ref(), SPACING_MM, &mut random);
-            augment.apply_intensity(&mut patch, SPACING_MM, &mut random);
+            drawn.move_voxels(&mut patch);
+            drawn.change_values(&mut patch);
             start.elapsed().as_secs_f64()
         })
         .skip(1)

@@ -1,18 +1,21 @@
 //! One step's input: sampled, augmented, windowed. A pure function of seed, step and the sampling weights.
 
+use candle_core::{Device, Tensor};
+use pulmoav_ops::device::from_host;
 use pulmoav_plan::{Channel, Plan};
 use pulmoav_random::{Philox, Stream};
 use pulmoav_segment::prepare::windowed;
 
 use crate::{
-    augment::Randoms,
+    augment::{Drawn as Changes, Randoms},
     cache::CachedCase,
+    card::{CardSample, Cuts},
     case::Annotated,
     code::{IGNORE_BIT, SUPERVISED_BIT, TargetTable},
     config::{StepConfig, Unannotated},
     error::TrainError,
-    loss::TargetGrid,
-    patch::Patch,
+    loss::{DeviceTargets, TargetGrid},
+    patch::{Patch, StoredPatch},
     places::{Kind, Listed},
     sampler::{Draw, Drawn, Sampling, SamplingWeights},
 };
@@ -21,29 +24,34 @@ use crate::{
 const DRAWS: usize = 8;
 
 /// What the network is shown, and what the reference says to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Batch {
-    /// `[n, d, h, w, c]`, row-major.
-    pub image: Vec<f32>,
-    /// Its shape.
-    pub shape: [usize; 5],
-    /// Targets at each supervised scale, finest first; none where a card makes them.
-    pub targets: Vec<TargetGrid>,
-    /// The codes of each patch and what they say of the targets, where a card makes these.
-    pub codes: Vec<(Vec<u8>, TargetTable)>,
+    /// f32 `[n, d, h, w, c]`, beside the network.
+    pub image: Tensor,
+    /// What the reference says.
+    pub targets: BatchTargets,
     /// What each patch was drawn for.
     pub draws: Vec<Draw>,
     /// What a teacher sees, where it has something to say.
     pub view: Option<View>,
 }
 
+/// Targets at each supervised scale, finest first.
+#[derive(Debug)]
+pub enum BatchTargets {
+    /// For losses on the host.
+    Host(Vec<TargetGrid>),
+    /// For those on a card.
+    Card(Vec<DeviceTargets>),
+}
+
 /// The patches of a batch before their values were augmented.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct View {
-    /// `[n, d, h, w, c]`, row-major.
-    pub image: Vec<f32>,
-    /// Its shape.
-    pub shape: [usize; 5],
+    /// f32 `[n, d, h, w, c]`, beside the network.
+    pub image: Tensor,
+    /// One [`crate::code`] byte a voxel, u8 `[n, d, h, w]`, beside the network.
+    pub codes: Tensor,
     /// What is known of each patch.
     pub samples: Vec<ViewSample>,
 }
@@ -51,13 +59,30 @@ pub struct View {
 /// What is known of a patch that a teacher sees.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewSample {
-    /// One [`crate::code`] byte a voxel.
-    pub codes: Vec<u8>,
     /// What of its case is annotated.
     pub annotated: Annotated,
     /// What the teacher's codes say of the targets.
     pub table: TargetTable,
 }
+
+impl ViewSample {
+    /// Whether both classes were annotated, so that the codes alone say what nobody knows.
+    pub fn knows_both(&self) -> bool {
+        self.annotated.classes.len() == 2
+    }
+}
+
+/// A batch as the host leaves it.
+#[derive(Debug)]
+pub enum Made {
+    /// Nothing is left to do.
+    Batch(Batch),
+    /// A card augments the patches.
+    Cuts(Cuts),
+}
+
+/// Bits of a code, of which a voxel has one where a teacher has nothing to say.
+pub(crate) const SAID_BITS: u8 = SUPERVISED_BIT | IGNORE_BIT;
 
 /// A case that can be learnt from.
 #[derive(Debug)]
@@ -80,9 +105,15 @@ pub struct BatchMaker {
 
 /// A patch on its way into a batch.
 struct Sample<'a> {
-    patch: Patch,
+    cut: StoredPatch,
+    changes: Changes,
     case: &'a TrainingCase,
     draw: Draw,
+}
+
+/// A patch whose voxels were changed.
+struct Augmented {
+    patch: Patch,
     /// Channels and codes before values were augmented; only with a teacher.
     plain: Option<(Vec<f32>, Vec<u8>)>,
 }
@@ -93,33 +124,63 @@ impl BatchMaker {
         Self { config, plan, scales, cases, for_card: false }
     }
 
-    /// Whether a card makes the targets.
+    /// Whether a card augments the patches.
     #[must_use]
     pub fn for_card(self, for_card: bool) -> Self {
         Self { for_card, ..self }
     }
 
-    /// The batch of a step.
+    /// The batch of a step, as far as the host makes it.
     ///
     /// # Errors
     /// What reading a case gives, [`Sampling::draw`](crate::sampler::Sampling::draw).
-    pub fn make(&self, step: u64, weights: &SamplingWeights) -> Result<Batch, TrainError> {
+    pub fn make(&self, step: u64, weights: &SamplingWeights) -> Result<Made, TrainError> {
         let samples: Vec<Sample<'_>> =
             (0..self.config.batch).map(|sample| self.sample(step, sample as u32, weights)).collect::<Result<_, _>>()?;
-        let [d, h, w] = self.plan.patch;
-        let shape = [samples.len(), d, h, w, self.plan.channels.len()];
-        let mut image = Vec::with_capacity(shape.iter().product());
-        for sample in &samples {
+        if self.for_card {
+            return Ok(Made::Cuts(Cuts::new(samples.into_iter().map(|sample| self.for_a_card(sample)).collect())));
+        }
+        self.on_host(samples).map(Made::Batch)
+    }
+
+    fn on_host(&self, samples: Vec<Sample<'_>>) -> Result<Batch, TrainError> {
+        let draws = samples.iter().map(|sample| sample.draw).collect();
+        let cases: Vec<&TrainingCase> = samples.iter().map(|sample| sample.case).collect();
+        let augmented: Vec<Augmented> = samples.into_iter().map(|sample| self.augmented(sample)).collect();
+        let (n, d, h, w, c) = self.shape();
+        let mut image = Vec::with_capacity(n * d * h * w * c);
+        for sample in &augmented {
             append_channels(&mut image, &sample.patch, &self.plan.channels);
         }
-        let draws = samples.iter().map(|sample| sample.draw).collect();
-        let (mut targets, mut codes) = (Vec::new(), Vec::new());
-        if self.for_card {
-            codes = samples.iter().map(|sample| (sample.patch.codes.clone(), self.table(sample.case))).collect();
-        } else {
-            targets = self.targets(&samples);
-        }
-        Ok(Batch { image, shape, targets, codes, draws, view: self.view(samples, shape) })
+        let targets = BatchTargets::Host(self.targets(&augmented, &cases));
+        let image = from_host(image, self.shape(), &Device::Cpu)?;
+        Ok(Batch { image, targets, draws, view: self.view(augmented, &cases)? })
+    }
+
+    /// `[n, d, h, w, c]`
+    fn shape(&self) -> (usize, usize, usize, usize, usize) {
+        let [d, h, w] = self.plan.patch;
+        (self.config.batch, d, h, w, self.plan.channels.len())
+    }
+
+    fn has_teacher(&self) -> bool {
+        self.config.unannotated == Unannotated::Teacher
+    }
+
+    fn for_a_card(&self, Sample { cut, changes, case, draw }: Sample<'_>) -> CardSample {
+        CardSample { cut, changes, draw, table: self.table(case), seen: self.has_teacher().then(|| self.seen(case)) }
+    }
+
+    fn augmented(&self, Sample { cut, changes, .. }: Sample<'_>) -> Augmented {
+        let mut patch = Patch::from(cut);
+        changes.move_voxels(&mut patch);
+        let plain = self.has_teacher().then(|| {
+            let mut image = Vec::new();
+            append_channels(&mut image, &patch, &self.plan.channels);
+            (image, patch.codes.clone())
+        });
+        changes.change_values(&mut patch);
+        Augmented { patch, plain }
     }
 
     /// What codes of a case say of the targets.
@@ -129,9 +190,17 @@ impl BatchMaker {
         TargetTable::new(&self.plan.targets, self.plan.auxiliary(), annotated, case.cached.has_airways())
     }
 
-    fn targets(&self, samples: &[Sample<'_>]) -> Vec<TargetGrid> {
-        let codes: Vec<(&[u8], TargetTable)> =
-            samples.iter().map(|Sample { patch, case, .. }| (&*patch.codes, self.table(case))).collect();
+    fn seen(&self, case: &TrainingCase) -> ViewSample {
+        let table = TargetTable::taught(&self.plan.targets, self.plan.auxiliary(), &case.annotated);
+        ViewSample { annotated: case.annotated.clone(), table }
+    }
+
+    fn targets(&self, augmented: &[Augmented], cases: &[&TrainingCase]) -> Vec<TargetGrid> {
+        let codes: Vec<(&[u8], TargetTable)> = augmented
+            .iter()
+            .zip(cases)
+            .map(|(Augmented { patch, .. }, case)| (&*patch.codes, self.table(case)))
+            .collect();
         let mut finest = TargetGrid::new(self.plan.patch, &codes);
         if self.config.loss.needs_centrelines() {
             finest = finest.with_centrelines(codes.iter().map(|(codes, _)| *codes));
@@ -144,44 +213,39 @@ impl BatchMaker {
     }
 
     /// What a teacher sees; `None` where everything in the batch is annotated.
-    fn view(&self, samples: Vec<Sample<'_>>, shape: [usize; 5]) -> Option<View> {
-        let mut view = View { image: Vec::new(), shape, samples: Vec::new() };
-        let mut unknown = false;
-        for Sample { case, plain, .. } in samples {
-            let (image, codes) = plain?;
-            let both = case.annotated.classes.len() == 2;
-            unknown |= !both || codes.iter().any(|code| code & (SUPERVISED_BIT | IGNORE_BIT) == 0);
-            view.image.extend(image);
-            let table = TargetTable::taught(&self.plan.targets, self.plan.auxiliary(), &case.annotated);
-            view.samples.push(ViewSample { codes, annotated: case.annotated.clone(), table });
+    fn view(&self, augmented: Vec<Augmented>, cases: &[&TrainingCase]) -> Result<Option<View>, TrainError> {
+        let (mut image, mut codes) = (Vec::new(), Vec::new());
+        for sample in augmented {
+            let Some((own_image, own_codes)) = sample.plain else { return Ok(None) };
+            image.extend(own_image);
+            codes.extend(own_codes);
         }
-        unknown.then_some(view)
+        let samples: Vec<ViewSample> = cases.iter().map(|case| self.seen(case)).collect();
+        if samples.iter().all(ViewSample::knows_both) && codes.iter().all(|code| code & SAID_BITS != 0) {
+            return Ok(None);
+        }
+        let shape = self.shape();
+        let (n, d, h, w, _) = shape;
+        let image = from_host(image, shape, &Device::Cpu)?;
+        Ok(Some(View { image, codes: from_host(codes, (n, d, h, w), &Device::Cpu)?, samples }))
     }
 
     fn sample(&self, step: u64, sample: u32, weights: &SamplingWeights) -> Result<Sample<'_>, TrainError> {
         let stream = |stream| Philox::new(self.config.seed, step, sample, stream);
         let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
-        let warp = self.config.augment.draw_warp(self.plan.patch, self.plan.spacing_mm, random.choice);
-        let (mut patch, draw) = self.crop(&mut stream(Stream::Sample), weights)?;
-        if let Some(warp) = &warp {
-            patch = self.cut(&draw, warp.margin())?;
+        let changes = self.config.augment.draw(self.plan.patch, self.plan.spacing_mm, &mut random);
+        let (mut cut, draw) = self.crop(&mut stream(Stream::Sample), weights)?;
+        if changes.leaves_grid() {
+            cut = self.cut(&draw, changes.margin())?;
         }
-        self.config.augment.apply_geometry(&mut patch, warp.as_ref(), self.plan.spacing_mm, &mut random);
-        let plain = (self.config.unannotated == Unannotated::Teacher).then(|| {
-            let mut image = Vec::new();
-            append_channels(&mut image, &patch, &self.plan.channels);
-            (image, patch.codes.clone())
-        });
-        self.config.augment.apply_intensity(&mut patch, self.plan.spacing_mm, &mut random);
-        Ok(Sample { patch, case: &self.cases[draw.case], draw, plain })
+        Ok(Sample { cut, changes, case: &self.cases[draw.case], draw })
     }
 
     /// A patch of which the reference knows something, unless it is drawn for what it does not know; after [`DRAWS`]
     /// misses it is taken as it is.
-    fn crop(&self, random: &mut Philox, weights: &SamplingWeights) -> Result<(Patch, Draw), TrainError> {
-        let teacher = self.config.unannotated == Unannotated::Teacher;
+    fn crop(&self, random: &mut Philox, weights: &SamplingWeights) -> Result<(StoredPatch, Draw), TrainError> {
         let sampling = Sampling {
-            unannotated: if teacher { self.config.sampling.unannotated } else { 0.0 },
+            unannotated: if self.has_teacher() { self.config.sampling.unannotated } else { 0.0 },
             ..self.config.sampling
         };
         let mut draws = 1;
@@ -196,7 +260,7 @@ impl BatchMaker {
     }
 
     /// The patch that was drawn, with so many voxels around it.
-    fn cut(&self, draw: &Draw, margin: [usize; 3]) -> Result<Patch, TrainError> {
+    fn cut(&self, draw: &Draw, margin: [usize; 3]) -> Result<StoredPatch, TrainError> {
         let case = &self.cases[draw.case];
         let background = self.config.unannotated == Unannotated::Background;
         let knows = |part| background || !case.annotated.classes.is_empty() && case.annotated.knows(part);
@@ -238,5 +302,29 @@ fn append_channels(image: &mut Vec<f32>, patch: &Patch, channels: &[Channel]) {
             }
             Channel::Side => out.zip(&patch.side).for_each(|(out, side)| *out = *side),
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use pulmoav_plan::{BodySide, VesselClass};
+
+    use super::*;
+    use crate::cache::{tests::example, write};
+
+    /// Two small cases, one of them half-labelled.
+    pub(crate) fn training_cases(dir: &Path) -> Vec<TrainingCase> {
+        let cases = [("a", vec![BodySide::Left, BodySide::Right]), ("b", vec![BodySide::Right])];
+        let open = |(name, sides)| {
+            let path = dir.join(format!("{name}.case"));
+            if !path.is_file() {
+                write(&path, &example([20, 24, 32])).unwrap();
+            }
+            let annotated = Annotated { sides, classes: vec![VesselClass::Artery, VesselClass::Vein], central: None };
+            TrainingCase { cached: CachedCase::open(&path).unwrap(), annotated }
+        };
+        cases.into_iter().map(open).collect()
     }
 }

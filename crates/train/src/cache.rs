@@ -16,13 +16,13 @@ use crate::{
     case::Part,
     code::{IGNORE_BIT, SUPERVISED_BIT},
     error::TrainError,
-    patch::Patch,
+    patch::StoredPatch,
     places::{Kind, Listed, Places},
 };
 
 const MAGIC: &[u8; 8] = b"PVCASE05";
 /// What lies outside the scan.
-const AIR_HU: f32 = -1024.0;
+const AIR_HU: i16 = -1024;
 
 /// Where the plane between the lungs is: the side channel is `(x − plane_x) / half_width`, x in voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -175,11 +175,10 @@ impl CachedCase {
         origin: [isize; 3],
         size: [usize; 3],
         knows: impl Fn(Part) -> bool,
-    ) -> Result<Patch, TrainError> {
+    ) -> Result<StoredPatch, TrainError> {
         let total = size.iter().product();
-        let mut patch = Patch { shape: size, hu: vec![AIR_HU; total], side: Vec::new(), codes: vec![0; total] };
-        let row: Vec<f32> = (0..size[2]).map(|x| self.header.plane.at(origin[2] + x as isize)).collect();
-        patch.side = row.repeat(size[0] * size[1]);
+        let side = (0..size[2]).map(|x| self.header.plane.at(origin[2] + x as isize)).collect();
+        let mut patch = StoredPatch { shape: size, hu: vec![AIR_HU; total], side, codes: vec![0; total] };
         let [(z0, z1), (y0, y1), (x0, x1)] =
             std::array::from_fn(|axis| overlap(origin[axis], size[axis], self.header.shape[axis]));
         let [_, height, width] = self.header.shape;
@@ -195,7 +194,7 @@ impl CachedCase {
                 let to = offset([z, y, x0], origin, size);
                 let count = x1 - x0;
                 for (hu, pair) in patch.hu[to..to + count].iter_mut().zip(hu_bytes[2 * from..].chunks_exact(2)) {
-                    *hu = f32::from(i16::from_le_bytes([pair[0], pair[1]]));
+                    *hu = i16::from_le_bytes([pair[0], pair[1]]);
                 }
                 for (out, &code) in patch.codes[to..to + count].iter_mut().zip(&codes[from..]) {
                     let supervised = code & IGNORE_BIT == 0 && knows(Part::of(code));
@@ -273,6 +272,7 @@ fn offset([z, y, x]: [usize; 3], origin: [isize; 3], size: [usize; 3]) -> usize 
 pub(crate) mod tests {
     use super::*;
     use crate::code::{AIRWAY, LABEL_BITS, RIGHT_BIT};
+    use crate::patch::Patch;
 
     /// A small case: a bar of artery on the left, one of vein on the right.
     pub(crate) fn example(shape: [usize; 3]) -> PreparedCase {
@@ -324,7 +324,8 @@ pub(crate) mod tests {
         let path = temporary("cache").join("a.case");
         write(&path, &case).unwrap();
         let cached = CachedCase::open(&path).unwrap();
-        let patch = cached.patch([-1, 2, 3], [4, 4, 20], |part| part == Part::Left).unwrap();
+        let stored = cached.patch([-1, 2, 3], [4, 4, 20], |part| part == Part::Left).unwrap();
+        let patch = Patch::from(stored);
         for z in 0..4isize {
             for y in 0..4isize {
                 for x in 0..20isize {
@@ -332,7 +333,7 @@ pub(crate) mod tests {
                     let (sz, sy, sx) = (z - 1, y + 2, x + 3);
                     assert!((patch.side[at] - (sx as f32 - 7.5) / 8.0).abs() < 1e-6);
                     if sz < 0 || sx >= 16 {
-                        assert_eq!((patch.hu[at], patch.codes[at]), (AIR_HU, 0));
+                        assert_eq!((patch.hu[at], patch.codes[at]), (f32::from(AIR_HU), 0));
                         continue;
                     }
                     let from = ((sz * 6 + sy) * 16 + sx) as usize;

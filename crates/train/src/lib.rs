@@ -4,6 +4,7 @@ mod annotated;
 pub mod augment;
 pub mod batch;
 pub mod cache;
+pub mod card;
 pub mod case;
 mod ceiling;
 pub mod check;

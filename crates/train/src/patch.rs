@@ -15,6 +15,27 @@ pub struct Patch {
     pub codes: Vec<u8>,
 }
 
+/// A crop as the cache stores it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPatch {
+    /// Voxels, `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// CT in Hounsfield units, `[z, y, x]`.
+    pub hu: Vec<i16>,
+    /// The side channel, `[x]`: the same for all rows.
+    pub side: Vec<f32>,
+    /// One [`crate::code`] byte a voxel, `[z, y, x]`.
+    pub codes: Vec<u8>,
+}
+
+impl From<StoredPatch> for Patch {
+    fn from(stored: StoredPatch) -> Self {
+        let StoredPatch { shape, hu, side, codes } = stored;
+        let side = side.repeat(shape[0] * shape[1]);
+        Self { shape, hu: hu.into_iter().map(f32::from).collect(), side, codes }
+    }
+}
+
 impl Patch {
     /// Number of voxels.
     pub fn len(&self) -> usize {

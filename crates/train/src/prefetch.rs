@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    batch::{Batch, BatchMaker},
+    batch::{BatchMaker, Made},
     error::TrainError,
     sampler::SamplingWeights,
 };
@@ -18,7 +18,7 @@ type Order = (u64, SamplingWeights);
 /// costs time and never changes a result.
 pub struct Prefetch {
     orders: Option<SyncSender<Order>>,
-    batches: Receiver<Result<Batch, TrainError>>,
+    batches: Receiver<Result<Made, TrainError>>,
     pending: Option<Order>,
     worker: Option<JoinHandle<()>>,
 }
@@ -41,13 +41,13 @@ impl Prefetch {
         Ok(Self { orders: Some(orders), batches, pending: None, worker: Some(worker) })
     }
 
-    /// The batch of `number`, drawn by `weights`; starts on the one that will be asked for next.
+    /// The batch of `number`, as far as the host makes it, drawn by `weights`; starts on the one that will be asked for next.
     pub fn take(
         &mut self,
         number: u64,
         weights: &SamplingWeights,
         next: (u64, &SamplingWeights),
-    ) -> Result<Batch, TrainError> {
+    ) -> Result<Made, TrainError> {
         let order = (number, weights.clone());
         if self.pending.as_ref() != Some(&order) {
             if self.pending.take().is_some() {
@@ -68,7 +68,7 @@ impl Prefetch {
         Ok(())
     }
 
-    fn receive(&self) -> Result<Result<Batch, TrainError>, TrainError> {
+    fn receive(&self) -> Result<Result<Made, TrainError>, TrainError> {
         self.batches.recv().map_err(|_| stopped())
     }
 }

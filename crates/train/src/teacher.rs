@@ -16,7 +16,6 @@
 use candle_core::{D, Tensor};
 use pulmoav_model::{Mode, Network, Parameters};
 use pulmoav_ops::concat_channels;
-use pulmoav_ops::device::from_host;
 use pulmoav_ops::loss::Targets;
 use pulmoav_ops::pseudo::{CLASSES, Counts, Role, Sample, label};
 use pulmoav_plan::{Plan, Target, VesselClass};
@@ -110,11 +109,10 @@ impl Teacher {
 
     /// Labels what nobody annotated.
     pub fn label(&self, view: &View, prompts: &Tensor, thresholds: &[f64; CLASSES]) -> Result<Lesson, TrainError> {
-        let image = from_host(view.image.clone(), &view.shape, self.network.device())?;
-        let scales = self.network.forward(&image, prompts, Mode::Infer)?;
+        let scales = self.network.forward(&view.image, prompts, Mode::Infer)?;
         let finest = scales.into_iter().next().ok_or_else(|| TrainError::Internal("no logits".into()))?;
         let samples: Vec<Sample> = view.samples.iter().map(sample).collect();
-        let (targets, counts) = label(&self.widened(&finest)?, &self.roles, &samples, *thresholds)?;
+        let (targets, counts) = label(&self.widened(&finest)?, &view.codes, &self.roles, &samples, *thresholds)?;
         Ok(Lesson { targets, verdicts: counts.map(Verdict::from) })
     }
 
@@ -172,7 +170,7 @@ fn role(target: &Target) -> Role {
 
 fn sample(sample: &ViewSample) -> Sample {
     let knows = [VesselClass::Artery, VesselClass::Vein].map(|class| sample.annotated.classes.contains(&class));
-    Sample { codes: sample.codes.clone(), knows, table: sample.table.rows().to_vec() }
+    Sample { knows, table: sample.table.rows().to_vec() }
 }
 
 #[cfg(test)]
@@ -197,9 +195,10 @@ mod tests {
         let annotated: Annotated = serde_json::from_str(annotated).unwrap();
         let table = TargetTable::taught(&targets(), &[], &annotated);
         let roles: Vec<Role> = targets().iter().map(role).collect();
-        let view = sample(&ViewSample { codes: vec![code], annotated, table });
+        let view = sample(&ViewSample { annotated, table });
+        let codes = Tensor::new(&[code], &Device::Cpu).unwrap().reshape((1, 1, 1, 1)).unwrap();
         let logits = Tensor::new(&logits, &Device::Cpu).unwrap().reshape((1, 1, 1, 1, 3)).unwrap();
-        let (out, counts) = label(&logits, &roles, &[view], [0.9, 0.7, 0.7]).unwrap();
+        let (out, counts) = label(&logits, &codes, &roles, &[view], [0.9, 0.7, 0.7]).unwrap();
         (out.to_host().unwrap(), counts.map(Verdict::from))
     }
 

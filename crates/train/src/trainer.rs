@@ -4,24 +4,20 @@ use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
-use pulmoav_ops::{
-    Ranks,
-    device::{Compute, from_host},
-    loss::Sums,
-    tape::Tape,
-};
+use pulmoav_ops::{Ranks, device::Compute, loss::Sums, tape::Tape};
 use pulmoav_plan::Plan;
 use pulmoav_task::{Clock, Monitor, Warning};
 
 use crate::{
-    batch::{Batch, BatchMaker, TrainingCase},
+    batch::{Batch, BatchMaker, BatchTargets, Made, TrainingCase, View},
     cache::CaseWarning,
+    card::CardBatches,
     case::{Case, DataSet},
     config::{StepConfig, StepSettings, Unannotated},
     ema::Ema,
     error::TrainError,
     gradients::StepGradients,
-    loss::{DeviceTargets, LossConfig, ScaleLoss, TargetLoss, losses_of_sums, on_device, sample_losses, supervised},
+    loss::{LossConfig, ScaleLoss, TargetLoss, losses_of_sums, on_device, sample_losses, supervised},
     opening::{check_windows, mean_ceiling, open_cases, take_text, take_weights, unused},
     optimizer::{Optimizer, Update},
     prefetch::Prefetch,
@@ -96,6 +92,8 @@ pub struct Trainer {
     optimizer: Optimizer,
     ema: Ema,
     batches: Prefetch,
+    /// What augments their patches, where the network is on a card.
+    on_card: Option<CardBatches>,
     facts: Facts,
     updates: u64,
     pub(crate) validation: Vec<Case>,
@@ -175,9 +173,11 @@ impl Trainer {
         let class_maps = single.map(|(map, _)| map).collect();
         let optimizer = Optimizer::new(config.optimizer, trained)?;
         let ema = Ema::new(config.optimizer.mean_decay(), optimizer.slots())?;
-        let count = cases.len();
-        let maker = BatchMaker::new(plan.clone(), config.clone(), plan.network.supervised_scales(), cases)
-            .for_card(!compute.device.is_cpu());
+        let (count, scales) = (cases.len(), plan.network.supervised_scales());
+        let lines = config.loss.needs_centrelines();
+        let has_card = !compute.device.is_cpu();
+        let on_card = has_card.then(|| CardBatches::new(&plan, scales, lines, &compute.device)).transpose()?;
+        let maker = BatchMaker::new(plan.clone(), config.clone(), scales, cases).for_card(has_card);
         Ok(Self {
             prompts: prompt_embeddings(&plan, &compute.device)?,
             map_weights: config.loss.map_weights.of(&plan),
@@ -185,6 +185,7 @@ impl Trainer {
             cases: count,
             teacher,
             batches: Prefetch::start(maker)?,
+            on_card,
             optimizer,
             ema,
             validation: Vec::new(),
@@ -282,9 +283,10 @@ impl Trainer {
         is_last: bool,
     ) -> Result<Pass, TrainError> {
         let mut clock = Clock::start();
-        let batch = self.batches.take(number, &settings.sampling, next)?;
+        let made = self.batches.take(number, &settings.sampling, next)?;
+        let mut batch = self.finished(made)?;
         let waited = clock.lap();
-        let lesson = self.lesson(&batch, settings)?;
+        let lesson = self.lesson(batch.view.take(), settings)?;
         let (logits, tape) = Tape::record(|| self.forward(&batch))?;
         let config = self.config.loss.scaled(&settings.loss_factors)?;
         let losses = self.losses(&batch, &logits, &config)?;
@@ -310,22 +312,29 @@ impl Trainer {
         Ok(Pass { loss, targets, terms, samples, teacher, seconds })
     }
 
-    /// The losses of every scale by what the reference says.
-    fn losses(&self, batch: &Batch, logits: &[Tensor], config: &LossConfig) -> Result<Vec<ScaleLoss>, TrainError> {
-        if batch.codes.is_empty() {
-            return supervised(logits, &batch.targets, config, &self.map_weights);
+    /// A batch beside the network.
+    fn finished(&self, made: Made) -> Result<Batch, TrainError> {
+        match (made, &self.on_card) {
+            (Made::Batch(batch), _) => Ok(batch),
+            (Made::Cuts(cuts), Some(card)) => card.make(cuts),
+            (Made::Cuts(_), None) => Err(TrainError::Internal("patches for a card, but there is none".into())),
         }
-        let lines = self.config.loss.needs_centrelines();
-        let targets = DeviceTargets::scales(self.plan.patch, &batch.codes, lines, logits.len(), self.device())?;
-        on_device(logits, &targets, config, &self.map_weights)
     }
 
-    /// What the teacher says of the batch; `None` where it takes no part or has nothing to say.
-    fn lesson(&self, batch: &Batch, settings: &StepSettings) -> Result<Option<Lesson>, TrainError> {
-        let (Some(teacher), Some(view), Some(settings)) = (&self.teacher, &batch.view, &settings.teacher) else {
+    /// The losses of every scale by what the reference says.
+    fn losses(&self, batch: &Batch, logits: &[Tensor], config: &LossConfig) -> Result<Vec<ScaleLoss>, TrainError> {
+        match &batch.targets {
+            BatchTargets::Host(targets) => supervised(logits, targets, config, &self.map_weights),
+            BatchTargets::Card(targets) => on_device(logits, targets, config, &self.map_weights),
+        }
+    }
+
+    /// What the teacher says of what it sees; `None` where it takes no part or has nothing to say.
+    fn lesson(&self, view: Option<View>, settings: &StepSettings) -> Result<Option<Lesson>, TrainError> {
+        let (Some(teacher), Some(view), Some(settings)) = (&self.teacher, view, &settings.teacher) else {
             return Ok(None);
         };
-        teacher.label(view, &self.prompts, &settings.thresholds).map(Some)
+        teacher.label(&view, &self.prompts, &settings.thresholds).map(Some)
     }
 
     /// Adds what the teacher's labels ask for to the slopes of every scale.
@@ -352,9 +361,12 @@ impl Trainer {
         logits: &[Tensor],
         sums: Option<&[Sums]>,
     ) -> Result<Vec<SampleReport>, TrainError> {
-        let losses = match (sums, logits.first(), batch.targets.first()) {
+        let losses = match (sums, logits.first(), &batch.targets) {
             (Some(sums), ..) => losses_of_sums(sums, self.map_weights.len(), &self.class_maps),
-            (None, Some(logits), Some(targets)) => sample_losses(logits, targets, &self.class_maps)?,
+            (None, Some(logits), BatchTargets::Host(targets)) => match targets.first() {
+                Some(targets) => sample_losses(logits, targets, &self.class_maps)?,
+                None => Vec::new(),
+            },
             _ => Vec::new(),
         };
         let of = |(draw, loss): (&Draw, Option<f64>)| SampleReport {
@@ -366,8 +378,7 @@ impl Trainer {
     }
 
     fn forward(&self, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
-        let image = from_host(batch.image.clone(), &batch.shape, self.network.device())?;
-        Ok(self.network.forward(&image, &self.prompts, self.mode)?)
+        Ok(self.network.forward(&batch.image, &self.prompts, self.mode)?)
     }
 
     fn by_name(&self, losses: &[TargetLoss]) -> BTreeMap<String, f64> {
@@ -435,12 +446,10 @@ fn teacher(config: &StepConfig, plan: &Plan, parameters: &Parameters) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use pulmoav_plan::{BodySide, VesselClass};
-
     use super::*;
     use crate::{
-        cache::{CachedCase, tests::example, tests::temporary, write},
-        case::Annotated,
+        batch::tests::training_cases,
+        cache::tests::temporary,
         optimizer::{OptimizerConfig, SgdConfig},
         sampler::SamplingWeights,
         teacher::TeacherSettings,
@@ -450,20 +459,7 @@ mod tests {
     fn trainer(dir: &Path, plan: &str) -> Trainer {
         let plan: Plan = serde_json::from_str(plan).unwrap();
         let config = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
-        Trainer::assemble(plan, config, trainer_cases(dir), None, &Compute::cpu()).unwrap()
-    }
-
-    fn trainer_cases(dir: &Path) -> Vec<TrainingCase> {
-        let cases = [("a", vec![BodySide::Left, BodySide::Right]), ("b", vec![BodySide::Right])];
-        let open = |(name, sides)| {
-            let path = dir.join(format!("{name}.case"));
-            if !path.is_file() {
-                write(&path, &example([20, 24, 32])).unwrap();
-            }
-            let annotated = Annotated { sides, classes: vec![VesselClass::Artery, VesselClass::Vein], central: None };
-            TrainingCase { cached: CachedCase::open(&path).unwrap(), annotated }
-        };
-        cases.into_iter().map(open).collect()
+        Trainer::assemble(plan, config, training_cases(dir), None, &Compute::cpu()).unwrap()
     }
 
     const PULMOAV: &str = include_str!("../tests/tiny-plan.json");
@@ -504,12 +500,33 @@ mod tests {
         assert_eq!((plan, parameters.len()), (whole.plan.clone(), whole.parameters.len()));
     }
 
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_card_s_resumed_run_equals_one_that_never_stopped() {
+        let Some(card) = crate::card::tests::card() else { return };
+        let dir = temporary("trainer-card");
+        let trainer = || {
+            let mut config: StepConfig = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
+            config.batch = 1;
+            let plan = serde_json::from_str(PULMOAV).unwrap();
+            Trainer::assemble(plan, config, training_cases(&dir), None, &Compute::on(&card)).unwrap()
+        };
+        let mut whole = trainer();
+        run(&mut whole, 0..1);
+        whole.save(&dir.join("latest")).unwrap();
+        let rest = run(&mut whole, 1..2);
+        let mut resumed = trainer();
+        resumed.resume(&dir.join("latest")).unwrap();
+        assert_eq!(run(&mut resumed, 1..2), rest);
+        assert_eq!(weights_of(&resumed), weights_of(&whole));
+    }
+
     /// Three batches a step, by momentum.
     fn gatherer(dir: &Path, batch: usize, accumulate: u64) -> Trainer {
         let mut config: StepConfig = serde_json::from_str(include_str!("../tests/tiny-step.json")).unwrap();
         let sgd = SgdConfig { momentum: 0.9, weight_decay: 3e-5, clip_norm: 12.0, mean_decay: 0.9 };
         (config.batch, config.accumulate, config.optimizer) = (batch, accumulate, OptimizerConfig::Sgd(sgd));
-        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, trainer_cases(dir), None, &Compute::cpu())
+        Trainer::assemble(serde_json::from_str(PULMOAV).unwrap(), config, training_cases(dir), None, &Compute::cpu())
             .unwrap()
     }
 
@@ -593,7 +610,7 @@ mod tests {
         let begun = || {
             let mut config = one.config.clone();
             config.frozen = vec!["encoder.".to_owned()];
-            let cases = trainer_cases(&dir);
+            let cases = training_cases(&dir);
             Trainer::assemble(one.plan.clone(), config, cases, Some(&dir.join("model")), &Compute::cpu()).unwrap()
         };
         let mut whole = begun();
@@ -616,7 +633,7 @@ mod tests {
         assert_eq!(weights_of(&resumed), weights_of(&whole));
         let unknown = StepConfig { frozen: vec!["nose".to_owned()], ..one.config.clone() };
         let refused =
-            Trainer::assemble(one.plan.clone(), unknown, trainer_cases(&dir), None, &Compute::cpu()).err().unwrap();
+            Trainer::assemble(one.plan.clone(), unknown, training_cases(&dir), None, &Compute::cpu()).err().unwrap();
         assert_eq!(refused.code(), "ERR_CONFIG");
     }
 
@@ -654,9 +671,10 @@ mod tests {
     fn the_tape_s_gradients_are_candle_s() {
         let dir = temporary("trainer-tape");
         let mut trainer = trainer(&dir, PULMOAV);
-        let batch = trainer.batches.take(0, &SamplingWeights::default(), (1, &SamplingWeights::default())).unwrap();
+        let made = trainer.batches.take(0, &SamplingWeights::default(), (1, &SamplingWeights::default())).unwrap();
+        let batch = trainer.finished(made).unwrap();
         let seeds_of = |logits: &[Tensor]| -> Vec<Tensor> {
-            let losses = supervised(logits, &batch.targets, &trainer.config.loss, &trainer.map_weights).unwrap();
+            let losses = trainer.losses(&batch, logits, &trainer.config.loss).unwrap();
             losses.into_iter().map(|scale| scale.gradient).collect()
         };
         let (logits, tape) = Tape::record(|| trainer.forward(&batch)).unwrap();

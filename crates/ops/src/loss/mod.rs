@@ -10,7 +10,7 @@ mod cuda;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use crate::device::{from_host, with_host};
+use crate::device::{from_host, to_host_bytes, with_host};
 
 pub use cpu::halved;
 
@@ -44,31 +44,30 @@ impl Targets {
     /// map. Where a code has the bit `line`, what is [`FULL`] becomes [`ON_LINE`].
     ///
     /// # Shapes
+    /// `codes`: u8 `[n, z, y, x]` →
     /// `[n, z, y, x, maps]`.
     ///
     /// # Errors
-    /// Another number of codes or tables than the shape has; a device without room.
-    #[cfg_attr(not(feature = "cuda"), allow(clippy::needless_pass_by_value))]
-    pub fn look_up(
-        codes: Vec<u8>,
-        tables: &[&[[u8; CODES]]],
-        shape: [usize; 5],
-        line: Option<u8>,
-        device: &Device,
-    ) -> Result<Self> {
-        let [n, z, y, x, maps] = shape;
-        if codes.len() != n * z * y * x || tables.len() != n || tables.iter().any(|table| table.len() != maps) {
-            bail!("loss: {} codes and {} tables for targets of shape {shape:?}", codes.len(), tables.len());
+    /// Another number of tables than samples, or tables that differ in their maps; a device without room.
+    pub fn look_up(codes: &Tensor, tables: &[&[[u8; CODES]]], line: Option<u8>) -> Result<Self> {
+        let ((n, z, y, x), maps) = (codes.dims4()?, tables.first().map_or(0, |table| table.len()));
+        if tables.len() != n || tables.iter().any(|table| table.len() != maps) {
+            bail!(
+                "loss: {} tables for {n} samples, of {:?} maps",
+                tables.len(),
+                tables.iter().map(|table| table.len())
+            );
         }
+        let shape = [n, z, y, x, maps];
         let line = line.unwrap_or(0);
         #[cfg(feature = "cuda")]
-        if device.is_cuda() {
+        if codes.device().is_cuda() {
             let flat: Vec<u8> = tables.iter().flat_map(|table| table.iter().flatten().copied()).collect();
-            let (count, length) = (codes.len(), flat.len());
-            let (codes, tables) = (from_host(codes, count, device)?, from_host(flat, length, device)?);
-            return cuda::look_up(&codes, &tables, shape, line).map(Self);
+            let length = flat.len();
+            let tables = from_host(flat, length, codes.device())?;
+            return cuda::look_up(codes, &tables, shape, line).map(Self);
         }
-        Self::new(cpu::look_up(&codes, tables, z * y * x, line), &shape, device)
+        Self::new(cpu::look_up(&to_host_bytes(codes)?, tables, z * y * x, line), &shape, codes.device())
     }
 
     /// Bytes that a kernel made.

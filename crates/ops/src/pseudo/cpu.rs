@@ -12,16 +12,16 @@ const BLOCK: usize = 4096;
 type AllCounts = [Counts; CLASSES];
 
 /// The targets' bytes, and what was seen of each class.
-pub(super) fn label(logits: &[f32], rules: &Rules) -> (Vec<u8>, AllCounts) {
+pub(super) fn label(logits: &[f32], codes: &[u8], rules: &Rules) -> (Vec<u8>, AllCounts) {
     let maps = rules.roles.len();
     let mut targets = vec![0; logits.len()];
     let mut counts = AllCounts::default();
     let length = (rules.voxels * maps).max(1);
-    let samples = logits.chunks(length).zip(targets.chunks_mut(length)).zip(rules.samples);
-    for ((logits, targets), sample) in samples {
+    let samples = rules.samples.iter().zip(codes.chunks(rules.voxels.max(1)));
+    for ((logits, targets), (sample, codes)) in logits.chunks(length).zip(targets.chunks_mut(length)).zip(samples) {
         let blocks = logits.par_chunks(BLOCK * maps).zip(targets.par_chunks_mut(BLOCK * maps));
         let seen: Vec<AllCounts> = blocks
-            .zip(sample.codes.par_chunks(BLOCK))
+            .zip(codes.par_chunks(BLOCK))
             .map(|((logits, targets), codes)| {
                 let mut counts = AllCounts::default();
                 let voxels = logits.chunks_exact(maps).zip(targets.chunks_exact_mut(maps)).zip(codes);

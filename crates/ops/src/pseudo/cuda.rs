@@ -14,12 +14,10 @@ const KINDS: usize = 6;
 const SIDED: u8 = 8;
 
 /// See [`super::cpu::label`]; counts of blocks are added on the host in their order.
-pub(super) fn label(logits: &Tensor, rules: &Rules) -> Result<(Targets, [Counts; CLASSES])> {
+pub(super) fn label(logits: &Tensor, codes: &Tensor, rules: &Rules) -> Result<(Targets, [Counts; CLASSES])> {
     let operand = Operand::new(logits);
     let (values, device) = (operand.values()?, operand.device()?);
     let (samples, maps) = (rules.samples.len(), rules.roles.len());
-    let codes: Vec<u8> = rules.samples.iter().flat_map(|sample| sample.codes.iter().copied()).collect();
-    let codes = from_host(codes, samples * rules.voxels, logits.device())?;
     let words = words(rules);
     let count = words.len();
     let words = from_host(words, count, logits.device())?;
@@ -27,7 +25,7 @@ pub(super) fn label(logits: &Tensor, rules: &Rules) -> Result<(Targets, [Counts;
     let mut parts = Output::new(device, DType::F32, samples * blocks * CLASSES * KINDS)?;
     let mut targets = new_bytes(device, values.len())?;
     let (voxels, width, [none, first, second]) = (rules.voxels as i64, whole(maps)?, rules.thresholds);
-    with_bytes(&codes, |codes| {
+    with_bytes(codes, |codes| {
         with_bytes(&words, |words| {
             let kernel = Kernel::of(device, &embedded::PSEUDO, &values.kernel("pseudo_label"))?;
             let launch = kernel.launch().input(&values).bytes(codes).bytes(words).new_bytes(&mut targets);

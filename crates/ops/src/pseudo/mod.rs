@@ -17,7 +17,7 @@ mod cuda;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::device::{from_host, with_host};
+use crate::device::{from_host, to_host_bytes, with_host};
 pub use crate::loss::CODES;
 use crate::loss::Targets;
 
@@ -46,8 +46,6 @@ pub struct Role {
 /// What is known of a sample.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// One byte a voxel.
-    pub codes: Vec<u8>,
     /// Whether the reference knows the first class, and the second.
     pub knows: [bool; 2],
     /// Of each map, the target's byte of each code that comes out.
@@ -94,27 +92,34 @@ struct Rules<'a> {
 /// Labels voxels; targets lie beside the logits, in their shape.
 ///
 /// # Shapes
-/// `logits` `[n, z, y, x, maps]`; n samples of z · y · x codes, maps roles and tables.
+/// `logits` `[n, z, y, x, maps]`, `codes` u8 `[n, z, y, x]`; n samples, maps roles and tables.
 ///
 /// # Errors
-/// Shapes that differ; logits that are not contiguous; a device without room.
+/// Shapes or devices that differ; logits that are not contiguous; a device without room.
 pub fn label(
     logits: &Tensor,
+    codes: &Tensor,
     roles: &[Role],
     samples: &[Sample],
     thresholds: [f64; CLASSES],
 ) -> Result<(Targets, [Counts; CLASSES])> {
     let &[n, z, y, x, maps] = logits.dims() else { bail!("pseudo: logits have shape {:?}", logits.dims()) };
     let voxels = z * y * x;
-    let fits = |sample: &Sample| sample.codes.len() == voxels && sample.table.len() == maps;
-    if samples.len() != n || roles.len() != maps || !samples.iter().all(fits) {
-        bail!("pseudo: logits of shape {:?} met {} samples and {} roles", logits.dims(), samples.len(), roles.len());
+    let fits = samples.iter().all(|sample| sample.table.len() == maps);
+    if codes.dims() != [n, z, y, x] || samples.len() != n || roles.len() != maps || !fits {
+        let (logits, codes) = (logits.dims(), codes.dims());
+        bail!(
+            "pseudo: logits of {logits:?} met codes of {codes:?}, {} samples and {} roles",
+            samples.len(),
+            roles.len()
+        );
     }
     let rules = Rules { roles, samples, thresholds, voxels };
     #[cfg(feature = "cuda")]
     if logits.device().is_cuda() {
-        return cuda::label(logits, &rules);
+        return cuda::label(logits, codes, &rules);
     }
-    let (bytes, counts) = with_host(logits, |logits| cpu::label(logits, &rules))?;
+    let codes = to_host_bytes(codes)?;
+    let (bytes, counts) = with_host(logits, |logits| cpu::label(logits, &codes, &rules))?;
     Ok((Targets::of(from_host(bytes, logits.shape(), logits.device())?), counts))
 }

@@ -1,8 +1,12 @@
 //! Gaussian blur: a softer reconstruction kernel.
 
+use pulmoav_ops::augment::CardPatch;
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, smooth::gaussian};
+use super::{
+    Augmentation, CardTables, Change, Randoms, Site,
+    smooth::{gaussian, half_kernel},
+};
 use crate::error::TrainError;
 use crate::patch::Patch;
 use crate::range::rising;
@@ -26,8 +30,22 @@ impl Augmentation for Blur {
         rising("augment.blur.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
     }
 
-    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        let sigma = random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]);
-        gaussian(&mut patch.hu, patch.shape, sigma);
+    fn draw(&self, _site: Site, random: &mut Randoms<'_>) -> Box<dyn Change> {
+        Box::new(Blurred { sigma_voxels: random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]) })
+    }
+}
+
+#[derive(Debug)]
+struct Blurred {
+    sigma_voxels: f32,
+}
+
+impl Change for Blurred {
+    fn apply(&self, patch: &mut Patch) {
+        gaussian(&mut patch.hu, patch.shape, self.sigma_voxels);
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, _tables: &CardTables) -> candle_core::Result<()> {
+        patch.smooth(&half_kernel(self.sigma_voxels))
     }
 }

@@ -3,9 +3,13 @@
 //! The labels become as coarse: what is asked of such a scan is whether a vessel passes through a voxel, since none
 //! fills half of it.
 
+use pulmoav_ops::augment::CardPatch;
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, slices::thicken};
+use super::{
+    Augmentation, CardTables, Change, Randoms, Site,
+    slices::{Stack, Thickened},
+};
 use crate::error::TrainError;
 use crate::{
     code::{AIRWAY, LABEL_BITS},
@@ -38,19 +42,41 @@ impl Augmentation for Coarse {
         rising("augment.coarse.voxelMm", self.voxel_mm, 0.1, 20.0)
     }
 
-    fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+    fn draw(&self, site: Site, random: &mut Randoms<'_>) -> Box<dyn Change> {
         let edge_mm = random.choice.between(self.voxel_mm[0], self.voxel_mm[1]);
-        let cubes = spacing_mm
-            .map(|spacing_mm| Cubes { edge: (edge_mm / spacing_mm as f32).max(1.0), offset: random.choice.uniform() });
-        for (axis, cubes) in cubes.iter().enumerate().filter(|(_, cubes)| cubes.edge > 1.0) {
-            patch.hu = thicken(&patch.hu, patch.shape, axis, cubes.edge, cubes.offset);
-        }
-        coarsen_codes(patch, cubes);
+        Box::new(CoarseVoxels(
+            site.spacing_mm.map(|spacing_mm| Cubes {
+                edge: (edge_mm / spacing_mm as f32).max(1.0),
+                offset: random.choice.uniform(),
+            }),
+        ))
+    }
+}
+
+/// Along each axis.
+#[derive(Debug)]
+struct CoarseVoxels([Cubes; 3]);
+
+impl CoarseVoxels {
+    fn averages(&self) -> Thickened {
+        Thickened(self.0.map(|cubes| Stack { thickness: cubes.edge, offset: cubes.offset }))
+    }
+}
+
+impl Change for CoarseVoxels {
+    fn apply(&self, patch: &mut Patch) {
+        self.averages().apply(patch);
+        coarsen_codes(patch, self.0);
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, tables: &CardTables) -> candle_core::Result<()> {
+        self.averages().apply_on_card(patch, tables)?;
+        patch.coarsen(&cubes_of(patch.shape(), self.0), MIN_SHARE)
     }
 }
 
 /// How an axis is cut into cubes: cube k has its centre at (k + `offset`) · `edge` voxels.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Cubes {
     edge: f32,
     offset: f32,
@@ -63,10 +89,14 @@ impl Cubes {
     }
 }
 
+/// The cube of each voxel along each axis.
+fn cubes_of(shape: [usize; 3], cubes: [Cubes; 3]) -> [Vec<usize>; 3] {
+    std::array::from_fn(|axis| (0..shape[axis]).map(|voxel| cubes[axis].of(voxel)).collect())
+}
+
 /// Gives every voxel its cube's label; side and supervision stay the voxel's own.
 fn coarsen_codes(patch: &mut Patch, cubes: [Cubes; 3]) {
-    let cube_of: [Vec<usize>; 3] =
-        std::array::from_fn(|axis| (0..patch.shape[axis]).map(|voxel| cubes[axis].of(voxel)).collect());
+    let cube_of = cubes_of(patch.shape, cubes);
     let [_, rows, columns] = [0, 1, 2].map(|axis| cube_of[axis].last().map_or(0, |last| last + 1));
     let cube = |voxel: usize| {
         let [_, height, width] = patch.shape;
@@ -98,9 +128,7 @@ fn label_of(counts: [u32; LABEL_BITS as usize + 1]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pulmoav_random::{Philox, Stream};
-
-    use crate::patch::tests::numbered;
+    use crate::{augment::tests::happen, patch::tests::numbered};
 
     #[test]
     fn a_point_spreads_in_every_direction() {
@@ -109,10 +137,7 @@ mod tests {
         patch.hu[(8 * 16 + 8) * 16 + 8] = 640.0;
         let before = patch.clone();
         let coarse = Coarse { probability: 1.0, voxel_mm: [4.0, 4.0] };
-        let stream = |stream| Philox::new(1, 2, 0, stream);
-        let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
-        assert!(random.choice.chance(coarse.probability()));
-        coarse.apply(&mut patch, [1.0; 3], &mut random);
+        happen(&coarse, &mut patch);
         let brightest = patch.hu.iter().copied().fold(0.0, f32::max);
         assert!(brightest > 0.0 && brightest <= 640.0 / 64.0, "{brightest}");
         for stride in [1, 16, 256] {

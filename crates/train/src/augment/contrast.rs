@@ -1,8 +1,9 @@
 //! Stretch about the mean.
 
+use pulmoav_ops::augment::CardPatch;
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, mean_of};
+use super::{Augmentation, CardTables, Change, Randoms, Site, mean_of};
 use crate::error::TrainError;
 use crate::patch::Patch;
 use crate::range::rising;
@@ -26,12 +27,26 @@ impl Augmentation for Contrast {
         rising("augment.contrast.factor", self.factor, 0.1, 10.0)
     }
 
-    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+    fn draw(&self, _site: Site, random: &mut Randoms<'_>) -> Box<dyn Change> {
+        Box::new(Stretched { factor: random.choice.between(self.factor[0], self.factor[1]) })
+    }
+}
+
+#[derive(Debug)]
+struct Stretched {
+    factor: f32,
+}
+
+impl Change for Stretched {
+    fn apply(&self, patch: &mut Patch) {
         if patch.is_empty() {
             return;
         }
-        let factor = random.choice.between(self.factor[0], self.factor[1]);
         let mean = mean_of(&patch.hu, |hu| hu) as f32;
-        patch.hu.iter_mut().for_each(|hu| *hu = mean + (*hu - mean) * factor);
+        patch.hu.iter_mut().for_each(|hu| *hu = mean + (*hu - mean) * self.factor);
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, _tables: &CardTables) -> candle_core::Result<()> {
+        patch.stretch(self.factor)
     }
 }

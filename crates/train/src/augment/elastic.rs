@@ -4,6 +4,7 @@
 //! no shift exceeds the grid's spacing / 2.4795 along an axis (Choi and Lee, "Injectivity conditions of 2D and 3D uniform
 //! cubic B-spline functions", Graphical Models 2000), so that no vessel is torn or doubled.
 
+use pulmoav_ops::augment;
 use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,11 @@ impl Field {
     /// No shift is larger along an axis.
     pub(super) fn amount_mm(&self) -> f32 {
         self.amount_mm
+    }
+
+    /// As a card takes it.
+    pub(super) fn for_card(&self) -> augment::Field<'_> {
+        augment::Field { points: self.points, grid_mm: self.grid_mm, shifts: &self.shifts }
     }
 
     /// The field along the row of voxels through `z_mm` and `y_mm`, as shifts of the points along x.

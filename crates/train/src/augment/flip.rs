@@ -1,8 +1,9 @@
 //! Left–right mirror; left and right swap names.
 
+use pulmoav_ops::augment::{CardPatch, Move};
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms};
+use super::{Augmentation, CardTables, Change, Randoms, Site};
 use crate::{code::RIGHT_BIT, patch::Patch};
 
 /// Mirrors the patch left–right: an artery of the left lung becomes one of the right lung, in codes and side channel.
@@ -18,8 +19,22 @@ impl Augmentation for Flip {
         self.probability
     }
 
-    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], _random: &mut Randoms<'_>) {
+    fn draw(&self, _site: Site, _random: &mut Randoms<'_>) -> Box<dyn Change> {
+        Box::new(Mirrored)
+    }
+}
+
+#[derive(Debug)]
+struct Mirrored;
+
+impl Change for Mirrored {
+    fn apply(&self, patch: &mut Patch) {
         mirror(patch);
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, _tables: &CardTables) -> candle_core::Result<()> {
+        let [.., width] = patch.shape();
+        patch.shuffle(Move { origin: width - 1, steps: [width as isize, -1], swaps_sides: true })
     }
 }
 

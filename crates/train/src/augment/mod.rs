@@ -20,14 +20,19 @@ mod smooth;
 mod turn;
 mod warp;
 
-use pulmoav_random::Philox;
+use std::fmt::Debug;
+
+use candle_core::{Device, Tensor};
+use pulmoav_ops::augment::{CardPatch, QUANTILES};
+use pulmoav_ops::device::from_slice;
+use pulmoav_random::{Philox, normal_quantiles};
 use serde::{Deserialize, Serialize};
 
-use self::warp::Warping;
+use self::warp::{Warp, Warping};
 pub use self::{
     blur::Blur, coarse::Coarse, contrast::Contrast, elastic::Elastic, flip::Flip, gamma::Gamma,
     inverted_gamma::InvertedGamma, low_resolution::LowResolution, noise::Noise, rotate::Rotate, scale::Scale,
-    shift::Shift, slices::Slices, turn::Turn, warp::Warp,
+    shift::Shift, slices::Slices, turn::Turn,
 };
 use crate::{error::TrainError, patch::Patch, range::within};
 
@@ -73,6 +78,14 @@ pub struct Randoms<'a> {
     pub noise: &'a mut Philox,
 }
 
+/// The patch that something happens to.
+#[derive(Clone, Copy)]
+struct Site {
+    /// Voxels, `[z, y, x]`.
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+}
+
 /// One augmentation with its settings.
 trait Augmentation {
     /// How often it happens.
@@ -86,8 +99,89 @@ trait Augmentation {
         Ok(())
     }
 
+    /// Draws how it happens.
+    fn draw(&self, site: Site, random: &mut Randoms<'_>) -> Box<dyn Change>;
+}
+
+/// What was drawn for a patch, on its way to the voxels: to the bit the same on the host and on a card.
+trait Change: Debug + Send {
     /// Makes it happen.
-    fn apply(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>);
+    fn apply(&self, patch: &mut Patch);
+
+    /// Makes it happen on a card.
+    ///
+    /// # Errors
+    /// A card without room.
+    fn apply_on_card(&self, patch: &mut CardPatch, tables: &CardTables) -> candle_core::Result<()>;
+}
+
+/// What every patch on a card goes by.
+#[derive(Debug)]
+pub struct CardTables {
+    /// [`normal_quantiles`].
+    normal_quantiles: Tensor,
+}
+
+impl CardTables {
+    /// Takes them to a card, once.
+    ///
+    /// # Errors
+    /// A card without room.
+    pub fn new(card: &Device) -> candle_core::Result<Self> {
+        Ok(Self { normal_quantiles: from_slice(normal_quantiles(), QUANTILES, card)? })
+    }
+}
+
+/// Everything that happens to one patch.
+#[derive(Debug)]
+pub struct Drawn {
+    warp: Option<Warp>,
+    moves: Vec<Box<dyn Change>>,
+    values: Vec<Box<dyn Change>>,
+}
+
+impl Drawn {
+    /// Whether voxels leave their grid: then the patch is cut with [`Self::margin`] around it.
+    pub fn leaves_grid(&self) -> bool {
+        self.warp.is_some()
+    }
+
+    /// So many voxels on each side of the patch are needed besides it.
+    pub fn margin(&self) -> [usize; 3] {
+        self.warp.as_ref().map_or([0; 3], Warp::margin)
+    }
+
+    /// Moves the voxels of a patch that was cut with its margin; what comes out has none.
+    pub fn move_voxels(&self, patch: &mut Patch) {
+        self.geometry().for_each(|change| change.apply(patch));
+    }
+
+    /// Changes the values of a patch whose voxels were moved.
+    pub fn change_values(&self, patch: &mut Patch) {
+        self.values.iter().for_each(|change| change.apply(patch));
+    }
+
+    /// As [`Self::move_voxels`].
+    ///
+    /// # Errors
+    /// A card without room.
+    pub fn move_voxels_on_card(&self, patch: &mut CardPatch, tables: &CardTables) -> candle_core::Result<()> {
+        self.geometry().try_for_each(|change| change.apply_on_card(patch, tables))
+    }
+
+    /// As [`Self::change_values`].
+    ///
+    /// # Errors
+    /// A card without room.
+    pub fn change_values_on_card(&self, patch: &mut CardPatch, tables: &CardTables) -> candle_core::Result<()> {
+        self.values.iter().try_for_each(|change| change.apply_on_card(patch, tables))
+    }
+
+    /// The warp comes after mirrors and quarter turns.
+    fn geometry(&self) -> impl Iterator<Item = &dyn Change> {
+        let warp = self.warp.as_ref().map(|warp| warp as &dyn Change);
+        self.moves.iter().map(|change| &**change).chain(warp)
+    }
 }
 
 impl Augment {
@@ -119,9 +213,17 @@ impl Augment {
         [("turn", &self.turn), ("scale", &self.scale), ("elastic", &self.elastic)]
     }
 
-    /// Draws how a patch of this shape moves off its grid, each way as often as it should happen. This comes before the
-    /// patch is cut, since it is cut with [`Warp::margin`] around it.
-    pub fn draw_warp(&self, shape: [usize; 3], spacing_mm: [f64; 3], choice: &mut Philox) -> Option<Warp> {
+    /// Draws what happens to a patch of this shape, each augmentation as often as it should happen. This comes before the
+    /// patch is cut, since it is cut with [`Drawn::margin`] around it.
+    pub fn draw(&self, shape: [usize; 3], spacing_mm: [f64; 3], random: &mut Randoms<'_>) -> Drawn {
+        let warp = self.draw_warp(shape, spacing_mm, random.choice);
+        let margin = warp.as_ref().map_or([0; 3], Warp::margin);
+        let wide = std::array::from_fn(|axis| shape[axis] + 2 * margin[axis]);
+        let moves = drawn(&self.moves(), Site { shape: wide, spacing_mm }, random);
+        Drawn { warp, moves, values: drawn(&self.values(), Site { shape, spacing_mm }, random) }
+    }
+
+    fn draw_warp(&self, shape: [usize; 3], spacing_mm: [f64; 3], choice: &mut Philox) -> Option<Warp> {
         let mut warp = None;
         for (_, warping) in self.warpings() {
             if happens(warping.probability(), choice) {
@@ -129,25 +231,6 @@ impl Augment {
             }
         }
         warp
-    }
-
-    /// Moves voxels, each way as often as it should happen; `warp` is what was drawn for this patch.
-    pub fn apply_geometry(
-        &self,
-        patch: &mut Patch,
-        warp: Option<&Warp>,
-        spacing_mm: [f64; 3],
-        random: &mut Randoms<'_>,
-    ) {
-        apply(&self.moves(), patch, spacing_mm, random);
-        if let Some(warp) = warp {
-            warp.apply(patch);
-        }
-    }
-
-    /// Changes values, each way as often as it should happen.
-    pub fn apply_intensity(&self, patch: &mut Patch, spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        apply(&self.values(), patch, spacing_mm, random);
     }
 
     pub(crate) fn validate(&self) -> Result<(), TrainError> {
@@ -168,17 +251,14 @@ fn happens(probability: f32, choice: &mut Philox) -> bool {
     probability > 0.0 && choice.chance(probability)
 }
 
-fn apply(
-    augmentations: &[(&str, &dyn Augmentation)],
-    patch: &mut Patch,
-    spacing_mm: [f64; 3],
-    random: &mut Randoms<'_>,
-) {
+fn drawn(augmentations: &[(&str, &dyn Augmentation)], site: Site, random: &mut Randoms<'_>) -> Vec<Box<dyn Change>> {
+    let mut changes = Vec::new();
     for (_, augmentation) in augmentations {
         if happens(augmentation.probability(), random.choice) {
-            augmentation.apply(patch, spacing_mm, random);
+            changes.push(augmentation.draw(site, random));
         }
     }
+    changes
 }
 
 /// The mean of a function of some values, summed in lanes that the compiler turns into vectors: f32 within a part, f64
@@ -194,4 +274,18 @@ fn mean_of(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
         lanes.into_iter().chain(rest.iter().map(|&value| of(value))).map(f64::from).sum::<f64>()
     };
     values.chunks(PART).map(sum_of).sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use pulmoav_random::Stream;
+
+    use super::*;
+
+    /// Makes an augmentation happen to a patch of 1 mm voxels.
+    pub(super) fn happen(augmentation: &dyn Augmentation, patch: &mut Patch) {
+        let stream = |stream| Philox::new(1, 2, 0, stream);
+        let mut random = Randoms { choice: &mut stream(Stream::Augment), noise: &mut stream(Stream::Noise) };
+        augmentation.draw(Site { shape: patch.shape, spacing_mm: [1.0; 3] }, &mut random).apply(patch);
+    }
 }

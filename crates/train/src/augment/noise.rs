@@ -1,8 +1,13 @@
 //! Gaussian noise, with the grain of a reconstruction kernel.
 
+use pulmoav_ops::augment::{self, CardPatch};
+use pulmoav_random::Philox;
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms, mean_of, smooth::gaussian};
+use super::{
+    Augmentation, CardTables, Change, Randoms, Site, mean_of,
+    smooth::{gaussian, half_kernel},
+};
 use crate::error::TrainError;
 use crate::patch::Patch;
 use crate::range::rising;
@@ -29,19 +34,41 @@ impl Augmentation for Noise {
         rising("augment.noise.sigmaVoxels", self.sigma_voxels, 0.0, 10.0)
     }
 
-    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
+    fn draw(&self, site: Site, random: &mut Randoms<'_>) -> Box<dyn Change> {
+        Box::new(Grain {
+            sd_hu: random.choice.between(self.sd_hu[0], self.sd_hu[1]),
+            sigma_voxels: random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]),
+            normals: random.noise.set_aside(site.shape.iter().product()),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Grain {
+    sd_hu: f32,
+    sigma_voxels: f32,
+    /// One a voxel.
+    normals: Philox,
+}
+
+impl Change for Grain {
+    fn apply(&self, patch: &mut Patch) {
         if patch.is_empty() {
             return;
         }
-        let sd = random.choice.between(self.sd_hu[0], self.sd_hu[1]);
-        let sigma = random.choice.between(self.sigma_voxels[0], self.sigma_voxels[1]);
         let mut grain = vec![0.0f32; patch.len()];
-        random.noise.normals(&mut grain);
-        gaussian(&mut grain, patch.shape, sigma);
+        self.normals.clone().normals(&mut grain);
+        gaussian(&mut grain, patch.shape, self.sigma_voxels);
         let energy = mean_of(&grain, |v| v * v);
-        let scale = sd / energy.sqrt().max(1e-6) as f32;
+        let scale = self.sd_hu / energy.sqrt().max(1e-6) as f32;
         for (hu, grain) in patch.hu.iter_mut().zip(&grain) {
             *hu += grain * scale;
         }
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, tables: &CardTables) -> candle_core::Result<()> {
+        let (key, counter) = self.normals.key_and_counter();
+        let kernel = &half_kernel(self.sigma_voxels);
+        patch.grain(&augment::Grain { sd: self.sd_hu, kernel, key, counter }, &tables.normal_quantiles)
     }
 }

@@ -1,8 +1,9 @@
 //! Quarter turns in the axial plane.
 
+use pulmoav_ops::augment::{CardPatch, Move};
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms};
+use super::{Augmentation, CardTables, Change, Randoms, Site};
 use crate::patch::Patch;
 
 /// Turns the patch by 90°, 180° or 270° about the body's axis; the side channel and the codes turn with it. Patches
@@ -19,12 +20,33 @@ impl Augmentation for Rotate {
         self.probability
     }
 
-    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        let square = patch.shape[1] == patch.shape[2];
-        let quarters = if square { 1 + random.choice.below(3) } else { 2 };
-        patch.hu = turn(&patch.hu, patch.shape, quarters);
-        patch.codes = turn(&patch.codes, patch.shape, quarters);
-        patch.side = turn(&patch.side, patch.shape, quarters);
+    fn draw(&self, site: Site, random: &mut Randoms<'_>) -> Box<dyn Change> {
+        let square = site.shape[1] == site.shape[2];
+        Box::new(Turned { quarters: if square { 1 + random.choice.below(3) } else { 2 } })
+    }
+}
+
+#[derive(Debug)]
+struct Turned {
+    quarters: usize,
+}
+
+impl Change for Turned {
+    fn apply(&self, patch: &mut Patch) {
+        patch.hu = turn(&patch.hu, patch.shape, self.quarters);
+        patch.codes = turn(&patch.codes, patch.shape, self.quarters);
+        patch.side = turn(&patch.side, patch.shape, self.quarters);
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, _tables: &CardTables) -> candle_core::Result<()> {
+        let [_, height, width] = patch.shape();
+        let row = width as isize;
+        let (origin, steps) = match self.quarters {
+            1 => (width - 1, [-1, row]),
+            2 => (height * width - 1, [-row, -1]),
+            _ => ((height - 1) * width, [1, -row]),
+        };
+        patch.shuffle(Move { origin, steps, swaps_sides: false })
     }
 }
 

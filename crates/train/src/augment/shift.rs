@@ -1,8 +1,9 @@
 //! Constant shift of brightness.
 
+use pulmoav_ops::augment::CardPatch;
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Randoms};
+use super::{Augmentation, CardTables, Change, Randoms, Site};
 use crate::error::TrainError;
 use crate::patch::Patch;
 use crate::range::within;
@@ -26,8 +27,22 @@ impl Augmentation for Shift {
         within("augment.shift.amountHu", f64::from(self.amount_hu), 0.0, 1000.0)
     }
 
-    fn apply(&self, patch: &mut Patch, _spacing_mm: [f64; 3], random: &mut Randoms<'_>) {
-        let shift = random.choice.between(-self.amount_hu, self.amount_hu);
-        patch.hu.iter_mut().for_each(|hu| *hu += shift);
+    fn draw(&self, _site: Site, random: &mut Randoms<'_>) -> Box<dyn Change> {
+        Box::new(Shifted { by_hu: random.choice.between(-self.amount_hu, self.amount_hu) })
+    }
+}
+
+#[derive(Debug)]
+struct Shifted {
+    by_hu: f32,
+}
+
+impl Change for Shifted {
+    fn apply(&self, patch: &mut Patch) {
+        patch.hu.iter_mut().for_each(|hu| *hu += self.by_hu);
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, _tables: &CardTables) -> candle_core::Result<()> {
+        patch.shift(self.by_hu)
     }
 }

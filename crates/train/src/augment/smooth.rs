@@ -2,10 +2,10 @@
 
 /// Smooths in place, `[z, y, x]`, `sigma` in voxels; edges repeat. Widths under 0.05 do nothing.
 pub(super) fn gaussian(values: &mut [f32], shape: [usize; 3], sigma: f32) {
-    if sigma < 0.05 || values.is_empty() {
+    let kernel = half_kernel(sigma);
+    if kernel.is_empty() || values.is_empty() {
         return;
     }
-    let kernel = kernel(sigma);
     let [_, height, width] = shape;
     for (axis, stride) in [height * width, width, 1].into_iter().enumerate() {
         smooth_axis(values, shape[axis], stride, &kernel);
@@ -15,8 +15,11 @@ pub(super) fn gaussian(values: &mut [f32], shape: [usize; 3], sigma: f32) {
 /// Values that all taps pass over while they are in the first-level cache.
 const PART: usize = 2048;
 
-/// Half of the normalised kernel, centre first, out to 3 sigma.
-fn kernel(sigma: f32) -> Vec<f32> {
+/// Half of the normalised kernel, centre first, out to 3 sigma; empty where it would do nothing.
+pub(super) fn half_kernel(sigma: f32) -> Vec<f32> {
+    if sigma < 0.05 {
+        return Vec::new();
+    }
     let reach = (3.0 * sigma).ceil() as usize;
     let mut half: Vec<f32> = (0..=reach).map(|i| (-0.5 * (i as f32 / sigma).powi(2)).exp()).collect();
     let sum = half[0] + 2.0 * half[1..].iter().sum::<f32>();
@@ -63,7 +66,7 @@ mod tests {
         assert!(flat.iter().all(|v| (v - 3.0).abs() < 1e-5));
         let mut ends = vec![1.0f32, 0.0, 0.0, 0.0];
         gaussian(&mut ends, [1, 1, 4], 0.6);
-        let half = kernel(0.6);
+        let half = half_kernel(0.6);
         // Edges repeat: what lies before the first voxel is the first voxel.
         assert!((ends[0] - (half[0] + half[1] + half[2])).abs() < 1e-6, "{ends:?}");
         let mut point = vec![0.0f32; 21 * 21 * 21];

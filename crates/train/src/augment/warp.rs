@@ -4,9 +4,11 @@
 //! scaling, the voxel shows what lay at A (p + d(p)): HU and side channel by linear interpolation, the code of the
 //! nearest voxel. The side is part of the code, so it stays that of the tissue.
 
+use pulmoav_ops::augment::{self, CardPatch};
 use pulmoav_random::Philox;
 
 use super::elastic::{Field, Row};
+use super::{CardTables, Change};
 use crate::{code::SUPERVISED_BIT, error::TrainError, patch::Patch};
 
 type Matrix = [[f32; 3]; 3];
@@ -28,7 +30,7 @@ pub(super) trait Warping {
 
 /// Where the voxels of a patch come from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Warp {
+pub(super) struct Warp {
     /// Of the patch that comes out.
     shape: [usize; 3],
     spacing_mm: [f32; 3],
@@ -61,7 +63,7 @@ impl Warp {
 
     /// So many voxels on each side of the patch are needed besides it; alike in the axial plane where the patch is
     /// square in it, so that it can still be turned.
-    pub fn margin(&self) -> [usize; 3] {
+    pub(super) fn margin(&self) -> [usize; 3] {
         let amount_mm = self.field.as_ref().map_or(0.0, Field::amount_mm);
         let half_mm = self.extent_mm().map(|extent_mm| extent_mm / 2.0);
         let mut margin: [usize; 3] = std::array::from_fn(|axis| {
@@ -74,30 +76,6 @@ impl Warp {
             (margin[1], margin[2]) = (most, most);
         }
         margin
-    }
-
-    /// Replaces a patch, cut with [`Warp::margin`] around it, by what its middle becomes. Where the patch is too small
-    /// its border is repeated, without supervision.
-    pub fn apply(&self, patch: &mut Patch) {
-        if patch.is_empty() {
-            return;
-        }
-        let total = self.shape.iter().product();
-        let mut hu = Vec::with_capacity(total);
-        let mut side = Vec::with_capacity(total);
-        let mut codes = Vec::with_capacity(total);
-        let source = Source::new(patch);
-        let [depth, height, width] = self.shape;
-        for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))) {
-            let row = self.field.as_ref().map(|field| field.row(self.mm(z, 0), self.mm(y, 1)));
-            for x in 0..width {
-                let cell = source.cell(self.from([z, y, x], row.as_ref()));
-                hu.push(cell.linear(&patch.hu));
-                side.push(cell.linear(&patch.side));
-                codes.push(patch.codes[cell.nearest] & cell.known);
-            }
-        }
-        *patch = Patch { shape: self.shape, hu, side, codes };
     }
 
     fn mm(&self, at: usize, axis: usize) -> f32 {
@@ -119,6 +97,37 @@ impl Warp {
             let [a, b, c] = self.linear[axis];
             (a * place[0] + b * place[1] + c * place[2]) / self.spacing_mm[axis]
         })
+    }
+}
+
+/// Replaces a patch, cut with [`Warp::margin`] around it, by what its middle becomes. Where the patch is too small its
+/// border is repeated, without supervision.
+impl Change for Warp {
+    fn apply(&self, patch: &mut Patch) {
+        if patch.is_empty() {
+            return;
+        }
+        let total = self.shape.iter().product();
+        let mut hu = Vec::with_capacity(total);
+        let mut side = Vec::with_capacity(total);
+        let mut codes = Vec::with_capacity(total);
+        let source = Source::new(patch);
+        let [depth, height, width] = self.shape;
+        for (z, y) in (0..depth).flat_map(|z| (0..height).map(move |y| (z, y))) {
+            let row = self.field.as_ref().map(|field| field.row(self.mm(z, 0), self.mm(y, 1)));
+            for x in 0..width {
+                let cell = source.cell(self.from([z, y, x], row.as_ref()));
+                hu.push(cell.linear(&patch.hu));
+                side.push(cell.linear(&patch.side));
+                codes.push(patch.codes[cell.nearest] & cell.known);
+            }
+        }
+        *patch = Patch { shape: self.shape, hu, side, codes };
+    }
+
+    fn apply_on_card(&self, patch: &mut CardPatch, _tables: &CardTables) -> candle_core::Result<()> {
+        let Self { shape, spacing_mm, linear, ref field } = *self;
+        patch.warp(&augment::Warp { shape, spacing_mm, linear, field: field.as_ref().map(Field::for_card) })
     }
 }
 

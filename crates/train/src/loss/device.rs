@@ -22,20 +22,19 @@ pub struct DeviceTargets {
 impl DeviceTargets {
     /// The targets of every scale, finest first, by the codes and the table of each sample; none is made on the host.
     ///
+    /// # Shapes
+    /// `codes`: u8 `[n, z, y, x]` on the device; n tables.
+    ///
     /// # Errors
-    /// Samples whose tables differ in their maps, or that have other voxels than the shape; a device without room.
+    /// Tables that differ in their maps, or another number of them; a device without room.
     pub fn scales(
-        shape: [usize; 3],
-        samples: &[(Vec<u8>, TargetTable)],
+        codes: &Tensor,
+        tables: &[&TargetTable],
         centrelines: bool,
         scales: usize,
-        device: &Device,
     ) -> Result<Vec<Self>, TrainError> {
-        let maps = samples.first().map_or(0, |(_, table)| table.maps());
-        let codes = samples.iter().flat_map(|(codes, _)| codes.iter().copied()).collect();
-        let tables: Vec<_> = samples.iter().map(|(_, table)| table.rows()).collect();
-        let shape = [samples.len(), shape[0], shape[1], shape[2], maps];
-        let finest = Targets::look_up(codes, &tables, shape, centrelines.then_some(CENTRELINE_BIT), device)?;
+        let tables: Vec<_> = tables.iter().map(|table| table.rows()).collect();
+        let finest = Targets::look_up(codes, &tables, centrelines.then_some(CENTRELINE_BIT))?;
         Self { targets: finest, centrelines }.halved_to(scales)
     }
 
