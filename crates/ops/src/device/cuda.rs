@@ -7,6 +7,7 @@
 
 use std::env;
 use std::ffi::c_void;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::cuda_backend::cudarc::driver::{result, sys};
@@ -167,9 +168,17 @@ fn missing(libraries: &[Library]) -> Option<(&'static str, &str)> {
     needed.filter_map(|library| Some((library.name, library.found.as_ref().err()?.as_str()))).next()
 }
 
+/// Held while a stream is recorded and while a device is opened: opening waits for all streams of the card's context,
+/// which ends the recording of another thread.
+pub(super) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A device of a card that [`probe`] calls usable, with a stream of its own; a small sum has been computed on it.
 pub(super) fn open(number: usize) -> Result<Device, String> {
     let opened = quietly(|| -> candle_core::Result<Device> {
+        let _alone = alone();
         let device = Device::new_cuda_with_stream(number)?;
         if let Device::Cuda(cuda) = &device {
             // SAFETY: the context is this device's own and has one stream; candle refuses tensors of another device.

@@ -16,6 +16,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaGraph, CudaStream, DriverErr
 use candle_core::cuda_backend::{CudaDevice, CudaStorageSlice};
 use candle_core::{CpuStorage, CudaStorage, Device, Error, InplaceOp2, Layout, Tensor, bail};
 
+use super::cuda::alone;
 use super::repeated::Kind;
 
 /// Work that was recorded, and memory for what goes in and comes out.
@@ -63,6 +64,7 @@ impl Graph {
     fn recorded<E: Display>(&self, work: impl Fn(Tensor) -> Result<Tensor, E>) -> Result<CudaGraph, String> {
         let stream = self.device.cuda_stream();
         let _kept = self.device.enable_cuda_graph_htod_cache();
+        let _alone = alone();
         stream.begin_capture(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).map_err(|error| error.to_string())?;
         let worked = work(self.input.clone()).map_err(|error| error.to_string()).and_then(|answer| {
             let answer = answer.contiguous().map_err(|error| error.to_string())?;
