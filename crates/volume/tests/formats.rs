@@ -268,7 +268,7 @@ fn a_failed_output_leaves_nothing_and_keeps_the_old_file() {
     assert_eq!(fs::read(&path).expect("kept"), b"old");
     assert_eq!(fs::read_dir(&folder).expect("folder").count(), 1);
     let cases: [(&str, usize, &str); 4] = [
-        ("labels.txt", 8, "ERR_FORMAT"),
+        ("labels.txt", 8, "ERR_USAGE"),
         ("labels.nii", 7, "ERR_GEOMETRY"),
         ("missing/labels.nii", 8, "ERR_IO"),
         ("folder.nii", 8, "ERR_IO"),

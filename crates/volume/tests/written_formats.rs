@@ -71,7 +71,7 @@ fn scans_of_any_type_are_written() {
         write(&path, &values, 1, &Place::of(&grid), &Silent).expect(name);
         assert!(read(&path, None, &Silent).expect(name).voxels == Voxels::F32(values), "{name}");
         let error = write(&path, &[0u8; 120], 2, &Place::of(&grid), &Silent).expect_err(name);
-        assert_eq!(error.code(), "ERR_FORMAT", "{name}");
+        assert_eq!(error.code(), "ERR_USAGE", "{name}");
     }
     fs::remove_dir_all(folder).expect("removed");
 }
