@@ -144,7 +144,7 @@ test('an option that nobody knows is refused, with those that are known', async 
   for (const [name, call] of Object.entries(calls)) {
     const refused = await t.throwsAsync(call(slip as never), { instanceOf: UsageError }, name);
     t.is(refused?.message, 'There is no option "prompt".', name);
-    t.regex(refused?.hint ?? '', /^Expected of: /);
+    t.regex(refused?.hint ?? '', /^Expected one of: /);
   }
   for (const wrong of [7, 'fast', [], null]) {
     await t.throwsAsync(anatomy('a.nii', wrong as never), { instanceOf: UsageError, message: /must be an object/ });

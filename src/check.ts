@@ -37,7 +37,7 @@ export function checkOptions(options: unknown, names: Readonly<Record<string, tr
   const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !Object.hasOwn(names, name));
   if (unknown) {
     const known = Object.keys(names).sort().join(', ');
-    throw new UsageError(`There is no option ${show(unknown[0])}.`, { hint: `Expected of: ${known}.` });
+    throw new UsageError(`There is no option ${show(unknown[0])}.`, { hint: `Expected one of: ${known}.` });
   }
   const { signal, onProgress }: { signal?: unknown; onProgress?: unknown } = options;
   if (signal !== undefined && typeof (signal as AbortSignal | null)?.throwIfAborted !== 'function') {

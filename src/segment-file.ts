@@ -7,7 +7,9 @@ import { addon } from './native/load.js';
 import { call } from './progress.js';
 import { type FileRecord, fileRecord, inputRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
 import {
+  ASKING,
   type Forecast,
+  LOADING,
   type LoadOptions,
   type Preset,
   type Quality,
@@ -83,32 +85,10 @@ export interface SegmentJob {
 
 /** Names of its fields. */
 export const JOB_OPTIONS: Names<SegmentJob> = {
+  ...LOADING,
+  ...ASKING,
   input: true,
   output: true,
-  prompts: true,
-  model: true,
-  preset: true,
-  weights: true,
-  folds: true,
-  checkpoint: true,
-  quality: true,
-  mirror: true,
-  step: true,
-  rawLabels: true,
-  device: true,
-  devices: true,
-  precision: true,
-  threads: true,
-  maxMemory: true,
-  tilesAtOnce: true,
-  index: true,
-  series: true,
-  keepLungs: true,
-  keepAirways: true,
-  postprocess: true,
-  tidy: true,
-  strict: true,
-  probabilities: true,
   record: true,
   overwrite: true,
 };

@@ -91,8 +91,8 @@ export interface LoadOptions extends CallOptions {
   quality?: Quality | undefined;
 }
 
-const LOAD_OPTIONS: Names<LoadOptions> = {
-  ...CALL_OPTIONS,
+/** Names of what is asked of a model, and of one scan, without those of every call. */
+export const LOADING: Names<Omit<LoadOptions, keyof CallOptions>> = {
   model: true,
   preset: true,
   weights: true,
@@ -104,8 +104,7 @@ const LOAD_OPTIONS: Names<LoadOptions> = {
   threads: true,
   quality: true,
 };
-const SEGMENT_OPTIONS: Names<SegmentOptions> = {
-  ...CALL_OPTIONS,
+export const ASKING: Names<Omit<SegmentOptions, keyof CallOptions>> = {
   prompts: true,
   probabilities: true,
   keepLungs: true,
@@ -178,7 +177,7 @@ export class Segmenter {
    * @throws ModelError, DeviceError, UsageError
    */
   static async load(options: LoadOptions = {}): Promise<Segmenter> {
-    checkOptions(options, LOAD_OPTIONS);
+    checkOptions(options, { ...CALL_OPTIONS, ...LOADING });
     const { model, precision = 'f32', threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
     const { quality = 'normal' } = options;
     checkQuality(quality);
@@ -258,7 +257,7 @@ export class Segmenter {
   /** Options with what the quality sets, where they may be asked of this model. */
   #checked(given: SegmentOptions): SegmentOptions {
     if (this.#disposed) throw new UsageError('This segmenter was disposed; load another.');
-    checkOptions(given, SEGMENT_OPTIONS);
+    checkOptions(given, { ...CALL_OPTIONS, ...ASKING });
     const set = Object.entries(given).filter(([, value]) => value !== undefined);
     const options: SegmentOptions = { ...this.#windows, ...Object.fromEntries(set) };
     checkValues(options);
