@@ -1,11 +1,11 @@
 // Runs every operator's kernels on the double: interpreted from PTX, and as code of the host, in both orders, with late
 // and early copies, with sanitizers. Then whole commands. Then plants faults, each of which has to be found. Status 75:
-// there is no compiler for the kernels here. --no-faults leaves the faults out, --every N plants each Nth, --only WORDS
-// those alone whose name or file has the words; with --races a race detector goes over the kernels too, which takes long.
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+// there is no compiler for the kernels here. --no-faults leaves the faults out, --part K/N plants each Nth from the Kth,
+// --only WORDS those alone whose name or file has the words; with --races a race detector goes over the kernels too,
+// which takes long.
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { finished, main, output, Refusal, root } from './cuda/command.mjs';
+import { finished, inLanes, main, output, Refusal, root } from './cuda/command.mjs';
 import { faults } from './cuda/faults.mjs';
 import { hostKernels, kernelFiles } from './cuda/host-kernels.mjs';
 import { pipelines } from './cuda/pipelines.mjs';
@@ -16,11 +16,12 @@ const SKIPPED = 75;
 const planted = join(root, 'target/cuda/faults');
 /** What `--only` asks for. */
 const only = option('--only');
-/** Of how many faults one is planted. */
-const every = Number(option('--every') ?? 1);
+/** Which of how many parts of the faults is planted. */
+const [part, parts] = (option('--part') ?? '1/1').split('/').map(Number);
 let [passed, failed] = [0, 0];
 
 await main(async () => {
+  if (!(part >= 1 && part <= parts)) throw new Refusal('--part wants K/N, such as 1/4.');
   const home = compiler();
   if (!home) return;
   const { binaries, ptx } = operatorTests();
@@ -34,9 +35,10 @@ await main(async () => {
 async function conform(binaries, ptx) {
   const kernels = await hostKernels();
   understood(ptx);
-  for (const [name, settings] of runs(kernels, await hostKernels('address'))) {
-    for (const test of binaries) told(`${test[0]}, ${name}`, await run(test, settings));
-  }
+  const jobs = runs(kernels, await hostKernels('address')).flatMap(([how, settings]) =>
+    [...binaries].map((test) => ({ test, how, settings })),
+  );
+  await inLanes(jobs, async ({ test, how, settings }) => told(`${test[0]}, ${how}`, await run(test, settings)));
   told('commands', await pipelines(kernels));
   if (process.argv.includes('--races')) await races(binaries);
 }
@@ -93,7 +95,7 @@ async function races(binaries) {
   };
   told(
     'conformance, host, with a race detector',
-    await run(['conformance', binaries.get('conformance')], settings, ['--test-threads=1']),
+    await run(['conformance', binaries.get('conformance')], settings, []),
   );
 }
 
@@ -121,22 +123,18 @@ function told(name, outcome) {
 /** Plants each fault in a copy of the sources, a few side by side; the count of those found. */
 async function plantAll(binaries, home) {
   const wanted = faults.filter(({ name, file }) => !only || `${name} ${file}`.includes(only));
-  const chosen = wanted.filter((_, at) => at % every === 0);
-  const queue = [...chosen];
+  const chosen = wanted.filter((_, at) => at % parts === part - 1);
   const compiled = dirname(await hostKernels());
   let found = 0;
-  const lane = async (_, number) => {
-    const folder = join(planted, String(number));
-    rmSync(folder, { recursive: true, force: true });
-    cpSync(compiled, join(folder, 'host'), { recursive: true });
-    for (let fault = queue.shift(); fault; fault = queue.shift()) {
-      const by = await plant(fault, binaries, home, folder);
-      found += Number(by !== undefined);
-      failed += Number(by === undefined);
-      process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, lane));
+  rmSync(planted, { recursive: true, force: true });
+  await inLanes(chosen, async (fault, lane) => {
+    const folder = join(planted, String(lane));
+    if (!existsSync(folder)) cpSync(compiled, join(folder, 'host'), { recursive: true });
+    const by = await plant(fault, binaries, home, folder);
+    found += Number(by !== undefined);
+    failed += Number(by === undefined);
+    process.stdout.write(`${by ? 'found' : 'MISSED'}: ${fault.name} (${fault.file})${by ? ` by ${by}` : ''}\n`);
+  });
   return `${found} of ${chosen.length} planted faults found, of ${faults.length} that are listed`;
 }
 

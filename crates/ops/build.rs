@@ -81,10 +81,13 @@ impl Source {
     }
 
     fn compile(&self, architectures: &[&str], out: &Path) {
+        let ptx = self.ptx(out);
+        self.nvcc(&["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &self.file, &ptx);
         for architecture in architectures {
-            self.nvcc(&["-cubin", &format!("-arch=sm_{architecture}")], &self.cubin(architecture, out));
+            // Cards of one generation differ in nothing that is asked for here: their PTX is the same.
+            let from = if architecture.starts_with('8') { &ptx } else { &self.file };
+            self.nvcc(&["-cubin", &format!("-arch=sm_{architecture}")], from, &self.cubin(architecture, out));
         }
-        self.nvcc(&["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &self.ptx(out));
     }
 
     /// The Rust item that embeds what came out; paths are quoted as Rust quotes them.
@@ -102,8 +105,8 @@ impl Source {
         )
     }
 
-    /// Compiles the file, unless what would come out is there and newer.
-    fn nvcc(&self, what: &[&str], to: &Path) {
+    /// Compiles the file, or PTX made of it, unless what would come out is there and newer.
+    fn nvcc(&self, what: &[&str], from: &Path, to: &Path) {
         let newest = modified(&self.file).map_or(self.newest, |changed| changed.max(self.newest));
         if modified(to).is_some_and(|made| made > newest) {
             return;
@@ -113,17 +116,17 @@ impl Source {
             .args(["-std=c++17", "-O3", "-Xptxas", "-v", "-I"])
             .arg(&self.headers)
             .args(what)
-            .arg(&self.file)
+            .arg(from)
             .arg("-o")
             .arg(to)
             .output()
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}; set CUDA_HOME", compiler.display()));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "nvcc {what:?} {}: {said}", self.file.display());
+        assert!(output.status.success(), "nvcc {what:?} {}: {said}", from.display());
         let spilled = said.lines().find(|line| line.contains("spill") && !line.contains(" 0 bytes spill stores"));
         if let Some(spilled) = spilled {
             let _ = fs::remove_file(to);
-            panic!("{} {what:?} spills registers: {spilled}", self.file.display());
+            panic!("{} {what:?} spills registers: {spilled}", from.display());
         }
     }
 }

@@ -1,5 +1,6 @@
 // Commands whose failure ends a script with one sentence.
 import { spawn, spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -37,13 +38,13 @@ export async function main(work) {
   }
 }
 
-/** Runs commands, at most `most` at a time; the first that fails is told with what it said. */
-export async function inParallel(commands, most) {
-  const waiting = [...commands];
-  const worker = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) await finished(...next);
+/** Works through a list in as many lanes as there are processors; a lane's number goes along. */
+export async function inLanes(list, work) {
+  const waiting = [...list];
+  const lane = async (_, number) => {
+    while (waiting.length > 0) await work(waiting.shift(), number);
   };
-  await Promise.all(Array.from({ length: Math.min(most, commands.length) }, worker));
+  await Promise.all(Array.from({ length: availableParallelism() }, lane));
 }
 
 /** What a command said, once it ended well. */

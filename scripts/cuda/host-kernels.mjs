@@ -2,10 +2,9 @@
 // CUDA, in one library that the double runs (EMU_KERNELS).
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inParallel, main, root, runs } from './command.mjs';
+import { finished, inLanes, main, root, runs } from './command.mjs';
 import { writeChanged } from './files.mjs';
 
 const host = join(root, 'crates/cuda-double/host');
@@ -40,14 +39,15 @@ export async function hostKernels(kind = 'plain', sources = join(root, 'crates/o
     ...runtime.map((file) => ({ file, of: file, flags: flags.runtime })),
   ].map((job) => ({ ...job, object: join(out, `${basename(job.file)}.o`), key: contents([job.of, ...headers]) }));
   const stale = jobs.filter(({ object, key }) => !existsSync(object) || !isKept(object, key));
-  const compile = ({ file, flags, object }) => ['g++', [...common, ...flags, ...include, '-c', '-o', object, file]];
   for (const { object } of stale) rmSync(`${object}.key`, { force: true }); // a kill leaves no object under another's key
-  await inParallel(stale.map(compile), availableParallelism());
+  await inLanes(stale, ({ file, flags: own, object }) =>
+    finished('g++', [...common, ...own, ...include, '-c', '-o', object, file]),
+  );
   for (const { object, key } of stale) writeFileSync(`${object}.key`, key);
   const library = join(out, 'libkernels.so');
   const objects = jobs.map(({ object }) => object);
   if (stale.length > 0 || !existsSync(library)) {
-    await inParallel([['g++', ['-shared', ...objects, ...flags.link, '-lpthread', '-o', library]]], 1);
+    await finished('g++', ['-shared', ...objects, ...flags.link, '-lpthread', '-o', library]);
   }
   return library;
 }

@@ -10,8 +10,6 @@ import { environment, workspace } from './workspace.mjs';
 const targets = ['conformance', 'card', 'ranks', 'repeated', 'updates', 'windows', 'pulmoav_segment', 'pulmoav_train'];
 /** Of those that hold other tests too, which look for a card. */
 const filters = { pulmoav_segment: ['card::tests'], pulmoav_train: ['a_card'] };
-/** Those that record streams: a test that opens a device of its own meanwhile would end a recording. */
-const oneByOne = ['repeated', 'pulmoav_segment'];
 
 /** Builds them; their paths by name, and the code for cards that they carry. The addon's own selection of features is kept, so that nothing is built twice. */
 export function operatorTests() {
@@ -63,8 +61,8 @@ function filesOf(folder, end) {
 export function run([name, binary], settings, filter = filters[name] ?? []) {
   const { wrapper = [], ...variables } = settings;
   const env = onDouble({ PULMOAV_CARD: 'required', RUST_BACKTRACE: '0', ...variables });
-  const threads = oneByOne.includes(name) ? ['--test-threads=1'] : [];
-  const [command, ...args] = [...wrapper, binary, ...filter, ...threads];
+  // One test at a time: binaries run side by side, and another test's device would end the recording of a stream.
+  const [command, ...args] = [...wrapper, binary, '--test-threads=1', ...filter];
   const started = performance.now();
   return new Promise((resolve, reject) => {
     // Goldens are found from the crate.
