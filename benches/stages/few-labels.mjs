@@ -19,6 +19,10 @@ const FIRST_TRAINING_SEED = 41_001;
 /** What is kept of an arm: Dice, clDice and the share of the vessels' voxels given the other class. */
 const SCORES = ['artery', 'vein', 'arteryClDice', 'veinClDice', 'swapped'];
 const teacher = { step: { unannotated: 'teacher' } };
+/** A teacher that is asked in one patch of thirteen instead of one of four. */
+const rareTeacher = { step: { unannotated: 'teacher', sampling: { unannotated: 0.25 } } };
+/** A teacher that is believed as soon as it agrees with the reference. */
+const readyTeacher = { step: { unannotated: 'teacher' }, adapt: { teacher: { rampShare: 0.02 } } };
 
 /** What is annotated of the first case and of the others, and how the run learns. */
 const ARMS = {
@@ -32,6 +36,15 @@ const ARMS = {
   'few-full + U-ours': { first: 'full', rest: 'none', config: teacher },
 };
 
+/** Policies one at a time, beside few-full + H-plain and few-full + U-ours; run where --kinds names them. */
+const POLICIES = {
+  'H-plain with uncertainty': { first: 'full', rest: 'half', config: { adapt: { uncertainty: { enabled: true } } } },
+  'H-plain with sampling': { first: 'full', rest: 'half', config: { adapt: { sampling: { enabled: true } } } },
+  'H-plain with a rare teacher': { first: 'full', rest: 'half', config: rareTeacher },
+  'U-ours with a ready teacher': { first: 'full', rest: 'none', config: readyTeacher },
+};
+const WAYS = { ...ARMS, ...POLICIES };
+
 export async function run(context) {
   const steps = context.steps ?? STEPS;
   const cases = context.cases ?? CASES;
@@ -44,8 +57,8 @@ export async function run(context) {
 export async function raced(race, context) {
   const { settings } = race;
   const names = context.kinds?.split(',') ?? Object.keys(ARMS);
-  const unknown = names.filter((name) => !(name in ARMS));
-  if (unknown.length > 0) throw new Error(`There is no arm ${unknown}; expected ${Object.keys(ARMS)}.`);
+  const unknown = names.filter((name) => !(name in WAYS));
+  if (unknown.length > 0) throw new Error(`There is no arm ${unknown}; expected ${Object.keys(WAYS)}.`);
   const runs = keptRuns(race, context);
   for (let seed = 1; seed <= (context.seeds ?? 1); seed++) {
     for (const arm of names) {
@@ -62,14 +75,20 @@ export async function raced(race, context) {
 /** Trains one arm and scores it on phantoms of other seeds. */
 async function taught(arm, seed, { model, settings, style, testSeed, config: common }, context) {
   const { path } = await modelFacts(model);
-  const dataset = await dataSet(ARMS[arm], settings.cases, style, context);
+  const way = WAYS[arm];
+  const dataset = await dataSet(way, settings.cases, style, context);
   const out = join(context.work, `${arm.replaceAll(' ', '')}-${seed}-${settings.steps}`);
   const config = {
     textModel: path,
     steps: settings.steps,
     validateEvery: 0,
     ...common,
-    step: { seed, ...ARMS[arm].config.step },
+    step: { seed, ...way.config.step },
+    adapt: {
+      ...common.adapt,
+      ...way.config.adapt,
+      teacher: { ...common.adapt?.teacher, ...way.config.adapt?.teacher },
+    },
   };
   const seconds = [];
   const onEvent = (event) => {
@@ -165,7 +184,7 @@ function keep(settings, runs, { work, say }) {
 }
 
 function summarised(runs) {
-  return Object.keys(ARMS)
+  return Object.keys(WAYS)
     .map((arm) => ({ arm, runs: runs.filter((one) => one.arm === arm) }))
     .filter(({ runs }) => runs.length > 0)
     .map(({ arm, runs }) => ({
