@@ -88,6 +88,7 @@ test('tensors are read on the host in one place', (t) => {
 const foundation = [
   'config',
   'check',
+  'options',
   'errors',
   'types',
   'native',

@@ -103,7 +103,10 @@ test('a dry run sees what the header does not tell, and places that are not ther
   t.deepEqual(listing(at), ['cut.nii.gz', 'scan.nii.gz']);
 });
 
-test('an option that nobody knows is refused, with those that are known', async (t) => {
+/** Options that are looked at where they are used. */
+const ELSEWHERE: Record<string, string[]> = { importCheckpoint: ['prompts', 'windowHu', 'spacingMm'] };
+
+test('an option that nobody knows, or of another kind, is refused, with those that are known', async (t) => {
   using segmenter = await Segmenter.load();
   // What callers without types may hand over.
   const slip = { prompt: ['artery'] } as object;
@@ -145,6 +148,13 @@ test('an option that nobody knows is refused, with those that are known', async 
     const refused = await t.throwsAsync(call(slip as never), { instanceOf: UsageError }, name);
     t.is(refused?.message, 'There is no option "prompt".', name);
     t.regex(refused?.hint ?? '', /^Expected one of: /);
+    // Each of those that are known refuses a value of another kind, before anything is read.
+    const known = refused?.hint?.replace(/^Expected one of: |\.$/g, '').split(', ') ?? [];
+    for (const option of known.filter((one) => !ELSEWHERE[name]?.includes(one))) {
+      const wrong = option.startsWith('on') ? {} : () => 0;
+      const told = await t.throwsAsync(call({ [option]: wrong } as never), { instanceOf: UsageError }, option);
+      t.true(told?.message.startsWith(`${option} must be `), `${name}: ${told?.message}`);
+    }
   }
   for (const wrong of [7, 'fast', [], null]) {
     await t.throwsAsync(anatomy('a.nii', wrong as never), { instanceOf: UsageError, message: /must be an object/ });

@@ -1,16 +1,7 @@
-import {
-  CALL_OPTIONS,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  checkVolume,
-  defaultThreads,
-  MAX_THREADS,
-  type Names,
-  seriesOf,
-} from './check.js';
+import { checkPath, checkVolume, defaultThreads } from './check.js';
 import type { Anatomy, AnatomyRequest } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, SERIES, seriesOf, THREADS } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions, SeriesName, Volume } from './types.js';
 
@@ -26,7 +17,7 @@ export interface AnatomyOptions extends CallOptions {
   threads?: number | undefined;
 }
 
-const OPTIONS: Names<AnatomyOptions> = { ...CALL_OPTIONS, index: true, series: true, threads: true };
+const OPTIONS: Kinds<AnatomyOptions> = { ...CALL_OPTIONS, index: INDEX, series: SERIES, threads: THREADS };
 
 /**
  * Finds body, mediastinum, lungs and airways in a chest CT, given by path or as a volume in Hounsfield units. No model
@@ -51,7 +42,5 @@ export async function anatomy(scan: string | Volume, options: AnatomyOptions = {
 }
 
 function requestOf({ index, series, threads = defaultThreads() }: AnatomyOptions): AnatomyRequest {
-  if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
-  checkInteger('threads', threads, 1, MAX_THREADS);
   return { index: index ?? null, series: seriesOf({ series }), threads };
 }

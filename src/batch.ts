@@ -4,18 +4,11 @@ import { dirname, join } from 'node:path';
 import { Labeller, type Outcome } from './batch/crew.js';
 import type { Failure } from './batch/messages.js';
 import { type BatchFormat, type BatchJob, FORMATS, findJobs } from './batch/scans.js';
-import {
-  CALL_OPTIONS,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  defaultThreads,
-  MAX_THREADS,
-  type Names,
-} from './check.js';
+import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from './check.js';
 import { isPulmoavError, UsageError } from './errors.js';
 import { makeFolder, withLock, writeAtomic } from './files.js';
 import { checkDevices } from './native/device.js';
+import { CALL_OPTIONS, CALLBACK, checkOptions, integer, type Kinds, listOf, PATH, SWITCH, TEXT } from './options.js';
 import { inputRecord, isMade, labelSource, modelHash } from './record.js';
 import { type SegmentedTarget, Segmenter } from './segment.js';
 import { deciding, JOB_OPTIONS, loading, type SegmentJob } from './segment-file.js';
@@ -73,18 +66,18 @@ export interface BatchOptions extends CallOptions {
 }
 
 const { input: _input, output: _output, probabilities: _probabilities, record: _record, ...ofJob } = JOB_OPTIONS;
-const REQUEST: Names<BatchRequest> = {
+const REQUEST: Kinds<BatchRequest> = {
   ...ofJob,
-  inputs: true,
-  out: true,
-  format: true,
-  resume: true,
-  shard: true,
-  processes: true,
-  dryRun: true,
+  inputs: listOf('paths', PATH),
+  out: PATH,
+  format: TEXT,
+  resume: SWITCH,
+  shard: listOf('two numbers', integer(1, 1_000_000)),
+  processes: integer(1, MAX_THREADS),
+  dryRun: SWITCH,
 };
 
-const OPTIONS: Names<BatchOptions> = { ...CALL_OPTIONS, onCase: true };
+const OPTIONS: Kinds<BatchOptions> = { ...CALL_OPTIONS, onCase: CALLBACK };
 
 /** A process takes about so much for a whole chest CT. */
 const PROCESS_BYTES = 2 * 2 ** 30;
@@ -257,18 +250,14 @@ function refuseOld(jobs: BatchJob[]): void {
 
 function check(request: BatchRequest): void {
   checkOptions(request, REQUEST);
-  const { inputs, out, format, shard, processes, threads } = request;
+  const { inputs, out, format, shard } = request;
   if (!Array.isArray(inputs) || inputs.length === 0) throw new UsageError('No scan and no folder was given (inputs).');
-  for (const input of inputs) checkPath('An input', input);
   checkPath('out', out);
   checkDevices(request);
   if (format !== undefined && !FORMATS.includes(format)) {
     throw new UsageError(`format must be one of ${FORMATS.join(', ')}, but it is ${JSON.stringify(format)}.`);
   }
-  if (processes !== undefined) checkInteger('processes', processes, 1, MAX_THREADS);
-  if (threads !== undefined) checkInteger('threads', threads, 1, MAX_THREADS);
   if (!shard) return;
   const [index, count] = shard;
-  checkInteger('shard: n', count, 1, 1_000_000);
   checkInteger('shard: i', index, 1, count);
 }

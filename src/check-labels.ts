@@ -1,16 +1,8 @@
-import {
-  CALL_OPTIONS,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  defaultThreads,
-  MAX_THREADS,
-  type Names,
-  seriesOf,
-} from './check.js';
+import { checkPath, defaultThreads } from './check.js';
 import { UsageError } from './errors.js';
 import type { Checked } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, LABEL, PATH, SERIES, seriesOf, THREADS } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions, SeriesName } from './types.js';
 
@@ -48,14 +40,14 @@ const SIDES = [
   [9, 2],
 ];
 
-const OPTIONS: Names<CheckOptions> = {
+const OPTIONS: Kinds<CheckOptions> = {
   ...CALL_OPTIONS,
-  image: true,
-  artery: true,
-  vein: true,
-  index: true,
-  series: true,
-  threads: true,
+  image: PATH,
+  artery: LABEL,
+  vein: LABEL,
+  index: INDEX,
+  series: SERIES,
+  threads: THREADS,
 };
 
 /**
@@ -75,8 +67,6 @@ export async function checkLabels(path: string, options: CheckOptions): Promise<
   const { image, artery, vein, index, threads = defaultThreads() } = options;
   checkPath('The label map', path);
   checkPath('The scan', image);
-  if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
-  checkInteger('threads', threads, 1, MAX_THREADS);
   const request = { image, index: index ?? null, series: seriesOf(options), threads, ...valuesOf(artery, vein) };
   return await call(options, (monitor) => addon().checkFile(path, request, monitor));
 }
@@ -86,8 +76,6 @@ function valuesOf(artery?: number, vein?: number): { pairs: number[][]; sides: n
   if (artery === undefined || vein === undefined) {
     throw new UsageError('artery and vein go together: give both values, or none for those of our plans.');
   }
-  checkInteger('artery', artery, 1, 255);
-  checkInteger('vein', vein, 1, 255);
   if (artery === vein) throw new UsageError(`artery and vein are both ${artery}; expected two values.`);
   return { pairs: [[artery, vein]], sides: [] };
 }

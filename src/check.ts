@@ -1,12 +1,7 @@
 import { availableParallelism } from 'node:os';
+import { inspect } from 'node:util';
 import { UsageError } from './errors.js';
-import type { CallOptions, Volume, VoxelArray } from './types.js';
-
-/** Names of the fields of an options type, all of them: one that is missing or made up does not compile. */
-export type Names<Options> = { readonly [Name in keyof Required<Options>]: true };
-
-/** Names that the options of every long call have. */
-export const CALL_OPTIONS: Names<CallOptions> = { signal: true, onProgress: true };
+import type { Volume, VoxelArray } from './types.js';
 
 const arrays = [
   Int8Array,
@@ -27,25 +22,6 @@ export const MAX_THREADS = 256;
 /** All threads this process may use. */
 export function defaultThreads(): number {
   return Math.min(MAX_THREADS, availableParallelism());
-}
-
-/** Refuses what is not an object, and names that a call does not know: a slip would say nothing otherwise. */
-export function checkOptions(options: unknown, names: Readonly<Record<string, true>>): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new UsageError(`The options must be an object, but they are ${show(options)}.`);
-  }
-  const unknown = Object.entries(options).find(([name, value]) => value !== undefined && !Object.hasOwn(names, name));
-  if (unknown) {
-    const known = Object.keys(names).sort().join(', ');
-    throw new UsageError(`There is no option ${show(unknown[0])}.`, { hint: `Expected one of: ${known}.` });
-  }
-  const { signal, onProgress }: { signal?: unknown; onProgress?: unknown } = options;
-  if (signal !== undefined && typeof (signal as AbortSignal | null)?.throwIfAborted !== 'function') {
-    throw new UsageError(`signal must be an AbortSignal, but it is ${show(signal)}.`);
-  }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw new UsageError(`onProgress must be a function, but it is ${show(onProgress)}.`);
-  }
 }
 
 /** Refuses anything but a non-empty string. */
@@ -83,24 +59,16 @@ function isVoxelArray(data: unknown): data is VoxelArray {
   return arrays.some((type) => data instanceof type);
 }
 
+/** Whether a value is an integer in `[low, high]`. */
+export function isInteger(value: unknown, low: number, high: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
+}
+
 /** Refuses what is not an integer in `[low, high]`. */
 export function checkInteger(what: string, value: unknown, low: number, high: number): asserts value is number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
+  if (!isInteger(value, low, high)) {
     throw new UsageError(`${what} must be an integer from ${low} to ${high}, but it is ${show(value)}.`);
   }
-}
-
-/** The series that options name, as the addon takes it. */
-export function seriesOf({ series }: { series?: unknown }): string | null {
-  if (series === undefined) return null;
-  if (typeof series === 'string' && series !== '') return series;
-  checkInteger('series', series, 1, 0xffff_ffff);
-  return String(series);
-}
-
-/** Refuses what is neither `true` nor `false`. */
-export function checkBoolean(what: string, value: unknown): asserts value is boolean {
-  if (typeof value !== 'boolean') throw new UsageError(`${what} must be true or false, but it is ${show(value)}.`);
 }
 
 /** Refuses what is not an array of non-empty strings. */
@@ -122,9 +90,9 @@ function checkNumbers(
   }
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
+/** A value in few words. */
+export function show(value: unknown): string {
   if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
-  if (typeof value === 'object' && value !== null) return JSON.stringify(value).slice(0, 60);
-  return String(value);
+  if (typeof value === 'string') return JSON.stringify(value);
+  return inspect(value, { depth: 1, maxArrayLength: 4, maxStringLength: 40, breakLength: Infinity }).slice(0, 80);
 }

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { freemem } from 'node:os';
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, checkVolume, type Names } from './check.js';
+import { checkPath, checkVolume } from './check.js';
 import { IoError, UsageError } from './errors.js';
 import { type CasePair, caseName, casePairs, type Masks } from './evaluate/pairs.js';
 import { type CaseResult, type Evaluation, failedCase, scoredCases, type UnpairedFile } from './evaluate/result.js';
@@ -8,6 +8,19 @@ import { sideBySide } from './evaluate/side-by-side.js';
 import { type BootstrapOptions, bootstrapSettings, scoreIntervals } from './evaluate/statistics.js';
 import type { EvaluationRequest } from './native/binding.js';
 import { addon } from './native/load.js';
+import {
+  BYTES,
+  CALL_OPTIONS,
+  checkOptions,
+  integer,
+  type Kinds,
+  listOf,
+  oneOf,
+  PATH,
+  RECORD,
+  SWITCH,
+  TEXTS,
+} from './options.js';
 import { call } from './progress.js';
 import { type CaseEvaluation, describeScores, meanScores, namesIn, type ScoreGroup, type Scores } from './scores.js';
 import type { CallOptions, Volume } from './types.js';
@@ -67,17 +80,17 @@ export async function evaluate(
   return (await evaluateCase(pred, ref, options)).scores;
 }
 
-const OPTIONS: Names<EvaluateOptions> = {
+const OPTIONS: Kinds<EvaluateOptions> = {
   ...CALL_OPTIONS,
-  within: true,
-  scores: true,
-  centrelines: true,
-  lungs: true,
-  annotatedSides: true,
-  ignore: true,
-  resample: true,
-  refVeins: true,
-  overlap: true,
+  within: PATH,
+  scores: TEXTS,
+  centrelines: SWITCH,
+  lungs: PATH,
+  annotatedSides: TEXTS,
+  ignore: listOf('values from 0 to 255', integer(0, 255)),
+  resample: SWITCH,
+  refVeins: PATH,
+  overlap: oneOf('ignore', 'artery', 'vein'),
 };
 
 /**
@@ -118,8 +131,6 @@ function requestOf(options: EvaluateOptions): EvaluationRequest {
   }
   const unknown = annotatedSides?.find((side) => !(side in PARTS));
   if (unknown !== undefined) throw new UsageError(`There is no side "${unknown}"; expected left, right or central.`);
-  const value = ignore.find((value) => !Number.isInteger(value) || value < 0 || value > 255);
-  if (value !== undefined) throw new UsageError(`ignore holds ${value}; expected whole numbers from 0 to 255.`);
   return {
     within: within ?? null,
     lungs: lungs ?? null,
@@ -149,7 +160,7 @@ const LANES = 2;
 const READ_BYTES = 12;
 const SHAPE_BYTES = 12;
 
-const FOLDERS_OPTIONS: Names<EvaluateFoldersOptions> = { ...OPTIONS, bootstrap: true, maxMemory: true };
+const FOLDERS_OPTIONS: Kinds<EvaluateFoldersOptions> = { ...OPTIONS, bootstrap: RECORD, maxMemory: BYTES };
 
 /**
  * Scores a folder of label maps against a folder with the same names, whatever their formats, or one label map against
@@ -171,7 +182,6 @@ export async function evaluateFolders(
   const settings = bootstrapSettings(bootstrap);
   const alone = !areFolders(pred, ref);
   const pairs = pairsOf(pred, ref, options);
-  if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
   const room = { most: LANES, bytes: maxMemory ?? freemem() / 2 };
   let done = 0;
   const cases = await sideBySide(

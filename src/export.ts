@@ -1,11 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CALL_OPTIONS, checkOptions, checkPath, type Names } from './check.js';
+import { checkPath } from './check.js';
 import { IoError, UsageError } from './errors.js';
 import { refuseSamePlace } from './files.js';
 import { findModel } from './models.js';
 import type { ExportedCheckpoint } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, PATH } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
 
@@ -23,7 +24,7 @@ export interface ExportReport extends ExportedCheckpoint {
   output: string;
 }
 
-const OPTIONS: Names<ExportOptions> = { ...CALL_OPTIONS, model: true, out: true };
+const OPTIONS: Kinds<ExportOptions> = { ...CALL_OPTIONS, model: PATH, out: PATH };
 
 /**
  * Writes a `la-caf` model's weights under their published PyTorch names and axes; {@link importCheckpoint} takes them

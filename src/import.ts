@@ -1,12 +1,13 @@
 import { basename, resolve } from 'node:path';
 import { z } from 'zod';
-import { CALL_OPTIONS, checkOptions, checkPath, type Names } from './check.js';
+import { checkPath } from './check.js';
 import { laCafPlan, ourTargets, type PlanConfig, planConfig } from './config/plan.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
 import { checkReplaceable } from './models/directory.js';
 import type { CheckpointVariant, ImportedCheckpoint } from './native/binding.js';
 import { addon } from './native/load.js';
+import { ANY, CALL_OPTIONS, checkOptions, type Kinds, oneOf, PATH } from './options.js';
 import { call } from './progress.js';
 import type { Axes, CallOptions } from './types.js';
 
@@ -52,14 +53,14 @@ export interface ImportReport extends ImportedCheckpoint {
   output: string;
 }
 
-const OPTIONS: Names<ImportOptions> = {
+const OPTIONS: Kinds<ImportOptions> = {
   ...CALL_OPTIONS,
-  file: true,
-  out: true,
-  variant: true,
-  prompts: true,
-  windowHu: true,
-  spacingMm: true,
+  file: PATH,
+  out: PATH,
+  variant: oneOf('la-caf', 'gap'),
+  prompts: ANY,
+  windowHu: ANY,
+  spacingMm: ANY,
 };
 
 /**
@@ -78,9 +79,6 @@ export async function importCheckpoint(options: ImportOptions): Promise<ImportRe
   const { file, out, variant } = options;
   checkPath('The checkpoint', file);
   checkPath('The model directory', out);
-  if (variant !== undefined && variant !== 'la-caf' && variant !== 'gap') {
-    throw new UsageError(`variant must be la-caf or gap, but it is ${JSON.stringify(variant)}.`);
-  }
   const request = { plan: JSON.stringify(planOf(options)), variant: variant ?? null };
   checkReplaceable(out);
   return await replaceFolder(out, async (fresh) => {

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
-import { CALL_OPTIONS, checkOptions, checkPath, type Names, seriesOf } from './check.js';
+import { checkPath } from './check.js';
 import { bundledModel } from './models.js';
 import type { DeviceProbe, FileInfo, SeriesInfo } from './native/binding.js';
 import { probeDevices } from './native/device.js';
 import { addon, loadedAddon, platformName } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, SERIES, seriesOf } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions, SeriesName } from './types.js';
 
@@ -16,7 +17,7 @@ export interface InfoOptions extends CallOptions {
   series?: SeriesName | undefined;
 }
 
-const OPTIONS: Names<InfoOptions> = { ...CALL_OPTIONS, series: true };
+const OPTIONS: Kinds<InfoOptions> = { ...CALL_OPTIONS, series: SERIES };
 
 /**
  * Reads a file's header only; of DICOM, that of the series that would be read.

@@ -1,10 +1,11 @@
-import { CALL_OPTIONS, checkOptions, checkPath, checkStrings, type Names } from './check.js';
+import { checkPath } from './check.js';
 import { UsageError } from './errors.js';
 import { replaceFolder } from './files.js';
 import { checkReplaceable } from './models/directory.js';
 import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import type { ClassModelInfo } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, PATH, TEXT, TEXTS } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
 
@@ -32,13 +33,13 @@ export interface NnunetImport extends ClassModelInfo {
   output: string;
 }
 
-const SOURCE_OPTIONS: Names<NnunetSource & CallOptions> = {
+const SOURCE_OPTIONS: Kinds<NnunetSource & CallOptions> = {
   ...CALL_OPTIONS,
-  directory: true,
-  folds: true,
-  checkpoint: true,
+  directory: PATH,
+  folds: TEXTS,
+  checkpoint: TEXT,
 };
-const IMPORT_OPTIONS: Names<NnunetImportOptions> = { ...SOURCE_OPTIONS, out: true };
+const IMPORT_OPTIONS: Kinds<NnunetImportOptions> = { ...SOURCE_OPTIONS, out: PATH };
 
 /**
  * Makes a model directory of an nnU-Net v2 model: the networks' weights only, without a pickle. It labels scans as the
@@ -75,8 +76,6 @@ export async function inspectNnunet(options: NnunetSource & CallOptions): Promis
 
 function sourceOf({ directory, folds, checkpoint = FINAL_CHECKPOINT }: NnunetSource) {
   checkPath('The folder', directory);
-  checkPath('The checkpoint', checkpoint);
-  if (folds !== undefined) checkStrings('folds', folds);
   const foreign = familyOf(directory) !== 'classes';
   if (!foreign && folds !== undefined) {
     throw new UsageError('folds are chosen of nnU-Net’s own folder; this is a model that was made of one.');

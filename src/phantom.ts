@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from './check.js';
+import { checkPath } from './check.js';
 import { type Annotated, type DatasetDescription, datasetConfig, scanFacts } from './config/dataset.js';
 import { FormatError, UsageError } from './errors.js';
 import { makeFolder, readJson, withLock, writeAtomic } from './files.js';
 import type { PhantomFiles, PhantomSize, PhantomStyle } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, integer, type Kinds, oneOf, PATH, SWITCH } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
 
@@ -45,14 +46,14 @@ export interface PhantomCase extends PhantomFiles {
 const MIN_LABELLED_DIAMETER_MM = 1.5;
 const FOLDERS = ['imagesTr', 'labelsTr', 'lungsTr', 'airwaysTr', 'anatomyTr'];
 
-const OPTIONS: Names<PhantomOptions> = {
+const OPTIONS: Kinds<PhantomOptions> = {
   ...CALL_OPTIONS,
-  out: true,
-  count: true,
-  seed: true,
-  halfLabelled: true,
-  size: true,
-  style: true,
+  out: PATH,
+  count: integer(1, 100_000),
+  seed: integer(0, 2 ** 48),
+  halfLabelled: SWITCH,
+  size: oneOf('small', 'full'),
+  style: oneOf('hospital', 'plain'),
 };
 
 /**
@@ -65,8 +66,6 @@ export async function phantom(options: PhantomOptions): Promise<PhantomCase[]> {
   checkOptions(options, OPTIONS);
   const { out, count = 1, seed = 1, halfLabelled = false, size = 'small', style = 'hospital' } = options;
   checkPath('out', out);
-  checkInteger('count', count, 1, 100_000);
-  checkInteger('seed', seed, 0, 2 ** 48);
   for (const folder of FOLDERS) await makeFolder(join(out, folder));
   return withLock(out, async () => {
     const description = await openDataset(out);

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { dirname, join } from 'node:path';
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from './check.js';
+import { checkPath } from './check.js';
 import { type CheckedCase, checkCase, type SurveyedCase, surveyDataset } from './dataset.js';
 import { FormatError, IoError, isPulmoavError, UsageError } from './errors.js';
 import { refuseSamePlace, writeAtomic } from './files.js';
+import { BYTES, CALL_OPTIONS, checkOptions, integer, type Kinds, PATH } from './options.js';
 import { type Choice, choose } from './plan/choose.js';
 import { EDGES_MM, type Fingerprint, fingerprint, type MeasuredCase } from './plan/fingerprint.js';
 import { makeFolds } from './plan/splits.js';
@@ -36,7 +37,7 @@ export interface TrainingPlan extends Choice {
 /** So many labelled cases are enough to know the best Dice. */
 const CEILING_CASES = 6;
 
-const OPTIONS: Names<PlanOptions> = { ...CALL_OPTIONS, out: true, maxMemoryBytes: true, folds: true };
+const OPTIONS: Kinds<PlanOptions> = { ...CALL_OPTIONS, out: PATH, maxMemoryBytes: BYTES, folds: integer(2, 1000) };
 
 /**
  * Measures a data set and makes a training config for it: what differs from the recipe `tiny`, with the reasons.
@@ -51,9 +52,7 @@ export async function plan(dataset: string, options: PlanOptions = {}): Promise<
   checkOptions(options, OPTIONS);
   checkPath('dataset', dataset);
   const { out, folds, maxMemoryBytes: budgetBytes = Math.floor(os.totalmem() / 2) } = options;
-  checkInteger('maxMemoryBytes', budgetBytes, 1, Number.MAX_SAFE_INTEGER);
   if (out !== undefined) checkPlace(out, dataset);
-  if (folds !== undefined) checkInteger('folds', folds, 2, 1000);
   const survey = await surveyDataset(dataset, options);
   const measured = await measure(dataset, survey.cases, options);
   const labelled = measured.filter(({ case: one, facts }) => one.labelled && facts).length;
@@ -71,7 +70,6 @@ export async function plan(dataset: string, options: PlanOptions = {}): Promise<
 
 /** Refuses a wrong place for the config before anything is measured. */
 function checkPlace(out: string, dataset: string): void {
-  checkPath('out', out);
   refuseSamePlace(out, [join(dataset, 'dataset.json'), join(dataset, 'splits_final.json')]);
   if (!existsSync(dirname(out))) {
     throw new IoError('ERR_IO', `"${out}" cannot be written: there is no folder "${dirname(out)}".`);

@@ -1,9 +1,10 @@
-import { CALL_OPTIONS, checkOptions, defaultThreads, type Names, seriesOf } from './check.js';
+import { defaultThreads } from './check.js';
 import { UsageError } from './errors.js';
 import { isSamePlace, refuseOld, refuseSamePlace } from './files.js';
 import { labelNames } from './labels.js';
 import { checkDevices, type Precision } from './native/device.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, PATH, SCANS, SWITCH, seriesOf } from './options.js';
 import { call } from './progress.js';
 import { type FileRecord, fileRecord, inputRecord, labelSource, modelHash, recordPath, writeRecord } from './record.js';
 import {
@@ -83,14 +84,15 @@ export interface SegmentJob {
   overwrite?: boolean | undefined;
 }
 
-/** Names of its fields. */
-export const JOB_OPTIONS: Names<SegmentJob> = {
+/** What its fields must be. */
+export const JOB_OPTIONS: Kinds<SegmentJob> = {
   ...LOADING,
   ...ASKING,
-  input: true,
-  output: true,
-  record: true,
-  overwrite: true,
+  input: SCANS,
+  output: PATH,
+  record: SWITCH,
+  overwrite: SWITCH,
+  probabilities: PATH,
 };
 
 /** What became of a {@link SegmentJob}. */

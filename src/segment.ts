@@ -1,16 +1,4 @@
-import {
-  CALL_OPTIONS,
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  checkStrings,
-  checkVolume,
-  defaultThreads,
-  MAX_THREADS,
-  type Names,
-  seriesOf,
-} from './check.js';
+import { checkPath, checkVolume, defaultThreads } from './check.js';
 import { StrictError, UsageError } from './errors.js';
 import { FINAL_CHECKPOINT, familyOf } from './models/family.js';
 import { findNetworks } from './models.js';
@@ -22,6 +10,21 @@ import type { Network } from './networks/network.js';
 import type { SegmentOptions } from './networks/options.js';
 import { PromptedNetwork } from './networks/prompted.js';
 import { checkQuality, foldsOf, type Quality, type Windows, windowsOf } from './networks/quality.js';
+import {
+  BYTES,
+  CALL_OPTIONS,
+  checkOptions,
+  INDEX,
+  integer,
+  type Kinds,
+  PATH,
+  SERIES,
+  SHARE,
+  SWITCH,
+  TEXT,
+  TEXTS,
+  THREADS,
+} from './options.js';
 import { call } from './progress.js';
 import { type FileBytes, isFileBytes, withFileOf } from './spool.js';
 import type { CallOptions, Volume, Warning } from './types.js';
@@ -91,34 +94,34 @@ export interface LoadOptions extends CallOptions {
   quality?: Quality | undefined;
 }
 
-/** Names of what is asked of a model, and of one scan, without those of every call. */
-export const LOADING: Names<Omit<LoadOptions, keyof CallOptions>> = {
-  model: true,
-  preset: true,
-  weights: true,
-  folds: true,
-  checkpoint: true,
-  device: true,
-  devices: true,
-  precision: true,
-  threads: true,
-  quality: true,
+/** What is asked of a model, and of one scan, beside what every call may say. */
+export const LOADING: Kinds<Omit<LoadOptions, keyof CallOptions>> = {
+  model: PATH,
+  preset: TEXT,
+  weights: PATH,
+  folds: TEXTS,
+  checkpoint: TEXT,
+  device: TEXT,
+  devices: TEXTS,
+  precision: TEXT,
+  threads: THREADS,
+  quality: TEXT,
 };
-export const ASKING: Names<Omit<SegmentOptions, keyof CallOptions>> = {
-  prompts: true,
-  probabilities: true,
-  keepLungs: true,
-  keepAirways: true,
-  postprocess: true,
-  tidy: true,
-  strict: true,
-  index: true,
-  series: true,
-  mirror: true,
-  step: true,
-  rawLabels: true,
-  tilesAtOnce: true,
-  maxMemory: true,
+export const ASKING: Kinds<Omit<SegmentOptions, keyof CallOptions>> = {
+  prompts: TEXTS,
+  probabilities: SWITCH,
+  keepLungs: SWITCH,
+  keepAirways: SWITCH,
+  postprocess: SWITCH,
+  tidy: SWITCH,
+  strict: SWITCH,
+  index: INDEX,
+  series: SERIES,
+  mirror: SWITCH,
+  step: SHARE,
+  rawLabels: SWITCH,
+  tilesAtOnce: integer(1, 4096),
+  maxMemory: BYTES,
 };
 
 /** Disposes of models that nobody can reach any more. */
@@ -181,12 +184,10 @@ export class Segmenter {
     const { model, precision = 'f32', threads = defaultThreads(), preset, weights, folds, checkpoint } = options;
     const { quality = 'normal' } = options;
     checkQuality(quality);
-    checkInteger('threads', threads, 1, MAX_THREADS);
     const device = await chooseDevices(options, options.signal);
     const [first = 'cpu', ...more] = device.all;
     checkPrecision(precision, first);
     const place = { device: first, others: more, precision, threads };
-    if (folds !== undefined) checkStrings('folds', folds);
     if (preset !== undefined) {
       checkPreset(options);
       const network = await LungVessels.load(weights, place, options);
@@ -260,7 +261,6 @@ export class Segmenter {
     checkOptions(given, { ...CALL_OPTIONS, ...ASKING });
     const set = Object.entries(given).filter(([, value]) => value !== undefined);
     const options: SegmentOptions = { ...this.#windows, ...Object.fromEntries(set) };
-    checkValues(options);
     this.#network.check(options);
     return options;
   }
@@ -316,19 +316,4 @@ function checkPreset({ preset, model, folds, checkpoint, quality = 'normal' }: L
   if (quality !== 'normal') throw new UsageError('A preset has its own way, so quality does not go with it.');
   if ((model ?? folds ?? checkpoint) === undefined) return;
   throw new UsageError('A preset has its own models, so model, folds and checkpoint do not go with it.');
-}
-
-function checkValues(options: SegmentOptions): void {
-  const { prompts, index, maxMemory, step } = options;
-  if (prompts !== undefined) checkStrings('prompts', prompts);
-  const { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels } = options;
-  const switches = { probabilities, keepLungs, keepAirways, strict, postprocess, tidy, mirror, rawLabels };
-  for (const [name, value] of Object.entries(switches)) if (value !== undefined) checkBoolean(name, value);
-  if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
-  seriesOf(options);
-  if (options.tilesAtOnce !== undefined) checkInteger('tilesAtOnce', options.tilesAtOnce, 1, 4096);
-  if (maxMemory !== undefined) checkInteger('maxMemory', maxMemory, 1, Number.MAX_SAFE_INTEGER);
-  if (step !== undefined && !(step > 0 && step <= 1)) {
-    throw new UsageError(`step must be a number above 0, up to 1, but it is ${JSON.stringify(step)}.`);
-  }
 }

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from './check.js';
+import { checkPath } from './check.js';
 import { readJson } from './files.js';
 import { type LabelName, labelNames, segmentsOf } from './labels.js';
 import type { SurfacePart } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, LABEL, listOf, RECORD } from './options.js';
 import { call } from './progress.js';
 import { recordPath } from './record.js';
 import type { CallOptions } from './types.js';
@@ -23,7 +24,11 @@ const MOST = 255;
 const named = z.array(z.object({ value: z.number(), name: z.string() }));
 const record = z.object({ targets: named, structures: named });
 
-const OPTIONS: Names<SurfaceOptions> = { ...CALL_OPTIONS, labels: true, values: true };
+const OPTIONS: Kinds<SurfaceOptions> = {
+  ...CALL_OPTIONS,
+  labels: listOf('named values', RECORD),
+  values: listOf('values', LABEL),
+};
 
 /**
  * Writes the surfaces of a label map's values as binary STL, PLY or glTF (`.stl`, `.ply`, `.glb`): smoothed, enclosing
@@ -36,7 +41,6 @@ export async function writeSurface(map: string, output: string, options: Surface
   checkPath('The label map', map);
   checkPath('The output', output);
   const { values } = options;
-  for (const value of values ?? []) checkInteger('values', value, 1, MOST);
   const names = options.labels ?? (await namesOf(map));
   const wanted = values ? names.filter(({ value }) => values.includes(value)) : names;
   return await call(options, (monitor) => addon().writeSurface(map, output, segmentsOf(wanted), monitor));

@@ -1,8 +1,9 @@
-import { CALL_OPTIONS, checkOptions, checkStrings, type Names } from './check.js';
+import { checkStrings } from './check.js';
 import { findModel } from './models.js';
 import type { EncodedText, Understood } from './native/binding.js';
 import { chooseDevice } from './native/device.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, PATH, TEXT } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
 
@@ -16,7 +17,7 @@ export interface TextOptions extends CallOptions {
 
 export type { EncodedText, Understood };
 
-const OPTIONS: Names<TextOptions> = { ...CALL_OPTIONS, model: true, device: true };
+const OPTIONS: Kinds<TextOptions> = { ...CALL_OPTIONS, model: PATH, device: TEXT };
 
 /**
  * Token ids and embeddings of prompts.

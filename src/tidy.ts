@@ -1,15 +1,8 @@
-import {
-  CALL_OPTIONS,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  defaultThreads,
-  MAX_THREADS,
-  type Names,
-} from './check.js';
+import { checkPath, defaultThreads } from './check.js';
 import { UsageError } from './errors.js';
 import type { Tidied } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, LABEL, PATH, THREADS } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions } from './types.js';
 
@@ -29,13 +22,13 @@ export interface TidyOptions extends CallOptions {
   threads?: number | undefined;
 }
 
-const OPTIONS: Names<TidyOptions> = {
+const OPTIONS: Kinds<TidyOptions> = {
   ...CALL_OPTIONS,
-  artery: true,
-  vein: true,
-  image: true,
-  index: true,
-  threads: true,
+  artery: LABEL,
+  vein: LABEL,
+  image: PATH,
+  index: INDEX,
+  threads: THREADS,
 };
 
 /**
@@ -50,12 +43,7 @@ export async function tidy(path: string, options: TidyOptions = {}): Promise<Tid
   checkOptions(options, OPTIONS);
   const { artery = 1, vein = 2, image, index, threads = defaultThreads() } = options;
   checkPath('The label map', path);
-  if (image !== undefined) checkPath('The scan', image);
-  checkInteger('artery', artery, 1, 255);
-  checkInteger('vein', vein, 1, 255);
   if (artery === vein) throw new UsageError(`artery and vein are both ${artery}; expected two values.`);
-  if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
-  checkInteger('threads', threads, 1, MAX_THREADS);
   const request = { artery, vein, image: image ?? null, index: index ?? null, threads };
   return await call(options, (monitor) => addon().tidyFile(path, request, monitor));
 }

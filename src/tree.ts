@@ -1,16 +1,8 @@
-import {
-  CALL_OPTIONS,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  checkVolume,
-  defaultThreads,
-  MAX_THREADS,
-  type Names,
-} from './check.js';
+import { checkInteger, checkPath, checkVolume, defaultThreads } from './check.js';
 import { UsageError } from './errors.js';
 import type { TreeRequest, VesselTrees } from './native/binding.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, SWITCH, THREADS, VALUES } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions, Volume } from './types.js';
 
@@ -41,7 +33,13 @@ export interface TreeOptions extends CallOptions {
   threads?: number | undefined;
 }
 
-const OPTIONS: Names<TreeOptions> = { ...CALL_OPTIONS, values: true, exports: true, index: true, threads: true };
+const OPTIONS: Kinds<TreeOptions> = {
+  ...CALL_OPTIONS,
+  values: VALUES,
+  exports: SWITCH,
+  index: INDEX,
+  threads: THREADS,
+};
 
 /**
  * Measures a mask or label map of vessels, given by path or as a volume, as trees: branches with length, radius, angle,
@@ -66,8 +64,6 @@ export async function tree(mask: string | Volume, options: TreeOptions = {}): Pr
 }
 
 function requestOf({ values, exports = false, index, threads = defaultThreads() }: TreeOptions): TreeRequest {
-  if (index !== undefined) checkInteger('index', index, 0, 0xffff_ffff);
-  checkInteger('threads', threads, 1, MAX_THREADS);
   return { values: values === undefined ? null : valuesOf(values), exports, index: index ?? null, threads };
 }
 

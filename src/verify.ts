@@ -1,6 +1,7 @@
-import { CALL_OPTIONS, checkOptions, checkPath } from './check.js';
+import { checkPath } from './check.js';
 import { type CheckedCase, checkCase, type DatasetFinding, surveyDataset } from './dataset.js';
 import { isPulmoavError } from './errors.js';
+import { CALL_OPTIONS, checkOptions } from './options.js';
 import type { CallOptions } from './types.js';
 
 /** What was found in a data set. */

@@ -1,6 +1,7 @@
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, checkVolume, type Names, seriesOf } from './check.js';
+import { checkPath, checkVolume } from './check.js';
 import { type LabelName, segmentsOf } from './labels.js';
 import { addon } from './native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, listOf, PATH, RECORD, SERIES, seriesOf } from './options.js';
 import { call } from './progress.js';
 import type { CallOptions, SeriesName, Volume } from './types.js';
 
@@ -28,7 +29,7 @@ export interface WriteOptions extends CallOptions {
   labels?: LabelName[] | undefined;
 }
 
-const READ_OPTIONS: Names<ReadOptions> = { ...CALL_OPTIONS, index: true, series: true };
+const READ_OPTIONS: Kinds<ReadOptions> = { ...CALL_OPTIONS, index: INDEX, series: SERIES };
 
 /**
  * Reads a NIfTI-1 or -2 (`.nii`, `.nii.gz`, `.hdr` + `.img`), NRRD or MetaImage file, or a CT from DICOM: a folder, a zip
@@ -42,11 +43,15 @@ const READ_OPTIONS: Names<ReadOptions> = { ...CALL_OPTIONS, index: true, series:
 export async function readVolume(path: string, options: ReadOptions = {}): Promise<Volume> {
   checkOptions(options, READ_OPTIONS);
   checkPath('The path', path);
-  if (options.index !== undefined) checkInteger('index', options.index, 0, 0xffff_ffff);
   return await call(options, (monitor) => addon().readVolume(path, options.index ?? null, seriesOf(options), monitor));
 }
 
-const WRITE_OPTIONS: Names<WriteOptions> = { ...CALL_OPTIONS, like: true, series: true, labels: true };
+const WRITE_OPTIONS: Kinds<WriteOptions> = {
+  ...CALL_OPTIONS,
+  like: PATH,
+  series: SERIES,
+  labels: listOf('named values', RECORD),
+};
 
 /**
  * Writes a volume with its own data type, by the ending: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`; `.seg.nrrd`, a
@@ -59,7 +64,6 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   checkOptions(options, WRITE_OPTIONS);
   checkPath('The path', path);
   checkVolume('The volume', volume);
-  if (options.like !== undefined) checkPath('like', options.like);
   const labels = options.labels ? segmentsOf(options.labels) : null;
   const likeness = { like: options.like ?? null, series: seriesOf(options), labels };
   await call(options, (monitor) => addon().writeVolume(path, volume, likeness, monitor));

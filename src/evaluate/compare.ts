@@ -1,5 +1,5 @@
-import { CALL_OPTIONS, checkOptions, type Names } from '../check.js';
 import { FormatError } from '../errors.js';
+import { CALL_OPTIONS, checkOptions, type Kinds, RECORD } from '../options.js';
 import { type ByTarget, describeScores, namesIn, type ScoreDescription, type Scores } from '../scores.js';
 import { type BootstrapSettings, type Interval, meanInterval } from '../statistics/bootstrap.js';
 import { meanOf } from '../statistics/mean.js';
@@ -41,7 +41,7 @@ export interface Comparison {
   scores: ScoreDescription[];
 }
 
-const OPTIONS: Names<BootstrapOptions> = { ...CALL_OPTIONS, bootstrap: true };
+const OPTIONS: Kinds<BootstrapOptions> = { ...CALL_OPTIONS, bootstrap: RECORD };
 
 /**
  * Compares two models case by case: what {@link evaluateFolders} gave, or result files (of `pulmoav evaluate -o`,

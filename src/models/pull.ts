@@ -1,9 +1,9 @@
 import { stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CALL_OPTIONS, checkInteger, checkOptions, type Names } from '../check.js';
 import { hub as defaults, sideRevisions } from '../config/hub.js';
 import { FormatError, IoError, ModelError } from '../errors.js';
 import { makeFolder } from '../files.js';
+import { CALL_OPTIONS, checkOptions, integer, type Kinds, SWITCH, TEXT } from '../options.js';
 import type { CallOptions, Warning } from '../types.js';
 import { blobPath, findSnapshot, place, snapshotPath, WEIGHTS, writeReference } from './cache.js';
 import { download, incomplete } from './download.js';
@@ -44,7 +44,13 @@ export interface PulledModel {
   warnings: Warning[];
 }
 
-const OPTIONS: Names<PullOptions> = { ...CALL_OPTIONS, revision: true, offline: true, timeoutMs: true, retries: true };
+const OPTIONS: Kinds<PullOptions> = {
+  ...CALL_OPTIONS,
+  revision: TEXT,
+  offline: SWITCH,
+  timeoutMs: integer(1, 2 ** 31 - 1),
+  retries: integer(0, 100),
+};
 
 /**
  * Brings a model of the Hugging Face hub into Hugging Face's cache, or goes on where an earlier call stopped. Every
@@ -62,8 +68,6 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
   const { revision = defaults.revision, signal, timeoutMs = defaults.timeoutMs, retries = defaults.retries } = options;
   checkHubName(name);
   checkRevision(revision);
-  checkInteger('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
-  checkInteger('retries', retries, 0, 100);
   signal?.throwIfAborted();
   if (options.offline ?? isOffline()) return pulledBefore(name, revision);
   // Its HTTP client takes longer to load than all the rest, and only a pull needs it.

@@ -1,8 +1,8 @@
-import { seriesOf } from '../check.js';
 import { UsageError } from '../errors.js';
 import { bundledModel } from '../models.js';
 import type { CallMonitor, ClassModelInfo, ClassModelSource } from '../native/binding.js';
 import { addon } from '../native/load.js';
+import { seriesOf } from '../options.js';
 import { call } from '../progress.js';
 import type { CallOptions, Volume } from '../types.js';
 import type { Answer, Foretold, Network, Place, Terms } from './network.js';

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { seriesOf } from '../check.js';
 import { ModelError, UsageError } from '../errors.js';
 import { FINAL_CHECKPOINT } from '../models/family.js';
 import type { CallMonitor } from '../native/binding.js';
 import { addon } from '../native/load.js';
+import { seriesOf } from '../options.js';
 import type { CallOptions, Volume } from '../types.js';
 import { ClassNetwork, refuse } from './classes.js';
 import type { Answer, Foretold, Network, Place, Terms } from './network.js';

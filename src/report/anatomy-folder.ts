@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { type Anatomy, anatomy } from '../anatomy.js';
-import { CALL_OPTIONS, checkOptions, checkPath, type Names } from '../check.js';
+import { checkPath } from '../check.js';
 import { makeFolder, writeAtomic } from '../files.js';
 import { info } from '../inspect.js';
 import { addon } from '../native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, PATH, SERIES, THREADS } from '../options.js';
 import { call } from '../progress.js';
 import type { CallOptions, MeasuredStructure, SeriesName, Warning } from '../types.js';
 import { readVolume, writeVolume } from '../volume.js';
@@ -34,7 +35,7 @@ export interface AnatomyReport {
   warnings: Warning[];
 }
 
-const JOB: Names<AnatomyJob> = { input: true, out: true, index: true, series: true, threads: true };
+const JOB: Kinds<AnatomyJob> = { input: PATH, out: PATH, index: INDEX, series: SERIES, threads: THREADS };
 
 /**
  * Writes a scan's anatomy to a folder: `anatomy.nii.gz` on the scan's own grid, `anatomy.png`, `anatomy.json`. Whatever

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from '../check.js';
+import { checkPath } from '../check.js';
 import { PICTURED_CASES } from '../config/evaluate.js';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, scoredCases } from '../evaluate/result.js';
 import { makeFolder, refuseSamePlace, writeAtomic } from '../files.js';
+import { CALL_OPTIONS, checkOptions, integer, type Kinds, PATH, RECORD } from '../options.js';
 import type { CallOptions, Warning } from '../types.js';
 import { scoresCsv } from './evaluation/csv.js';
 import { nnunetSummary } from './evaluation/nnunet-summary.js';
@@ -47,7 +48,13 @@ export interface EvaluationFiles {
   comparison?: string;
 }
 
-const JOB: Names<EvaluationJob> = { evaluation: true, against: true, out: true, images: true, pictures: true };
+const JOB: Kinds<EvaluationJob> = {
+  evaluation: RECORD,
+  against: RECORD,
+  out: PATH,
+  images: PATH,
+  pictures: integer(0, 1000),
+};
 
 /**
  * Writes an evaluation to a folder: `summary.json` as nnU-Net has it, `scores.csv` and `report.html`, a page that loads
@@ -64,7 +71,6 @@ export async function evaluationToFolder(job: EvaluationJob, options: CallOption
   checkOptions(job, JOB);
   checkOptions(options, CALL_OPTIONS);
   const { evaluation, against, out, images, pictures: count = PICTURED_CASES } = job;
-  checkInteger('pictures', count, 0, 1000);
   const files = await prepareFolder(out, against !== undefined, filesRead(evaluation, against));
   const { bootstrap } = evaluation;
   const comparison = against && (await compare(evaluation, against, { ...options, bootstrap }));

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { CALL_OPTIONS, checkOptions, checkPath, type Names } from '../check.js';
+import { checkPath } from '../check.js';
 import { makeFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { addon } from '../native/load.js';
+import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, PATH, THREADS, VALUES } from '../options.js';
 import { call } from '../progress.js';
 import { type MeasuredTree, type TreeOptions, tree, type VesselTrees } from '../tree.js';
 import type { CallOptions, Warning } from '../types.js';
@@ -48,7 +49,7 @@ export interface TreeSummary {
 
 const FORMATS = ['swc', 'graphml', 'vtk'] as const;
 
-const JOB: Names<TreeJob> = { input: true, out: true, values: true, index: true, threads: true };
+const JOB: Kinds<TreeJob> = { input: PATH, out: PATH, values: VALUES, index: INDEX, threads: THREADS };
 
 /**
  * Writes the trees of a label map to a folder: `tree.json` with everything that was measured, `tree.png`, and

@@ -1,9 +1,23 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CALL_OPTIONS, checkInteger, checkOptions, checkPath, type Names } from '../check.js';
+import { checkPath } from '../check.js';
 import { FormatError, UsageError } from '../errors.js';
 import { readJson } from '../files.js';
 import { foldFolder, modelsOfRun } from '../models/run.js';
+import {
+  BYTES,
+  CALL_OPTIONS,
+  CALLBACK,
+  checkOptions,
+  FOLD,
+  type Kinds,
+  PATH,
+  POSITIVE,
+  RECORD,
+  SWITCH,
+  TEXT,
+  THREADS,
+} from '../options.js';
 import { meanScores, type Scores } from '../scores.js';
 import { EventLog, isWhole } from './events.js';
 import { modelOf, type TrainOptions, type TrainResult, trainFold } from './loop.js';
@@ -12,20 +26,20 @@ import { configOf, openRun } from './run.js';
 /** Folds of a data set that names none in `splits_final.json`. */
 const FOLDS = 5;
 
-const OPTIONS: Names<TrainOptions> = {
+const OPTIONS: Kinds<TrainOptions> = {
   ...CALL_OPTIONS,
-  dataset: true,
-  out: true,
-  fold: true,
-  config: true,
-  resume: true,
-  maxSeconds: true,
-  device: true,
-  precision: true,
-  threads: true,
-  ranks: true,
-  maxMemoryBytes: true,
-  onEvent: true,
+  dataset: PATH,
+  out: PATH,
+  fold: FOLD,
+  config: RECORD,
+  resume: SWITCH,
+  maxSeconds: POSITIVE,
+  device: TEXT,
+  precision: TEXT,
+  threads: THREADS,
+  ranks: RECORD,
+  maxMemoryBytes: BYTES,
+  onEvent: CALLBACK,
 };
 
 /**
@@ -40,7 +54,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   checkPath('dataset', options.dataset);
   checkPath('out', options.out);
   if (fold === 'all') return trainFolds(rest);
-  if (fold !== undefined) checkInteger('fold', fold, 0, Number.MAX_SAFE_INTEGER);
   const { out } = options;
   if (existsSync(join(foldFolder(out, 0), 'run.json'))) {
     throw new UsageError(`"${out}" holds a run of all folds.`, {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkInteger, checkPath, defaultThreads, MAX_THREADS } from '../check.js';
+import { defaultThreads } from '../check.js';
 import type { TrainSettings } from '../config/train.js';
 import { checkDataset } from '../dataset.js';
 import { ConfigError, IoError } from '../errors.js';
@@ -89,13 +89,9 @@ const cure = { hint: 'Go on from the last checkpoint with a smaller schedule.lea
  * @param shared folder of prepared cases and text tensors, which folds have in common
  */
 export async function trainFold(options: FoldOptions, shared = options.out): Promise<TrainResult> {
-  checkPath('dataset', options.dataset);
-  checkPath('out', options.out);
   const started = performance.now();
   const { out, resume = false, threads = defaultThreads() } = options;
-  checkInteger('threads', threads, 1, MAX_THREADS);
   const { maxMemoryBytes } = options;
-  if (maxMemoryBytes !== undefined) checkInteger('maxMemoryBytes', maxMemoryBytes, 1, Number.MAX_SAFE_INTEGER);
   if (!existsSync(join(options.dataset, 'dataset.json'))) {
     throw new IoError('ERR_IO', `"${options.dataset}" is not a data set: it has no dataset.json.`);
   }
