@@ -56,6 +56,11 @@ test('what would be lost or is not there is said before anything is written', as
     [['compare', join(at, 'none.json'), labels], 3, /none\.json" does not exist/],
     [['segment', scan, '-o', join(at, 'x.nii.gz'), '--model', begun], 3, /has no model yet/],
     [['help', 'nothing'], 2, /no command 'nothing'/],
+    // The slip is told, not what is missing for it.
+    [['segment', scan, '--ouput', labels], 2, /Unknown option '--ouput'\. Did you mean --output\?/],
+    [['segment', scan, '--ouput=x.nii'], 2, /Unknown option '--ouput'\. Did you mean --output\?/],
+    [['segmnt', scan], 2, /Unknown command 'segmnt'\. Did you mean segment\?/],
+    [['info', 'nowhere.nii'], 3, /cannot read nowhere\.nii: No such file or directory \[/],
     [['train', await dataset(), '-o', join(at, 'run'), '--fold', '17'], 3, /no fold 17|fold is 17/],
   ];
   for (const [args, status, words] of refused) {

@@ -4,6 +4,7 @@ import { UsageError } from '../errors.js';
 import { exitStatus, named, reportError, watchSignals } from './exit.js';
 import { outliveReaders, PROGRESS_MODES, printJson, tellProgress } from './output.js';
 import { pulmoav } from './program.js';
+import { usage } from './usage.js';
 
 const json = process.argv.includes('--json');
 const program = pulmoav();
@@ -30,7 +31,7 @@ try {
     if (json) printJson({ text: text.trimEnd() });
     process.exitCode = 0;
   } else {
-    const failure = error instanceof CommanderError ? usage(error) : named(error);
+    const failure = error instanceof CommanderError ? usage(error, program, process.argv.slice(2)) : named(error);
     reportError(failure, { json, signal: stop.signal });
     process.exitCode = exitStatus(failure, stop.signal);
   }
@@ -46,21 +47,4 @@ function withoutProgress(args: string[]): string[] {
   if (!mode) throw new UsageError(`--progress takes one of ${PROGRESS_MODES.join(', ')}.`);
   tellProgress(mode);
   return args.toSpliced(at, inline === undefined ? 2 : 1);
-}
-
-/** A wrong flag, as one of our own errors. */
-function usage(error: CommanderError): UsageError {
-  if (error.code === 'commander.help') {
-    const [, , command, topic] = process.argv;
-    if (command === 'help' && topic !== undefined) {
-      return new UsageError(`There is no command '${topic}'.`, { hint: '"pulmoav --help" lists the commands.' });
-    }
-    return new UsageError('No command was given.', { hint: '"pulmoav --help" lists the commands.' });
-  }
-  const message = error.message.replace(/^error: /, '').replace(/\.?$/, '.');
-  const hint =
-    error.code === 'commander.unknownCommand'
-      ? '"pulmoav --help" lists the commands.'
-      : '"pulmoav COMMAND --help" lists what it takes.';
-  return new UsageError(message.charAt(0).toUpperCase() + message.slice(1), { hint });
 }

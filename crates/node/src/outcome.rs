@@ -42,8 +42,22 @@ impl Failure {
             causes.push(inner.to_string());
             cause = inner.source();
         }
-        Self { code, message: error.to_string(), causes }
+        Self { code, message: without_number(&error.to_string()), causes }
     }
+}
+
+/// A message without the numbers that the operating system gives its refusals, which say nothing to a user.
+fn without_number(message: &str) -> String {
+    const BEFORE: &str = " (os error ";
+    let mut parts = message.split(BEFORE);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(')') {
+            Some(rest) => told.push_str(rest),
+            None => told.extend([BEFORE, part]),
+        }
+    }
+    told
 }
 
 /// Every library error enum names its code; one line here lets `?` carry it over the door.
@@ -81,4 +95,19 @@ pub fn outcome<T>(result: Result<T, Failure>) -> Outcome<T> {
 /// Reads a JSON argument; `what` names it in the error.
 pub fn parse<T: serde::de::DeserializeOwned>(what: &str, json: &str) -> Result<T, Failure> {
     serde_json::from_str(json).map_err(|error| Failure::new("ERR_CONFIG", format!("{what} is not valid: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::without_number;
+
+    #[test]
+    fn words_of_the_system_come_without_its_number() {
+        let said = format!("cannot read a.nii: {}; look again", Error::from_raw_os_error(2));
+        assert!(said.contains("(os error 2)"), "{said}");
+        assert_eq!(without_number(&said), said.replace(" (os error 2)", ""));
+        assert_eq!(without_number("nothing of the kind"), "nothing of the kind");
+    }
 }
