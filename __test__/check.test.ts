@@ -67,7 +67,7 @@ test('another grid, a missing file and half a pair of values are told', async (t
 test('the command says the same, and --json is one object', async (t) => {
   const said = await pulmoav('check', swapped, '--image', scan);
   t.is(said.status, 0);
-  t.regex(said.stderr, /follow the share of swapped voxels[\s\S]*plain plausibility/);
+  t.regex(said.stdout, /follow the share of swapped voxels[\s\S]*plain plausibility/);
   t.true('figures' in object(await pulmoav('check', swapped, '--image', scan, '--json')));
   t.is((await pulmoav('check', swapped)).status, 2);
 });

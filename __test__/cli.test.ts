@@ -170,6 +170,7 @@ test.serial('segment writes labels and probabilities, and its JSON is the contra
     'memory',
     'tile',
     'clearedInAir',
+    'classDoubt',
     'tidied',
     'targets',
     'structures',
@@ -269,13 +270,13 @@ test.serial('info, doctor, text and models tell people and programs', async (t) 
   for (const key of ['shape', 'spacingMm', 'affine', 'axcodes', 'dataType', 'littleEndian', 'sformCode', 'qformCode']) {
     t.true(key in header, key);
   }
-  t.regex((await pulmoav('info', scan)).stderr, /48 × 64 × 88 .*int16\n.*RAS/);
+  t.regex((await pulmoav('info', scan)).stdout, /48 × 64 × 88 .*int16\n.*RAS/);
   t.true('devices' in object(await pulmoav('doctor', '--json')));
-  t.regex((await pulmoav('doctor')).stderr, /cuda: not usable/);
+  t.regex((await pulmoav('doctor')).stdout, /cuda: not usable/);
   const text = object(await pulmoav('text', 'artery', '--embeddings', '--json')) as unknown as Record<string, object[]>;
   t.deepEqual(Object.keys(text.prompts?.[0] ?? {}), ['text', 'ids', 'truncated', 'target', 'confidence']);
   t.is(text.embeddings?.length, 1);
-  t.regex((await pulmoav('text', 'banana')).stderr, /nothing this model knows/);
+  t.regex((await pulmoav('text', 'banana')).stdout, /nothing this model knows/);
   t.true('models' in object(await pulmoav('models', 'list', '--json')));
   t.like(object(await pulmoav('models', 'verify', model, '--json')), { name: 'smallest', preset: 'pulmoav' });
   t.is((await pulmoav('models', 'path', model)).stdout.trim(), model);

@@ -60,7 +60,7 @@ cuda('doctor shows driver, libraries and cards', async (t) => {
   const [card] = cuda?.cards ?? [];
   t.true((card?.freeBytes ?? 0) > 0 && (card?.freeBytes ?? 0) <= (card?.totalBytes ?? 0), JSON.stringify(card));
   t.deepEqual(devices[1], { name: 'cuda:0', usable: true, reason: null });
-  t.regex((await pulmoav(['doctor'])).stderr, /cuda:0: usable/);
+  t.regex((await pulmoav(['doctor'])).stdout, /cuda:0: usable/);
 });
 
 const nowhere = folder();
@@ -199,7 +199,7 @@ cuda('a dry run says what a card will be asked for', async (t) => {
   t.is(ended.status, 0, ended.stderr);
   const { card } = object(ended) as unknown as SegmentForecast;
   t.true((card?.predictedBytes ?? 0) > 0 && (card?.tilesAtOnce ?? 0) > 0, JSON.stringify(card));
-  t.regex((await pulmoav([...args, '--dry-run'])).stderr, /on the card .* windows at a time/);
+  t.regex((await pulmoav([...args, '--dry-run'])).stdout, /on the card .* windows at a time/);
 });
 
 cuda('two cards label what one does, and a batch deals its scans out to them', async (t) => {

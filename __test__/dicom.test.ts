@@ -86,7 +86,7 @@ test('the command line lists, segments and explains', async (t) => {
   const told = JSON.parse(listed.stdout) as { schemaVersion: number; format: string; series: SeriesInfo[] };
   t.like(told, { schemaVersion: 1, format: 'dicom', shape: [48, 64, 88], problem: null });
   t.is(told.series.length, 1);
-  t.regex((await pulmoav('info', study)).stderr, /1: Chest 4\.0 B70f, series 4: 48 × 64 × 88 of 4\.000/);
+  t.regex((await pulmoav('info', study)).stdout, /1: Chest 4\.0 B70f, series 4: 48 × 64 × 88 of 4\.000/);
   const [fromDicom, fromNifti, nifti] = ['a.nii.gz', 'b.nii.gz', 'ct.nii.gz'].map((name) => join(folder(), name)) as [
     string,
     string,

@@ -171,7 +171,7 @@ test('the command prints a row a finding, and its status says whether something 
     spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), 'verify', ...args], { encoding: 'utf8' });
   const wrong = run(await dataset());
   t.is(wrong.status, 4, wrong.stderr);
-  t.regex(wrong.stderr, /^two +DUPLICATE +its CT has the same voxels as that of one: keep one/m);
+  t.regex(wrong.stdout, /^two +DUPLICATE +its CT has the same voxels as that of one: keep one/m);
   const data = new Folder();
   await data.add('good', scan());
   const fine = run(data.close(), '--json');

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type CheckFigure, type CheckOptions, checkLabels } from '../check-labels.js';
 import { interruption } from './exit.js';
 import { integer } from './flags.js';
-import { printJson, progressPrinter, say, sayWarnings } from './output.js';
+import { printJson, printLine, progressPrinter, sayWarnings } from './output.js';
 
 interface Flags extends Omit<CheckOptions, 'signal' | 'onProgress'> {
   json?: boolean;
@@ -28,26 +28,26 @@ export function addCheck(program: Command): void {
       const checked = await checkLabels(input, asked).finally(printer.done);
       if (json) return printJson(checked);
       const of = (kind: string) => checked.figures.filter((figure) => figure.kind === kind);
-      say('follow the share of swapped voxels:');
+      printLine('follow the share of swapped voxels:');
       of('followsErrors').forEach(sayFigure);
-      say('plain plausibility:');
+      printLine('plain plausibility:');
       of('plausibility').forEach(sayFigure);
-      say(`${checked.light}, in ${checked.seconds.total.toFixed(1)} s`);
+      printLine(`${checked.light}, in ${checked.seconds.total.toFixed(1)} s`);
       sayWarnings(checked.warnings);
     });
 }
 
 function sayFigure({ title, value, unit, light, plausible, places, placesUnit }: CheckFigure): void {
   if (value === null) {
-    say(`  –       ${title}: not defined here`);
+    printLine(`  –       ${title}: not defined here`);
     return;
   }
   const [low, high] = plausible;
   const range = `plausible ${low} to ${high}`;
-  say(`  ${(light ?? '').padEnd(7)} ${title}: ${value.toFixed(3)}${unit && ` ${unit}`} (${range})`);
+  printLine(`  ${(light ?? '').padEnd(7)} ${title}: ${value.toFixed(3)}${unit && ` ${unit}`} (${range})`);
   if (light === 'green') return;
   for (const { atMm, voxel, size } of places.slice(0, SAID)) {
     const mm = atMm.map((at) => at.toFixed(1)).join(', ');
-    say(`          ${size.toFixed(0)} ${placesUnit} at ${mm} mm, voxel [${voxel.join(', ')}]`);
+    printLine(`          ${size.toFixed(0)} ${placesUnit} at ${mm} mm, voxel [${voxel.join(', ')}]`);
   }
 }

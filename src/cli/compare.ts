@@ -3,7 +3,7 @@ import { type Comparison, compare, isTelling, type ScoreComparison } from '../ev
 import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { interruption } from './exit.js';
 import { integer } from './flags.js';
-import { printJson, progressPrinter, say } from './output.js';
+import { printJson, printLine, progressPrinter, say } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -41,7 +41,7 @@ export function addCompare(program: Command): void {
 /** A line a target and score, and what was left out. */
 export function sayComparison({ cases, onlyFirst, onlySecond, differences, scores, bootstrap }: Comparison): void {
   const percent = Number((100 * bootstrap.level).toPrecision(3));
-  say(`${cases} cases in both; first − second, ${percent} % interval, Wilcoxon's p:`);
+  printLine(`${cases} cases in both; first − second, ${percent} % interval, Wilcoxon's p:`);
   const rows = Object.entries(differences).flatMap(([target, row]) =>
     scores.flatMap((score) => {
       const found = row[score.name];
@@ -50,7 +50,7 @@ export function sayComparison({ cases, onlyFirst, onlySecond, differences, score
     }),
   );
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows) say(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  for (const row of rows) printLine(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
   for (const name of onlyFirst) say(`warning: ${name} has scores in the first alone and is left out [UNPAIRED]`);
   for (const name of onlySecond) say(`warning: ${name} has scores in the second alone and is left out [UNPAIRED]`);
 }

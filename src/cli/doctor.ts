@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { doctor } from '../inspect.js';
 import type { DeviceProbe } from '../native/binding.js';
-import { printJson, readableBytes, say } from './output.js';
+import { printJson, printLine, readableBytes } from './output.js';
 
 export function addDoctor(program: Command): void {
   program
@@ -10,24 +10,26 @@ export function addDoctor(program: Command): void {
     .action((options: { json?: boolean }) => {
       const health = doctor();
       if (options.json) return printJson(health);
-      say(`pulmoav ${health.version}, Node ${health.node}, ${health.platform}`);
-      say(`${health.threads} threads, ${readableBytes(health.memoryBytes)} memory, SIMD ${health.simd}`);
+      printLine(`pulmoav ${health.version}, Node ${health.node}, ${health.platform}`);
+      printLine(`${health.threads} threads, ${readableBytes(health.memoryBytes)} memory, SIMD ${health.simd}`);
       const { path, cuda } = health.addon;
-      say(`addon: ${path}, ${cuda ? 'with CUDA code' : 'CPU code only'}`);
+      printLine(`addon: ${path}, ${cuda ? 'with CUDA code' : 'CPU code only'}`);
       if (health.cuda) sayCuda(health.cuda);
       for (const { name, usable, reason } of health.devices)
-        say(`${name}: ${usable ? 'usable' : `not usable: ${reason}`}`);
-      say(`bundled model: ${health.bundledModel.present ? 'present' : 'MISSING'} (${health.bundledModel.path})`);
+        printLine(`${name}: ${usable ? 'usable' : `not usable: ${reason}`}`);
+      printLine(`bundled model: ${health.bundledModel.present ? 'present' : 'MISSING'} (${health.bundledModel.path})`);
     });
 }
 
 /** What a user needs to see why a GPU is used or not. */
 function sayCuda({ driver, libraries, cards }: DeviceProbe): void {
-  say(`CUDA driver: ${driver === null ? 'none' : `up to CUDA ${driver}`}`);
+  printLine(`CUDA driver: ${driver === null ? 'none' : `up to CUDA ${driver}`}`);
   for (const { name, optional, found, problem } of libraries)
-    say(`  ${name}${optional ? ' (optional)' : ''}: ${found ?? `not found: ${problem}`}`);
+    printLine(`  ${name}${optional ? ' (optional)' : ''}: ${found ?? `not found: ${problem}`}`);
   for (const { number, name, capability, totalBytes, freeBytes } of cards) {
     const free = freeBytes === null ? '' : `, ${readableBytes(freeBytes)} free`;
-    say(`  card ${number}: ${name}, compute capability ${capability}, ${readableBytes(totalBytes)} memory${free}`);
+    printLine(
+      `  card ${number}: ${name}, compute capability ${capability}, ${readableBytes(totalBytes)} memory${free}`,
+    );
   }
 }

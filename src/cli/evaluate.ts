@@ -9,7 +9,7 @@ import { listScores, type ScoreDescription, type Scores } from '../scores.js';
 import { sayComparison } from './compare.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
 import { bytes, integer, list } from './flags.js';
-import { printJson, progressPrinter, say, sayWarnings } from './output.js';
+import { printJson, printLine, progressPrinter, say, sayWarnings } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -131,12 +131,12 @@ function sayEvaluation({ cases, unpaired, mean, intervals, pred }: Evaluation): 
   const alone = new Map(unpaired.map(({ name, file, missing }) => [name, `${file} has no ${missing} of its name`]));
   for (const one of cases) {
     if ('scores' in one) {
-      say(`${one.name}: ${told(one.scores)}`);
-      for (const { text } of one.rules.filter(({ name }) => name === 'otherLabels')) say(`${one.name}: ${text}`);
+      printLine(`${one.name}: ${told(one.scores)}`);
+      for (const { text } of one.rules.filter(({ name }) => name === 'otherLabels')) printLine(`${one.name}: ${text}`);
     } else if (alone.has(one.name)) say(`warning: ${alone.get(one.name)} [${one.error.code}]`);
     else say(`${one.name}: failed: ${one.error.message} [${one.error.code}]`);
   }
-  say(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(mean, intervals)}`);
+  printLine(`mean of ${scoredCases({ cases }).length} in ${pred}: ${told(mean, intervals)}`);
 }
 
 /** What is said of a case; the rest is in the JSON. */

@@ -7,7 +7,7 @@ import { type CheckpointVariant, type ImportOptions, type ImportReport, importCh
 import { importNnunet } from '../nnunet.js';
 import { interruption } from './exit.js';
 import { choice, list, numbers } from './flags.js';
-import { printJson, say, sayModel } from './output.js';
+import { printJson, printModel, say } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -68,7 +68,7 @@ async function importFolder(directory: string | undefined, flags: Flags): Promis
   if (other) throw new UsageError(`${other[0]} is for la-caf's checkpoints, not for nnU-Net's folders.`);
   const report = await importNnunet({ directory, out, folds, checkpoint, signal: interruption });
   if (json) return printJson(report);
-  sayModel(report);
+  printModel(report);
   say(`${out} is a model: pulmoav segment CT.nii.gz -o labels.nii.gz --model ${out}`);
 }
 

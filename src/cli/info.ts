@@ -4,7 +4,7 @@ import { isPulmoavError } from '../errors.js';
 import { type FileInfo, info, listSeries, type SeriesInfo } from '../inspect.js';
 import { looksLikeModel, verifyModel } from '../models.js';
 import { errorJson, interruption } from './exit.js';
-import { printJson, say, sayModel, sayWarnings } from './output.js';
+import { printJson, printLine, printModel, sayWarnings } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -29,10 +29,10 @@ export function addInfo(program: Command): void {
 }
 
 function tellFile(path: string, found: FileInfo): void {
-  say(`${path}: ${found.shape.join(' × ')} voxels [z, y, x], ${found.dataType}`);
-  say(`spacing ${found.spacingMm.map((mm) => mm.toFixed(3)).join(' × ')} mm, axes ${found.axcodes}`);
+  printLine(`${path}: ${found.shape.join(' × ')} voxels [z, y, x], ${found.dataType}`);
+  printLine(`spacing ${found.spacingMm.map((mm) => mm.toFixed(3)).join(' × ')} mm, axes ${found.axcodes}`);
   const volumes = found.extra.reduce((product, length) => product * length, 1);
-  if (volumes > 1) say(`${volumes} such volumes, one after the other; --index 0 to ${volumes - 1} says which`);
+  if (volumes > 1) printLine(`${volumes} such volumes, one after the other; --index 0 to ${volumes - 1} says which`);
   sayWarnings(found.warnings);
 }
 
@@ -44,8 +44,8 @@ async function tellDicom(path: string, series: SeriesInfo[], flags: Flags): Prom
   });
   const problem = isPulmoavError(found) ? errorJson(found) : null;
   if (flags.json) return printJson({ ...(isPulmoavError(found) ? { format: 'dicom' } : found), series, problem });
-  for (const one of series) say(seriesLine(one));
-  if (isPulmoavError(found)) return say(`not clear what to read: ${found.message} [${found.code}]`);
+  for (const one of series) printLine(seriesLine(one));
+  if (isPulmoavError(found)) return printLine(`not clear what to read: ${found.message} [${found.code}]`);
   tellFile(path, found);
 }
 
@@ -65,8 +65,10 @@ function seriesLine({ number, seriesNumber, description, slices, rows, columns, 
 async function tellModel(folder: string, json: boolean | undefined): Promise<void> {
   const model = await verifyModel(folder, { signal: interruption });
   if (json) return printJson(model);
-  if (model.kind === 'classes') return sayModel(model);
-  if (model.kind === 'clip') return say(`${model.name}: a CLIP text model`);
-  say(`${model.name}: ${model.preset}, ${model.parameters} parameters, voxels of ${model.spacingMm.join(' × ')} mm`);
-  say(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
+  if (model.kind === 'classes') return printModel(model);
+  if (model.kind === 'clip') return printLine(`${model.name}: a CLIP text model`);
+  printLine(
+    `${model.name}: ${model.preset}, ${model.parameters} parameters, voxels of ${model.spacingMm.join(' × ')} mm`,
+  );
+  printLine(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
 }

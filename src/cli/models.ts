@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { findModel, listModels, pullModel, removeModel, verifyModel } from '../models.js';
 import { interruption } from './exit.js';
-import { printJson, progressPrinter, readableBytes, say, sayModel, sayWarnings } from './output.js';
+import { printJson, printLine, printModel, progressPrinter, readableBytes, say, sayWarnings } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -50,11 +50,12 @@ const actions: Record<string, (name: string | undefined, flags: Flags) => void |
     const { onProgress, done } = progressPrinter();
     const model = await verifyModel(name, { onProgress, signal: interruption }).finally(done);
     if (json) return printJson(model);
-    for (const file of model.files ?? []) say(`${file.name}: ${file.hash ?? 'nothing says what its hash should be'}`);
-    if (model.kind === 'clip') return say(`${model.name}: a CLIP text model, whole`);
-    if (model.kind === 'classes') return sayModel(model);
-    say(`${model.name}: ${model.preset}, ${model.parameters} parameters, text encoder ${model.textEncoder}`);
-    say(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
+    for (const file of model.files ?? [])
+      printLine(`${file.name}: ${file.hash ?? 'nothing says what its hash should be'}`);
+    if (model.kind === 'clip') return printLine(`${model.name}: a CLIP text model, whole`);
+    if (model.kind === 'classes') return printModel(model);
+    printLine(`${model.name}: ${model.preset}, ${model.parameters} parameters, text encoder ${model.textEncoder}`);
+    printLine(`knows: ${model.targets.map((target) => target.name).join(', ')}`);
   },
   rm: async (name, { json }) => {
     const removed = await removeModel(given('rm', name));

@@ -35,7 +35,12 @@ function printEvent(event: { type: string; text?: string }): void {
   process.stderr.write(`${JSON.stringify({ schemaVersion: 1, ...event })}\n`);
 }
 
-/** Prints people's words: to standard error, so that standard output stays a program's. */
+/** Prints an answer that was asked for, as people read it: to standard output, where a pipe finds it. */
+export function printLine(line: string): void {
+  process.stdout.write(`${printable(line)}\n`);
+}
+
+/** Prints what happens beside the answer: to standard error. */
 export function say(line: string): void {
   if (progressMode === 'json') {
     printEvent({ type: 'message', text: line });
@@ -108,12 +113,12 @@ export function readableBytes(bytes: number): string {
   return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
-/** Says what a model that answers with classes is. */
-export function sayModel(model: ClassModelInfo): void {
+/** Prints what a model that answers with classes is. */
+export function printModel(model: ClassModelInfo): void {
   const mm = model.spacingMm.map((length) => length.toFixed(3)).join(' × ');
-  say(`${model.name}: ${model.preset}, ${model.parameters} parameters, folds ${model.folds.join(', ')}`);
-  say(`looks at ${model.channels.join(', ')} in windows of ${model.patch.join(' × ')} voxels of ${mm} mm`);
-  say(`knows: ${model.classes.map(({ name, value }) => `${value} ${name}`).join(', ')}`);
-  say(`trained by ${model.trainer} on ${model.dataset}; licence: ${model.licence ?? 'not known'}`);
-  for (const note of model.notes) say(`note: ${note}`);
+  printLine(`${model.name}: ${model.preset}, ${model.parameters} parameters, folds ${model.folds.join(', ')}`);
+  printLine(`looks at ${model.channels.join(', ')} in windows of ${model.patch.join(' × ')} voxels of ${mm} mm`);
+  printLine(`knows: ${model.classes.map(({ name, value }) => `${value} ${name}`).join(', ')}`);
+  printLine(`trained by ${model.trainer} on ${model.dataset}; licence: ${model.licence ?? 'not known'}`);
+  for (const note of model.notes) printLine(`note: ${note}`);
 }

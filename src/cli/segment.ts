@@ -6,7 +6,7 @@ import { type Preset, QUALITIES } from '../segment.js';
 import type { SegmentForecast, SegmentReport } from '../segment-file.js';
 import { interruption } from './exit.js';
 import { bytes, choice, collect, integer, list, share } from './flags.js';
-import { printJson, progressPrinter, readableBytes, readableSeconds, say, sayWarnings } from './output.js';
+import { printJson, printLine, progressPrinter, readableBytes, readableSeconds, say, sayWarnings } from './output.js';
 import { isPipe, withInputs, withOutput } from './pipes.js';
 
 interface Flags extends Omit<ReportedJob, 'input' | 'prompts'> {
@@ -121,7 +121,7 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
       const options = { signal: interruption, onProgress: printer.onProgress };
       if (dryRun) {
         const forecast = await foretellWithReport(job, options).finally(printer.done);
-        return json ? printJson({ dryRun: true, ...forecast }) : sayForecast(forecast);
+        return json ? printJson({ dryRun: true, ...forecast }) : printForecast(forecast);
       }
       const report = await segmentWithReport(job, options).finally(printer.done);
       if (json) printJson(report);
@@ -130,17 +130,17 @@ async function run(inputs: string[], flags: Flags): Promise<void> {
   );
 }
 
-function sayForecast({ shape, tile, tiles, seconds, memoryBytes, card, folds, threads }: SegmentForecast): void {
+function printForecast({ shape, tile, tiles, seconds, memoryBytes, card, folds, threads }: SegmentForecast): void {
   const times = (sizes: readonly number[]) => sizes.join(' × ');
-  say(`a scan of ${times(shape)} voxels: ${tiles} windows of ${times(tile)}`);
-  if (folds > 1) say(`mean of ${folds} folds`);
-  say(`about ${readableSeconds(seconds)} with ${threads} threads, at most ${readableBytes(memoryBytes)}`);
+  printLine(`a scan of ${times(shape)} voxels: ${tiles} windows of ${times(tile)}`);
+  if (folds > 1) printLine(`mean of ${folds} folds`);
+  printLine(`about ${readableSeconds(seconds)} with ${threads} threads, at most ${readableBytes(memoryBytes)}`);
   if (card) {
     const room = `${readableBytes(card.predictedBytes)} of ${readableBytes(card.freeBytes)} that are free`;
     const rest = card.wholeScan ? '' : '; resampling is done by the CPU';
-    say(`on the card ${room}, ${card.tilesAtOnce} windows at a time${rest}`);
+    printLine(`on the card ${room}, ${card.tilesAtOnce} windows at a time${rest}`);
   }
-  say('nothing was written');
+  printLine('nothing was written');
 }
 
 function sayReport(report: SegmentReport, isPiped: boolean, beside: (string | undefined)[]): void {

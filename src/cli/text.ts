@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { chooseDevice } from '../native/device.js';
 import { encodeText, type TextOptions, understand } from '../text.js';
 import { interruption } from './exit.js';
-import { printJson, say, sayWarnings } from './output.js';
+import { printJson, printLine, sayWarnings } from './output.js';
 
 interface Flags {
   json?: boolean;
@@ -25,7 +25,7 @@ export function addText(program: Command): void {
       sayWarnings((await chooseDevice(flags.device)).warnings);
       if (!flags.json) {
         for (const { text, target, confidence } of prompts) {
-          say(`"${text}" → ${target ?? 'nothing this model knows'} (${(100 * confidence).toFixed(0)} %)`);
+          printLine(`"${text}" → ${target ?? 'nothing this model knows'} (${(100 * confidence).toFixed(0)} %)`);
         }
         return;
       }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { DatasetFinding } from '../dataset.js';
 import { verify } from '../verify.js';
 import { interruption, PARTIAL_FAILURE } from './exit.js';
-import { printJson, progressPrinter, say } from './output.js';
+import { printJson, printLine, progressPrinter } from './output.js';
 
 export function addVerify(program: Command): void {
   program
@@ -18,7 +18,7 @@ export function addVerify(program: Command): void {
       table(found.findings);
       const errors = found.findings.filter(({ severity }) => severity === 'error').length;
       const counts = `${errors} to mend, ${found.findings.length - errors} to look at`;
-      say(`${found.cases} cases: ${found.findings.length === 0 ? 'nothing found' : counts}`);
+      printLine(`${found.cases} cases: ${found.findings.length === 0 ? 'nothing found' : counts}`);
     });
 }
 
@@ -31,5 +31,5 @@ function table(findings: DatasetFinding[]): void {
   ]);
   if (rows.length > 0) rows.unshift(['case', 'code', 'what: what to do']);
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows) say(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
+  for (const row of rows) printLine(row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
 }
