@@ -480,6 +480,11 @@ interface Segmentation {
   tile: Axes
   /** Labelled voxels below −900 HU, which is air, that were cleared. */
   clearedInAir: number
+  /**
+   * How far the network doubts which class the vessels in the lungs are: the mean share of the less probable one of
+   * artery and vein, 0 (certain) to 0.5; `null` where not both were asked for, or the network does not say.
+   */
+  classDoubt: number | null
   /** What giving each branch one class changed; `null` where that was not done. */
   tidied: TidyCounts | null
   /** What a user should know. */
@@ -1175,6 +1180,7 @@ interface SegmentReport {
     memory: Segmentation['memory'];
     tile: Segmentation['tile'];
     clearedInAir: Segmentation['clearedInAir'];
+    classDoubt: Segmentation['classDoubt'];
     tidied: Segmentation['tidied'];
     targets: SegmentedTarget[];
     structures: Segmentation['structures'];

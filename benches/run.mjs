@@ -37,6 +37,7 @@ const STAGES = [
   'learning-on',
   'tidy',
   'check',
+  'doubt',
   'batch',
   'round-trips',
 ];

@@ -247,12 +247,15 @@ function padded(scan) {
   return values(scan, (hu, at) => (isOutside(at) ? -3024 : hu));
 }
 
+/** What is said of a result depends on the model. */
+const OF_THE_RESULT = ['EMPTY_RESULT', 'IMPLAUSIBLE_RESULT', 'CLASSES_UNCLEAR'];
+
 /**
- * Whether what is expected is said, and nothing where nothing is; more may be said of what follows from it. What is
- * said of the result depends on the model.
+ * Whether what is expected is said, and nothing where nothing is; more may be said of what follows from it, and of the
+ * result.
  */
 export function isAsExpected(codes, expected) {
-  const told = codes.filter((code) => !['EMPTY_RESULT', 'IMPLAUSIBLE_RESULT'].includes(code));
+  const told = codes.filter((code) => !OF_THE_RESULT.includes(code));
   return expected.length === 0 ? told.length === 0 : expected.every((code) => told.includes(code));
 }
 

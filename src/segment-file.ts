@@ -116,6 +116,7 @@ export interface SegmentReport {
   memory: Segmentation['memory'];
   tile: Segmentation['tile'];
   clearedInAir: Segmentation['clearedInAir'];
+  classDoubt: Segmentation['classDoubt'];
   tidied: Segmentation['tidied'];
   targets: SegmentedTarget[];
   structures: Segmentation['structures'];
@@ -250,6 +251,7 @@ export async function labelFile(
     memory: result.memory,
     tile: result.tile,
     clearedInAir: result.clearedInAir,
+    classDoubt: result.classDoubt,
     tidied: result.tidied,
     targets: result.targets,
     structures: result.structures,

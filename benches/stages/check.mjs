@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { checkLabels, evaluate, readVolume, Segmenter, writeVolume } from '../../dist/index.js';
 import { addonHash, modelFacts } from '../machine.mjs';
 import { testPhantoms } from '../phantoms.mjs';
+import { spearman } from '../spearman.mjs';
 import { three, within } from '../table.mjs';
 
 export const about = 'how figures without a reference follow the true swaps (--count N, --model M)';
@@ -83,23 +84,6 @@ function followed(cases, name, swaps) {
     );
   };
   return { all: of(() => true), unchanged: of((variant) => variant === 'off') };
-}
-
-function spearman(a, b) {
-  if (a.length < 3) return 0;
-  const [x, y] = [ranks(a), ranks(b)];
-  const middle = (a.length - 1) / 2;
-  const sum = (of) => x.reduce((total, _, index) => total + of(index), 0);
-  const spread = Math.sqrt(sum((i) => (x[i] - middle) ** 2) * sum((i) => (y[i] - middle) ** 2));
-  return spread === 0 ? 0 : sum((i) => (x[i] - middle) * (y[i] - middle)) / spread;
-}
-
-/** From 0 on; equals share the mean of their ranks. */
-function ranks(values) {
-  return values.map((value) => {
-    const below = values.filter((other) => other < value).length;
-    return below + (values.filter((other) => other === value).length - 1) / 2;
-  });
 }
 
 function range(cases, name) {

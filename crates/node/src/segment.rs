@@ -330,6 +330,9 @@ pub struct Segmentation {
     pub tile: Axes,
     /// Labelled voxels below −900 HU, which is air, that were cleared.
     pub cleared_in_air: f64,
+    /// How far the network doubts which class the vessels in the lungs are: the mean share of the less probable one of
+    /// artery and vein, 0 (certain) to 0.5; `null` where not both were asked for, or the network does not say.
+    pub class_doubt: Either<f64, Null>,
     /// What giving each branch one class changed; `null` where that was not done.
     pub tidied: Either<TidyCounts, Null>,
     /// What a user should know.
@@ -439,6 +442,7 @@ fn answer(
         },
         tile: axes(found.tile),
         cleared_in_air: found.cleared_in_air as f64,
+        class_doubt: found.class_doubt.map_or(Either::B(Null), Either::A),
         tidied: found.tidied.as_ref().map_or(Either::B(Null), |report| Either::A(TidyCounts::of(report))),
         warnings: found.warnings.into_iter().map(Warning::from).collect(),
     }

@@ -8,6 +8,7 @@ pub mod boundary;
 pub mod budget;
 mod card;
 pub mod classes;
+mod doubt;
 mod error;
 #[cfg(test)]
 mod fixture;

@@ -10,6 +10,7 @@ use pulmoav_volume::{Grid, Volume, Voxel};
 
 use crate::budget::{self, Budget};
 use crate::card::CardMemory;
+use crate::doubt;
 use crate::error::SegmentError;
 use crate::folds::Folds;
 use crate::forecast::{Forecast, foretell};
@@ -45,6 +46,9 @@ pub struct Segmentation {
     pub tile: [usize; 3],
     /// Labelled voxels that were cleared since they are air.
     pub cleared_in_air: u64,
+    /// How far the network doubts which class the vessels in the lungs are, 0 to 0.5; `None` where not both were asked
+    /// for, or none was found.
+    pub class_doubt: Option<f64>,
     /// What giving each branch one class changed; `None` where that was not done.
     pub tidied: Option<Report>,
 }
@@ -217,7 +221,7 @@ pub fn segment<T: Voxel>(
     let here = Request { batch: request.batch.filter(|_| !on_cards), ..request.clone() };
     let mut budget = budget::choose(&prepared, &needed, plan, asked.len(), &here)?;
     let wanted = budget.tile;
-    let (found, card, refused) = if has_work(&prepared, plan) {
+    let (found, class_doubt, card, refused) = if has_work(&prepared, plan) {
         let lungs_tell = plan.postprocesses() && prepared.lungs().is_some();
         let maps = if lungs_tell { maps(plan, &asked) } else { asked.clone() };
         let (batch, see) = (request.batch, &|prepared: &mut Prepared| see(ct, plan, prepared));
@@ -226,9 +230,10 @@ pub fn segment<T: Voxel>(
             Work { prepared: &mut prepared, lying, see, needed: &needed, plan, networks, maps: &maps, mirror, batch };
         let Ran { found, tile, card, refused } = work.run(wanted, monitor)?;
         budget.tile = tile;
-        (Some(found), card, refused)
+        let class_doubt = doubt::doubt(&found, &prepared, plan, &maps)?;
+        (Some(found), class_doubt, card, refused)
     } else {
-        (None, None, None)
+        (None, None, None, None)
     };
     // The network has seen it all.
     prepared.hu = Vec::new();
@@ -244,16 +249,25 @@ pub fn segment<T: Voxel>(
     let emptiness = is_empty.then(|| empty_result(prepared.lungs().is_some()));
     let has_both = !is_empty && !tidy::pairs(plan, &asked).is_empty();
     let not_tidied = if tidied.is_some() { None } else { tidy::not_done(plan, has_both, &prepared.inverse.canonical) };
+    let unclear = class_doubt.filter(|_| !is_empty).and_then(doubt::warning);
     Ok(Segmentation {
         labels,
         probabilities,
         targets,
         structures: keep::measured(&to_keep, &counts, voxel_ml),
-        warnings: prepared.warnings.into_iter().chain(smaller).chain(emptiness).chain(not_tidied).collect(),
+        warnings: prepared
+            .warnings
+            .into_iter()
+            .chain(smaller)
+            .chain(emptiness)
+            .chain(not_tidied)
+            .chain(unclear)
+            .collect(),
         seconds: Seconds { prepare: prepare_s, network: network_s, ..seconds },
         memory: Memory { budget_bytes: request.max_memory_bytes, predicted_bytes: budget.predicted_bytes, card },
         tile: budget.tile,
         cleared_in_air,
+        class_doubt,
         tidied,
     })
 }

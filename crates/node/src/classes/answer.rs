@@ -140,6 +140,7 @@ pub(super) fn answer(
         },
         tile,
         cleared_in_air: 0.0,
+        class_doubt: Either::B(Null),
         tidied: Either::B(Null),
         warnings: told.warnings.into_iter().map(Warning::from).collect(),
     })
