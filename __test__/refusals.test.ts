@@ -108,6 +108,24 @@ test('a dry run sees what the header does not tell, and places that are not ther
   t.deepEqual(listing(at), ['cut.nii.gz', 'scan.nii.gz']);
 });
 
+test('a folder that was made for nothing is taken away again', async (t) => {
+  const [at, cut] = [folder(), join(folder(), 'cut.nii.gz')];
+  await writeVolume(cut, chest().ct);
+  const whole = readFileSync(cut);
+  writeFileSync(cut, whole.subarray(0, whole.length / 2));
+  const out = join(at, 'new', 'folder');
+  for (const args of [
+    ['anatomy', cut, '-o', out],
+    ['tree', cut, '-o', out],
+    ['demo', cut, '-o', out],
+    ['evaluate', '--pred', cut, '--ref', cut, '--report', out],
+  ]) {
+    const ended = await pulmoav(...args);
+    t.is(ended.status, 3, `${args[0]}: ${ended.stderr}`);
+    t.deepEqual(listing(at), [], args[0]);
+  }
+});
+
 /** Options that are looked at where they are used. */
 const ELSEWHERE: Record<string, string[]> = { importCheckpoint: ['prompts', 'windowHu', 'spacingMm'] };
 

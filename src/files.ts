@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, existsSync, realpathSync, statSync } from 'node:fs';
-import { access, link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, link, mkdir, open, readFile, realpath, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FormatError, IoError, UsageError, unreadable } from './errors.js';
 
@@ -176,13 +176,29 @@ function isAlive(file: string, holder: string): boolean {
 }
 
 /**
- * Makes a folder and those above it, where they are missing.
+ * Makes a folder for what `work` writes into it, and takes it away again where that failed and left it empty.
+ *
+ * @throws IoError, and what `work` throws
+ */
+export async function inFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const made = await makeFolder(path);
+  try {
+    return await work();
+  } catch (error) {
+    // One that is not empty stays, and so do those above it.
+    for (const folder of made.toReversed()) await rmdir(folder).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Makes a folder and those above it, where they are missing; gives those that it made, the outermost first.
  *
  * @throws IoError
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string): Promise<string[]> {
   try {
-    await makeFolders(resolve(path));
+    return await makeFolders(resolve(path));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const reason = code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in its place' : message;
@@ -191,22 +207,23 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /** Node's own recursive `mkdir` never ends where a file system refuses new folders with ENOENT, as /proc does. */
-async function makeFolders(path: string): Promise<void> {
+async function makeFolders(path: string): Promise<string[]> {
   try {
-    await makeOne(path);
+    return await makeOne(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeFolders(dirname(path));
-    await makeOne(path);
+    return [...(await makeFolders(dirname(path))), ...(await makeOne(path))];
   }
 }
 
-/** Makes a folder whose parent is there; one that somebody else has made will do. */
-async function makeOne(path: string): Promise<void> {
+/** Makes a folder whose parent is there; one that somebody else has made will do, and is not among those made. */
+async function makeOne(path: string): Promise<string[]> {
   try {
     await mkdir(path);
+    return [path];
   } catch (error) {
     if (!(await isFolder(path))) throw error;
+    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { makeFolder, writeAtomic } from '../files.js';
+import { inFolder, writeAtomic } from '../files.js';
 import { phantom } from '../phantom.js';
 import { preview } from '../report/preview.js';
 import { segmentToFile } from '../segment-file.js';
@@ -27,18 +27,19 @@ export function addDemo(program: Command): void {
     .action(async (scan: string | undefined, { json, out, device }: Flags) => {
       const printer = progressPrinter();
       const options = { signal: interruption, onProgress: printer.onProgress };
-      await makeFolder(out);
-      const input = scan ?? (await makePhantom(out));
-      const output = join(out, 'labels.nii.gz');
-      const report = await segmentToFile({ input, output, device }, options).finally(printer.done);
-      const picture = join(out, 'preview.png');
-      const [ct, labels] = await Promise.all([readVolume(input), readVolume(output)]);
-      await writeAtomic(picture, preview(ct, labels));
-      if (json) return printJson({ ...report, input, picture });
-      for (const { name, volumeMl } of report.targets) say(`${name}: ${volumeMl.toFixed(1)} ml`);
-      say(`${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)} of memory`);
-      sayWarnings(report.warnings);
-      say(`scan:    ${resolve(input)}\nlabels:  ${resolve(output)}\npicture: ${resolve(picture)}`);
+      await inFolder(out, async () => {
+        const input = scan ?? (await makePhantom(out));
+        const output = join(out, 'labels.nii.gz');
+        const report = await segmentToFile({ input, output, device }, options).finally(printer.done);
+        const picture = join(out, 'preview.png');
+        const [ct, labels] = await Promise.all([readVolume(input), readVolume(output)]);
+        await writeAtomic(picture, preview(ct, labels));
+        if (json) return printJson({ ...report, input, picture });
+        for (const { name, volumeMl } of report.targets) say(`${name}: ${volumeMl.toFixed(1)} ml`);
+        say(`${report.seconds.total.toFixed(1)} s, at most ${readableBytes(report.memory.peakBytes)} of memory`);
+        sayWarnings(report.warnings);
+        say(`scan:    ${resolve(input)}\nlabels:  ${resolve(output)}\npicture: ${resolve(picture)}`);
+      });
     });
 }
 

@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import { type Comparison, compare } from '../evaluate/compare.js';
 import { type Evaluation, evaluationJson, failedCases, scoredCases } from '../evaluate/result.js';
 import { type EvaluateOptions, evaluatedFiles, evaluateFolders } from '../evaluate.js';
-import { refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
+import { inFolder, refuseMissingFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { evaluationToFolder, prepareFolder } from '../report/evaluation-folder.js';
 import { listScores, type ScoreDescription, type Scores } from '../scores.js';
 import { sayComparison } from './compare.js';
@@ -73,10 +73,6 @@ async function run(flags: Flags): Promise<void> {
     refuseSamePlace(output, inputs);
     await refuseMissingFolder(output);
   }
-  if (out !== undefined) {
-    const files = await prepareFolder(out, other !== undefined, inputs);
-    if (output !== undefined) refuseSamePlace(output, Object.values(files));
-  }
   const printer = progressPrinter();
   const call = { signal: interruption, onProgress: printer.onProgress };
   const bootstrap = {
@@ -85,6 +81,10 @@ async function run(flags: Flags): Promise<void> {
   };
   const options = { ...asked, ...call, bootstrap, maxMemory: flags.maxMemory };
   const work = async () => {
+    if (out !== undefined) {
+      const files = await prepareFolder(out, other !== undefined, inputs);
+      if (output !== undefined) refuseSamePlace(output, Object.values(files));
+    }
     const evaluation = await evaluateFolders(pred, ref, options);
     const against = other === undefined ? undefined : await evaluateFolders(other, ref, options);
     if (out === undefined) {
@@ -94,7 +94,7 @@ async function run(flags: Flags): Promise<void> {
     const report = await evaluationToFolder({ evaluation, against, out, images, pictures }, call);
     return { evaluation, against, comparison: report.comparison ?? undefined, report };
   };
-  const { report, ...done } = await work().finally(printer.done);
+  const { report, ...done } = await (out === undefined ? work() : inFolder(out, work)).finally(printer.done);
   process.exitCode = statusOf(done);
   const result = resultJson(done);
   if (output !== undefined) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Anatomy, anatomy } from '../anatomy.js';
 import { checkPath } from '../check.js';
-import { makeFolder, writeAtomic } from '../files.js';
+import { inFolder, writeAtomic } from '../files.js';
 import { info } from '../inspect.js';
 import { addon } from '../native/load.js';
 import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, PATH, SERIES, THREADS } from '../options.js';
@@ -55,16 +55,17 @@ export async function anatomyToFolder(job: AnatomyJob, options: CallOptions = {}
     report: join(out, 'anatomy.json'),
   };
   await info(input, { series, signal: options.signal });
-  await makeFolder(out);
-  await call(options, (monitor) => addon().checkOutput(files.labels, input, null, monitor));
-  const { labels, ...found } = await anatomy(input, { index, series, threads, ...options });
-  const writing = performance.now();
-  const picture = drawAnatomy(await readVolume(input, { index, series, signal: options.signal }), labels);
-  await writeVolume(files.labels, labels, { like: input, signal: options.signal });
-  await writeAtomic(files.picture, picture);
-  const now = performance.now();
-  const seconds = { ...found.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 };
-  const report = { files, ...found, seconds };
-  await writeAtomic(files.report, `${JSON.stringify({ schemaVersion: 1, ...report }, null, 2)}\n`);
-  return report;
+  return inFolder(out, async () => {
+    await call(options, (monitor) => addon().checkOutput(files.labels, input, null, monitor));
+    const { labels, ...found } = await anatomy(input, { index, series, threads, ...options });
+    const writing = performance.now();
+    const picture = drawAnatomy(await readVolume(input, { index, series, signal: options.signal }), labels);
+    await writeVolume(files.labels, labels, { like: input, signal: options.signal });
+    await writeAtomic(files.picture, picture);
+    const now = performance.now();
+    const seconds = { ...found.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 };
+    const report = { files, ...found, seconds };
+    await writeAtomic(files.report, `${JSON.stringify({ schemaVersion: 1, ...report }, null, 2)}\n`);
+    return report;
+  });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { checkPath } from '../check.js';
-import { makeFolder, refuseSamePlace, writeAtomic } from '../files.js';
+import { inFolder, refuseSamePlace, writeAtomic } from '../files.js';
 import { addon } from '../native/load.js';
 import { CALL_OPTIONS, checkOptions, INDEX, type Kinds, PATH, THREADS, VALUES } from '../options.js';
 import { call } from '../progress.js';
@@ -65,28 +65,29 @@ export async function treeToFolder(job: TreeJob, options: CallOptions = {}): Pro
   const { input, out, values, index, threads } = job;
   checkPath('The folder', out);
   await call(options, (monitor) => addon().inspect(input, null, monitor));
-  await makeFolder(out);
-  const found = await tree(input, { values, index, threads, exports: true, ...options });
-  const writing = performance.now();
-  const texts = found.trees.flatMap((one) =>
-    FORMATS.map((format) => ({ path: join(out, `${fileName(one.name)}.${format}`), text: one[format] ?? '' })),
-  );
-  const files = {
-    report: join(out, 'tree.json'),
-    picture: join(out, 'tree.png'),
-    trees: texts.map(({ path }) => path),
-  };
-  for (const path of [files.report, files.picture, ...files.trees]) refuseSamePlace(path, [input]);
-  options.signal?.throwIfAborted();
-  for (const { path, text } of texts) await writeAtomic(path, text);
-  await writeAtomic(files.picture, drawTrees(found.trees));
-  const now = performance.now();
-  const { memory, warnings } = found;
-  const seconds = { ...found.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 };
-  const trees = found.trees.map(({ swc, graphml, vtk, ...measured }) => measured);
-  const whole = { schemaVersion: 1, files, seconds, memory, warnings, trees: trees.map(rounded) };
-  await writeAtomic(files.report, `${JSON.stringify(whole)}\n`);
-  return { files, trees: found.trees.map(summary), seconds, memory, warnings };
+  return inFolder(out, async () => {
+    const found = await tree(input, { values, index, threads, exports: true, ...options });
+    const writing = performance.now();
+    const texts = found.trees.flatMap((one) =>
+      FORMATS.map((format) => ({ path: join(out, `${fileName(one.name)}.${format}`), text: one[format] ?? '' })),
+    );
+    const files = {
+      report: join(out, 'tree.json'),
+      picture: join(out, 'tree.png'),
+      trees: texts.map(({ path }) => path),
+    };
+    for (const path of [files.report, files.picture, ...files.trees]) refuseSamePlace(path, [input]);
+    options.signal?.throwIfAborted();
+    for (const { path, text } of texts) await writeAtomic(path, text);
+    await writeAtomic(files.picture, drawTrees(found.trees));
+    const now = performance.now();
+    const { memory, warnings } = found;
+    const seconds = { ...found.seconds, write: (now - writing) / 1000, total: (now - started) / 1000 };
+    const trees = found.trees.map(({ swc, graphml, vtk, ...measured }) => measured);
+    const whole = { schemaVersion: 1, files, seconds, memory, warnings, trees: trees.map(rounded) };
+    await writeAtomic(files.report, `${JSON.stringify(whole)}\n`);
+    return { files, trees: found.trees.map(summary), seconds, memory, warnings };
+  });
 }
 
 function summary({ name, value, volumeMl, lengthMm, branches, pieces, loops, pruned, orders }: MeasuredTree) {
