@@ -196,7 +196,7 @@ test('two folders in, a comparison out, with a wrong file among them', async (t)
   t.is(again.status, 0, again.stderr);
   t.deepEqual(JSON.parse(again.stdout), { schemaVersion: 1, ...told.comparison });
   const words = pulmoav('compare', scores, join(out, 'against-summary.json'));
-  t.regex(words.stderr, /artery +Dice .*p = 0\.016/);
+  t.regex(words.stdout, /artery +Dice .*p = 0\.016/);
   t.regex(words.stderr, /case03 has scores in the second alone/);
 });
 
