@@ -1,5 +1,5 @@
 // Makes the bundled model from nothing: the text tower and the network on plain phantoms, then on
-// hospital ones too, then on more of both, then on larger patches of others.
+// hospital ones too, then on more of both, then twice on larger patches of others.
 // Resumable; run it again after an interruption.
 //   node models/make-tiny.mjs [WORK_DIR] [--max-time 75m]
 import { spawnSync } from 'node:child_process';
@@ -36,6 +36,14 @@ const STAGES = [
     validation: [40_002, 50_030],
     // Its lungs were not found when the bundled weights were made.
     without: [40_012],
+  },
+  {
+    name: 'further',
+    phantoms: [
+      { seed: 60_001, count: 60, style: 'hospital' },
+      { seed: 70_001, count: 30, style: 'plain' },
+    ],
+    validation: [60_002, 70_030],
   },
 ];
 
