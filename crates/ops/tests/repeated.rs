@@ -6,17 +6,13 @@ mod harness;
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 
 use candle_core::{DType, Device, Error, Result, Tensor};
-use harness::{card, noise};
+use harness::{card, is_child, noise};
 use pulmoav_ops::device::{Choice, Repeated, choose, room, to_host};
 use pulmoav_ops::{Activation, Input, concat_channels, conv3d, instance_norm, linear};
 
 const SHAPE: [usize; 5] = [2, 4, 5, 6, 3];
-/// Set in the processes that a test starts.
-const CHILD: &str = "PULMOAV_TEST_REPEATED";
 
 /// As a run opens it: nothing orders streams but what the program says.
 fn device() -> Option<Device> {
@@ -124,27 +120,6 @@ fn counted(work: impl FnOnce()) -> Option<[u64; 3]> {
     work();
     let (before, after) = (before?, read()?);
     Some([6, 8, 9].map(|at| after[at] - before[at]))
-}
-
-/// Runs a test of this file in a process with settings; true in that process.
-fn is_child(test: &str, settings: &[(&str, &str)]) -> bool {
-    if env::var_os(CHILD).is_some() {
-        return true;
-    }
-    if card().is_some() {
-        let counts: PathBuf = env::temp_dir().join(format!("pulmoav-repeated-{test}-{}", std::process::id()));
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
-            .env(CHILD, "1")
-            .env("EMU_COUNTS", &counts)
-            .envs(settings.iter().copied())
-            .output()
-            .unwrap();
-        let _ = fs::remove_file(counts);
-        let said = [&child.stdout[..], &child.stderr[..]].map(String::from_utf8_lossy).concat();
-        assert!(child.status.success(), "{said}");
-    }
-    false
 }
 
 /// Two kernels.

@@ -1,7 +1,11 @@
 //! The passes on a card. A linear layer is a convolution of one tap, so `linear` goes this way too.
 
+mod candidates;
 pub(super) mod joined;
 mod tensor;
+mod wgmma;
+
+use std::sync::Arc;
 
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::{DType, Result, bail};
@@ -204,6 +208,34 @@ impl Pass {
     }
 }
 
+/// One pass over so many samples, and what it reads.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    device: &'a CudaDevice,
+    samples: usize,
+    pass: &'a Pass,
+    sources: Sources<'a>,
+    parameters: Parameters<'a>,
+}
+
+impl Work<'_> {
+    /// Results of a sample, channels not counted.
+    fn rows(&self) -> usize {
+        self.pass.grid.iter().map(|&size| size as usize).product()
+    }
+
+    /// Starts a kernel whose blocks have so many rows and columns.
+    fn launch(&self, (kernel, rows, columns, size): &Chosen, y: &mut Output) -> Result<()> {
+        let Self { pass, sources, parameters, .. } = *self;
+        let blocks = [self.rows().div_ceil(*rows), (pass.results as usize).div_ceil(*columns), self.samples];
+        let launch = kernel.launch().input(sources.a).optional(sources.b).input(parameters.weight);
+        launch.optional(parameters.bias).output(y).value(pass).run(Size { blocks, ..*size })
+    }
+}
+
+/// A kernel, the results and channels of its blocks, and their threads and shared memory.
+type Chosen = (Arc<Kernel>, usize, usize, Size);
+
 fn convolve(
     device: &CudaDevice,
     samples: usize,
@@ -212,17 +244,14 @@ fn convolve(
     parameters: Parameters,
     y: &mut Output,
 ) -> Result<()> {
-    let (kernel, rows, columns, size) = if tensor::fits(pass, &sources, parameters.weight) {
-        tensor::kernel(device, pass, sources.a.dtype())?
-    } else {
-        let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
-        let name = sources.a.kernel(&format!("convolve_{rows}x{columns}"));
-        (Kernel::of(device, &embedded::CONV3D, &name)?, rows, columns, Size::of_blocks([1; 3], THREADS))
-    };
-    let results: usize = pass.grid.iter().map(|&size| size as usize).product();
-    let blocks = [results.div_ceil(rows), (pass.results as usize).div_ceil(columns), samples];
-    let launch = kernel.launch().input(sources.a).optional(sources.b).input(parameters.weight);
-    launch.optional(parameters.bias).output(y).value(pass).run(Size { blocks, ..size })
+    let work = Work { device, samples, pass, sources, parameters };
+    if tensor::fits(pass, &sources, parameters.weight) {
+        return candidates::convolve(&work, y);
+    }
+    let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
+    let name = sources.a.kernel(&format!("convolve_{rows}x{columns}"));
+    let kernel = Kernel::of(device, &embedded::CONV3D, &name)?;
+    work.launch(&(kernel, rows, columns, Size::of_blocks([1; 3], THREADS)), y)
 }
 
 /// See [`super::reference::weight_gradient`]; of the weight's type.
