@@ -6,6 +6,7 @@ mod harness;
 
 use candle_core::{DType, Tensor, Var};
 use harness::{Run, card, gradients, is_child};
+use pulmoav_ops::device::wrong_kernels;
 use pulmoav_ops::{self as ops, Products};
 
 /// Name, shapes of the inputs, operator.
@@ -72,6 +73,25 @@ fn whole_numbers_give_the_cpu_s_bits() {
 fn whole_numbers_give_the_cpu_s_bits_by_wgmma() {
     if is_child("whole_numbers_give_the_cpu_s_bits_by_wgmma", &[("PULMOAV_CUDA_CONV", "wgmma")]) {
         check_whole_numbers(&[(DType::BF16, Products::F32)]);
+    }
+}
+
+/// Whichever kernel wins, and none is found wrong.
+#[test]
+fn whole_numbers_give_the_cpu_s_bits_after_a_race() {
+    if is_child("whole_numbers_give_the_cpu_s_bits_after_a_race", &[("PULMOAV_CUDA_CONV", "race")]) {
+        check_whole_numbers(&[(DType::BF16, Products::F32)]);
+        assert_eq!(wrong_kernels(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_kernel_that_is_none_is_named() {
+    if is_child("a_kernel_that_is_none_is_named", &[("PULMOAV_CUDA_CONV", "winograd")]) {
+        let Some(card) = card() else { return };
+        let of = |shape: &[usize]| Tensor::zeros(shape, DType::BF16, card).unwrap();
+        let refusal = ops::conv3d(&of(&[1, 2, 2, 2, 8]), &of(&[1, 1, 1, 8, 8]), None, [1; 3], [0; 3]).unwrap_err();
+        assert!(refusal.to_string().contains("PULMOAV_CUDA_CONV=winograd"), "{refusal}");
     }
 }
 

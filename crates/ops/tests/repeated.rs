@@ -164,6 +164,38 @@ fn a_variable_turns_it_off() {
     }
 }
 
+/// Kernels are raced in the first answer, before anything is recorded; what that left open is not raced later.
+#[test]
+fn races_are_over_when_work_is_recorded() {
+    if !is_child("races_are_over_when_work_is_recorded", &[("PULMOAV_CUDA_CONV", "race")]) {
+        return;
+    }
+    let device = device().unwrap();
+    let shape = [1, 4, 5, 6, 16];
+    let all = inputs(&shape, &device);
+    let empty = Tensor::zeros(&shape, DType::F32, &device).unwrap();
+    for (first, results) in [(&empty, 40), (&all[0], 48)] {
+        let weight = noise(&[3, 3, 3, 16, results], 7).to_dtype(DType::BF16).unwrap().to_device(&device).unwrap();
+        let work =
+            |input: Tensor| conv3d(&input.to_dtype(DType::BF16)?, &weight, None, [1; 3], [1; 3])?.to_dtype(DType::F32);
+        let inputs: Vec<&Tensor> = std::iter::once(first).chain(&all[1..]).collect();
+        let mut repeated = Repeated::new(&device, inputs.len());
+        let answer = |input: &&Tensor| to_host(&repeated.run((*input).clone(), work).unwrap()).unwrap();
+        let mut answers = vec![];
+        let counts = counted(|| answers = inputs.iter().map(answer).collect());
+        assert_eq!(repeated.refused(), None);
+        assert!(counts.is_none_or(|[_, graphs, _]| graphs == 4), "{counts:?}");
+        let plain: Vec<_> = inputs.iter().map(|&input| to_host(&work(input.clone()).unwrap()).unwrap()).collect();
+        assert_eq!(plain.len(), answers.len());
+        // Kernels sum in orders of their own: on a card, one that won later may round otherwise.
+        let most = |values: &[f32]| values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+        for (plain, answer) in plain.iter().zip(&answers) {
+            let differences: Vec<f32> = plain.iter().zip(answer).map(|(a, b)| a - b).collect();
+            assert!(most(&differences) <= most(plain) / 64.0);
+        }
+    }
+}
+
 /// Values of 4 MiB; the tests below have memory for a little more than 11 and 9 times as many.
 const LARGE: usize = 1 << 20;
 

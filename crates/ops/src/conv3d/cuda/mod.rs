@@ -1,7 +1,8 @@
 //! The passes on a card. A linear layer is a convolution of one tap, so `linear` goes this way too.
 
-mod candidates;
+pub(crate) mod candidates;
 pub(super) mod joined;
+mod race;
 mod tensor;
 mod wgmma;
 
@@ -96,24 +97,7 @@ impl WeightOrder {
 
 /// See [`super::reference::to_coarse`].
 pub(crate) fn to_coarse(device: &CudaDevice, g: &Geometry, fine: Sources, parameters: Parameters) -> Result<Output> {
-    let [of_fine, of_coarse] = parameters.order.steps(g);
-    let pass = Pass {
-        input: all(g.fine)?,
-        output: all(g.coarse)?,
-        grid: all(g.coarse)?,
-        taps: all(g.kernel)?,
-        step: all(g.stride)?,
-        origin: g.padding.map(|padding| -(padding as i32)),
-        sign: 1,
-        first: [0; 3],
-        spread: [1; 3],
-        tap_first: [0; 3],
-        tap_step: [1; 3],
-        results: whole(g.coarse_channels)?,
-        weight_of_input: whole(of_fine)?,
-        weight_of_result: whole(of_coarse)?,
-        ..Pass::shared(g, &fine, &parameters, g.fine_channels)?
-    };
+    let pass = Pass::to_coarse(g, &fine, &parameters)?;
     let mut y = Output::new(device, fine.a.dtype(), g.coarse_shape().iter().product())?;
     convolve(device, g.batch, &pass, fine, parameters, &mut y)?;
     Ok(y)
@@ -187,6 +171,28 @@ impl Along {
 }
 
 impl Pass {
+    /// From the fine grid to all results of the coarse one.
+    fn to_coarse(g: &Geometry, fine: &Sources, parameters: &Parameters) -> Result<Self> {
+        let [of_fine, of_coarse] = parameters.order.steps(g);
+        Ok(Self {
+            input: all(g.fine)?,
+            output: all(g.coarse)?,
+            grid: all(g.coarse)?,
+            taps: all(g.kernel)?,
+            step: all(g.stride)?,
+            origin: g.padding.map(|padding| -(padding as i32)),
+            sign: 1,
+            first: [0; 3],
+            spread: [1; 3],
+            tap_first: [0; 3],
+            tap_step: [1; 3],
+            results: whole(g.coarse_channels)?,
+            weight_of_input: whole(of_fine)?,
+            weight_of_result: whole(of_coarse)?,
+            ..Self::shared(g, fine, parameters, g.fine_channels)?
+        })
+    }
+
     /// What both directions share; the rest is to be set.
     fn shared(g: &Geometry, sources: &Sources, parameters: &Parameters, channels: usize) -> Result<Self> {
         if sources.a.dtype() != parameters.weight.dtype() {
@@ -222,6 +228,13 @@ impl Work<'_> {
     /// Results of a sample, channels not counted.
     fn rows(&self) -> usize {
         self.pass.grid.iter().map(|&size| size as usize).product()
+    }
+
+    /// Products that are summed.
+    fn products(&self) -> u64 {
+        let Pass { taps, a_channels, b_channels, results, .. } = *self.pass;
+        let of_result = taps.iter().map(|&taps| taps as u64).product::<u64>() * (a_channels + b_channels) as u64;
+        (self.rows() * self.samples) as u64 * of_result * results as u64
     }
 
     /// Starts a kernel whose blocks have so many rows and columns.
