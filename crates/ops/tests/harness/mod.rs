@@ -173,7 +173,12 @@ pub(crate) fn is_child(test: &str, settings: &[(&str, &str)]) -> bool {
             .unwrap();
         let _ = std::fs::remove_file(counts);
         let said = [&child.stdout[..], &child.stderr[..]].map(String::from_utf8_lossy).concat();
-        assert!(child.status.success(), "{said}");
+        let why = said.split_once("panicked at").and_then(|(_, why)| why.split_once('\n'));
+        assert!(
+            child.status.success(),
+            "{}\n{said}",
+            why.map_or("", |(_, why)| why.lines().next().unwrap_or_default())
+        );
     }
     false
 }

@@ -13,8 +13,11 @@ use crate::cuda::Output;
 
 /// Names the kernel that passes get where it can do them; `race` has all of them raced, small ones too.
 pub(super) const SWITCH: &str = "PULMOAV_CUDA_CONV";
-/// Products of a pass from which on a race is worth it.
+/// Products of a sample from which on a race is worth it.
 const MIN_PRODUCTS: u64 = 1 << 28;
+
+/// Races of a class that may show nothing; then the first is taken.
+const MAX_OPEN: u32 = 8;
 
 /// A way to do a pass that fits tensor cores.
 pub(super) struct Candidate {
@@ -70,7 +73,15 @@ fn raced(work: &Work, y: &mut Output, first: &'static Candidate, mut others: Vec
     }
     let (outcome, unfit) = race(work, y, first, &others)?;
     let mut results = results();
-    if let Outcome::Decided(winner) = outcome {
+    let winner = match outcome {
+        Outcome::Decided(winner) => Some(winner),
+        Outcome::Open => {
+            let open = results.open.entry((card, class)).or_default();
+            *open += 1;
+            (*open == MAX_OPEN).then_some(first)
+        }
+    };
+    if let Some(winner) = winner {
         results.winners.insert((card, class), winner);
     }
     for Unfit { candidate, why } in unfit {
@@ -81,7 +92,7 @@ fn raced(work: &Work, y: &mut Output, first: &'static Candidate, mut others: Vec
 
 enum Asked {
     For(&'static Candidate),
-    /// Of passes of so many products and more.
+    /// Of passes with so many products a sample and more.
     Race(u64),
 }
 
@@ -96,7 +107,8 @@ fn asked() -> Result<Asked> {
     }
 }
 
-/// Passes that are taken to be alike: what decides how fast a kernel is.
+/// Passes that are taken to be alike: what decides how fast a kernel is, but for how many samples there are, on which
+/// results are not to depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Class {
     channels: [i32; 2],
@@ -105,7 +117,7 @@ struct Class {
     step: [i32; 3],
     /// Whether the weight's inputs are neighbours, and whether each sample has its own.
     weight: [bool; 2],
-    /// The power of two of their results, channels not counted.
+    /// The power of two of a sample's results, channels not counted.
     log2_rows: u32,
 }
 
@@ -118,7 +130,7 @@ impl Class {
             taps: pass.taps,
             step: pass.step,
             weight: [pass.weight_of_input == 1, pass.weight_of_sample != 0],
-            log2_rows: (work.rows() * work.samples).max(1).ilog2(),
+            log2_rows: work.rows().max(1).ilog2(),
         }
     }
 }
@@ -127,6 +139,8 @@ impl Class {
 #[derive(Default)]
 struct Results {
     winners: HashMap<(usize, Class), &'static Candidate>,
+    /// How many races of a class showed nothing.
+    open: HashMap<(usize, Class), u32>,
     /// Those that were unfit once, on which card.
     distrusted: Vec<(usize, &'static str)>,
     /// What nobody has been told yet.
@@ -178,6 +192,8 @@ mod tests {
     };
     /// As the first, to the bit.
     static SAME: Candidate = Candidate { name: "same", fits: |_| Ok(true), convolve: tensor::convolve };
+    /// Which leaves its result as it is.
+    static IDLE: Candidate = Candidate { name: "idle", fits: |_| Ok(true), convolve: |_, _| Ok(()) };
     /// Which no card can launch.
     static BROKEN: Candidate =
         Candidate { name: "broken", fits: |_| Ok(true), convolve: |_, _| bail!("an illegal instruction") };
@@ -249,7 +265,11 @@ mod tests {
         run(&x, 56, by(&[&SHIFTED, &SAME])).unwrap();
         assert!(is_decided(56).is_some());
         assert_eq!(wrong_kernels(), Vec::<String>::new());
-        run(&x, 64, by(&[&BROKEN])).unwrap();
+        run(&x, 64, by(&[&IDLE])).unwrap();
+        assert_eq!(is_decided(64), Some("mma"));
+        assert_eq!(wrong_kernels().len(), 1);
+        run(&x, 64, by(&[&IDLE])).unwrap();
+        run(&x, 88, by(&[&BROKEN])).unwrap();
         let said = wrong_kernels();
         assert!(
             said.len() == 1 && said[0].contains("broken") && said[0].contains("an illegal instruction"),
@@ -261,9 +281,16 @@ mod tests {
     fn a_card_decides_nothing_by_an_empty_input() {
         let Some(device) = card() else { return };
         let by = |work: &Work, y: &mut Output| raced(work, y, &CANDIDATES[0], vec![&SAME]);
-        run(&input(&device, |_| 0.0), 72, by).unwrap();
-        assert_eq!(is_decided(72), None);
+        for _ in 1..MAX_OPEN {
+            run(&input(&device, |_| 0.0), 72, by).unwrap();
+            assert_eq!(is_decided(72), None);
+        }
         run(&input(&device, varied), 72, by).unwrap();
         assert!(is_decided(72).is_some());
+        // Nor for ever.
+        for _ in 0..MAX_OPEN {
+            run(&input(&device, |_| 0.0), 80, by).unwrap();
+        }
+        assert_eq!(is_decided(80), Some("mma"));
     }
 }

@@ -230,11 +230,11 @@ impl Work<'_> {
         self.pass.grid.iter().map(|&size| size as usize).product()
     }
 
-    /// Products that are summed.
+    /// Products of a sample that are summed.
     fn products(&self) -> u64 {
         let Pass { taps, a_channels, b_channels, results, .. } = *self.pass;
         let of_result = taps.iter().map(|&taps| taps as u64).product::<u64>() * (a_channels + b_channels) as u64;
-        (self.rows() * self.samples) as u64 * of_result * results as u64
+        self.rows() as u64 * of_result * results as u64
     }
 
     /// Starts a kernel whose blocks have so many rows and columns.

@@ -51,12 +51,12 @@ pub(super) fn race(
     others: &[&'static Candidate],
 ) -> Result<(Outcome, Vec<Unfit>)> {
     (first.convolve)(work, y)?;
-    // Without room for a second result there is no race.
-    let Ok(mut second) = Output::new(work.device, DType::BF16, y.values().len()) else {
-        return Ok((Outcome::Open, vec![]));
-    };
     let (mut best, mut fastest, mut unfit) = (first, None, vec![]);
     for &candidate in others {
+        // Without room for a second result there is no race. What a candidate leaves out is 0, not what lay there before.
+        let Ok(mut second) = Output::zeros(work.device, DType::BF16, y.values().len()) else {
+            return Ok((Outcome::Open, unfit));
+        };
         let compared = done(work, candidate, &mut second).and_then(|()| compare(work, y, &second));
         match compared {
             Err(error) if is_out_of_memory(&error) => return Ok((Outcome::Open, unfit)),
