@@ -574,6 +574,8 @@ interface StepReport {
   samples: Array<SampleReport>
   /** What was learnt from the teacher; `null` where it took no part. */
   teacher: TeacherReport | null
+  /** What was found out about the device meanwhile. */
+  warnings: Array<Warning>
 }
 
 /** Where a step's time went, s. */
@@ -862,7 +864,8 @@ interface Warning {
    * `FILES_SKIPPED`, `SERIES_CHOSEN`, `SINGLE_SLICE`, `DUPLICATE_SLICES`, `MISSING_SLICES`, `UNEVEN_SPACING`,
    * `TILT_RESAMPLED`, `HU_CLIPPED`. Of the anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`,
    * `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`, `NOT_TIDIED`,
-   * `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`, `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`.
+   * `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`, `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`,
+   * `WRONG_KERNEL`.
    */
   code: string
   /** One sentence: what it is and, where something can be done, what to check. */
@@ -2526,7 +2529,7 @@ type TrainEvent = {
     type: 'step';
     step: number;
     learningRate: number;
-} & Omit<StepReport, 'samples' | 'teacher'> & {
+} & Omit<StepReport, 'samples' | 'teacher' | 'warnings'> & {
     /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
     lossFactors: Record<string, number>;
     /**

@@ -1,7 +1,7 @@
 //! With the feature `cuda`: compiles every `.cu` file to cubins and PTX, and lists them for `src/cuda/kernels.rs`.
 //!
 //! `CUDA_HOME` names the toolkit; `PULMOAV_CUDA_ARCHS` the architectures, all that are supported by default. A kernel
-//! that spills registers fails the build.
+//! that spills registers fails the build, and so does one whose `wgmma` the compiler serializes.
 
 use std::env;
 use std::fmt::Write as _;
@@ -16,6 +16,8 @@ use std::time::SystemTime;
 const ARCHITECTURES: &str = "80,86,89,90a,100,120";
 /// What the PTX is for: any later card.
 const PTX_ARCHITECTURE: &str = "80";
+/// Files for one architecture alone, whose PTX is for its cards too.
+const FOR_ONE: [(&str, &str); 1] = [("conv3d_wgmma", "90a")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -80,10 +82,22 @@ impl Source {
         out.join(format!("{}.ptx", self.name))
     }
 
+    /// The one architecture that the file is for, if it is for one alone.
+    fn only(&self) -> Option<&'static str> {
+        FOR_ONE.iter().find(|(name, _)| *name == self.name).map(|(_, architecture)| *architecture)
+    }
+
+    /// Those of the architectures that the file is for.
+    fn of<'a>(&self, architectures: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+        let only = self.only();
+        architectures.iter().copied().filter(move |architecture| only.is_none_or(|only| only == *architecture))
+    }
+
     fn compile(&self, architectures: &[&str], out: &Path) {
         let ptx = self.ptx(out);
-        self.nvcc(&["-ptx", &format!("-arch=compute_{PTX_ARCHITECTURE}")], &self.file, &ptx);
-        for architecture in architectures {
+        let of_ptx = self.only().unwrap_or(PTX_ARCHITECTURE);
+        self.nvcc(&["-ptx", &format!("-arch=compute_{of_ptx}")], &self.file, &ptx);
+        for architecture in self.of(architectures) {
             // Cards of one generation differ in nothing that is asked for here: their PTX is the same.
             let from = if architecture.starts_with('8') { &ptx } else { &self.file };
             self.nvcc(&["-cubin", &format!("-arch=sm_{architecture}")], from, &self.cubin(architecture, out));
@@ -94,7 +108,7 @@ impl Source {
     #[allow(clippy::unnecessary_debug_formatting)]
     fn item(&self, architectures: &[&str], out: &Path) -> String {
         let mut cubins = String::new();
-        for architecture in architectures {
+        for architecture in self.of(architectures) {
             let number: u32 = architecture.trim_end_matches(char::is_alphabetic).parse().expect("a number: 80, 90a");
             let _ = write!(cubins, "({number}, include_bytes!({:?})), ", self.cubin(architecture, out));
         }
@@ -124,9 +138,11 @@ impl Source {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "nvcc {what:?} {}: {said}", from.display());
         let spilled = said.lines().find(|line| line.contains("spill") && !line.contains(" 0 bytes spill stores"));
-        if let Some(spilled) = spilled {
+        // Products of wgmma that the compiler has wait for each other.
+        let serialized = said.lines().find(|line| line.contains("are serialized"));
+        if let Some(slow) = spilled.or(serialized) {
             let _ = fs::remove_file(to);
-            panic!("{} {what:?} spills registers: {spilled}", from.display());
+            panic!("{} {what:?} spills registers or is slow: {slow}", from.display());
         }
     }
 }

@@ -20,6 +20,10 @@ const augmenting = ['pulmoav_train', 'card::tests::a_card_does_each_augmentation
 const meaning = ['pulmoav_train', 'card::tests::a_card_does_all_augmentations_in_their_order'];
 const rounding = ['card', 'values_are_rounded_to_tf32_by_name_alone'];
 const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
+const byWgmma = ['card', 'whole_numbers_give_the_cpu_s_bits_by_wgmma'];
+const afterRace = ['card', 'whole_numbers_give_the_cpu_s_bits_after_a_race'];
+const wrongOnes = ['pulmoav_ops', 'conv3d::cuda::candidates::tests::a_card_takes_no_kernel_that_was_wrong'];
+const emptyOnes = ['pulmoav_ops', 'conv3d::cuda::candidates::tests::a_card_decides_nothing_by_an_empty_input'];
 
 function fault(name, file, test, from, to) {
   return { name, file, test, from, to };
@@ -70,21 +74,75 @@ export const faults = [
   ),
   fault(
     'a tap too early',
-    'conv3d/tensor.cu',
+    'conv3d/gather.cuh',
     wholeNumbers,
     'if (++x < taps[2]) return;',
     'if (++x <= taps[2]) return;',
   ),
-  fault(
-    'the edge of the input unseen',
-    'conv3d/tensor.cu',
-    wholeNumbers,
-    'some && gathered[i].has(cursor.tap)',
-    'some',
-  ),
+  fault('the edge of the input unseen', 'conv3d/gather.cuh', wholeNumbers, 'some && rows[i].has(cursor.tap)', 'some'),
   fault('rows beyond the end stored', 'conv3d/tensor.cu', wholeNumbers, 'm0 + row >= rows || channel', 'channel'),
   fault('the second bias', 'conv3d/tensor.cu', wholeNumbers, 'bias[channel + 1]', 'bias[channel]'),
   fault('the part of a gradient', 'conv3d/tensor.cu', wholeNumbers, 'int64_t next = begin;', 'int64_t next = 0;'),
+  fault(
+    'weights out of their pattern',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    'swizzled<K_CHUNKS>(row, tid % K_CHUNKS)',
+    '(row * K_CHUNKS + tid % K_CHUNKS)',
+  ),
+  fault('sums taken while products are under way', 'conv3d/wgmma.cu', byWgmma, 'wgmma_wait<0>();', 'wgmma_wait<1>();'),
+  fault('copies into what products still read', 'conv3d/wgmma.cu', byWgmma, 'wgmma_wait<1>();', 'wgmma_wait<2>();'),
+  fault(
+    'a stage too far ahead',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    'load((step + STAGES - 2) % STAGES);',
+    'load((step + STAGES - 1) % STAGES);',
+  ),
+  fault(
+    'a copy that products do not wait for',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    'cp_async_wait<STAGES - 3>()',
+    'cp_async_wait<STAGES - 2>()',
+  ),
+  fault('copies that products may not see', 'conv3d/wgmma.cu', byWgmma, 'wgmma_publish();\n', '\n'),
+  fault(
+    'no barrier before products',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    'wgmma_publish();\n        __syncthreads();',
+    'wgmma_publish();',
+  ),
+  fault('products without a fence', 'conv3d/wgmma.cu', byWgmma, 'wgmma_fence();', ''),
+  fault('the next values of the wrong matrix', 'conv3d/wgmma.cu', byWgmma, 'columns + k * 2', 'columns'),
+  fault('one half of the rows twice', 'conv3d/wgmma.cu', byWgmma, 'left + group * GROUP_ROWS * ROW_BYTES', 'left'),
+  fault(
+    'weights beyond the results',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    'at.tap.index < taps && result < p.results',
+    'at.tap.index < taps',
+  ),
+  fault('results beyond the rows', 'conv3d/wgmma.cu', byWgmma, 'if (row >= rows) break;', ''),
+  fault(
+    'the weight of the first sample turned',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    'static_cast<int64_t>(sample) * p.weight_of_sample;\n    turned',
+    '0;\n    turned',
+  ),
+  fault(
+    'no barrier in the weight that is turned',
+    'conv3d/wgmma.cu',
+    byWgmma,
+    '__syncthreads();\n    for (int i = line',
+    'for (int i = line',
+  ),
+  // It loses its race, and is told.
+  fault('a race that a wrong kernel is in', 'conv3d/wgmma.cu', afterRace, 'columns + k * 2', 'columns'),
+  fault('differences unseen', 'conv3d/race.cu', wrongOnes, 'fabsf(a - b) - ROUNDING', '0.0f - ROUNDING'),
+  fault('likeness that tells', 'conv3d/race.cu', emptyOnes, 'if (a != load', 'if (a == load'),
   fault('padding unseen', 'conv3d/convolution.cuh', convolutions, 'p.step[1] * at.y + p.origin[1]', 'p.step[1] * at.y'),
   fault(
     'the last axis unbounded',

@@ -7,9 +7,23 @@ import { onDouble } from './double.mjs';
 import { environment, workspace } from './workspace.mjs';
 
 /** Test binaries that look for a card. */
-const targets = ['conformance', 'card', 'ranks', 'repeated', 'updates', 'windows', 'pulmoav_segment', 'pulmoav_train'];
+const targets = [
+  'conformance',
+  'card',
+  'ranks',
+  'repeated',
+  'updates',
+  'windows',
+  'pulmoav_ops',
+  'pulmoav_segment',
+  'pulmoav_train',
+];
 /** Of those that hold other tests too, which look for a card. */
-const filters = { pulmoav_segment: ['card::tests', 'a_card'], pulmoav_train: ['a_card'] };
+const filters = {
+  pulmoav_ops: ['conv3d::cuda'],
+  pulmoav_segment: ['card::tests', 'a_card'],
+  pulmoav_train: ['a_card'],
+};
 
 /** Builds them; their paths by name, and the code for cards that they carry. The addon's own selection of features is kept, so that nothing is built twice. */
 export function operatorTests() {

@@ -1020,6 +1020,8 @@ export interface StepReport {
   samples: Array<SampleReport>
   /** What was learnt from the teacher; `null` where it took no part. */
   teacher: TeacherReport | null
+  /** What was found out about the device meanwhile. */
+  warnings: Array<Warning>
 }
 
 /** Where a step's time went, s. */
@@ -1465,7 +1467,8 @@ export interface Warning {
    * `FILES_SKIPPED`, `SERIES_CHOSEN`, `SINGLE_SLICE`, `DUPLICATE_SLICES`, `MISSING_SLICES`, `UNEVEN_SPACING`,
    * `TILT_RESAMPLED`, `HU_CLIPPED`. Of the anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`,
    * `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`, `NOT_TIDIED`,
-   * `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`, `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`.
+   * `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`, `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`,
+   * `WRONG_KERNEL`.
    */
   code: string
   /** One sentence: what it is and, where something can be done, what to check. */

@@ -29,7 +29,7 @@ export type TrainEvent =
     }
   | { type: 'warning'; step: number; code: string; message: string; case?: string }
   | { type: 'fitted'; step: number; steps: number; secondsPerStep: number }
-  | ({ type: 'step'; step: number; learningRate: number } & Omit<StepReport, 'samples' | 'teacher'> & {
+  | ({ type: 'step'; step: number; learningRate: number } & Omit<StepReport, 'samples' | 'teacher' | 'warnings'> & {
         /** Factors of the losses' weights by learnt uncertainty; empty without that policy. */
         lossFactors: Record<string, number>;
         /**

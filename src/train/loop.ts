@@ -219,9 +219,9 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     if (!(await inTime(context, () => validation.take(step, { ...options, signal })))) return 'time';
     return validation.converged ? 'converged' : 'finished';
   };
-  const warnings = [...device.warnings, ...warningsOf(trainer.facts)].map(
-    (warning) => ({ type: 'warning', step, ...warning }) as const,
-  );
+  const event = (warning: { code: string; message: string; case?: string }) =>
+    ({ type: 'warning', step, ...warning }) as const;
+  const warnings = [...device.warnings, ...warningsOf(trainer.facts)].map(event);
   log.write(startEvent(trainer, run, device, options.maxMemoryBytes), ...warnings);
   // A kill may have come between a checkpoint and the validation that was due.
   if (isDue(config.validateEvery, step) && step < end()) reason = await validated();
@@ -230,7 +230,7 @@ async function loop(trainer: Trainer, context: RunContext): Promise<TrainResult>
     const wanted = adapt(config, policies, step, end());
     const report = await trainer.step(step, { learningRate: rate, ...wanted });
     policies = observe(config, policies, wanted, report);
-    log.write(stepEvent(step, rate, wanted, report));
+    log.write(stepEvent(step, rate, wanted, report), ...report.warnings.map(event));
     step += 1;
     await pace.measure(step, report.seconds, elapsed());
     unapplied = report.applied ? 0 : unapplied + 1;
@@ -277,7 +277,7 @@ function isDue(every: number, step: number): boolean {
 
 /** A line of the log; a case's patches are told by the policies, not one by one. */
 function stepEvent(step: number, learningRate: number, wanted: Adaptation, report: StepReport): TrainEvent {
-  const { samples: _, teacher, ...told } = report;
+  const { samples: _, warnings: _told, teacher, ...told } = report;
   const { weight, thresholds } = wanted.teacher ?? { weight: 0, thresholds: null };
   const share = (part: number, whole: number) => (whole > 0 ? part / whole : null);
   return {

@@ -69,6 +69,14 @@ struct Product {
 };
 void multiply_bf16(uint32_t mask, void** lanes);
 void multiply_tf32(uint32_t mask, void** lanes);
+struct GroupProduct {
+    float (*d)[4];
+    unsigned columns;
+    uint64_t a, b;
+};
+void multiply_group(uint32_t mask, void** lanes);
+void commit_group(uint32_t mask, void** lanes);
+void wait_groups(uint32_t mask, void** lanes);
 struct Rows {
     uint32_t* registers;
     const void* row;
@@ -279,6 +287,22 @@ inline void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0,
     const uint32_t b[2] = {b0, b1};
     emu::Product product{d, a, b};
     emu::together(~0u, emu::multiply_tf32, &product, line);
+}
+inline uint64_t wgmma_matrix(const void* start) {
+    const auto at = static_cast<uint64_t>(static_cast<const unsigned char*>(start) - emu::self->block->shared);
+    return (at >> 4 & 0x3fff) | 1ull << 16 | 64ull << 32 | 1ull << 62;
+}
+inline void wgmma_publish() {}
+inline void wgmma_fence() {}
+template <int N> void wgmma_pin(float (&)[N][4]) {}
+inline void wgmma_commit(int line = __builtin_LINE()) { emu::together(~0u, emu::commit_group, nullptr, line); }
+template <int LEFT> void wgmma_wait(int line = __builtin_LINE()) {
+    unsigned left = LEFT;
+    emu::together(~0u, emu::wait_groups, &left, line);
+}
+template <int N> void wgmma_m64k16_bf16(float (&d)[N][4], uint64_t a, uint64_t b, int line = __builtin_LINE()) {
+    emu::GroupProduct product{d, N * 8, a, b};
+    emu::together(~0u, emu::multiply_group, &product, line);
 }
 inline uint32_t round_to_tf32(uint32_t bits) {
     return (bits & 0x7f800000) == 0x7f800000 ? bits & ~0x1fffu : (bits + 0x1000) & ~0x1fffu;

@@ -77,8 +77,8 @@ void Worker::start(Runner& r, unsigned number, unsigned place) {
     const dim3 s = block.size;
     r.index = {number % s.x, number / s.x % s.y, number / (s.x * s.y)};
     r.lane = number % 32, r.warp = number / 32, r.block = &block;
-    r.place = place, r.waits_at = 0, r.ended = false, r.committed = 0;
-    r.copies.clear();
+    r.place = place, r.waits_at = 0, r.ended = false, r.committed = r.committed_products = 0;
+    r.copies.clear(), r.products.clear();
     ready[place / 64] |= 1ull << place % 64;
     prepare(r.fiber, begin);
 }
@@ -122,6 +122,7 @@ void Worker::open_barrier() {
 }
 
 void Worker::end(Runner& r) {
+    if (!r.products.empty()) fail("it ends while products of wgmma are under way");
     r.ended = true;
     alive--;
     ready[r.place / 64] &= ~(1ull << r.place % 64);

@@ -28,6 +28,12 @@ struct Copy {
     bool valid;
 };
 
+// What a warp has under way of a product by four warps: `d` is a lane's.
+struct UnderWay {
+    GroupProduct product;
+    unsigned group;
+};
+
 // A thread of the block.
 struct Runner : Thread {
     Fiber fiber;
@@ -36,6 +42,8 @@ struct Runner : Thread {
     bool ended;
     unsigned committed;
     std::vector<Copy> copies;
+    unsigned committed_products;
+    std::vector<UnderWay> products;
 };
 
 // Lanes of a warp that wait for each other.

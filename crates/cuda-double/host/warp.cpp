@@ -114,6 +114,73 @@ void multiply_tf32(uint32_t mask, void** lanes) {
         });
 }
 
+namespace {
+// Row `row` of a matrix of wgmma: where its 16-byte chunk lies, checked. Bits as the PTX ISA has them.
+const uint16_t* chunk_of(uint64_t matrix, unsigned row, unsigned chunk) {
+    if (matrix >> 62 != 1 || matrix & 0x38) fail("wgmma: a matrix without the swizzle of 128 bytes, or out of its pattern");
+    uint64_t at = ((matrix & 0x3fff) << 4) + row / 8 * ((matrix >> 32 & 0x3fff) << 4) + row % 8 * 128 + chunk * 16;
+    at ^= (at >> 7 & 7) << 4;
+    const Block& b = worker->block;
+    if (at + 16 > b.shared_bytes) fail("wgmma: byte %zu of %zu", size_t(at), b.shared_bytes);
+    TSAN(__tsan_read_range(b.shared + at, 16));
+    return reinterpret_cast<const uint16_t*>(b.shared + at);
+}
+
+void values_of(uint64_t matrix, unsigned row, float (&values)[16]) {
+    for (unsigned i = 0; i < 16; i++) values[i] = lower(chunk_of(matrix, row, i / 8)[i % 8]);
+}
+
+// A warp's share, 16 rows by all columns, of the product that is `at` places from the first under way.
+void finish_product(uint32_t warp, size_t at) {
+    Runner* const lanes = &worker->runners[warp * 32];
+    const GroupProduct p = lanes[0].products[at].product;
+    float a[16][16], b[16];
+    for (unsigned row = 0; row < 16; row++) values_of(p.a, warp % 4 * 16 + row, a[row]);
+    for (unsigned column = 0; column < p.columns; column++) {
+        values_of(p.b, column, b);
+        for (unsigned row = 0; row < 16; row++) {
+            const unsigned lane = row % 8 * 4 + column % 8 / 2;
+            float& sum = lanes[lane].products[at].product.d[column / 8][row / 8 * 2 + column % 2];
+            for (unsigned k = 0; k < 16; k++) sum += a[row][k] * b[k];
+        }
+    }
+}
+}  // namespace
+
+// Late, as copies can be, a product is formed where it is waited for.
+void multiply_group(uint32_t mask, void** lanes) {
+    if (mask != ~0u) fail("wgmma without the whole warp");
+    const uint32_t warp = me().warp;
+    const GroupProduct& first = *static_cast<GroupProduct*>(lanes[0]);
+    for (unsigned lane = 0; lane < 32; lane++) {
+        const GroupProduct& p = *static_cast<GroupProduct*>(lanes[lane]);
+        if (p.a != first.a || p.b != first.b) fail("wgmma: a matrix a lane");
+        Runner& r = worker->runners[warp * 32 + lane];
+        r.products.push_back({p, r.committed_products});
+    }
+    for (unsigned row = 0; row < 16; row++) chunk_of(first.a, warp % 4 * 16 + row, 1);
+    for (unsigned column = 0; column < first.columns; column++) chunk_of(first.b, column, 1);
+    if (settings().copies == Copies::Early) finish_product(warp, me().products.size() - 1);
+}
+
+void commit_group(uint32_t mask, void**) {
+    if (mask != ~0u) fail("wgmma.commit_group without the whole warp");
+    for (unsigned lane = 0; lane < 32; lane++) worker->runners[me().warp * 32 + lane].committed_products++;
+}
+
+void wait_groups(uint32_t mask, void** lanes) {
+    if (mask != ~0u) fail("wgmma.wait_group without the whole warp");
+    const unsigned left = *static_cast<unsigned*>(lanes[0]);
+    const Runner& r = me();
+    std::ptrdiff_t done = 0;
+    for (; size_t(done) < r.products.size() && r.products[done].group + left < r.committed_products; done++)
+        if (settings().copies == Copies::Late) finish_product(r.warp, size_t(done));
+    for (unsigned lane = 0; lane < 32; lane++) {
+        auto& products = worker->runners[r.warp * 32 + lane].products;
+        products.erase(products.begin(), products.begin() + done);
+    }
+}
+
 void load_matrices(uint32_t mask, void** lanes) {
     if (mask != ~0u) fail("ldmatrix without the whole warp");
     const unsigned count = static_cast<Rows*>(lanes[0])->count;

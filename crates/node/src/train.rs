@@ -18,6 +18,7 @@ use crate::monitor::CallMonitor;
 use crate::outcome::{ErrorInfo, Failure, Outcome, outcome, parse};
 use crate::registry::Registry;
 use crate::volume::Axes;
+use crate::warning::Warning;
 
 static TRAINERS: Registry<OpenTrainer> = Registry::new("trainer");
 
@@ -260,6 +261,8 @@ pub struct StepReport {
     pub samples: Vec<SampleReport>,
     /// What was learnt from the teacher; `null` where it took no part.
     pub teacher: Option<TeacherReport>,
+    /// What was found out about the device meanwhile.
+    pub warnings: Vec<Warning>,
 }
 
 /// What one patch came to.
@@ -335,8 +338,7 @@ pub struct StepSeconds {
 
 impl From<pulmoav_train::StepReport> for StepReport {
     fn from(report: pulmoav_train::StepReport) -> Self {
-        let pulmoav_train::StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, samples, teacher } =
-            report;
+        let pulmoav_train::StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, .. } = report;
         let pulmoav_train::StepSeconds { batch, forward, backward, update } = parts;
         Self {
             loss: finite(loss),
@@ -346,8 +348,9 @@ impl From<pulmoav_train::StepReport> for StepReport {
             parts: StepSeconds { batch, forward, backward, update },
             targets: targets.into_iter().map(|(target, loss)| (target, or_null(loss))).collect(),
             terms: terms.into_iter().map(|(name, loss)| (name.to_owned(), or_null(loss))).collect(),
-            samples: samples.into_iter().map(SampleReport::from).collect(),
-            teacher: teacher.map(TeacherReport::from),
+            samples: report.samples.into_iter().map(SampleReport::from).collect(),
+            teacher: report.teacher.map(TeacherReport::from),
+            warnings: report.warnings.into_iter().map(Warning::from).collect(),
         }
     }
 }

@@ -9,7 +9,8 @@ pub struct Warning {
     /// `FILES_SKIPPED`, `SERIES_CHOSEN`, `SINGLE_SLICE`, `DUPLICATE_SLICES`, `MISSING_SLICES`, `UNEVEN_SPACING`,
     /// `TILT_RESAMPLED`, `HU_CLIPPED`. Of the anatomy: `NO_LUNGS`, `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`,
     /// `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`. Of what was asked: `PROMPT_TRUNCATED`, `SMALLER_TILES`, `NOT_TIDIED`,
-    /// `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`, `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`.
+    /// `VALUE_MISSING`. Of a label map: `EMPTY_RESULT`, `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`,
+    /// `WRONG_KERNEL`.
     pub code: String,
     /// One sentence: what it is and, where something can be done, what to check.
     pub message: String,

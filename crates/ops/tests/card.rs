@@ -5,7 +5,8 @@
 mod harness;
 
 use candle_core::{DType, Tensor, Var};
-use harness::{Run, card, gradients};
+use harness::{Run, card, gradients, is_child};
+use pulmoav_ops::device::wrong_kernels;
 use pulmoav_ops::{self as ops, Products};
 
 /// Name, shapes of the inputs, operator.
@@ -55,6 +56,7 @@ const CASES: &[Case] = &[
     ("linear, partial blocks", &[&[3, 67, 40], &[40, 96], &[96]], |i| ops::linear(&i[0], &i[1], Some(&i[2]))),
     ("linear, odd", &[&[70, 5], &[5, 3], &[3]], |i| ops::linear(&i[0], &i[1], Some(&i[2]))),
     ("linear a sample", &[&[2, 3, 4, 5, 16], &[2, 17, 3]], |i| ops::linear_per_sample(&i[0], &i[1])),
+    ("linear a sample, on tensor cores", &[&[2, 3, 4, 5, 16], &[2, 17, 8]], |i| ops::linear_per_sample(&i[0], &i[1])),
     ("concat_channels", &[&[2, 3, 5, 7], &[2, 3, 5, 4]], |i| ops::concat_channels(&i[0], &i[1])),
     ("max_pool3d", &[&[1, 5, 6, 7, 33]], |i| ops::max_pool3d(&i[0], [2; 3])),
     ("upsample_nearest3d", &[&[1, 3, 4, 5, 6]], |i| ops::upsample_nearest3d(&i[0], [7, 8, 9])),
@@ -63,14 +65,43 @@ const CASES: &[Case] = &[
 
 #[test]
 fn whole_numbers_give_the_cpu_s_bits() {
+    check_whole_numbers(&[(DType::F32, Products::F32), (DType::F32, Products::Tf32), (DType::BF16, Products::F32)]);
+}
+
+/// On cards that have `wgmma`; on others as above.
+#[test]
+fn whole_numbers_give_the_cpu_s_bits_by_wgmma() {
+    if is_child("whole_numbers_give_the_cpu_s_bits_by_wgmma", &[("PULMOAV_CUDA_CONV", "wgmma")]) {
+        check_whole_numbers(&[(DType::BF16, Products::F32)]);
+    }
+}
+
+/// Whichever kernel wins, and none is found wrong.
+#[test]
+fn whole_numbers_give_the_cpu_s_bits_after_a_race() {
+    if is_child("whole_numbers_give_the_cpu_s_bits_after_a_race", &[("PULMOAV_CUDA_CONV", "race")]) {
+        check_whole_numbers(&[(DType::BF16, Products::F32)]);
+        assert_eq!(wrong_kernels(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_kernel_that_is_none_is_named() {
+    if is_child("a_kernel_that_is_none_is_named", &[("PULMOAV_CUDA_CONV", "winograd")]) {
+        let Some(card) = card() else { return };
+        let of = |shape: &[usize]| Tensor::zeros(shape, DType::BF16, card).unwrap();
+        let refusal = ops::conv3d(&of(&[1, 2, 2, 2, 8]), &of(&[1, 1, 1, 8, 8]), None, [1; 3], [0; 3]).unwrap_err();
+        assert!(refusal.to_string().contains("PULMOAV_CUDA_CONV=winograd"), "{refusal}");
+    }
+}
+
+fn check_whole_numbers(precisions: &[(DType, Products)]) {
     let Some(card) = card() else { return };
     let mut failures = vec![];
     for (name, shapes, run) in CASES {
         let inputs: Vec<Tensor> = shapes.iter().zip(1..).map(|(shape, seed)| numbers(shape, seed)).collect();
         let grad_out = numbers(run(&inputs).unwrap().dims(), 9);
-        for (dtype, products) in
-            [(DType::F32, Products::F32), (DType::F32, Products::Tf32), (DType::BF16, Products::F32)]
-        {
+        for &(dtype, products) in precisions {
             let moved = |x: &Tensor| {
                 let narrow = if x.rank() == 1 { x.clone() } else { x.to_dtype(dtype).unwrap() };
                 narrow.to_device(card).unwrap()

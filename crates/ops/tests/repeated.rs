@@ -6,17 +6,13 @@ mod harness;
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 
 use candle_core::{DType, Device, Error, Result, Tensor};
-use harness::{card, noise};
+use harness::{card, is_child, noise};
 use pulmoav_ops::device::{Choice, Repeated, choose, room, to_host};
 use pulmoav_ops::{Activation, Input, concat_channels, conv3d, instance_norm, linear};
 
 const SHAPE: [usize; 5] = [2, 4, 5, 6, 3];
-/// Set in the processes that a test starts.
-const CHILD: &str = "PULMOAV_TEST_REPEATED";
 
 /// As a run opens it: nothing orders streams but what the program says.
 fn device() -> Option<Device> {
@@ -126,27 +122,6 @@ fn counted(work: impl FnOnce()) -> Option<[u64; 3]> {
     Some([6, 8, 9].map(|at| after[at] - before[at]))
 }
 
-/// Runs a test of this file in a process with settings; true in that process.
-fn is_child(test: &str, settings: &[(&str, &str)]) -> bool {
-    if env::var_os(CHILD).is_some() {
-        return true;
-    }
-    if card().is_some() {
-        let counts: PathBuf = env::temp_dir().join(format!("pulmoav-repeated-{test}-{}", std::process::id()));
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
-            .env(CHILD, "1")
-            .env("EMU_COUNTS", &counts)
-            .envs(settings.iter().copied())
-            .output()
-            .unwrap();
-        let _ = fs::remove_file(counts);
-        let said = [&child.stdout[..], &child.stderr[..]].map(String::from_utf8_lossy).concat();
-        assert!(child.status.success(), "{said}");
-    }
-    false
-}
-
 /// Two kernels.
 fn two(input: Tensor) -> Result<Tensor> {
     input.sqr()?.sqrt()
@@ -186,6 +161,38 @@ fn a_variable_turns_it_off() {
     let device = device().unwrap();
     if let Some(counts) = counted(|| assert_eq!(repeat(9, &SHAPE, &device), None)) {
         assert_eq!(counts, [20, 0, 0]);
+    }
+}
+
+/// Kernels are raced in the first answer, before anything is recorded; what that left open is not raced later.
+#[test]
+fn races_are_over_when_work_is_recorded() {
+    if !is_child("races_are_over_when_work_is_recorded", &[("PULMOAV_CUDA_CONV", "race")]) {
+        return;
+    }
+    let device = device().unwrap();
+    let shape = [1, 4, 5, 6, 16];
+    let all = inputs(&shape, &device);
+    let empty = Tensor::zeros(&shape, DType::F32, &device).unwrap();
+    for (first, results) in [(&empty, 40), (&all[0], 48)] {
+        let weight = noise(&[3, 3, 3, 16, results], 7).to_dtype(DType::BF16).unwrap().to_device(&device).unwrap();
+        let work =
+            |input: Tensor| conv3d(&input.to_dtype(DType::BF16)?, &weight, None, [1; 3], [1; 3])?.to_dtype(DType::F32);
+        let inputs: Vec<&Tensor> = std::iter::once(first).chain(&all[1..]).collect();
+        let mut repeated = Repeated::new(&device, inputs.len());
+        let answer = |input: &&Tensor| to_host(&repeated.run((*input).clone(), work).unwrap()).unwrap();
+        let mut answers = vec![];
+        let counts = counted(|| answers = inputs.iter().map(answer).collect());
+        assert_eq!(repeated.refused(), None);
+        assert!(counts.is_none_or(|[_, graphs, _]| graphs == 4), "{counts:?}");
+        let plain: Vec<_> = inputs.iter().map(|&input| to_host(&work(input.clone()).unwrap()).unwrap()).collect();
+        assert_eq!(plain.len(), answers.len());
+        // Kernels sum in orders of their own: on a card, one that won later may round otherwise.
+        let most = |values: &[f32]| values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+        for (plain, answer) in plain.iter().zip(&answers) {
+            let differences: Vec<f32> = plain.iter().zip(answer).map(|(a, b)| a - b).collect();
+            assert!(most(&differences) <= most(plain) / 64.0);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::SegmentError;
 use crate::prepare::Prepared;
 use crate::tiles::{Found, OnCard, Probabilities};
 
-/// Above this a user should know: half as much again as any phantom has (`docs/guides/sanity.md`).
+/// Above this a user should know: clearly more than any phantom has (`docs/guides/sanity.md`).
 const UNCLEAR: f64 = 0.066;
 /// A voxel is a vessel from this probability on.
 const VESSEL: f32 = 0.5;

@@ -33,3 +33,4 @@ pub use forecast::{Forecast, foretell};
 pub use keep::Kept;
 pub use pipeline::{Found, Memory, Seconds, Segmentation, Segmenter, segment};
 pub use request::Request;
+pub use room::wrong_kernels;

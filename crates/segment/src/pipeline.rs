@@ -21,7 +21,7 @@ use crate::prepare::{Prepared, has_coarse_voxels, part_of, see, survey};
 use crate::prompt::{maps, refuse_unclear_sides, resolve};
 use crate::request::Request;
 use crate::restore::{Restored, restore_found, undo};
-use crate::room::{Ran, Work, full_device, plain_launches};
+use crate::room::{Ran, Work, full_device, plain_launches, wrong_kernels};
 use crate::tidy;
 use crate::tiles::{self, Mirror, PromptedNetwork, TileNetwork};
 
@@ -239,7 +239,7 @@ pub fn segment<T: Voxel>(
     prepared.hu = Vec::new();
     let network_s = clock.lap();
     let smaller = full_device(budget.tile, wanted).or_else(|| smaller_tiles(&budget));
-    let smaller = smaller.into_iter().chain(refused.as_deref().map(plain_launches));
+    let of_card = smaller.into_iter().chain(refused.as_deref().map(plain_launches)).chain(wrong_kernels());
     let Finished { labels, probabilities, cleared_in_air, tidied, seconds } =
         finish(ct, found, &prepared, plan, &Asked { targets: &asked, keep: &to_keep, request }, monitor)?;
     let counts = label::counts(&labels.data);
@@ -258,7 +258,7 @@ pub fn segment<T: Voxel>(
         warnings: prepared
             .warnings
             .into_iter()
-            .chain(smaller)
+            .chain(of_card)
             .chain(emptiness)
             .chain(not_tidied)
             .chain(unclear)

@@ -188,6 +188,16 @@ pub(crate) fn plain_launches(why: &str) -> Warning {
     Warning::new("PLAIN_LAUNCHES", message)
 }
 
+/// What to say of kernels that networks do without, where a card was found to get them wrong since this was last asked.
+pub fn wrong_kernels() -> Vec<Warning> {
+    let warning = |said: String| {
+        let message =
+            format!("{said}; another one is taken, so results are right, but may come later; please report it");
+        Warning::new("WRONG_KERNEL", message)
+    };
+    pulmoav_ops::device::wrong_kernels().into_iter().map(warning).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;

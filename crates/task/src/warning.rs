@@ -8,7 +8,7 @@ pub struct Warning {
     /// A stable code. Of the file: `NOT_HU`, `NO_ORIENTATION`, `UNITS`, `COARSE_SPACING`; of DICOM what
     /// `docs/dicom.md` lists. Of the anatomy: `NO_LUNGS`,
     /// `ONE_LUNG`, `CUT_LUNGS`, `TABLE_REMOVED`, `SIDES_UNCLEAR`, `ORIENTATION_UNCLEAR`. Of a label map: `EMPTY_RESULT`,
-    /// `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`.
+    /// `CLASSES_UNCLEAR`. Of a card: `PLAIN_LAUNCHES`, `WRONG_KERNEL`.
     pub code: &'static str,
     /// One sentence for people.
     pub message: String,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pulmoav_task::Warning;
+
 use crate::teacher::Verdict;
 
 /// What a step came to.
@@ -25,6 +27,8 @@ pub struct StepReport {
     pub samples: Vec<SampleReport>,
     /// What was learnt from the teacher; `None` where it took no part.
     pub teacher: Option<TeacherReport>,
+    /// What was found out about the device meanwhile.
+    pub warnings: Vec<Warning>,
 }
 
 /// What one patch came to.

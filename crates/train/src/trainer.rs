@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use pulmoav_model::{Mode, Network, Parameters, prompt_embeddings, weights};
 use pulmoav_ops::{Ranks, device::Compute, loss::Sums, tape::Tape};
 use pulmoav_plan::Plan;
+use pulmoav_segment::wrong_kernels;
 use pulmoav_task::{Clock, Monitor, Warning};
 
 use crate::{
@@ -270,7 +271,8 @@ impl Trainer {
         drop(gradients);
         let parts = StepSeconds::of(&passes, clock.lap());
         let Pass { loss, targets, terms, samples, teacher, .. } = Pass::joined(passes);
-        Ok(StepReport { loss, grad_norm, applied, seconds: parts.sum(), parts, targets, terms, samples, teacher })
+        let (seconds, warnings) = (parts.sum(), wrong_kernels());
+        Ok(StepReport { loss, grad_norm, applied, seconds, parts, targets, terms, samples, teacher, warnings })
     }
 
     /// Forward, loss and backward of one batch; `gradients` takes its share of the step's.

@@ -70,6 +70,9 @@ pub(crate) struct Block<'a> {
     shared: Vec<u128>,
     pub(crate) shared_bytes: usize,
     seen: Vec<Seen>,
+    /// For each four bytes of shared memory the warp that wrote them and has not published them for `wgmma`, or `NOBODY`;
+    /// empty where the kernel has none.
+    unpublished: Vec<u8>,
     /// Rises with each barrier of the whole block.
     epoch: u32,
     /// Races are looked for; not where parts of a block meet at barriers of their own.
@@ -91,6 +94,7 @@ impl<'a> Block<'a> {
             shared: vec![u128::MAX; shared_bytes.div_ceil(16) + 1],
             shared_bytes,
             seen: vec![Seen { epoch: 0, writer: NOBODY, reader: NOBODY }; shared_bytes / 4 + 4],
+            unpublished: vec![NOBODY; if launch.kernel.has_groups { shared_bytes / 4 + 4 } else { 0 }],
             epoch: 0,
             watches: launch.kernel.body.iter().all(|instruction| is_whole(&instruction.action)),
             hints: vec![(0, 0); launch.kernel.body.len()],
@@ -102,7 +106,34 @@ impl<'a> Block<'a> {
     pub(crate) fn start(&mut self, index: [u32; 3]) {
         self.index = index;
         self.shared.fill(u128::MAX);
+        self.unpublished.fill(NOBODY);
         self.meet();
+    }
+
+    /// What the warp has written to shared memory so far may be read by `wgmma`.
+    pub(crate) fn publish(&mut self, warp: u8) {
+        for writer in &mut self.unpublished {
+            if *writer == warp {
+                *writer = NOBODY;
+            }
+        }
+    }
+
+    /// Whether `wgmma` may read so many bytes of shared memory.
+    pub(crate) fn check_published(&self, offset: usize, bytes: usize) -> Result<(), Fault> {
+        let words = self.unpublished.get(offset / 4..(offset + bytes).div_ceil(4)).unwrap_or_default();
+        match words.iter().find(|writer| **writer != NOBODY) {
+            Some(writer) => Err(Fault::new(format!(
+                "wgmma reads shared byte {offset}, which warp {writer} wrote without a fence.proxy.async since"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn note_written(&mut self, words: std::ops::Range<usize>, warp: u8) {
+        if let Some(writers) = self.unpublished.get_mut(words) {
+            writers.fill(warp);
+        }
     }
 
     /// A barrier of the whole block: what was written before it may be read behind it.
@@ -151,6 +182,12 @@ impl<'a> Block<'a> {
     /// Notes accesses of a warp to shared memory that lie inside it.
     #[inline]
     fn watch_all(&mut self, offsets: &[u64], bytes: usize, warp: u8, access: Access) -> Result<(), Fault> {
+        if access != Access::Read && !self.unpublished.is_empty() {
+            for offset in offsets {
+                let first = *offset as usize / 4;
+                self.note_written(first..first + bytes.div_ceil(4), warp);
+            }
+        }
         if !self.watches || access == Access::Atomic {
             return Ok(());
         }
@@ -223,6 +260,9 @@ impl<'a> Block<'a> {
         let at = offset as usize;
         if at >= self.shared_bytes || at + bytes > self.shared_bytes {
             return Err(Fault::new(format!("shared bytes {offset} to {} of {}", at + bytes, self.shared_bytes)));
+        }
+        if access != Access::Read {
+            self.note_written(at / 4..(at + bytes).div_ceil(4), warp);
         }
         if self.watches && access != Access::Atomic {
             for word in at / 4..(at + bytes).div_ceil(4) {

@@ -6,7 +6,7 @@ use super::kernel::{Action, Instruction};
 use super::names::Names;
 use super::source::{Item, Statement};
 use super::value::Bank;
-use super::{arithmetic, atomics, bits, compare, convert, matrix, memory, together};
+use super::{arithmetic, atomics, bits, compare, convert, group, matrix, memory, together};
 
 pub(crate) type Decoded = Result<Action, String>;
 
@@ -90,10 +90,14 @@ fn instruction(statement: &Statement, names: &mut Names, at: usize, (labels, tab
         "ldmatrix" => matrix::load(statement, names, at),
         "stmatrix" => matrix::store(statement, names, at),
         "mma" => matrix::multiply(statement, names),
-        "wgmma" if statement.has("mma_async") => matrix::group_multiply(statement, names, at),
+        "wgmma" if statement.has("mma_async") => group::multiply(statement, names, at),
+        "wgmma" => group::order(statement),
+        "fence" if statement.has("proxy") && statement.words.iter().any(|word| word.starts_with("async")) => {
+            Ok(group::publish())
+        }
         // Order between accesses is kept anyway, and nothing is cached.
-        "wgmma" | "fence" | "membar" | "prefetch" | "prefetchu" | "nanosleep" | "discard" | "setmaxnreg"
-        | "griddepcontrol" | "applypriority" => Ok(Action::Nothing),
+        "fence" | "membar" | "prefetch" | "prefetchu" | "nanosleep" | "discard" | "setmaxnreg" | "griddepcontrol"
+        | "applypriority" => Ok(Action::Nothing),
         _ => computing(statement, names),
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Kernel {
     pub(crate) local_bytes: usize,
     /// Blocks depend on each other through atomics in global memory: their order is kept.
     pub(crate) is_ordered: bool,
+    /// It has products by groups of warps.
+    pub(crate) has_groups: bool,
     /// Instructions that are not interpreted; the launch ends where one is met.
     pub(crate) unknown: Vec<String>,
 }
@@ -100,6 +102,7 @@ impl Kernel {
             parameters,
             threads: text.threads.unwrap_or(1024),
             unknown: unknown.collect(),
+            has_groups: body.iter().any(|instruction| instruction.text.contains("wgmma")),
             is_ordered: body.iter().any(|instruction| is_global_atomic(&instruction.text)),
             body,
             registers: names.registers,

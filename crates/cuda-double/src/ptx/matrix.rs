@@ -1,7 +1,7 @@
 //! Matrix instructions: `ldmatrix`, `stmatrix`, `mma.sync`. Products are exact in f32 and summed in it, in the order of k;
 //! a card's own order is not documented.
 
-use super::block::{Access, Block, Space};
+use super::block::{Access, Space};
 use super::decode::Decoded;
 use super::fault::Fault;
 use super::kernel::{Action, Outcome};
@@ -11,14 +11,14 @@ use super::run::Warp;
 use super::source::Statement;
 use super::value::{ALL, Bank, Cell, WARP};
 
-fn whole(warp: &Warp, mask: u32) -> Outcome {
+pub(super) fn whole(warp: &Warp, mask: u32) -> Outcome {
     if is_whole(warp, mask) {
         return Ok(());
     }
     Err(Fault::new("a matrix instruction without the whole warp"))
 }
 
-fn targets(statement: &Statement, names: &mut Names, at: usize) -> Result<Vec<usize>, String> {
+pub(super) fn targets(statement: &Statement, names: &mut Names, at: usize) -> Result<Vec<usize>, String> {
     Names::list(statement.argument(at)?).into_iter().map(|text| names.target(text, Bank::Word)).collect()
 }
 
@@ -206,79 +206,4 @@ fn each(mut visit: impl FnMut(usize, usize, usize, usize)) {
             visit(lane, at, lane / 4 + at / 2 * 8, lane % 4 * 2 + at % 2);
         }
     }
-}
-
-/// Where a matrix of `wgmma` lies: shared memory, k innermost, rows of 128 bytes, 16-byte chunk c of row r at c ^ r % 8.
-#[derive(Clone, Copy)]
-struct Tile {
-    start: u64,
-    /// Bytes between groups of eight rows.
-    stride: u64,
-}
-
-impl Tile {
-    /// Reads a descriptor: start in bits 0 to 13, stride in bits 32 to 45, both in 16 bytes; bits 62 and 63 the swizzle.
-    fn of(descriptor: u64) -> Result<Tile, Fault> {
-        if descriptor >> 62 != 1 {
-            return Err(Fault::new("a wgmma matrix without the swizzle of 128 bytes"));
-        }
-        Ok(Tile { start: (descriptor & 0x3fff) << 4, stride: (descriptor >> 32 & 0x3fff) << 4 })
-    }
-
-    /// Sixteen values of a row, from k = 0 of the descriptor.
-    fn row(self, warp: &mut Warp, block: &mut Block, row: usize, instruction: usize) -> Result<[f32; 16], Fault> {
-        let mut values = [0.0; 16];
-        for chunk in 0..2 {
-            let at = self.start + (row / 8) as u64 * self.stride + (row % 8 * 128 + chunk * 16) as u64;
-            let at = at ^ (at >> 7 & 7) << 4;
-            let place = block.place(warp, (Space::Shared, Access::Read), at, 16, (0, instruction))?;
-            for value in 0..8 {
-                values[chunk * 8 + value] = f32::from_bits((get(place.wrapping_add(value * 2), 2) as u32) << 16);
-            }
-        }
-        Ok(values)
-    }
-}
-
-/// `wgmma.mma_async` of bf16 from shared memory: a warp's share is 16 of the 64 rows. It is done at once.
-pub(crate) fn group_multiply(statement: &Statement, names: &mut Names, instruction: usize) -> Decoded {
-    if statement.words.iter().filter(|word| **word == "bf16").count() != 2 || !statement.has("f32") {
-        return Err("a group's product of this type".to_owned());
-    }
-    let d = targets(statement, names, 0)?;
-    let a = names.source(statement.argument(1)?, Bank::Long)?;
-    let b = names.source(statement.argument(2)?, Bank::Long)?;
-    let scale = names.any_source(statement.argument(3)?, Bank::Word)?;
-    let literals: Vec<_> = statement.arguments[4..].to_vec();
-    if literals != ["1", "1", "0", "0"] {
-        return Err(format!("a group's product with {}", literals.join(", ")));
-    }
-    Ok(Action::Together(
-        None,
-        Box::new(move |warp, block, mask| {
-            whole(warp, mask)?;
-            let (a, b) = (Tile::of(warp.registers.longs[a][0])?, Tile::of(warp.registers.longs[b][0])?);
-            let keeps = match scale.bank {
-                Bank::Predicate => warp.registers.predicates[scale.index] & 1 == 1,
-                _ => warp.registers.words[scale.index][0] != 0,
-            };
-            let first = usize::from(warp.number) % 4 * 16;
-            let left =
-                (0..16).map(|row| a.row(warp, block, first + row, instruction)).collect::<Result<Vec<_>, _>>()?;
-            let columns = (0..d.len() * 2).map(|column| b.row(warp, block, column, instruction));
-            let right = columns.collect::<Result<Vec<_>, _>>()?;
-            for (at, register) in d.iter().enumerate() {
-                let before = warp.registers.words[*register];
-                let values = std::array::from_fn(|lane| {
-                    let row = lane / 4 + at / 2 % 2 * 8;
-                    let column = at / 4 * 8 + lane % 4 * 2 + at % 2;
-                    let start = if keeps { f32::from_bits(before[lane]) } else { 0.0 };
-                    let products = left[row].iter().zip(&right[column]).map(|(x, y)| x * y);
-                    products.fold(start, |sum, product| sum + product).to_bits()
-                });
-                u32::put(&mut warp.registers, *register, ALL, &values);
-            }
-            Ok(())
-        }),
-    ))
 }

@@ -1,6 +1,6 @@
 //! PTX on the CPU. It is strict where a card is silent: an access outside of an allocation, one that is not aligned, a
 //! race in shared memory, a lane that a shuffle waits for in vain, each ends the launch with words that say where.
-//! Not seen are races between blocks in global memory, races inside a warp, and fences that are missing.
+//! Not seen are races between blocks in global memory, races inside a warp, and fences of memory that are missing.
 
 #![allow(clippy::inline_always, reason = "what runs for each lane: a call would cost more than it does")]
 
@@ -12,6 +12,7 @@ mod compare;
 mod convert;
 mod decode;
 mod fault;
+mod group;
 mod kernel;
 mod launch;
 mod map;

@@ -3,6 +3,7 @@
 
 use super::block::{Block, Order};
 use super::fault::Fault;
+use super::group::UnderWay;
 use super::kernel::{Action, Kernel, Outcome};
 use super::memory::Pending;
 use super::names::Special;
@@ -33,6 +34,7 @@ pub(crate) struct Warp {
     /// Memory of its threads' own, in words of 16 bytes.
     pub(crate) local: Vec<u128>,
     pub(crate) pending: Pending,
+    pub(crate) under_way: UnderWay,
     /// Lanes that can go on, the lowest instruction last.
     groups: Vec<Group>,
     /// Lanes that wait for others of their warp.
@@ -51,6 +53,7 @@ impl Warp {
             registers: kernel.registers.clone(),
             local: vec![u128::MAX; kernel.local_bytes * WARP / 16],
             pending: Pending::default(),
+            under_way: UnderWay::default(),
             groups: vec![],
             meeting: vec![],
             in_vain: vec![],
@@ -67,6 +70,7 @@ impl Warp {
         self.ended = 0;
         self.local.fill(u128::MAX);
         self.pending = Pending::default();
+        self.under_way = UnderWay::default();
         self.meeting.clear();
         self.in_vain.clear();
         self.barrier.clear();
@@ -129,6 +133,9 @@ impl Warp {
             Action::Branch(to) if rest.lanes == 0 => return Ok(Some(Group { at: *to, lanes: active })),
             Action::Branch(to) => self.push(Group { at: *to, lanes: active }),
             Action::Switch { index, targets } => self.switch(*index, targets, active)?,
+            Action::Exit if !self.under_way.is_empty() => {
+                return Err(Fault::new("a thread ends while products of wgmma are under way"));
+            }
             Action::Exit => {
                 self.ended |= active;
                 self.pending.forget(active);

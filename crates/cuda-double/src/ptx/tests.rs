@@ -27,17 +27,17 @@ fn kernel(body: &str) -> String {
 }
 
 /// How a test runs.
-struct Run {
-    threads: u32,
-    dynamic_bytes: usize,
-    order: Order,
-    copies: Copies,
+pub(super) struct Run {
+    pub(super) threads: u32,
+    pub(super) dynamic_bytes: usize,
+    pub(super) order: Order,
+    pub(super) copies: Copies,
 }
 
 const WARP: Run = Run { threads: 32, dynamic_bytes: 0, order: Order::First, copies: Copies::Late };
 
 /// Runs a body on `a`, `b` and `c`, each a value a thread, and gives `d`.
-fn run(setting: &Run, body: &str, [a, b, c]: [&[u64]; 3]) -> Result<Vec<u64>, Fault> {
+pub(super) fn run(setting: &Run, body: &str, [a, b, c]: [&[u64]; 3]) -> Result<Vec<u64>, Fault> {
     let module = Module::load(&kernel(body)).map_err(Fault::new)?;
     let kernel = module.kernel("test").unwrap().map_err(Fault::new)?;
     let count = setting.threads as usize;

@@ -1,69 +1,6 @@
 // The passes of `kernels.cu` with tensor cores and sums in f32, of bf16 values or of f32 values rounded to TF32: products
-// of matrices whose rows are gathered 16 bytes at a time into shared memory, a few steps ahead. Channels of every source
-// and the weight's rows are multiples of what 16 bytes hold.
-#include "convolution.cuh"
-
-// The 16-byte chunk c of a row, so that eight rows' same chunk, or a row's eight chunks, fall into all 32 banks.
-template <int CHUNKS> __device__ __forceinline__ int swizzled(int row, int c) {
-    if constexpr (CHUNKS >= 8)
-        return row * CHUNKS + (c ^ row % 8);
-    else
-        return row * CHUNKS + (c ^ row / (8 / CHUNKS) % CHUNKS);
-}
-
-// A tap's number along each axis, counted up without division.
-struct Tap {
-    int z, y, x, index;
-
-    __device__ __forceinline__ void next(const int (&taps)[3]) {
-        index++;
-        if (++x < taps[2]) return;
-        x = 0;
-        if (++y < taps[1]) return;
-        y = 0, z++;
-    }
-};
-
-// Which chunk of the sums a column of chunks holds: `channel` on from its tap's first.
-struct Cursor {
-    Tap tap;
-    int channel;
-
-    __device__ __forceinline__ void advance(int channels, int by, const int (&taps)[3]) {
-        channel += by;
-        while (channel >= channels) channel -= channels, tap.next(taps);
-    }
-};
-
-// The bits of the taps along an axis that lie inside, for an input index of the first.
-__device__ __forceinline__ uint32_t inside(int first, int sign, int taps, int size) {
-    uint32_t bits = 0;
-    for (int j = 0; j < taps; j++)
-        bits |= static_cast<uint32_t>(static_cast<unsigned>(first + sign * j) < static_cast<unsigned>(size)) << j;
-    return bits;
-}
-
-// The most taps along an axis.
-constexpr int MAX_TAPS = 10;
-
-// One row of the gathered matrix: the voxel of its first tap, and the taps inside, MAX_TAPS bits an axis.
-struct Row {
-    int origin;
-    uint32_t taps;
-
-    __device__ __forceinline__ bool has(const Tap& t) const {
-        return taps >> t.z & taps >> (MAX_TAPS + t.y) & taps >> (2 * MAX_TAPS + t.x) & 1;
-    }
-};
-
-__device__ __forceinline__ Row gathered_row(const Pass& p, int row, int rows) {
-    if (row >= rows) return {0, 0};
-    const Place at = place(row, p.grid);
-    const int z = p.step[0] * at.z + p.origin[0], y = p.step[1] * at.y + p.origin[1], x = p.step[2] * at.x + p.origin[2];
-    return {(z * p.input[1] + y) * p.input[2] + x, inside(z, p.sign, p.taps[0], p.input[0]) |
-                                                       inside(y, p.sign, p.taps[1], p.input[1]) << MAX_TAPS |
-                                                       inside(x, p.sign, p.taps[2], p.input[2]) << 2 * MAX_TAPS};
-}
+// of matrices whose rows are gathered 16 bytes at a time into shared memory, a few steps ahead.
+#include "gather.cuh"
 
 // Four warps along the rows, each 32 of the block's 128, and WARPS_N along its BN columns. A step is four chunks deep.
 constexpr int BM = 128, WARPS_M = 4, STAGES = 4, K_CHUNKS = 4;
@@ -174,13 +111,6 @@ __device__ __forceinline__ void multiply(const float*, const unsigned char* left
     }
 }
 
-__device__ __forceinline__ void store_pair(bf16* to, float first, float second) {
-    *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(first, second);
-}
-__device__ __forceinline__ void store_pair(float* to, float first, float second) {
-    *reinterpret_cast<float2*>(to) = make_float2(first, second);
-}
-
 // Calls work(row, column, two neighbouring sums) for what a thread holds, counted in the block.
 template <int BN, typename F>
 __device__ __forceinline__ void each_pair(const float (&sums)[2][Block<BN>::WARP_N / 8][4], F work) {
@@ -220,7 +150,7 @@ __device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __res
                                          T* __restrict__ y, const Pass& p) {
     using B = Block<BN>;
     constexpr int OF_CHUNK = CHUNK<T>, DEPTH = BK<T>, WEIGHT_ROW = BN / OF_CHUNK;
-    constexpr int ROWS = BM * K_CHUNKS / B::THREADS, W_CHUNKS = BN * K_CHUNKS / B::THREADS;
+    constexpr int W_CHUNKS = BN * K_CHUNKS / B::THREADS;
     DYNAMIC_SHARED(shared);
     const int tid = threadIdx.x, sample = blockIdx.z, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
     const int rows = p.grid[0] * p.grid[1] * p.grid[2], channels = p.a_channels + p.b_channels;
@@ -229,13 +159,8 @@ __device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __res
     a += sample * voxels * p.a_channels, b += sample * voxels * p.b_channels;
     weight += static_cast<int64_t>(sample) * p.weight_of_sample;
 
-    // This thread's column of chunks in the gathered matrix, and its rows.
-    Cursor cursor = {};
-    cursor.advance(channels, tid % K_CHUNKS * OF_CHUNK, p.taps);
-    Row gathered[ROWS];
-#pragma unroll
-    for (int i = 0; i < ROWS; i++) gathered[i] = gathered_row(p, m0 + (tid + i * B::THREADS) / K_CHUNKS, rows);
-    // Likewise in the weights: a column of chunks along the inputs, or rows of one input each.
+    Gather<T, BM, K_CHUNKS, B::THREADS> gather(p, m0, rows);
+    // This thread's part of the weights: a column of chunks along the inputs, or rows of one input each.
     Cursor weights[RIGHT_BY_K ? W_CHUNKS : 1] = {};
 #pragma unroll
     for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++)
@@ -245,31 +170,17 @@ __device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __res
     auto load = [&](int stage) {
         unsigned char* left = shared + stage * B::STAGE_BYTES;
         unsigned char* right = left + B::LEFT_BYTES;
-        const bool of_a = cursor.channel < p.a_channels, some = cursor.tap.index < taps;
-        const T* source = of_a ? a + cursor.channel : b + (cursor.channel - p.a_channels);
-        const int pitch = of_a ? p.a_channels : p.b_channels;
-        const int offset = p.sign * ((cursor.tap.z * p.input[1] + cursor.tap.y) * p.input[2] + cursor.tap.x);
-#pragma unroll
-        for (int i = 0; i < ROWS; i++) {
-            const bool valid = some && gathered[i].has(cursor.tap);
-            const int64_t from = static_cast<int64_t>(gathered[i].origin + offset) * pitch;
-            cp_async16(left + swizzled<K_CHUNKS>((tid + i * B::THREADS) / K_CHUNKS, tid % K_CHUNKS) * 16,
-                       valid ? source + from : a, valid);
-        }
-        cursor.advance(channels, DEPTH, p.taps);
+        gather.load(left, a, b, p, taps);
+        gather.next(p);
 #pragma unroll
         for (int i = 0; i < W_CHUNKS; i++) {
             Cursor& at = weights[RIGHT_BY_K ? i : 0];
             const int chunk = tid + i * B::THREADS;
             const int result = n0 + (RIGHT_BY_K ? chunk % WEIGHT_ROW * OF_CHUNK : chunk / K_CHUNKS);
             const bool valid = at.tap.index < taps && result < p.results;
-            const int z = p.tap_first[0] + p.tap_step[0] * at.tap.z, row = p.tap_first[1] + p.tap_step[1] * at.tap.y;
-            const int tap = (z * p.kernel[1] + row) * p.kernel[2] + p.tap_first[2] + p.tap_step[2] * at.tap.x;
-            const int64_t from = static_cast<int64_t>(tap) * p.weight_of_tap + at.channel * p.weight_of_input +
-                                 result * p.weight_of_result;
             const int to = RIGHT_BY_K ? swizzled<WEIGHT_ROW>(chunk / WEIGHT_ROW, chunk % WEIGHT_ROW)
                                       : swizzled<K_CHUNKS>(chunk / K_CHUNKS, chunk % K_CHUNKS);
-            cp_async16(right + to * 16, valid ? weight + from : weight, valid);
+            cp_async16(right + to * 16, valid ? weight + weight_place(p, at.tap, at.channel, result) : weight, valid);
         }
 #pragma unroll
         for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++) weights[i].advance(channels, DEPTH, p.taps);

@@ -56,6 +56,60 @@ __device__ __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+// Hopper's products of matrices that lie in shared memory, by four warps at once; sm_90a alone has them.
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+// A matrix of bf16 as wgmma takes it: k innermost, rows of 128 bytes, of which 16-byte chunk c of row r lies at c ^ r % 8.
+// It begins at a multiple of 1024 bytes; 32 bytes on, the next 16 values of its rows begin.
+__device__ __forceinline__ uint64_t wgmma_matrix(const void* start) {
+    constexpr uint64_t EIGHT_ROWS = 1024 >> 4, SWIZZLE_OF_128_BYTES = 1;
+    return (shared_address(start) >> 4 & 0x3fff) | 1ull << 16 | EIGHT_ROWS << 32 | SWIZZLE_OF_128_BYTES << 62;
+}
+// What this thread wrote to shared memory, its awaited copies too, may be read by wgmma behind the next barrier.
+__device__ __forceinline__ void wgmma_publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+// Before the first product, and before those that follow a wait.
+__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+// Waits until at most LEFT groups are under way.
+template <int LEFT> __device__ __forceinline__ void wgmma_wait() {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+}
+// Holds the compiler from moving what it does with sums to where products are under way: stands before the first fence
+// and behind the last wait. In between it would have the products wait for each other.
+template <int N> __device__ __forceinline__ void wgmma_pin(float (&d)[N][4]) {
+#pragma unroll
+    for (int i = 0; i < N; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) asm volatile("" : "+f"(d[i][j])::"memory");
+}
+// d += a b with a 64 x 16, b 16 x 8 N (N of d), bf16 in, f32 out. Warp w has rows 16 w to 16 w + 15: of each 8 columns, what
+// `mma_m16n8k16_bf16` gives its lanes.
+#define WGMMA_SUMS(i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
+#define WGMMA_SUMS_8(i)                                                                                                \
+    WGMMA_SUMS(i), WGMMA_SUMS(i + 1), WGMMA_SUMS(i + 2), WGMMA_SUMS(i + 3), WGMMA_SUMS(i + 4), WGMMA_SUMS(i + 5),      \
+        WGMMA_SUMS(i + 6), WGMMA_SUMS(i + 7)
+__device__ __forceinline__ void wgmma_m64k16_bf16(float (&d)[8][4], uint64_t a, uint64_t b) {
+    asm volatile(
+        "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+        "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+        "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+        "}, %32, %33, 1, 1, 1, 0, 0;"
+        : WGMMA_SUMS_8(0)
+        : "l"(a), "l"(b));
+}
+__device__ __forceinline__ void wgmma_m64k16_bf16(float (&d)[16][4], uint64_t a, uint64_t b) {
+    asm volatile(
+        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+        "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+        "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+        "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
+        "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+        "}, %64, %65, 1, 1, 1, 0, 0;"
+        : WGMMA_SUMS_8(0), WGMMA_SUMS_8(8)
+        : "l"(a), "l"(b));
+}
+#undef WGMMA_SUMS_8
+#undef WGMMA_SUMS
+#endif
 // The bits of an f32 value rounded to the 10 bits of mantissa that TF32 has; halves away from zero.
 __device__ __forceinline__ uint32_t round_to_tf32(uint32_t bits) {
     uint32_t rounded;

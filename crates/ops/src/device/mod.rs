@@ -193,6 +193,15 @@ fn gpu(number: usize) -> Result<Device, String> {
     Err(probe().card(number).err().unwrap_or_default())
 }
 
+/// Which kernels were found wrong on a card since this was last asked, and how, in words. They are used no more, so that
+/// results are right.
+pub fn wrong_kernels() -> Vec<String> {
+    #[cfg(feature = "cuda")]
+    return crate::conv3d::cuda::candidates::wrong_kernels();
+    #[cfg(not(feature = "cuda"))]
+    Vec::new()
+}
+
 /// Whether an operator failed because the device has no room left: what was computed before still holds, and less may
 /// fit.
 pub fn is_out_of_memory(error: &candle_core::Error) -> bool {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::collections::HashMap;
+use std::env;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -143,13 +145,42 @@ pub(crate) fn card() -> Option<&'static Device> {
             Ok(Ok(card)) => Some(card),
             other => {
                 let why = other.map_or_else(|_| "no driver".into(), |answer| format!("{:?}", answer.err()));
-                assert!(std::env::var("PULMOAV_CARD").is_err(), "a card is required: {why}");
+                assert!(env::var("PULMOAV_CARD").is_err(), "a card is required: {why}");
                 println!("skipped on a card: {why}");
                 None
             }
         }
     });
     found.as_ref()
+}
+
+/// Set in the processes that a test starts.
+const CHILD: &str = "PULMOAV_TEST_CHILD";
+
+/// Runs a test of this binary in a process with settings; true in that process.
+pub(crate) fn is_child(test: &str, settings: &[(&str, &str)]) -> bool {
+    if env::var_os(CHILD).is_some() {
+        return true;
+    }
+    if card().is_some() {
+        let counts = env::temp_dir().join(format!("pulmoav-{test}-{}", std::process::id()));
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .env("EMU_COUNTS", &counts)
+            .envs(settings.iter().copied())
+            .output()
+            .unwrap();
+        let _ = std::fs::remove_file(counts);
+        let said = [&child.stdout[..], &child.stderr[..]].map(String::from_utf8_lossy).concat();
+        let why = said.split_once("panicked at").and_then(|(_, why)| why.split_once('\n'));
+        assert!(
+            child.status.success(),
+            "{}\n{said}",
+            why.map_or("", |(_, why)| why.lines().next().unwrap_or_default())
+        );
+    }
+    false
 }
 
 /// With products of values rounded to TF32, against those of the values as they are.

@@ -13,6 +13,7 @@ use super::windows::Windows;
 use crate::card::CardMemory;
 use crate::error::SegmentError;
 use crate::pipeline::Seconds;
+use crate::room::wrong_kernels;
 
 /// A model and what is asked of it.
 pub struct ClassRequest<'a> {
@@ -88,7 +89,8 @@ pub fn segment_classes(
     monitor.report("restore", 1, 1);
     let seconds = Seconds { prepare: prepare_s, network: network_s, restore: clock.lap(), ..Seconds::default() };
     let windows = windows.count() * request.networks.len();
-    Ok(ClassOutcome { labels, grid, probabilities, warnings: Vec::new(), windows, card, seconds })
+    let warnings = wrong_kernels();
+    Ok(ClassOutcome { labels, grid, probabilities, warnings, windows, card, seconds })
 }
 
 /// An empty map, and what should be known of it.

@@ -1,7 +1,12 @@
 //! The passes on a card. A linear layer is a convolution of one tap, so `linear` goes this way too.
 
+pub(crate) mod candidates;
 pub(super) mod joined;
+mod race;
 mod tensor;
+mod wgmma;
+
+use std::sync::Arc;
 
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::{DType, Result, bail};
@@ -92,24 +97,7 @@ impl WeightOrder {
 
 /// See [`super::reference::to_coarse`].
 pub(crate) fn to_coarse(device: &CudaDevice, g: &Geometry, fine: Sources, parameters: Parameters) -> Result<Output> {
-    let [of_fine, of_coarse] = parameters.order.steps(g);
-    let pass = Pass {
-        input: all(g.fine)?,
-        output: all(g.coarse)?,
-        grid: all(g.coarse)?,
-        taps: all(g.kernel)?,
-        step: all(g.stride)?,
-        origin: g.padding.map(|padding| -(padding as i32)),
-        sign: 1,
-        first: [0; 3],
-        spread: [1; 3],
-        tap_first: [0; 3],
-        tap_step: [1; 3],
-        results: whole(g.coarse_channels)?,
-        weight_of_input: whole(of_fine)?,
-        weight_of_result: whole(of_coarse)?,
-        ..Pass::shared(g, &fine, &parameters, g.fine_channels)?
-    };
+    let pass = Pass::to_coarse(g, &fine, &parameters)?;
     let mut y = Output::new(device, fine.a.dtype(), g.coarse_shape().iter().product())?;
     convolve(device, g.batch, &pass, fine, parameters, &mut y)?;
     Ok(y)
@@ -183,6 +171,28 @@ impl Along {
 }
 
 impl Pass {
+    /// From the fine grid to all results of the coarse one.
+    fn to_coarse(g: &Geometry, fine: &Sources, parameters: &Parameters) -> Result<Self> {
+        let [of_fine, of_coarse] = parameters.order.steps(g);
+        Ok(Self {
+            input: all(g.fine)?,
+            output: all(g.coarse)?,
+            grid: all(g.coarse)?,
+            taps: all(g.kernel)?,
+            step: all(g.stride)?,
+            origin: g.padding.map(|padding| -(padding as i32)),
+            sign: 1,
+            first: [0; 3],
+            spread: [1; 3],
+            tap_first: [0; 3],
+            tap_step: [1; 3],
+            results: whole(g.coarse_channels)?,
+            weight_of_input: whole(of_fine)?,
+            weight_of_result: whole(of_coarse)?,
+            ..Self::shared(g, fine, parameters, g.fine_channels)?
+        })
+    }
+
     /// What both directions share; the rest is to be set.
     fn shared(g: &Geometry, sources: &Sources, parameters: &Parameters, channels: usize) -> Result<Self> {
         if sources.a.dtype() != parameters.weight.dtype() {
@@ -204,6 +214,41 @@ impl Pass {
     }
 }
 
+/// One pass over so many samples, and what it reads.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    device: &'a CudaDevice,
+    samples: usize,
+    pass: &'a Pass,
+    sources: Sources<'a>,
+    parameters: Parameters<'a>,
+}
+
+impl Work<'_> {
+    /// Results of a sample, channels not counted.
+    fn rows(&self) -> usize {
+        self.pass.grid.iter().map(|&size| size as usize).product()
+    }
+
+    /// Products of a sample that are summed.
+    fn products(&self) -> u64 {
+        let Pass { taps, a_channels, b_channels, results, .. } = *self.pass;
+        let of_result = taps.iter().map(|&taps| taps as u64).product::<u64>() * (a_channels + b_channels) as u64;
+        self.rows() as u64 * of_result * results as u64
+    }
+
+    /// Starts a kernel whose blocks have so many rows and columns.
+    fn launch(&self, (kernel, rows, columns, size): &Chosen, y: &mut Output) -> Result<()> {
+        let Self { pass, sources, parameters, .. } = *self;
+        let blocks = [self.rows().div_ceil(*rows), (pass.results as usize).div_ceil(*columns), self.samples];
+        let launch = kernel.launch().input(sources.a).optional(sources.b).input(parameters.weight);
+        launch.optional(parameters.bias).output(y).value(pass).run(Size { blocks, ..*size })
+    }
+}
+
+/// A kernel, the results and channels of its blocks, and their threads and shared memory.
+type Chosen = (Arc<Kernel>, usize, usize, Size);
+
 fn convolve(
     device: &CudaDevice,
     samples: usize,
@@ -212,17 +257,14 @@ fn convolve(
     parameters: Parameters,
     y: &mut Output,
 ) -> Result<()> {
-    let (kernel, rows, columns, size) = if tensor::fits(pass, &sources, parameters.weight) {
-        tensor::kernel(device, pass, sources.a.dtype())?
-    } else {
-        let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
-        let name = sources.a.kernel(&format!("convolve_{rows}x{columns}"));
-        (Kernel::of(device, &embedded::CONV3D, &name)?, rows, columns, Size::of_blocks([1; 3], THREADS))
-    };
-    let results: usize = pass.grid.iter().map(|&size| size as usize).product();
-    let blocks = [results.div_ceil(rows), (pass.results as usize).div_ceil(columns), samples];
-    let launch = kernel.launch().input(sources.a).optional(sources.b).input(parameters.weight);
-    launch.optional(parameters.bias).output(y).value(pass).run(Size { blocks, ..size })
+    let work = Work { device, samples, pass, sources, parameters };
+    if tensor::fits(pass, &sources, parameters.weight) {
+        return candidates::convolve(&work, y);
+    }
+    let [rows, columns] = if pass.results > 16 { [64, 64] } else { [128, 16] };
+    let name = sources.a.kernel(&format!("convolve_{rows}x{columns}"));
+    let kernel = Kernel::of(device, &embedded::CONV3D, &name)?;
+    work.launch(&(kernel, rows, columns, Size::of_blocks([1; 3], THREADS)), y)
 }
 
 /// See [`super::reference::weight_gradient`]; of the weight's type.

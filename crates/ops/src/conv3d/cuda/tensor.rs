@@ -1,13 +1,11 @@
 //! Which convolutions go to the tensor cores, and how their kernels are started: see `tensor.cu`.
 
-use std::sync::Arc;
-
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::{DType, Result};
 
 use super::super::geometry::Geometry;
-use super::{Pass, Sources};
-use crate::cuda::{Kernel, Size, Values, embedded};
+use super::{Chosen, Pass, Sources, Work};
+use crate::cuda::{Kernel, Output, Size, Values, embedded};
 use crate::products::Products;
 
 /// Rows of a block, bytes of a step's depth, steps in shared memory.
@@ -53,13 +51,12 @@ fn seen(dtype: DType) -> &'static str {
     if dtype == DType::F32 { "tf32" } else { "bf16" }
 }
 
-/// A kernel, the results and channels of its blocks, and their threads and shared memory.
-pub(super) type Chosen = (Arc<Kernel>, usize, usize, Size);
-
-pub(super) fn kernel(device: &CudaDevice, pass: &Pass, dtype: DType) -> Result<Chosen> {
-    let columns = columns(pass.results as usize, dtype);
-    let order = if pass.weight_of_result == 1 { "results" } else { "inputs" };
-    chosen(device, &format!("tensor_convolve_{}_{columns}_{order}", seen(dtype)), columns)
+/// Starts a pass that [fits][fits].
+pub(super) fn convolve(work: &Work, y: &mut Output) -> Result<()> {
+    let dtype = work.sources.a.dtype();
+    let columns = columns(work.pass.results as usize, dtype);
+    let order = if work.pass.weight_of_result == 1 { "results" } else { "inputs" };
+    work.launch(&chosen(work.device, &format!("tensor_convolve_{}_{columns}_{order}", seen(dtype)), columns)?, y)
 }
 
 pub(super) fn gradient_kernel(device: &CudaDevice, g: &Geometry, dtype: DType) -> Result<Chosen> {
