@@ -34,6 +34,10 @@ function build() {
   for (const name of names) {
     if (!existsSync(join(folder, name))) symlinkSync('libcuda_double.so', join(folder, name));
   }
+  // Beside, since kernels would be raced against it wherever it is found.
+  const cudnn = join(folder, 'cudnn');
+  mkdirSync(cudnn, { recursive: true });
+  if (!existsSync(join(cudnn, 'libcudnn.so.9'))) symlinkSync('../libcuda_double.so', join(cudnn, 'libcudnn.so.9'));
 }
 
 /** The environment of a program on the double; `more` are its settings, see `crates/cuda-double/src/settings.rs`. */

@@ -20,6 +20,7 @@ const augmenting = ['pulmoav_train', 'card::tests::a_card_does_each_augmentation
 const meaning = ['pulmoav_train', 'card::tests::a_card_does_all_augmentations_in_their_order'];
 const rounding = ['card', 'values_are_rounded_to_tf32_by_name_alone'];
 const wholeNumbers = ['card', 'whole_numbers_give_the_cpu_s_bits'];
+const byCudnn = ['card', 'whole_numbers_give_the_cpu_s_bits_by_cudnn'];
 const byWgmma = ['card', 'whole_numbers_give_the_cpu_s_bits_by_wgmma'];
 const afterRace = ['card', 'whole_numbers_give_the_cpu_s_bits_after_a_race'];
 const wrongOnes = ['pulmoav_ops', 'conv3d::cuda::candidates::tests::a_card_takes_no_kernel_that_was_wrong'];
@@ -335,6 +336,14 @@ export const faults = [
   fault('the table of the first sample', 'loss/kernels.cu', lookingUp, 'voxel / voxels * maps + i % maps', 'i % maps'),
   fault('a line beside its target', 'loss/kernels.cu', lookingUp, 'byte == FULL && (code & line)', '(code & line)'),
   fault('means cut off', 'loss/kernels.cu', halving, '(sum + known / 2) / known', 'sum / known'),
+  leftOut('results of cuDNN that are too large', 'conv3d/cuda/cudnn.rs', byCudnn, { EMU_CUDNN: 'wrong' }),
+  fault(
+    'the taps of a filter of cuDNN in another order',
+    'conv3d/kernels.cu',
+    byCudnn,
+    'tap = at / inputs % taps, result',
+    'tap = taps - 1 - at / inputs % taps, result',
+  ),
   leftOut('a bucket sent before it is packed', 'ranks/cuda.rs', exchange, { EMU_LAZY: 'first', EMU_FORGET_WAIT: '1' }),
   leftOut('the last bucket sent before it is packed', 'ranks/cuda.rs', exchange, {
     EMU_LAZY: 'first',

@@ -5,6 +5,7 @@
 
 mod blas;
 mod counts;
+mod cudnn;
 mod driver;
 mod host;
 mod nccl;

@@ -17,6 +17,7 @@
 //! | `EMU_COUNTS` | a file of ten little-endian u64, kept up to date: see `counts` |
 //! | `EMU_TRACE=1` | calls and launches on standard error |
 //! | `EMU_NCCL_SECONDS` | how long a rank waits for the others; 60 unless it says otherwise |
+//! | `EMU_CUDNN` | `old`: the version before those that may be used; `wrong`: results that are a quarter too large |
 //! | `EMU_DRIVER` | `old`, `none`, `broken`, `lying` or `crashing`: see `Mode` |
 
 use std::sync::OnceLock;
@@ -69,6 +70,9 @@ pub(crate) struct Settings {
     pub(crate) counts: Option<String>,
     pub(crate) traces: bool,
     pub(crate) nccl_seconds: u64,
+    /// `10000 · major + 100 · minor + patch`.
+    pub(crate) cudnn_version: usize,
+    pub(crate) cudnn_is_wrong: bool,
 }
 
 /// The settings, read once.
@@ -112,6 +116,8 @@ impl Settings {
             counts: variable("EMU_COUNTS"),
             nccl_seconds: number("EMU_NCCL_SECONDS").unwrap_or(60),
             traces: is("EMU_TRACE", "1"),
+            cudnn_version: if is("EMU_CUDNN", "old") { 91_400 } else { 91_600 },
+            cudnn_is_wrong: is("EMU_CUDNN", "wrong"),
         }
     }
 }

@@ -4,6 +4,9 @@
 
 mod harness;
 
+use std::env;
+use std::path::Path;
+
 use candle_core::{DType, Tensor, Var};
 use harness::{Run, card, gradients, is_child};
 use pulmoav_ops::device::wrong_kernels;
@@ -83,6 +86,35 @@ fn whole_numbers_give_the_cpu_s_bits_after_a_race() {
         check_whole_numbers(&[(DType::BF16, Products::F32)]);
         assert_eq!(wrong_kernels(), Vec::<String>::new());
     }
+}
+
+/// Where cuDNN is installed, or the double stands in for it; elsewhere as above.
+#[test]
+fn whole_numbers_give_the_cpu_s_bits_by_cudnn() {
+    let path = with_cudnn();
+    let settings = [("PULMOAV_CUDA_CONV", "cudnn"), ("LD_LIBRARY_PATH", &path)];
+    if is_child("whole_numbers_give_the_cpu_s_bits_by_cudnn", &settings) {
+        check_whole_numbers(&[(DType::BF16, Products::F32)]);
+    }
+}
+
+#[test]
+fn a_cudnn_that_is_wrong_is_not_taken() {
+    let path = with_cudnn();
+    let settings = [("PULMOAV_CUDA_CONV", "race"), ("LD_LIBRARY_PATH", &path), ("EMU_CUDNN", "wrong")];
+    if is_child("a_cudnn_that_is_wrong_is_not_taken", &settings) {
+        check_whole_numbers(&[(DType::BF16, Products::F32)]);
+        let said = wrong_kernels();
+        let is_here = path.split(':').any(|folder| Path::new(folder).join("libcudnn.so.9").exists());
+        assert!(!is_here || said.len() == 1 && said[0].contains("the cudnn kernel"), "{said:?}");
+    }
+}
+
+/// Where libraries are looked for, with the double's cuDNN, which lies apart from its others.
+fn with_cudnn() -> String {
+    let path = env::var("LD_LIBRARY_PATH").unwrap_or_default();
+    let double = path.split(':').next().unwrap_or_default();
+    if double.is_empty() { path } else { format!("{double}/cudnn:{path}") }
 }
 
 #[test]

@@ -81,12 +81,14 @@ pub(crate) fn answer(name: &str, call: impl FnOnce() -> Answer) -> i32 {
     outcome.err().map_or(0, |code| number(name, code))
 }
 
-/// What a library answers: cuBLAS and cuRAND have failures of their own.
+/// What a library answers: others than the driver have failures of their own.
 fn number(name: &str, code: Code) -> i32 {
     const CUBLAS_STATUS_EXECUTION_FAILED: i32 = 13;
+    const CUDNN_STATUS_EXECUTION_FAILED: i32 = 5000;
     const CURAND_STATUS_INTERNAL_ERROR: i32 = 999;
     match name {
         _ if name.starts_with("cublas") => CUBLAS_STATUS_EXECUTION_FAILED,
+        _ if name.starts_with("cudnn") => CUDNN_STATUS_EXECUTION_FAILED,
         _ if name.starts_with("curand") => CURAND_STATUS_INTERNAL_ERROR,
         _ if name.starts_with("nccl") => nccl(code),
         _ => code as i32,

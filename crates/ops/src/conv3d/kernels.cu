@@ -131,3 +131,14 @@ __device__ __forceinline__ void weight_gradient(const T* a, const T* b, const T*
     EXPORT_KERNEL(weight_gradient_##type, THREADS);
 ENTRIES(float, f32)
 ENTRIES(bf16, bf16)
+
+// A weight as cuDNN takes it, [result][tap][input]; `of_input` and `of_result` are its own steps.
+KERNEL(256, 4)
+filter_of_weight(const bf16* weight, bf16* filter, int count, int taps, int inputs, int of_input, int of_result) {
+    const int at = blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= count) return;
+    const int input = at % inputs, tap = at / inputs % taps, result = at / inputs / taps;
+    filter[at] = weight[static_cast<int64_t>(tap) * (count / taps) + static_cast<int64_t>(input) * of_input +
+                        static_cast<int64_t>(result) * of_result];
+}
+EXPORT_KERNEL(filter_of_weight, 256);

@@ -62,6 +62,17 @@ impl<'a> Values<'a> {
         Ok(values)
     }
 
+    /// For a library that reads bf16.
+    ///
+    /// # Errors
+    /// Values of another type.
+    pub(crate) fn bf16(&self) -> Result<&CudaView<'a, bf16>> {
+        match &self.view {
+            View::Bf16(view) => Ok(view),
+            _ => bail!("ops: expected bf16, got {:?}", self.dtype()),
+        }
+    }
+
     /// A part of the values.
     pub(crate) fn part(&self, first: usize, count: usize) -> Self {
         let view = match &self.view {
@@ -212,6 +223,17 @@ impl Output {
         match self {
             Self::F32(slice) => Ok(slice),
             _ => bail!("ops: expected f32, got another type"),
+        }
+    }
+
+    /// As [`Self::f32_mut`], of bf16.
+    ///
+    /// # Errors
+    /// Values that are not bf16.
+    pub(crate) fn bf16_mut(&mut self) -> Result<&mut CudaSlice<bf16>> {
+        match self {
+            Self::Bf16(slice) => Ok(slice),
+            _ => bail!("ops: expected bf16, got another type"),
         }
     }
 

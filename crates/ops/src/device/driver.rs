@@ -14,7 +14,7 @@ pub(super) fn names(stem: &str) -> Vec<String> {
 }
 
 /// Loads the first of `names` that can be loaded; else the system's word on the last, most telling ones.
-pub(super) fn load(names: &[String]) -> Result<(String, Library), String> {
+pub(crate) fn load(names: &[String]) -> Result<(String, Library), String> {
     let mut problems = Vec::new();
     for name in names {
         // SAFETY: loading runs the initialisers of a library of NVIDIA's, which have no precondition.

@@ -6,7 +6,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(feature = "cuda")]
-mod driver;
+pub(crate) mod driver;
 #[cfg(feature = "cuda")]
 mod graph;
 mod pace;

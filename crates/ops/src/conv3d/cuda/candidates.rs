@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use candle_core::{Result, bail};
 
 use super::race::{Outcome, Unfit, is_recorded, race};
-use super::{Work, tensor, wgmma};
+use super::{Work, cudnn, tensor, wgmma};
 use crate::cuda::Output;
 
 /// Names the kernel that passes get where it can do them; `race` has all of them raced, small ones too.
@@ -27,9 +27,10 @@ pub(super) struct Candidate {
 }
 
 /// What every card can, and what others are held against, comes first.
-static CANDIDATES: [Candidate; 2] = [
+static CANDIDATES: [Candidate; 3] = [
     Candidate { name: "mma", fits: |_| Ok(true), convolve: tensor::convolve },
     Candidate { name: "wgmma", fits: wgmma::fits, convolve: wgmma::convolve },
+    Candidate { name: "cudnn", fits: |work| Ok(cudnn::fits(work)), convolve: cudnn::convolve },
 ];
 
 /// Does a pass that fits tensor cores.
@@ -103,7 +104,7 @@ fn asked() -> Result<Asked> {
     }
     match CANDIDATES.iter().find(|candidate| candidate.name == name) {
         Some(candidate) => Ok(Asked::For(candidate)),
-        None => bail!("{SWITCH}={name} names no kernel: it is mma, wgmma or race"),
+        None => bail!("{SWITCH}={name} names no kernel: it is mma, wgmma, cudnn or race"),
     }
 }
 

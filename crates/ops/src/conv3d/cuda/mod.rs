@@ -1,6 +1,7 @@
 //! The passes on a card. A linear layer is a convolution of one tap, so `linear` goes this way too.
 
 pub(crate) mod candidates;
+mod cudnn;
 pub(super) mod joined;
 mod race;
 mod tensor;
