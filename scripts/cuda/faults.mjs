@@ -122,8 +122,8 @@ export const faults = [
     'weights beyond the results',
     'conv3d/wgmma.cu',
     byWgmma,
-    'at.tap.index < taps && result < p.results',
-    'at.tap.index < taps',
+    'cursor.tap.index < taps && result < p.results',
+    'cursor.tap.index < taps',
   ),
   fault('results beyond the rows', 'conv3d/wgmma.cu', byWgmma, 'if (row >= rows) break;', ''),
   fault(

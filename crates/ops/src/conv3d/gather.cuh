@@ -65,49 +65,30 @@ __device__ __forceinline__ Row gathered_row(const Pass& p, int row, int rows) {
                                                        inside(x, p.sign, p.taps[2], p.input[2]) << 2 * MAX_TAPS};
 }
 
-// Where the weight of a tap of the pass, an input and a result lies.
-__device__ __forceinline__ int64_t weight_place(const Pass& p, const Tap& tap, int input, int result) {
+// The kernel's position of a tap.
+__device__ __forceinline__ int kernel_place(const Pass& p, const Tap& tap) {
     const int z = p.tap_first[0] + p.tap_step[0] * tap.z, row = p.tap_first[1] + p.tap_step[1] * tap.y;
-    const int at = (z * p.kernel[1] + row) * p.kernel[2] + p.tap_first[2] + p.tap_step[2] * tap.x;
-    return static_cast<int64_t>(at) * p.weight_of_tap + input * p.weight_of_input + result * p.weight_of_result;
+    return (z * p.kernel[1] + row) * p.kernel[2] + p.tap_first[2] + p.tap_step[2] * tap.x;
 }
 
-// What a thread copies of the gathered matrix: one column of its chunks, K_CHUNKS a step, and one row of BM in each
-// THREADS / K_CHUNKS.
-template <typename T, int BM, int K_CHUNKS, int THREADS> struct Gather {
-    static constexpr int ROWS = BM * K_CHUNKS / THREADS, OF_CHUNK = 16 / sizeof(T);
-    Cursor cursor;
-    Row rows[ROWS];
-
-    // Rows from m0 on, of so many.
-    __device__ __forceinline__ Gather(const Pass& p, int m0, int count) : cursor{} {
-        const int tid = threadIdx.x;
-        cursor.advance(p.a_channels + p.b_channels, tid % K_CHUNKS * OF_CHUNK, p.taps);
+// Begins to copy a step of the gathered matrix: what a thread has of it, one column of its K_CHUNKS chunks and one row of
+// each THREADS / K_CHUNKS.
+template <int K_CHUNKS, int THREADS, typename T, int ROWS>
+__device__ __forceinline__ void gather(unsigned char* to, const Row (&rows)[ROWS], const Cursor& cursor, const T* a,
+                                       const T* b, const Pass& p, int taps) {
+    const int tid = threadIdx.x;
+    const bool of_a = cursor.channel < p.a_channels, some = cursor.tap.index < taps;
+    const T* source = of_a ? a + cursor.channel : b + (cursor.channel - p.a_channels);
+    const int pitch = of_a ? p.a_channels : p.b_channels;
+    const int offset = p.sign * ((cursor.tap.z * p.input[1] + cursor.tap.y) * p.input[2] + cursor.tap.x);
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) rows[i] = gathered_row(p, m0 + (tid + i * THREADS) / K_CHUNKS, count);
+    for (int i = 0; i < ROWS; i++) {
+        const bool valid = some && rows[i].has(cursor.tap);
+        const int64_t from = static_cast<int64_t>(rows[i].origin + offset) * pitch;
+        cp_async16(to + swizzled<K_CHUNKS>((tid + i * THREADS) / K_CHUNKS, tid % K_CHUNKS) * 16,
+                   valid ? source + from : a, valid);
     }
-
-    // Begins to copy a step.
-    __device__ __forceinline__ void load(unsigned char* to, const T* a, const T* b, const Pass& p, int taps) const {
-        const int tid = threadIdx.x;
-        const bool of_a = cursor.channel < p.a_channels, some = cursor.tap.index < taps;
-        const T* source = of_a ? a + cursor.channel : b + (cursor.channel - p.a_channels);
-        const int pitch = of_a ? p.a_channels : p.b_channels;
-        const int offset = p.sign * ((cursor.tap.z * p.input[1] + cursor.tap.y) * p.input[2] + cursor.tap.x);
-#pragma unroll
-        for (int i = 0; i < ROWS; i++) {
-            const bool valid = some && rows[i].has(cursor.tap);
-            const int64_t from = static_cast<int64_t>(rows[i].origin + offset) * pitch;
-            cp_async16(to + swizzled<K_CHUNKS>((tid + i * THREADS) / K_CHUNKS, tid % K_CHUNKS) * 16,
-                       valid ? source + from : a, valid);
-        }
-    }
-
-    // Goes on to the next step.
-    __device__ __forceinline__ void next(const Pass& p) {
-        cursor.advance(p.a_channels + p.b_channels, K_CHUNKS * OF_CHUNK, p.taps);
-    }
-};
+}
 
 __device__ __forceinline__ void store_pair(bf16* to, float first, float second) {
     *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(first, second);

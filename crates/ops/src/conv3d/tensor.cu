@@ -150,7 +150,7 @@ __device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __res
                                          T* __restrict__ y, const Pass& p) {
     using B = Block<BN>;
     constexpr int OF_CHUNK = CHUNK<T>, DEPTH = BK<T>, WEIGHT_ROW = BN / OF_CHUNK;
-    constexpr int W_CHUNKS = BN * K_CHUNKS / B::THREADS;
+    constexpr int ROWS = BM * K_CHUNKS / B::THREADS, W_CHUNKS = BN * K_CHUNKS / B::THREADS;
     DYNAMIC_SHARED(shared);
     const int tid = threadIdx.x, sample = blockIdx.z, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
     const int rows = p.grid[0] * p.grid[1] * p.grid[2], channels = p.a_channels + p.b_channels;
@@ -159,8 +159,13 @@ __device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __res
     a += sample * voxels * p.a_channels, b += sample * voxels * p.b_channels;
     weight += static_cast<int64_t>(sample) * p.weight_of_sample;
 
-    Gather<T, BM, K_CHUNKS, B::THREADS> gather(p, m0, rows);
-    // This thread's part of the weights: a column of chunks along the inputs, or rows of one input each.
+    // This thread's column of chunks in the gathered matrix, and its rows.
+    Cursor cursor = {};
+    cursor.advance(channels, tid % K_CHUNKS * OF_CHUNK, p.taps);
+    Row gathered[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) gathered[i] = gathered_row(p, m0 + (tid + i * B::THREADS) / K_CHUNKS, rows);
+    // Likewise in the weights: a column of chunks along the inputs, or rows of one input each.
     Cursor weights[RIGHT_BY_K ? W_CHUNKS : 1] = {};
 #pragma unroll
     for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++)
@@ -170,17 +175,19 @@ __device__ __forceinline__ void convolve(const T* __restrict__ a, const T* __res
     auto load = [&](int stage) {
         unsigned char* left = shared + stage * B::STAGE_BYTES;
         unsigned char* right = left + B::LEFT_BYTES;
-        gather.load(left, a, b, p, taps);
-        gather.next(p);
+        gather<K_CHUNKS, B::THREADS>(left, gathered, cursor, a, b, p, taps);
+        cursor.advance(channels, DEPTH, p.taps);
 #pragma unroll
         for (int i = 0; i < W_CHUNKS; i++) {
             Cursor& at = weights[RIGHT_BY_K ? i : 0];
             const int chunk = tid + i * B::THREADS;
             const int result = n0 + (RIGHT_BY_K ? chunk % WEIGHT_ROW * OF_CHUNK : chunk / K_CHUNKS);
             const bool valid = at.tap.index < taps && result < p.results;
+            const int64_t from = static_cast<int64_t>(kernel_place(p, at.tap)) * p.weight_of_tap +
+                                 at.channel * p.weight_of_input + result * p.weight_of_result;
             const int to = RIGHT_BY_K ? swizzled<WEIGHT_ROW>(chunk / WEIGHT_ROW, chunk % WEIGHT_ROW)
                                       : swizzled<K_CHUNKS>(chunk / K_CHUNKS, chunk % K_CHUNKS);
-            cp_async16(right + to * 16, valid ? weight + weight_place(p, at.tap, at.channel, result) : weight, valid);
+            cp_async16(right + to * 16, valid ? weight + from : weight, valid);
         }
 #pragma unroll
         for (int i = 0; i < (RIGHT_BY_K ? W_CHUNKS : 1); i++) weights[i].advance(channels, DEPTH, p.taps);

@@ -37,13 +37,19 @@ __device__ __forceinline__ void pipeline(int steps, float (&sums)[N][4], L load,
     cp_async_wait<0>();
 }
 
+// Where the weight of a tap, an input and a result lies.
+__device__ __forceinline__ int64_t weight_place(const Pass& p, const Tap& tap, int input, int result) {
+    return static_cast<int64_t>(kernel_place(p, tap)) * p.weight_of_tap + input * p.weight_of_input +
+           result * p.weight_of_result;
+}
+
 // BN results' channels a block; the weight's inputs are neighbours.
 template <int BN>
 __device__ __forceinline__ void convolve(const bf16* __restrict__ a, const bf16* __restrict__ b,
                                          const bf16* __restrict__ weight, const float* __restrict__ bias,
                                          bf16* __restrict__ y, const Pass& p) {
     using B = Block<BN>;
-    constexpr int W_CHUNKS = BN * K_CHUNKS / THREADS;
+    constexpr int ROWS = BM * K_CHUNKS / THREADS, W_CHUNKS = BN * K_CHUNKS / THREADS;
     DYNAMIC_SHARED(shared);
     const int tid = threadIdx.x, sample = blockIdx.z, m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
     const int rows = p.grid[0] * p.grid[1] * p.grid[2], channels = p.a_channels + p.b_channels;
@@ -51,22 +57,26 @@ __device__ __forceinline__ void convolve(const bf16* __restrict__ a, const bf16*
     const int64_t voxels = static_cast<int64_t>(p.input[0]) * p.input[1] * p.input[2];
     a += sample * voxels * p.a_channels, b += sample * voxels * p.b_channels;
     weight += static_cast<int64_t>(sample) * p.weight_of_sample;
-    Gather<bf16, BM, K_CHUNKS, THREADS> gather(p, m0, rows);
+
+    // This thread's column of chunks in both matrices, and its rows of the gathered one.
+    Cursor cursor = {};
+    cursor.advance(channels, tid % K_CHUNKS * 8, p.taps);
+    Row gathered[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) gathered[i] = gathered_row(p, m0 + (tid + i * THREADS) / K_CHUNKS, rows);
 
     auto load = [&](int stage) {
         unsigned char* left = shared + stage * B::STAGE_BYTES;
         unsigned char* right = left + B::LEFT_BYTES;
-        gather.load(left, a, b, p, taps);
-        // The weight's columns of chunks are the gathered matrix's.
-        const Cursor& at = gather.cursor;
+        gather<K_CHUNKS, THREADS>(left, gathered, cursor, a, b, p, taps);
 #pragma unroll
         for (int i = 0; i < W_CHUNKS; i++) {
             const int row = (tid + i * THREADS) / K_CHUNKS, result = n0 + row;
-            const bool valid = at.tap.index < taps && result < p.results;
+            const bool valid = cursor.tap.index < taps && result < p.results;
             cp_async16(right + swizzled<K_CHUNKS>(row, tid % K_CHUNKS) * 16,
-                       valid ? weight + weight_place(p, at.tap, at.channel, result) : weight, valid);
+                       valid ? weight + weight_place(p, cursor.tap, cursor.channel, result) : weight, valid);
         }
-        gather.next(p);
+        cursor.advance(channels, BK, p.taps);
     };
     float sums[BN / 8][4] = {};
     const int group = tid / 128;
