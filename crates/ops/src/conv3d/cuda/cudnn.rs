@@ -160,10 +160,7 @@ pub(super) fn fits(work: &Work) -> bool {
         && library().is_some()
 }
 
-/// Starts a pass that [fits][fits].
-///
-/// # Errors
-/// What cuDNN does not do.
+/// Starts a pass that [fits][fits]. What cuDNN does not do, or not in little room, our own kernel does.
 pub(super) fn convolve(work: &Work, y: &mut Output) -> Result<()> {
     let Work { device, samples, pass, .. } = *work;
     let Some(library) = library() else { bail!("cuDNN: no library") };
@@ -191,12 +188,12 @@ pub(super) fn convolve(work: &Work, y: &mut Output) -> Result<()> {
     told("cudnnSetConvolutionMathType", unsafe { (f.set_math)(convolution.handle, TENSOR_OPERATIONS) })?;
     let mut bytes = 0;
     // SAFETY: the handles are live, and the place is this function's own.
-    told("cudnnGetConvolutionForwardWorkspaceSize", unsafe {
+    let status = unsafe {
         let [x, w, c, y] = [&x_of, &weight_of, &convolution, &y_of].map(|descriptor| descriptor.handle);
         (f.workspace_bytes)(handle, x, w, c, y, ALGORITHM, &raw mut bytes)
-    })?;
-    if bytes > MOST_WORKSPACE {
-        bail!("cuDNN: {bytes} bytes of workspace");
+    };
+    if status != 0 || bytes > MOST_WORKSPACE {
+        return super::tensor::convolve(work, y);
     }
     let stream = device.cuda_stream();
     // SAFETY: the library writes there what it reads again.
