@@ -3,7 +3,7 @@
 // a kernel spills registers or keeps arrays in local memory.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { main, output, Refusal, root } from './command.mjs';
+import { inLanes, main, output, Refusal, root } from './command.mjs';
 import { roofline, written } from './roofline.mjs';
 import { operatorTests, run } from './tests.mjs';
 
@@ -40,7 +40,7 @@ const kinds = {
 
 await main(async () => {
   const { binaries, cubins } = operatorTests();
-  const launches = await launched([...binaries.values()]);
+  const launches = await launched(binaries);
   const rows = cubins.flatMap((cubin) => measured(cubin, launches));
   rows.sort((a, b) => a.kernel.localeCompare(b.kernel) || a.sm.localeCompare(b.sm, undefined, { numeric: true }));
   const spilled = rows.filter(({ stackBytes, instructions }) => stackBytes > 0 || instructions.local > 0);
@@ -63,8 +63,13 @@ await main(async () => {
 /** Threads of a block and bytes of dynamic shared memory, the most that the tests launched each kernel with. */
 async function launched(binaries) {
   const launches = new Map();
-  for (const binary of binaries) {
-    const { said } = await run(binary, { PULMOAV_CUDA_PTX: '1', EMU_TRACE: '1' });
+  const settings = { PULMOAV_CUDA_PTX: '1', EMU_TRACE: '1' };
+  const runs = [...binaries].map((test) => [test, settings]);
+  // Small convolutions do not get this kernel by themselves.
+  runs.push([['card', binaries.get('card')], { ...settings, PULMOAV_CUDA_CONV: 'wgmma' }]);
+  await inLanes(runs, async ([test, how]) => {
+    const { isRight, said } = await run(test, how);
+    if (!isRight) throw new Refusal(`The tests of ${test[0]} failed: npm run test:cuda says why.`);
     for (const [, kernel, block, bytes] of said.matchAll(/\] (\w+): grid \[.*?\], block \[(.*?)\], (\d+) bytes/g)) {
       const threads = block.split(',').reduce((product, size) => product * Number(size), 1);
       const before = launches.get(kernel) ?? { threads: 0, bytes: 0 };
@@ -73,7 +78,7 @@ async function launched(binaries) {
         bytes: Math.max(Number(bytes), before.bytes),
       });
     }
-  }
+  });
   return launches;
 }
 

@@ -96,7 +96,7 @@ function addResults(command: Command): void {
     .option('--colours <file>', 'write names and colours of the labels: .txt (ITK-SNAP) or .ctbl (3D Slicer)')
     .option('--stats <file>', 'write a table of what was found, .csv or .json')
     .option('--no-record', 'do not write NAME.run.json, which says what the label map was made of')
-    .option('--strict', 'end with status 3, and write nothing, where there is anything to warn of in the scan or its labels');
+    .option('--strict', 'end with status 3, and write nothing, where a scan or its labels give a warning');
 }
 
 async function run(inputs: string[], flags: Flags): Promise<void> {
