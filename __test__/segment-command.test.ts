@@ -77,7 +77,7 @@ test('a dry run foretells and writes nothing', async (t) => {
   t.true((dense.tiles ?? 0) >= (told.tiles ?? 0));
   const plain = await run();
   t.is(plain.status, 0, plain.stderr);
-  t.regex(plain.stderr, /windows of .*\nabout \d+ s with \d+ threads, at most [\d.]+ [MG]iB\nnothing was written/);
+  t.regex(plain.stdout, /windows of .*\nabout \d+ s with \d+ threads, at most [\d.]+ [MG]iB\nnothing was written/);
   t.is((await run('--max-memory', '1M')).status, 3);
   t.deepEqual(listing(at), []);
 });

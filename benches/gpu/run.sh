@@ -29,7 +29,8 @@ for test in card conformance ranks updates windows; do
 done
 
 if [ -n "$dry" ]; then
-  try 300 "$out/unet.jsonl" ./unet --card --patch 32 --repeats 1 --matrix 64
+  # Raced kernels would do it eight times over.
+  PULMOAV_CUDA_CONV=mma try 600 "$out/unet.jsonl" ./unet --card --patch 32 --repeats 1 --matrix 64
 else
   number=0
   for what in "--patch 128" "--patch 128 --batch 2 --train"; do
